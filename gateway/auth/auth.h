@@ -1,0 +1,41 @@
+/* auth.h - who is asking, and the one place that says what they may do.
+ *
+ * Every view calls auth_identify once and may() before it touches anything. Answers do not leak: what a caller may not
+ * see does not exist for them. */
+#ifndef CAIRN_GATEWAY_AUTH_AUTH_H
+#define CAIRN_GATEWAY_AUTH_AUTH_H
+
+#include "gateway/gateway.h"
+
+struct actor {
+	bool anonymous;
+	bool admin;                    /* of the whole hub */
+	char name[NAME_BYTES_MAX + 1]; /* "" when anonymous */
+	struct entity_id user_id;
+	struct entity_id token_id;
+	struct token token;            /* digest zeroed */
+	enum token_role role;
+};
+
+/* From `Authorization: Bearer`, Basic (password = token) or the cookie "token". No credentials: anonymous, 0. A wrong, revoked or
+ * expired token: ERR_UNAUTHENTICATED. Any thread; reads from memory almost always. Sets the access log's actor name. */
+int auth_identify(struct http_request *request, struct actor *out);
+
+enum action {
+	ACTION_READ,         /* see a repository and its files */
+	ACTION_WRITE,        /* commit, branches, tags, uploads */
+	ACTION_ADMIN,        /* settings, delete */
+	ACTION_CREATE,       /* a repository in a namespace (resource.owner) */
+	ACTION_OPERATE,      /* the hub itself: users, tokens, gc, scrub, stats */
+};
+
+struct resource {
+	const struct repo *repo; /* NULL for ACTION_CREATE and ACTION_OPERATE */
+	const char *owner;       /* ACTION_CREATE: the namespace */
+};
+
+/* 0; ERR_NOT_FOUND: hidden from this caller (anonymous callers get ERR_UNAUTHENTICATED instead, the edge answers 401 with
+ * RepoNotFound); ERR_DENIED: may see it, not do it (role or rights). */
+int may(const struct actor *actor, enum action action, const struct resource *resource);
+
+#endif

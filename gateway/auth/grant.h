@@ -1,0 +1,38 @@
+/* grant.h - short-lived signed permissions: Xet tokens, LFS upload URLs, data URLs.
+ *
+ * A grant is a small msgpack map signed with the hub's Ed25519 key, base64url without padding (safe in a URL and a header). Whoever
+ * holds it may do exactly what it says until it expires; no look-up is needed, but the repository must still exist and, for anything
+ * that lasts, the caller re-checks it. The key is a node-wide secret in the state machine. */
+#ifndef CAIRN_GATEWAY_AUTH_GRANT_H
+#define CAIRN_GATEWAY_AUTH_GRANT_H
+
+#include "gateway/gateway.h"
+
+enum grant_kind {
+	GRANT_XET_READ = 1,
+	GRANT_XET_WRITE = 2,    /* includes read */
+	GRANT_LFS_UPLOAD = 3,   /* one object: sha256 and length */
+	GRANT_LFS_DOWNLOAD = 4,
+	GRANT_XORB_DATA = 5,    /* byte ranges of one xorb */
+	GRANT_LFS_PART = 6,     /* one part of a multipart upload */
+};
+
+enum { GRANT_TEXT_BYTES_MAX = 512, GRANT_SKEW_MS = 60000 };
+
+struct grant {
+	enum grant_kind kind;
+	struct entity_id repo;
+	char actor[NAME_BYTES_MAX + 1];
+	int64_t expires_ms;
+	struct hash object;     /* xorb or SHA-256 (as bytes), by kind; zero when unused */
+	uint64_t length;        /* by kind */
+	uint64_t number;        /* by kind: part number, chunk size */
+};
+
+/* Loads or makes the hub's key pair (namespace secret "grant"). */
+int grant_keys_load(struct gateway *gateway, struct why *why);
+void grant_sign(const struct gateway *gateway, const struct grant *grant, char out[GRANT_TEXT_BYTES_MAX]);
+/* 0, ERR_UNAUTHENTICATED: not signed by this hub, malformed, of another kind, or past its expiry plus the skew. */
+int grant_verify(const struct gateway *gateway, struct span text, struct grant *out);
+
+#endif

@@ -1,0 +1,60 @@
+/* gateway.h - what every view gets its hands on, and the one table that leads a request to a handler.
+ *
+ * A view is a folder (hub, xet, web; git, s3, ... beside them) with one route table. Views never include each other; what two of
+ * them need lives in gateway/auth (who may do what, signed grants), gateway/repo (a repository's git objects) or below. */
+#ifndef CAIRN_GATEWAY_GATEWAY_H
+#define CAIRN_GATEWAY_GATEWAY_H
+
+#include "gateway/http/http.h"
+#include "replication/namespace.h"
+#include "store/store.h"
+
+struct gateway {
+	struct store *store;
+	struct namespace *ns;
+	struct http_server *http;
+	struct repo_cache *trees;      /* gateway/repo/repo.h */
+	struct admin *admin;           /* gateway/admin: long operations under way; may be NULL */
+	uint8_t grant_public_key[32];  /* Ed25519, gateway/auth/grant.h */
+	uint8_t grant_secret_key[64];
+	const char *data_dir;
+	int64_t started_ms;
+};
+
+/* The gateway of a request (the server's user_data). */
+static inline struct gateway *gateway_of(const struct http_request *request)
+{
+	return http_user_data(request);
+}
+
+enum { ROUTE_CAPTURES_MAX = 8 };
+
+/* What a pattern captured, raw (percent-escapes untouched: decode each with http_decode). */
+struct route_match {
+	struct span captures[ROUTE_CAPTURES_MAX];
+	size_t count;
+	struct span rest; /* what "**" matched, without the leading slash; length 0 when nothing is left */
+};
+
+typedef void (*route_handler)(struct http_request *request, const struct route_match *match);
+
+/* Patterns: "/api/{}/{}/{}/tree/{}/ **" (without the blank). "{}" is exactly one non-empty raw segment ("%2F" inside stays inside);
+ * "**" at the end is the rest, possibly empty, and then also matches without its slash. Alternatives in a segment: "{models|datasets}",
+ * captured like "{}". The first route that fits wins: put exact ones first. HEAD is routed as GET where HTTP_HEAD is set too. */
+struct route {
+	unsigned methods;      /* HTTP_* bits */
+	const char *pattern;
+	route_handler handler; /* on a control loop; same duties as an http_handler. `match` lives as long as the request */
+	const char *name;      /* constant, for logs and metrics */
+};
+
+/* Ends with .pattern NULL. */
+extern const struct route hub_routes[];   /* gateway/hub */
+extern const struct route xet_routes[];   /* gateway/xet */
+extern const struct route web_routes[];   /* gateway/web: /, /healthz, /readyz, /metrics */
+extern const struct route admin_routes[]; /* gateway/admin: what `cairn` calls */
+
+/* The server's handler: looks the route up, answers 404 (JSON, "not found") or 501 for known but unbuilt Hub calls. */
+void gateway_handle(struct http_request *request);
+
+#endif

@@ -1,0 +1,112 @@
+/* repo.h - a repository's history: revisions, trees, commits. Shared by every view that shows or changes files.
+ *
+ * DESIGN. Commits, trees and LFS pointer blobs are real git objects. Each commit made here writes one pack (commits, trees, pointers) as
+ * a store file and names it in the refs_update command that moves the branch; the bytes of regular files are store files of their own
+ * (so that they dedup with everything else), and the pack's companion map names the store file of each such blob. Both are
+ * written in one upload, durable before the ref moves. The git object table of the store is a view of packs and maps; it is
+ * rebuilt from them when an object is missing. Parsed directories are cached in memory, joined with sizes and LFS facts, keyed by
+ * (repository, tree oid), so a look-up in a warm repository touches neither disk nor database.
+ *
+ * Threads: any; functions marked [blocks] not on control loops. Others may still miss their cache: they then return ERR_AGAIN if called
+ * with REPO_NO_WAIT, and the caller repeats on a worker. */
+#ifndef CAIRN_GATEWAY_REPO_REPO_H
+#define CAIRN_GATEWAY_REPO_REPO_H
+
+#include "gateway/gateway.h"
+
+struct repo_cache; /* directories and commits, byte-bounded LRU shared by all repositories */
+int repo_cache_open(struct repo_cache **out, uint64_t bytes_max);
+void repo_cache_close(struct repo_cache *cache);
+
+enum repo_wait { REPO_NO_WAIT, REPO_MAY_WAIT };
+
+enum {
+	PATH_BYTES_MAX = 4096,
+	PATH_DEPTH_MAX = 64,
+	REGULAR_FILE_BYTES_MAX = 10 << 20, /* larger ones must be LFS */
+};
+
+/* 0, or ERR_INVALID with a sentence: empty, absolute, "..", ".", "//", NUL, control bytes, ".git", invalid UTF-8, too long or deep. */
+int path_check(struct span path, struct why *why);
+
+/* ---- revisions ---- */
+/* Full hash, then branch, then tag, then full ref name, then short hash (>= 5 digits), "HEAD". `ref` (may be NULL) gets the full ref name, "" when
+ * the revision is a commit id. 0, ERR_NOT_FOUND, ERR_AGAIN. */
+int repo_resolve(struct gateway *gateway, const struct repo *repo, struct span revision, enum repo_wait wait, struct oid *commit, char ref[REF_BYTES_MAX + 1]);
+
+struct commit_info {
+	struct oid oid, tree;
+	struct oid parents[8];
+	size_t parents_count;
+	int64_t author_ms, committer_ms;
+	char author[NAME_BYTES_MAX + 1];
+	char author_email[EMAIL_BYTES_MAX + 1];
+	char *title;       /* first line; malloc'ed */
+	char *message;     /* the rest, trimmed; malloc'ed */
+};
+int repo_commit_info(struct gateway *gateway, const struct repo *repo, const struct oid *commit, enum repo_wait wait, struct commit_info *out);
+void commit_info_fini(struct commit_info *info);
+/* [blocks] First-parent history, newest first; skips `skip`, at most `limit`; *total (may be NULL) counts all of it. Non-zero from `each` stops. */
+int repo_log(struct gateway *gateway, const struct repo *repo, const struct oid *commit, uint64_t skip, uint64_t limit, uint64_t *total,
+	int (*each)(void *context, const struct commit_info *info), void *context, struct why *why);
+
+/* ---- files ---- */
+struct tree_entry {
+	struct span path;      /* from the root; valid during the call or, from repo_entry, borrowed from the caller's argument */
+	bool is_directory;
+	bool is_executable;
+	struct oid oid;        /* git blob or tree */
+	uint64_t length;       /* real size: the LFS object's for LFS files; 0 for directories */
+	bool is_lfs;
+	struct sha256 sha256;  /* is_lfs */
+	uint64_t pointer_length; /* is_lfs */
+	struct hash file;      /* the store file that holds the content; valid if has_file */
+	bool has_file;
+};
+/* 0, ERR_NOT_FOUND, ERR_AGAIN, ERR_CORRUPT. The root ("" path) is a directory. */
+int repo_entry(struct gateway *gateway, const struct repo *repo, const struct oid *commit, struct span path, enum repo_wait wait, struct tree_entry *out);
+/* Entries below `folder` in path order (git's: by byte, directories compared as "name/"), directories included, starting after
+ * the path `after` ("": first). Stops when `each` returns non-zero (returned). Cost depends on what is visited, not on the repository.
+ * ERR_NOT_FOUND: no such folder. */
+int repo_walk(struct gateway *gateway, const struct repo *repo, const struct oid *commit, struct span folder, bool recursive, struct span after,
+	enum repo_wait wait, int (*each)(void *context, const struct tree_entry *entry), void *context);
+/* [blocks] Newest commit that changed each of these paths (for `expand`). out[i].title == NULL where not found in the bounded walk. */
+int repo_last_commits(struct gateway *gateway, const struct repo *repo, const struct oid *commit, const struct span *paths, size_t count, struct commit_info *out);
+/* [blocks] Whole content of a regular file, at most `out`'s limit. Pointer text for LFS files. */
+int repo_read_blob(struct gateway *gateway, const struct repo *repo, const struct tree_entry *entry, struct buffer *out, struct why *why);
+
+/* ---- .gitattributes ---- */
+/* True when `attributes` (text of a .gitattributes file) sends `path` through LFS (filter=lfs; last match wins). */
+bool attributes_lfs(struct span attributes, struct span path);
+/* The default file of a new repository. */
+struct span attributes_default(enum repo_type type);
+
+/* ---- commits ---- */
+struct commit_draft;
+/* A draft of one commit onto a ref (full name). The parent is the ref's head when opened; `expected_parent` (may be NULL) must equal it:
+ * else ERR_CONFLICT. A missing ref is ERR_NOT_FOUND, unless it is the default branch of an empty repository. */
+int commit_draft_open(struct commit_draft **out, struct gateway *gateway, const struct repo *repo, const char *ref, const struct oid *expected_parent, struct why *why);
+void commit_draft_close(struct commit_draft *draft);
+/* All files of the draft go through this upload; the draft owns it and commits it. */
+struct upload *commit_draft_upload(struct commit_draft *draft);
+
+/* Operations; the last one on a path wins. Paths are checked (ERR_INVALID) and copied. */
+int commit_draft_file(struct commit_draft *draft, struct span path, const struct upload_result *content, struct why *why);
+/* The object must be claimed by this repository, and its SHA-256 verified (done here if it was not yet: [blocks]). `length` UINT64_MAX: unknown.
+ * ERR_NOT_FOUND / ERR_CORRUPT / ERR_INVALID (size differs) name the path. Appends a .gitattributes rule at the end if none covers the path. */
+int commit_draft_lfs(struct commit_draft *draft, struct span path, const struct sha256 *sha256, uint64_t length, struct why *why);
+int commit_draft_delete(struct commit_draft *draft, struct span path, struct why *why);        /* file or folder; missing: ERR_NOT_FOUND */
+int commit_draft_copy(struct commit_draft *draft, struct span path, struct span from, const struct oid *from_commit, struct why *why);
+
+struct commit_author { const char *name, *email; int64_t when_ms; };
+/* [blocks] Builds trees and commit, makes everything durable, moves the ref. An identical retry (same parent, same tree, branch head already that tree with
+ * this parent and title) answers the existing commit. ERR_CONFLICT: the branch moved. */
+int commit_draft_finish(struct commit_draft *draft, const char *actor, const struct commit_author *author, struct span title, struct span message,
+	struct oid *commit, struct why *why);
+
+/* [blocks] Emits every (repository, store file) that a ref of any repository reaches, and all packs: the roots of store_gc. `context` is the gateway. */
+int repo_gc_roots(void *context, int (*emit)(void *gc, const struct entity_id *owner, const struct hash *file), void *gc, struct why *why);
+/* [blocks] Rebuilds a repository's git object table from its packs and maps (after an index rebuild). */
+int repo_rebuild(struct gateway *gateway, const struct repo *repo, struct why *why);
+
+#endif

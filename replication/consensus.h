@@ -1,0 +1,82 @@
+/* consensus.h - a replicated log of commands, applied in order to a state machine: the facade over the Raft engine.
+ *
+ * DESIGN. Only replication/raft_engine.c knows the engine. The driver owns its steps: hard state and entries are durable
+ * in the `raftlog` RocksDB before any message or acknowledgement leaves, commits go to one applier thread, which writes a
+ * batch of the state machine's changes together with the applied index into the `meta` RocksDB. A single node is a cluster of
+ * one voter on the same path. Proposals of many threads share one log entry and one sync (group commit).
+ *
+ * Threads: consensus_propose and the reads may be called from any thread that may block; the state machine's apply runs on
+ * the applier thread alone. */
+#ifndef CAIRN_REPLICATION_CONSENSUS_H
+#define CAIRN_REPLICATION_CONSENSUS_H
+
+#include "schemas/buffer.h"
+#include "schemas/error.h"
+
+#include <rocksdb/c.h>
+
+struct consensus;
+
+enum {
+	COMMAND_BYTES_MAX = 1 << 20,  /* one command; larger listings are objects in the store */
+	COMMAND_ID_BYTES = 16,        /* UUIDv7: a retry with the same id is applied once */
+};
+
+struct command_id {
+	uint8_t bytes[COMMAND_ID_BYTES];
+};
+void command_id_make(struct command_id *out);
+
+/* What the applier hands to the state machine for each command. `leader_ms` is the only clock it may read. */
+struct apply_context {
+	uint32_t group;
+	uint64_t index;
+	int64_t leader_ms;
+	rocksdb_t *db;                     /* reads see the state before this batch ... */
+	rocksdb_writebatch_wi_t *batch;    /* ... use the indexed batch to read your own writes */
+	rocksdb_readoptions_t *read_options;
+};
+struct state_machine {
+	/* Applies one encoded command {type, version, actor, body}. Deterministic. Appends its msgpack result to `result`. Returns 0 or the
+	 * ERR_* of a rejected precondition (part of the replicated result, with `why`); ERR_IO / ERR_UNSUPPORTED stop the node. */
+	int (*apply)(void *context, const struct apply_context *apply, struct span command, struct buffer *result, struct why *why);
+	/* After the batch that holds index `applied` is written: wake caches. Applier thread. */
+	void (*applied)(void *context, uint64_t applied);
+	void *context;
+};
+
+struct consensus_config {
+	const char *dir;           /* holds raftlog/ and meta/ */
+	const struct state_machine *machine;
+	uint64_t index_cache_bytes;
+};
+
+/* [blocks] Opens or bootstraps a cluster of one voter; replays what is not applied; returns when this node leads. */
+int consensus_open(struct consensus **out, const struct consensus_config *config, struct why *why);
+/* Fails waiting proposals with ERR_CLOSED, flushes, closes. */
+void consensus_close(struct consensus *consensus);
+
+struct proposal_result {
+	uint64_t index;            /* log position: a read-your-writes token */
+	struct buffer result;      /* msgpack, as apply wrote it; caller fini */
+};
+/* [blocks] Proposes one command and waits until it is applied here. Returns what apply returned, or ERR_BUSY (over budget),
+ * ERR_UNKNOWN_OUTCOME (deadline or lost leadership: may still happen; retry with the same id), ERR_NO_SPACE, ERR_CLOSED. */
+int consensus_propose(struct consensus *consensus, uint32_t group, const struct command_id *id, struct span command,
+	uint64_t timeout_ms, struct proposal_result *out, struct why *why);
+
+/* Highest applied index of a group; grows. Cheap: an atomic. */
+uint64_t consensus_applied(const struct consensus *consensus);
+/* The state machine's database, for reads of any thread. */
+rocksdb_t *consensus_db(struct consensus *consensus);
+/* [blocks] Linearizable read point (ReadIndex): on return the local state holds everything acknowledged before the call. */
+int consensus_read_barrier(struct consensus *consensus, uint32_t group, uint64_t timeout_ms, struct why *why);
+
+struct consensus_status {
+	uint64_t node_id, term, applied, committed, last_index, log_syncs, commands;
+	bool leader;
+	unsigned voters;
+};
+void consensus_status(struct consensus *consensus, struct consensus_status *out);
+
+#endif

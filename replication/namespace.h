@@ -1,0 +1,130 @@
+/* namespace.h - everything that has a name: users, tokens, repositories, refs, packs.
+ *
+ * DESIGN. Changes are versioned msgpack commands (docs/formats.md lists them) proposed through consensus and applied by a
+ * deterministic state machine onto RocksDB; preconditions (old oid, must-not-exist) are evaluated at apply. Group 0 holds users, tokens and
+ * names -> repository id; group 1 holds what is inside repositories, each key under its repository's shard slot
+ * (xxh3(id) mod 1024). Keys are big-endian and begin with the group; layout in namespace_keys.h.
+ *
+ * Reads go to the database directly, or to a snapshot when several reads must agree. Writers [block] until applied.
+ *
+ * Organisations, fine-grained tokens, gates, likes and webhooks get record types of their own beside these. */
+#ifndef CAIRN_REPLICATION_NAMESPACE_H
+#define CAIRN_REPLICATION_NAMESPACE_H
+
+#include "replication/consensus.h"
+#include "schemas/hash.h"
+
+struct namespace; /* opaque */
+
+enum {
+	NAME_BYTES_MAX = 96,           /* user, organisation and repository names */
+	REPO_ID_BYTES_MAX = 2 * NAME_BYTES_MAX + 2,
+	EMAIL_BYTES_MAX = 254,
+	REF_BYTES_MAX = 250,
+	TOKEN_TEXT_BYTES_MAX = 64,     /* "hf_" and 34 characters and NUL fit */
+	REFS_PER_COMMAND_MAX = 1000,
+};
+
+int namespace_open(struct namespace **out, const char *dir, struct why *why); /* opens its consensus in dir */
+void namespace_close(struct namespace *ns);
+struct consensus *namespace_consensus(struct namespace *ns);
+/* Changes whenever anything was applied: caches compare it. */
+uint64_t namespace_version(const struct namespace *ns);
+
+/* A consistent view; NULL wherever one is taken means "now". */
+struct namespace_snapshot;
+struct namespace_snapshot *namespace_snapshot_open(struct namespace *ns);
+void namespace_snapshot_close(struct namespace_snapshot *snapshot);
+
+/* Names: 1..96 of [A-Za-z0-9_.-], no "--", no "..", no leading or trailing '-' or '.', not ending in ".git". */
+bool name_valid(struct span name);
+/* git check-ref-format rules on a full ref name ("refs/heads/x"). */
+bool ref_name_valid(struct span ref);
+
+/* ---- users ---- */
+struct user {
+	struct entity_id id;
+	char name[NAME_BYTES_MAX + 1];
+	char fullname[NAME_BYTES_MAX + 1];
+	char email[EMAIL_BYTES_MAX + 1];
+	bool admin;
+	int64_t created_ms;
+};
+int user_create(struct namespace *ns, const char *actor, const struct user *user, struct why *why); /* id and created_ms are made; ERR_EXISTS, ERR_INVALID */
+int user_find(struct namespace *ns, const char *name, struct user *out); /* any case; 0, ERR_NOT_FOUND */
+/* Calls `each` in name order from `after` (exclusive, NULL: start); non-zero stops. */
+int user_list(struct namespace *ns, const char *after, int (*each)(void *context, const struct user *user), void *context);
+
+/* ---- tokens ---- */
+enum token_role { TOKEN_READ = 1, TOKEN_WRITE = 2 };
+struct token {
+	struct entity_id id;
+	struct hash digest;            /* keyless BLAKE2b-256 of the token text: all that is stored of it */
+	char user[NAME_BYTES_MAX + 1];
+	char name[NAME_BYTES_MAX + 1]; /* display name */
+	enum token_role role;
+	int64_t created_ms;
+	int64_t expires_ms;            /* 0: never */
+};
+/* Mints a token; its text ("hf_...") goes to `text` and nowhere else. */
+int token_create(struct namespace *ns, const char *actor, const struct token *token, char text[TOKEN_TEXT_BYTES_MAX], struct why *why);
+int token_find(struct namespace *ns, struct span text, struct token *out); /* 0, ERR_NOT_FOUND; expiry is the caller's to check */
+int token_delete(struct namespace *ns, const char *actor, const struct entity_id *id, struct why *why);
+int token_list(struct namespace *ns, const char *user, int (*each)(void *context, const struct token *token), void *context);
+
+/* ---- repositories ---- */
+enum repo_type { REPO_MODEL = 1, REPO_DATASET = 2, REPO_SPACE = 3, REPO_KERNEL = 4 };
+struct repo {
+	struct entity_id id;
+	enum repo_type type;
+	char owner[NAME_BYTES_MAX + 1]; /* namespace part, stored case */
+	char name[NAME_BYTES_MAX + 1];
+	bool private;
+	char sdk[32];                   /* spaces */
+	char creator[NAME_BYTES_MAX + 1];
+	char head[REF_BYTES_MAX + 1];   /* "refs/heads/main" */
+	int64_t created_ms;
+	int64_t modified_ms;            /* last ref change */
+	uint64_t version;               /* +1 per accepted ref batch */
+};
+int repo_create(struct namespace *ns, const char *actor, const struct repo *repo, struct entity_id *id, struct why *why); /* ERR_EXISTS: one of two racing creates */
+int repo_delete(struct namespace *ns, const char *actor, const struct entity_id *id, struct why *why); /* refs and packs go with it */
+struct repo_settings { bool set_private, private; };
+int repo_update(struct namespace *ns, const char *actor, const struct entity_id *id, const struct repo_settings *settings, struct why *why);
+int repo_find(struct namespace *ns, const struct namespace_snapshot *snapshot, enum repo_type type, struct span owner, struct span name, struct repo *out); /* any case */
+int repo_get(struct namespace *ns, const struct namespace_snapshot *snapshot, const struct entity_id *id, struct repo *out);
+/* All repositories in (type, owner, name) order, from `after` ("type/owner/name", exclusive, NULL: start); type 0: all. */
+int repo_list(struct namespace *ns, enum repo_type type, const char *owner, const char *after, int (*each)(void *context, const struct repo *repo), void *context);
+
+/* ---- refs and packs ---- */
+struct ref {
+	char name[REF_BYTES_MAX + 1]; /* full: "refs/heads/main" */
+	struct oid oid;
+	int64_t updated_ms;
+};
+int ref_get(struct namespace *ns, const struct namespace_snapshot *snapshot, const struct entity_id *repo, const char *name, struct ref *out);
+int ref_list(struct namespace *ns, const struct namespace_snapshot *snapshot, const struct entity_id *repo, const char *prefix, int (*each)(void *context, const struct ref *ref), void *context);
+
+struct ref_update {
+	char name[REF_BYTES_MAX + 1];
+	struct oid old_oid; /* all-zero: must not exist */
+	struct oid new_oid; /* all-zero: delete */
+	bool any_old;       /* no condition */
+};
+enum pack_class { PACK_INSERT = 1, PACK_RECEIVE = 2, PACK_COMPACT = 3 };
+struct pack {
+	struct hash file;    /* the pack's bytes in the store */
+	struct oid sha1;     /* the pack's trailer */
+	uint64_t length;     /* bytes */
+	uint64_t objects;
+	enum pack_class class;
+};
+/* The one command that moves refs: if every condition holds, sets all refs, adds the pack (may be NULL), bumps the version;
+ * else ERR_CONFLICT and nothing changes (`why` names the ref). The pack's bytes must be durable before. */
+int refs_update(struct namespace *ns, const char *actor, const struct entity_id *repo, const struct ref_update *updates, size_t count, const struct pack *pack, const struct command_id *id, struct why *why);
+int pack_list(struct namespace *ns, const struct namespace_snapshot *snapshot, const struct entity_id *repo, int (*each)(void *context, const struct pack *pack), void *context);
+
+/* ---- node-wide secrets kept in the state machine (signing keys): made once by whoever comes first ---- */
+int secret_get_or_create(struct namespace *ns, const char *name, uint8_t *out, size_t length, struct why *why);
+
+#endif

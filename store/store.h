@@ -1,0 +1,240 @@
+/* store.h - the content-addressed store: chunks in xorbs in volumes, files as lists of terms.
+ *
+ * DESIGN. Volumes (append-only files of checksummed records) are the only truth. Every record a node acknowledged is
+ * on disk before the call that reports it returns. The RocksDB index (chunk -> xorb, xorb -> volume place, file -> terms,
+ * sha256 -> file, claims) is a view of the volumes: written without a log, brought up to date at start by replaying
+ * what volumes hold past its mark, rebuilt from nothing by fsck. Every index key begins with the dedup domain byte.
+ *
+ * A *claim* says that an owner (a repository) brought or proved possession of a file: what an owner has no
+ * claim on does not exist for it. Claims are records in volumes too, durable with the bytes.
+ *
+ * Threads: every function may be called from any thread; an object (upload, reader) by one thread at a time. Functions
+ * marked [blocks] may wait for the disk: never call them on a control loop. */
+#ifndef CAIRN_STORE_STORE_H
+#define CAIRN_STORE_STORE_H
+
+#include "schemas/buffer.h"
+#include "schemas/error.h"
+#include "schemas/hash.h"
+#include "schemas/shard.h"
+#include "store/xorb.h"
+
+struct store;
+
+struct store_config {
+	const char *dir;              /* created if absent; holds volumes/ and index/ */
+	uint64_t volume_bytes_max;    /* 0: 1 GiB */
+	uint64_t reserve_bytes;       /* keep this much free on the disk: writes get ERR_NO_SPACE below; 0: 256 MiB */
+	uint64_t buffer_bytes_max;    /* all write buffers together; 0: 48 MiB */
+	uint64_t index_cache_bytes;   /* RocksDB block cache; 0: 32 MiB */
+	bool direct_io;               /* O_DIRECT where the file system allows it */
+};
+
+/* [blocks] Opens or creates, recovers volume tails and replays them into the index. One process at a time (lock file). */
+int store_open(struct store **out, const struct store_config *config, struct why *why);
+void store_close(struct store *store);
+
+/* ------------------------------------------------------------------ files known to the store */
+
+struct file_info {
+	struct hash file;      /* Xet file hash; all-zero for the empty file */
+	struct sha256 sha256;
+	bool has_sha256;       /* the registration named one */
+	bool sha256_verified;  /* this server computed it over the content */
+	uint64_t length;       /* raw bytes */
+	uint32_t terms_count;
+	int64_t registered_ms;
+};
+
+int store_file_info(struct store *store, const struct hash *file, struct file_info *out); /* 0, ERR_NOT_FOUND, ERR_IO */
+/* Any verified-or-not file with this digest that `owner` has a claim on (NULL: anyone's). Verified ones first. */
+int store_file_by_sha256(struct store *store, const struct entity_id *owner, const struct sha256 *sha256, struct file_info *out);
+/* 0 if `owner` has a claim on `file`, else ERR_NOT_FOUND. */
+int store_claim_check(struct store *store, const struct entity_id *owner, const struct hash *file);
+/* [blocks] Gives `owner` a claim on a file that exists; durable on return. Idempotent. */
+int store_claim(struct store *store, const struct entity_id *owner, const struct hash *file, struct why *why);
+/* [blocks] Reads the whole file back and compares its SHA-256 with the registered one. On success remembers it durably.
+ * ERR_CORRUPT when it differs (the file stays unverified). */
+int store_file_verify_sha256(struct store *store, const struct hash *file, struct why *why);
+
+/* ------------------------------------------------------------------ bytes that the server chunks */
+
+/* An upload is one batch of files that share xorbs and one durability point. */
+struct upload;
+
+/* `owner` gets a claim on every file of the upload. */
+int upload_open(struct upload **out, struct store *store, const struct entity_id *owner, struct why *why);
+/* Drops what was not committed. Always call, also after upload_commit. */
+void upload_close(struct upload *upload);
+
+/* Starts a file; one at a time. `length_hint` in bytes or UINT64_MAX when unknown. */
+int upload_file_begin(struct upload *upload, uint64_t length_hint);
+/* Hashes, chunks, deduplicates and queues in place, on the caller's thread; waits when write buffers are used up.
+ * Also computes git's blob SHA-1 when asked with upload_want_git_oid before the first write. */
+int upload_file_write(struct upload *upload, const void *data, size_t length, struct why *why);
+int upload_want_git_oid(struct upload *upload, uint64_t length); /* exact length is part of a git blob's hash */
+
+struct upload_result {
+	struct hash file;
+	struct sha256 sha256;
+	struct oid git_oid;       /* if wanted */
+	uint64_t length;
+	uint64_t new_bytes;       /* raw bytes of chunks that were not stored before */
+};
+int upload_file_end(struct upload *upload, struct upload_result *out, struct why *why);
+/* Forgets the open file (its chunks may stay until GC). */
+void upload_file_abort(struct upload *upload);
+/* [blocks] Closes the open xorb, appends the file records and waits until all of it is durable; then visible in the
+ * index. Group-committed with every other writer. Nothing of the upload is visible before. */
+int upload_commit(struct upload *upload, struct why *why);
+
+/* ------------------------------------------------------------------ xorbs as clients send them */
+
+/* Streams one serialised xorb in: verified chunk by chunk, written through to its place in a volume. */
+struct xorb_upload;
+/* `length` is the announced body length. ERR_TOO_BIG, ERR_NO_SPACE, ERR_BUSY. */
+int xorb_upload_open(struct xorb_upload **out, struct store *store, const struct hash *xorb, uint64_t length, struct why *why);
+int xorb_upload_write(struct xorb_upload *upload, const void *data, size_t length, struct why *why);
+/* [blocks] Verifies the root, waits until durable, then visible. *inserted false: it was there already. */
+int xorb_upload_commit(struct xorb_upload *upload, bool *inserted, struct why *why);
+void xorb_upload_close(struct xorb_upload *upload);
+
+struct xorb_info {
+	uint64_t body_length;   /* serialised bytes, without footer */
+	uint32_t chunks_count;
+	uint64_t raw_length;
+};
+int store_xorb_info(struct store *store, const struct hash *xorb, struct xorb_info *out);
+/* The chunk table, from cache or disk [blocks]. Reference-counted: release with xorb_table_release. */
+struct xorb_table {
+	struct hash xorb;
+	uint32_t count;
+	struct xorb_chunk chunks[];
+};
+int store_xorb_table(struct store *store, const struct hash *xorb, struct xorb_table **out, struct why *why);
+void xorb_table_release(struct xorb_table *table);
+
+/* ------------------------------------------------------------------ shards */
+
+/* [blocks] Validates a whole shard against the stored xorbs (presence, chunk lists, terms, verification and file
+ * hashes), then registers its files durably with a claim for `owner`. *registered: 1 something new, 0 all known.
+ * ERR_CORRUPT or ERR_INVALID with the first thing wrong in `why`; nothing is registered then. */
+int store_shard_register(struct store *store, const struct entity_id *owner, struct span shard, int *registered, struct why *why);
+
+/* Global dedup: an answer shard for a chunk that is a dedup candidate, chunk hashes keyed with a random key, or
+ * ERR_NOT_FOUND. Only xorbs of files that some `may_see` owner claims... the caller passes one owner it may read. */
+typedef bool (*store_owner_filter)(void *context, const struct entity_id *owner);
+int store_dedup_query(struct store *store, const struct hash *chunk, store_owner_filter may_see, void *context,
+	struct buffer *answer, struct why *why); /* [blocks] */
+
+/* ------------------------------------------------------------------ reading */
+
+/* The terms that cover bytes [start, end) of a file, trimmed to whole chunks as the reconstruction call wants them. */
+struct plan_term {
+	struct hash xorb;
+	uint32_t chunk_start, chunk_end;
+	uint32_t raw_length;
+	uint64_t body_start, body_end; /* byte range in the stored xorb, end exclusive */
+};
+struct plan {
+	uint64_t file_length;
+	uint64_t start, end;            /* clipped to the file, end exclusive */
+	uint64_t offset_into_first;     /* bytes of the first chunk before `start` */
+	uint32_t terms_count;
+	struct plan_term *terms;        /* malloc'ed */
+};
+/* [blocks] ERR_NOT_FOUND, ERR_RANGE (start >= length, except start = 0 of an empty file). plan_fini frees. */
+int store_plan(struct store *store, const struct hash *file, uint64_t start, uint64_t end, struct plan *out, struct why *why);
+void plan_fini(struct plan *plan);
+
+/* Streams bytes [start, end) of a file, verified: every chunk is checked against its checksum (or its hash) before
+ * a byte of it is handed out. */
+struct file_reader;
+int file_reader_open(struct file_reader **out, struct store *store, const struct hash *file, uint64_t start,
+	uint64_t end, struct why *why);
+/* Bytes read (0 at the end) or ERR_*. With may_block false: ERR_AGAIN when the disk would be waited for; call again
+ * with true on a thread that may wait. */
+int64_t file_reader_read(struct file_reader *reader, void *out, size_t length, bool may_block, struct why *why);
+/* Zero-copy step: if the next bytes are stored uncompressed, are verified and in the page cache, gives the volume's
+ * descriptor, offset and length (at most `length`) for sendfile and moves on; ERR_AGAIN: use file_reader_read. The
+ * descriptor stays open while the reader is. */
+int file_reader_next_extent(struct file_reader *reader, size_t length, int *fd, uint64_t *offset, size_t *extent_length);
+void file_reader_close(struct file_reader *reader);
+
+/* Streams bytes [start, end) of a stored xorb's body, verified the same way. Same calling rules. */
+struct xorb_reader;
+int xorb_reader_open(struct xorb_reader **out, struct store *store, const struct hash *xorb, uint64_t start, uint64_t end, struct why *why);
+int64_t xorb_reader_read(struct xorb_reader *reader, void *out, size_t length, bool may_block, struct why *why);
+int xorb_reader_next_extent(struct xorb_reader *reader, size_t length, int *fd, uint64_t *offset, size_t *extent_length);
+void xorb_reader_close(struct xorb_reader *reader);
+
+/* [blocks] Convenience for small files (git packs, cards): whole content appended to `out`, up to its limit. */
+int store_file_read_all(struct store *store, const struct hash *file, struct buffer *out, struct why *why);
+
+/* ------------------------------------------------------------------ git object table */
+
+/* A view like the rest of the index: which git objects a repository has. Blobs of regular files name a store file;
+ * commits, trees, tags and LFS pointers carry their payload. Rebuilt from the repository's packs (gateway/repo). */
+struct git_object {
+	uint8_t type;            /* 1 commit, 2 tree, 3 blob, 4 tag: git's numbers */
+	bool is_lfs_pointer;
+	uint64_t length;         /* payload bytes */
+	struct hash file;        /* blobs whose bytes are a store file; zero otherwise */
+	struct sha256 sha256;    /* is_lfs_pointer: the object it points to; lfs_length its size */
+	uint64_t lfs_length;
+	struct span payload;     /* commits, trees, tags, pointers; malloc'ed on get, free payload.data */
+};
+int store_git_get(struct store *store, const struct entity_id *repo, const struct oid *oid, struct git_object *out);
+/* Several at once, without payloads. found[i] tells. */
+int store_git_get_many(struct store *store, const struct entity_id *repo, const struct oid *oids, size_t count,
+	struct git_object *out, bool *found);
+/* Adds objects; not durable by itself (a view). */
+int store_git_put(struct store *store, const struct entity_id *repo, const struct oid *oids, const struct git_object *objects, size_t count);
+/* Forgets all objects of a repository. */
+int store_git_drop(struct store *store, const struct entity_id *repo);
+
+/* ------------------------------------------------------------------ care */
+
+struct store_progress { /* handed to long operations; fields are updated as they go, `cancel` is read */
+	_Atomic uint64_t done_bytes, total_bytes;
+	_Atomic int cancel;
+};
+
+/* One thing found wrong, named. */
+typedef void (*store_finding)(void *context, const char *what);
+
+struct store_scrub_report { uint64_t records, bytes, corrupt; };
+/* [blocks] Reads every record of every volume and checks it; `finding` names volume, offset and object. */
+int store_scrub(struct store *store, struct store_progress *progress, store_finding finding, void *context, struct store_scrub_report *out, struct why *why);
+
+/* Calls `emit` for every (owner, file) that some reachable name needs. */
+typedef int (*store_roots)(void *context, int (*emit)(void *gc, const struct entity_id *owner, const struct hash *file), void *gc, struct why *why);
+struct store_gc_report {
+	uint64_t files_live, files_dropped, claims_dropped, xorbs_live, xorbs_dropped, bytes_freed; /* bytes_freed: of dropped xorbs */
+	uint64_t volumes_compacted, bytes_compacted;
+};
+/* [blocks] Mark and sweep: claims not emitted by `roots` and older than grace are dropped, then files without claims, then
+ * xorbs without files, then volumes that are mostly dead are compacted. Safe beside any pushes. dry_run changes nothing. */
+int store_gc(struct store *store, store_roots roots, void *context, int64_t grace_ms, bool dry_run, struct store_progress *progress,
+	struct store_gc_report *out, struct why *why);
+
+struct store_fsck_report { uint64_t volumes, records, xorbs, files, chunks, corrupt, missing; };
+/* [blocks] Offline (store not open): scans all volumes, checks every record and cross-reference; with `rebuild` throws the
+ * index away first and makes it anew from the volumes. */
+int store_fsck(const struct store_config *config, bool rebuild, struct store_progress *progress, store_finding finding, void *context,
+	struct store_fsck_report *out, struct why *why);
+
+struct store_stats {
+	uint64_t chunks, xorbs, files, volumes;
+	uint64_t stored_bytes;    /* xorb bodies on disk */
+	uint64_t disk_bytes;      /* volume files, dead records included */
+	uint64_t raw_bytes;       /* of unique chunks */
+	uint64_t logical_bytes;   /* of all files, once per claim */
+	uint64_t syncs;           /* fdatasync calls since open */
+	uint64_t acknowledged;    /* durable commits (uploads, xorbs, shards, claims) since open */
+};
+void store_stats(struct store *store, struct store_stats *out);
+/* What one owner claims: number and logical bytes of its files. */
+int store_owner_usage(struct store *store, const struct entity_id *owner, uint64_t *files, uint64_t *bytes);
+
+#endif
