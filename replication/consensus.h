@@ -11,6 +11,7 @@
 #define CAIRN_REPLICATION_CONSENSUS_H
 
 #include "schemas/buffer.h"
+#include "schemas/command.h"
 #include "schemas/error.h"
 
 #include <rocksdb/c.h>
@@ -18,13 +19,11 @@
 struct consensus;
 
 enum {
-	COMMAND_BYTES_MAX = 1 << 20,  /* one command; larger listings are objects in the store */
-	COMMAND_ID_BYTES = 16,        /* UUIDv7: a retry with the same id is applied once */
+	GROUP_CLUSTER = 0, /* users, tokens, names -> repository id */
+	GROUP_REPOS = 1,   /* what is inside repositories */
 };
 
-struct command_id {
-	uint8_t bytes[COMMAND_ID_BYTES];
-};
+/* A new UUIDv7: made once per change by whoever first hears of it, kept for retries. */
 void command_id_make(struct command_id *out);
 
 /* What the applier hands to the state machine for each command. `leader_ms` is the only clock it may read. */
@@ -37,8 +36,9 @@ struct apply_context {
 	rocksdb_readoptions_t *read_options;
 };
 struct state_machine {
-	/* Applies one encoded command {type, version, actor, body}. Deterministic. Appends its msgpack result to `result`. Returns 0 or the
-	 * ERR_* of a rejected precondition (part of the replicated result, with `why`); ERR_IO / ERR_UNSUPPORTED stop the node. */
+	/* Applies one encoded command (schemas/command.h). Deterministic. Appends its msgpack result to `result`. Returns 0 or the ERR_* of a
+	 * rejected precondition (part of the replicated result, with `why`), having then written nothing to the batch. ERR_IO, ERR_CORRUPT, ERR_NO_MEMORY and
+	 * ERR_UNSUPPORTED (a type or version it does not know) stop the node. */
 	int (*apply)(void *context, const struct apply_context *apply, struct span command, struct buffer *result, struct why *why);
 	/* After the batch that holds index `applied` is written: wake caches. Applier thread. */
 	void (*applied)(void *context, uint64_t applied);
@@ -48,33 +48,46 @@ struct state_machine {
 struct consensus_config {
 	const char *dir;           /* holds raftlog/ and meta/ */
 	const struct state_machine *machine;
-	uint64_t index_cache_bytes;
+	uint64_t index_cache_bytes; /* block cache of the state; 0: 8 MiB */
+	uint64_t reserve_bytes;    /* disk kept free: below it only deletions are accepted; 0: 256 MiB */
+	/* Free bytes of the volume that holds `dir`; NULL: statvfs. Any thread. */
+	uint64_t (*free_bytes)(void *context, const char *dir);
+	void *free_bytes_context;
+	uint64_t snapshot_bytes;   /* log bytes between flush marks; 0: 64 MiB */
+	uint64_t snapshot_ms;      /* and time between them; 0: 5 minutes */
 };
 
-/* [blocks] Opens or bootstraps a cluster of one voter; replays what is not applied; returns when this node leads. */
+/* [blocks] Opens or bootstraps a cluster of one voter; replays what is not applied; returns when this node leads. ERR_CORRUPT with a sentence when
+ * only one of the two stores is there, when they belong to different nodes, or when the log has lost entries that were acknowledged. */
 int consensus_open(struct consensus **out, const struct consensus_config *config, struct why *why);
-/* Fails waiting proposals with ERR_CLOSED, flushes, closes. */
+/* Fails queued proposals with ERR_CLOSED, finishes those in the log, flushes, closes. */
 void consensus_close(struct consensus *consensus);
 
 struct proposal_result {
 	uint64_t index;            /* log position: a read-your-writes token */
 	struct buffer result;      /* msgpack, as apply wrote it; caller fini */
 };
-/* [blocks] Proposes one command and waits until it is applied here. Returns what apply returned, or ERR_BUSY (over budget),
- * ERR_UNKNOWN_OUTCOME (deadline or lost leadership: may still happen; retry with the same id), ERR_NO_SPACE, ERR_CLOSED. */
+/* [blocks] Proposes one encoded command, whose id must be `id`, and waits until it is applied here. Returns what apply returned (for a retry: what it
+ * returned the first time), or ERR_INVALID, ERR_TOO_BIG, ERR_BUSY (over budget), ERR_UNKNOWN_OUTCOME (deadline or lost leadership: may still happen; retry with the same id), ERR_NO_SPACE, ERR_CLOSED. */
 int consensus_propose(struct consensus *consensus, uint32_t group, const struct command_id *id, struct span command,
 	uint64_t timeout_ms, struct proposal_result *out, struct why *why);
 
-/* Highest applied index of a group; grows. Cheap: an atomic. */
+/* Sum of the groups' applied indexes: grows with every change. Cheap: atomics. */
 uint64_t consensus_applied(const struct consensus *consensus);
 /* The state machine's database, for reads of any thread. */
 rocksdb_t *consensus_db(struct consensus *consensus);
 /* [blocks] Linearizable read point (ReadIndex): on return the local state holds everything acknowledged before the call. */
 int consensus_read_barrier(struct consensus *consensus, uint32_t group, uint64_t timeout_ms, struct why *why);
 
+/* [blocks] Takes a flush mark now: the state is on disk, the log is compacted up to it less what is kept for slow peers. */
+int consensus_snapshot(struct consensus *consensus, struct why *why);
+
 struct consensus_status {
-	uint64_t node_id, term, applied, committed, last_index, log_syncs, commands;
-	bool leader;
+	uint64_t node_id;
+	uint64_t term;                             /* highest of the groups */
+	uint64_t applied, committed, last_index;   /* sums over the groups */
+	uint64_t log_syncs, commands;              /* since start */
+	bool leader;                               /* of every group, and ready */
 	unsigned voters;
 };
 void consensus_status(struct consensus *consensus, struct consensus_status *out);

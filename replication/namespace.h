@@ -81,8 +81,8 @@ struct repo {
 	char name[NAME_BYTES_MAX + 1];
 	bool private;
 	char sdk[32];                   /* spaces */
-	char creator[NAME_BYTES_MAX + 1];
-	char head[REF_BYTES_MAX + 1];   /* "refs/heads/main" */
+	char creator[NAME_BYTES_MAX + 1]; /* "": the actor that creates it */
+	char head[REF_BYTES_MAX + 1];   /* "refs/heads/main"; "" when creating means that */
 	int64_t created_ms;
 	int64_t modified_ms;            /* last ref change */
 	uint64_t version;               /* +1 per accepted ref batch */
@@ -93,7 +93,8 @@ struct repo_settings { bool set_private, private; };
 int repo_update(struct namespace *ns, const char *actor, const struct entity_id *id, const struct repo_settings *settings, struct why *why);
 int repo_find(struct namespace *ns, const struct namespace_snapshot *snapshot, enum repo_type type, struct span owner, struct span name, struct repo *out); /* any case */
 int repo_get(struct namespace *ns, const struct namespace_snapshot *snapshot, const struct entity_id *id, struct repo *out);
-/* All repositories in (type, owner, name) order, from `after` ("type/owner/name", exclusive, NULL: start); type 0: all. */
+/* All repositories in (type, owner, name) order, from `after` ("model/owner/name", exclusive, NULL: start); type 0: all. What `each` returns, if not 0,
+ * stops every listing of this header and is returned. */
 int repo_list(struct namespace *ns, enum repo_type type, const char *owner, const char *after, int (*each)(void *context, const struct repo *repo), void *context);
 
 /* ---- refs and packs ---- */
@@ -104,6 +105,16 @@ struct ref {
 };
 int ref_get(struct namespace *ns, const struct namespace_snapshot *snapshot, const struct entity_id *repo, const char *name, struct ref *out);
 int ref_list(struct namespace *ns, const struct namespace_snapshot *snapshot, const struct entity_id *repo, const char *prefix, int (*each)(void *context, const struct ref *ref), void *context);
+
+/* What happened to a ref, oldest first; also of refs that are deleted now. */
+struct reflog_entry {
+	char name[REF_BYTES_MAX + 1];
+	struct oid old_oid, new_oid; /* all-zero: absent */
+	char actor[NAME_BYTES_MAX + 1];
+	int64_t when_ms;
+	uint64_t version;            /* of the repository, after the change */
+};
+int reflog_list(struct namespace *ns, const struct namespace_snapshot *snapshot, const struct entity_id *repo, const char *ref, int (*each)(void *context, const struct reflog_entry *entry), void *context);
 
 struct ref_update {
 	char name[REF_BYTES_MAX + 1];

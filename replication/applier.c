@@ -1,0 +1,434 @@
+#include "replication/applier.h"
+
+#include "replication/command_ids.h"
+#include "replication/node.h"
+#include "replication/proposals.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+enum {
+	KIND_APPLIED = 'a',
+	FEATURE_LEVEL_KNOWN = 1, /* the highest level whose commands this build can apply */
+	DRAIN_BYTES_MAX = 4 << 20,
+	MEMTABLE_BYTES = 16 << 20,
+	CACHE_BYTES_DEFAULT = 8 << 20,
+	BLOOM_BITS_PER_KEY = 10,
+};
+
+struct work {
+	struct work *next;
+	uint32_t group;
+	struct log_entry **entries;
+	size_t count, bytes;
+	uint64_t stored;
+};
+
+/* Who is told after the batch is written. */
+struct outcome {
+	struct proposal *proposal; /* borrowed from its entry */
+	struct command_outcome outcome;
+};
+
+struct applier {
+	rocksdb_t *db;
+	rocksdb_options_t *options;
+	rocksdb_cache_t *cache;
+	rocksdb_writeoptions_t *write_options;
+	rocksdb_readoptions_t *read_options;
+	rocksdb_writebatch_wi_t *batch;
+	const struct state_machine *machine;
+	void (*advanced)(void *context);
+	void *context;
+	struct applied_record found[GROUPS_MAX], records[GROUPS_MAX]; /* records: the thread's own */
+	atomic_uint_fast64_t applied[GROUPS_MAX], ids_dropped_hour[GROUPS_MAX];
+	atomic_int_fast64_t leader_ms[GROUPS_MAX];
+	atomic_uint_fast64_t commands;
+	pthread_t thread;
+	bool started;
+	pthread_mutex_t lock;
+	pthread_cond_t wake;
+	struct work *head, **tail;
+	bool closing;
+	struct outcome *outcomes; /* of the batch being made */
+	size_t outcomes_count, outcomes_capacity;
+};
+
+static const struct field applied_fields[] = {
+	FIELD(struct applied_record, index, FIELD_U64, true),
+	FIELD(struct applied_record, term, FIELD_U64, true),
+	FIELD(struct applied_record, leader_ms, FIELD_I64, true),
+	FIELD(struct applied_record, durable_mark, FIELD_U64, true),
+	FIELD(struct applied_record, feature_level, FIELD_U64, true),
+	FIELD(struct applied_record, ids_dropped_hour, FIELD_U64, true),
+};
+static const struct schema applied_schema = SCHEMA(1, applied_fields);
+
+/* ---- opening ---- */
+
+static int read_record(struct applier *applier, uint32_t group, struct why *why)
+{
+	struct key key;
+	key_begin(&key, group, SLOT_CONSENSUS, KIND_APPLIED);
+	char *error = NULL;
+	size_t length;
+	char *value = rocksdb_get(applier->db, applier->read_options, (const char *)key.bytes, key.length, &length, &error);
+	if (error) {
+		int err = why_set(why, ERR_IO, "cannot read the state: %s", error);
+		rocksdb_free(error);
+		return err;
+	}
+	struct applied_record *record = &applier->found[group];
+	*record = (struct applied_record){ .feature_level = 1 };
+	int err = value ? record_decode(record, sizeof(*record), &applied_schema, span_of(value, length)) : 0;
+	rocksdb_free(value);
+	if (err)
+		return why_set(why, ERR_CORRUPT, "the applied record of group %u does not parse", group);
+	if (record->feature_level > FEATURE_LEVEL_KNOWN)
+		return why_set(why, ERR_UNSUPPORTED, "the cluster is at feature level %llu, this program knows %d",
+			(unsigned long long)record->feature_level, FEATURE_LEVEL_KNOWN);
+	applier->records[group] = *record;
+	atomic_init(&applier->applied[group], record->index);
+	atomic_init(&applier->leader_ms[group], record->leader_ms);
+	atomic_init(&applier->ids_dropped_hour[group], record->ids_dropped_hour);
+	return 0;
+}
+
+static rocksdb_options_t *make_options(struct applier *applier, uint64_t cache_bytes)
+{
+	rocksdb_options_t *options = rocksdb_options_create();
+	rocksdb_options_set_create_if_missing(options, 1);
+	rocksdb_options_set_write_buffer_size(options, MEMTABLE_BYTES);
+	rocksdb_options_set_keep_log_file_num(options, 2);
+	rocksdb_options_set_info_log_level(options, 2); /* warnings */
+	rocksdb_options_set_max_open_files(options, 256);
+	rocksdb_options_set_compression(options, rocksdb_lz4_compression);
+	applier->cache = rocksdb_cache_create_lru(cache_bytes ? cache_bytes : CACHE_BYTES_DEFAULT);
+	rocksdb_block_based_table_options_t *table = rocksdb_block_based_options_create();
+	rocksdb_block_based_options_set_block_cache(table, applier->cache);
+	rocksdb_block_based_options_set_filter_policy(table, rocksdb_filterpolicy_create_bloom_full(BLOOM_BITS_PER_KEY));
+	rocksdb_block_based_options_set_cache_index_and_filter_blocks(table, 1);
+	rocksdb_block_based_options_set_pin_l0_filter_and_index_blocks_in_cache(table, 1);
+	rocksdb_options_set_block_based_table_factory(options, table);
+	rocksdb_block_based_options_destroy(table);
+	return options;
+}
+
+int applier_open(struct applier **out, const char *dir, uint64_t cache_bytes, const struct state_machine *machine,
+	void (*advanced)(void *context), void *context, struct why *why)
+{
+	*out = NULL;
+	struct applier *applier = must_alloc(sizeof(*applier));
+	applier->machine = machine;
+	applier->advanced = advanced;
+	applier->context = context;
+	applier->tail = &applier->head;
+	pthread_mutex_init(&applier->lock, NULL);
+	pthread_cond_init(&applier->wake, NULL);
+	applier->options = make_options(applier, cache_bytes);
+	applier->write_options = rocksdb_writeoptions_create();
+	rocksdb_writeoptions_disable_WAL(applier->write_options, 1);
+	applier->read_options = rocksdb_readoptions_create();
+	applier->batch = rocksdb_writebatch_wi_create(0, 1);
+	char *error = NULL;
+	int err = 0;
+	applier->db = rocksdb_open(applier->options, dir, &error);
+	if (!applier->db) {
+		err = why_set(why, ERR_IO, "cannot open the state in %s: %s", dir, error);
+		rocksdb_free(error);
+	}
+	for (uint32_t group = 0; group < GROUPS_MAX && err == 0; group++)
+		err = read_record(applier, group, why);
+	if (err) {
+		applier_close(applier);
+		return err;
+	}
+	*out = applier;
+	return 0;
+}
+
+/* ---- applying ---- */
+
+static struct command_outcome *outcome_add(struct applier *applier, struct proposal *proposal)
+{
+	if (applier->outcomes_count == applier->outcomes_capacity) {
+		applier->outcomes_capacity = applier->outcomes_capacity ? applier->outcomes_capacity * 2 : 64;
+		applier->outcomes = must_realloc(applier->outcomes, applier->outcomes_capacity * sizeof(*applier->outcomes));
+	}
+	struct outcome *outcome = &applier->outcomes[applier->outcomes_count++];
+	*outcome = (struct outcome){ .proposal = proposal };
+	buffer_init(&outcome->outcome.result, PROPOSAL_RESULT_BYTES_MAX);
+	return &outcome->outcome;
+}
+
+/* Commands of consensus itself. */
+static int apply_own(struct applier *applier, uint32_t group, const struct command *command, struct why *why)
+{
+	struct applied_record *record = &applier->records[group];
+	struct cursor body = cursor_of(command->body);
+	uint64_t value = cursor_u64(&body);
+	if (!cursor_done(&body))
+		return why_set(why, ERR_INVALID, "a number was expected");
+	if (command->version != 1)
+		return why_set(why, ERR_UNSUPPORTED, "version %u of command type %u is not known", command->version, command->type);
+	switch (command->type) {
+	case COMMAND_DROP_IDS:
+		if (value * COMMAND_ID_HOUR_MS > (uint64_t)record->leader_ms - COMMAND_ID_WINDOW_MS)
+			return why_set(why, ERR_INVALID, "hour %llu is still within the window", (unsigned long long)value);
+		record->ids_dropped_hour = value;
+		return command_ids_drop(applier->db, applier->write_options, group, value, why);
+	case COMMAND_FEATURE_LEVEL:
+		if (value > FEATURE_LEVEL_KNOWN)
+			return why_set(why, ERR_UNSUPPORTED, "feature level %llu is not known", (unsigned long long)value);
+		if (value > record->feature_level)
+			record->feature_level = value;
+		return 0;
+	default:
+		return why_set(why, ERR_UNSUPPORTED, "command type %u is not known", command->type);
+	}
+}
+
+static int apply_command(struct applier *applier, const struct log_entry *entry, uint32_t group, struct span bytes, struct command_outcome *out)
+{
+	struct applied_record *record = &applier->records[group];
+	struct command command;
+	if (command_decode(&command, bytes) != 0)
+		return why_set(&out->why, ERR_CORRUPT, "a command does not parse");
+	out->index = entry->index;
+	if (!command_id_in_window(&command.id, record->leader_ms)) {
+		out->err = why_set(&out->why, ERR_INVALID, "the command id is from another day");
+		return 0;
+	}
+	int err = command_ids_get(applier->db, applier->batch, applier->read_options, group, &command.id, out, &out->why);
+	if (err != ERR_NOT_FOUND)
+		return err; /* a retry gets the first outcome */
+	struct apply_context context = { .group = group, .index = entry->index, .leader_ms = record->leader_ms, .db = applier->db,
+		.batch = applier->batch, .read_options = applier->read_options };
+	if (command.type < COMMAND_TYPE_NAMESPACE)
+		err = apply_own(applier, group, &command, &out->why);
+	else
+		err = applier->machine->apply(applier->machine->context, &context, bytes, &out->result, &out->why);
+	if (err == ERR_IO || err == ERR_UNSUPPORTED || err == ERR_CORRUPT || err == ERR_NO_MEMORY)
+		return err;
+	out->err = err;
+	command_ids_put(applier->batch, group, &command.id, out);
+	return 0;
+}
+
+static void apply_entry(struct applier *applier, uint32_t group, const struct log_entry *entry)
+{
+	struct applied_record *record = &applier->records[group];
+	if (entry->index <= record->index)
+		return; /* delivered again: this state is ahead of its log */
+	if (entry->index != record->index + 1)
+		node_stop("entry %llu of group %u follows %llu", (unsigned long long)entry->index, group, (unsigned long long)record->index);
+	record->index = entry->index;
+	record->term = entry->term;
+	if (entry->type != ENTRY_COMMANDS)
+		return;
+	struct command_entry commands;
+	int err = command_entry_open(&commands, span_of(entry->payload, entry->length));
+	if (err)
+		node_stop("entry %llu of group %u does not parse (%s)", (unsigned long long)entry->index, group, err_name(err));
+	if (commands.leader_ms > record->leader_ms)
+		record->leader_ms = commands.leader_ms;
+	struct proposal *proposal = entry->waiters;
+	struct span bytes;
+	int more;
+	while ((more = command_entry_next(&commands, &bytes)) == 1) {
+		struct command_outcome *out = outcome_add(applier, proposal);
+		err = apply_command(applier, entry, group, bytes, out);
+		if (err)
+			node_stop("entry %llu of group %u cannot be applied: %s", (unsigned long long)entry->index, group, out->why.text);
+		if (proposal)
+			proposal = proposal->next;
+	}
+	if (more < 0)
+		node_stop("entry %llu of group %u is cut short", (unsigned long long)entry->index, group);
+}
+
+static void write_batch(struct applier *applier, const bool touched[GROUPS_MAX])
+{
+	for (uint32_t group = 0; group < GROUPS_MAX; group++) {
+		if (!touched[group])
+			continue;
+		struct key key;
+		key_begin(&key, group, SLOT_CONSENSUS, KIND_APPLIED);
+		struct buffer value;
+		buffer_init(&value, 4096);
+		record_encode(&value, &applied_schema, &applier->records[group]);
+		rocksdb_writebatch_wi_put(applier->batch, (const char *)key.bytes, key.length, (const char *)value.data, value.length);
+		buffer_fini(&value);
+	}
+	char *error = NULL;
+	rocksdb_write_writebatch_wi(applier->db, applier->write_options, applier->batch, &error);
+	if (error)
+		node_stop("cannot write the state: %s", error);
+	rocksdb_writebatch_wi_clear(applier->batch);
+}
+
+/* Order: written, then visible to read barriers, then to caches, then answered. */
+static void publish(struct applier *applier, const bool touched[GROUPS_MAX])
+{
+	for (uint32_t group = 0; group < GROUPS_MAX; group++) {
+		if (!touched[group])
+			continue;
+		const struct applied_record *record = &applier->records[group];
+		atomic_store(&applier->leader_ms[group], record->leader_ms);
+		atomic_store(&applier->ids_dropped_hour[group], record->ids_dropped_hour);
+		atomic_store(&applier->applied[group], record->index);
+		if (applier->machine->applied)
+			applier->machine->applied(applier->machine->context, record->index);
+	}
+	atomic_fetch_add(&applier->commands, applier->outcomes_count);
+	for (size_t i = 0; i < applier->outcomes_count; i++) {
+		struct outcome *outcome = &applier->outcomes[i];
+		if (outcome->proposal)
+			proposal_settle(outcome->proposal, outcome->outcome.err, outcome->outcome.index, buffer_span(&outcome->outcome.result),
+				outcome->outcome.why.text);
+		buffer_fini(&outcome->outcome.result);
+	}
+	applier->outcomes_count = 0;
+	applier->advanced(applier->context);
+}
+
+static struct work *take(struct applier *applier)
+{
+	pthread_mutex_lock(&applier->lock);
+	while (!applier->head && !applier->closing)
+		pthread_cond_wait(&applier->wake, &applier->lock);
+	struct work *list = applier->head, **link = &applier->head;
+	for (size_t bytes = 0; *link && bytes < DRAIN_BYTES_MAX; link = &(*link)->next)
+		bytes += (*link)->bytes;
+	struct work *rest = *link;
+	if (list)
+		*link = NULL;
+	applier->head = rest;
+	if (!rest)
+		applier->tail = &applier->head;
+	pthread_mutex_unlock(&applier->lock);
+	return list;
+}
+
+static void work_free(struct work *work)
+{
+	for (size_t i = 0; i < work->count; i++)
+		log_entry_release(work->entries[i]);
+	free(work->entries);
+	free(work);
+}
+
+static void *run(void *context)
+{
+	struct applier *applier = context;
+	for (struct work *list; (list = take(applier)) != NULL;) {
+		bool touched[GROUPS_MAX] = { false };
+		for (const struct work *work = list; work; work = work->next) {
+			for (size_t i = 0; i < work->count; i++)
+				apply_entry(applier, work->group, work->entries[i]);
+			if (work->stored > applier->records[work->group].durable_mark)
+				applier->records[work->group].durable_mark = work->stored;
+			touched[work->group] = true;
+		}
+		write_batch(applier, touched);
+		publish(applier, touched);
+		while (list) {
+			struct work *next = list->next;
+			work_free(list);
+			list = next;
+		}
+	}
+	return NULL;
+}
+
+int applier_start(struct applier *applier, struct why *why)
+{
+	if (pthread_create(&applier->thread, NULL, run, applier) != 0)
+		return why_set(why, ERR_NO_MEMORY, "cannot start the applier");
+	applier->started = true;
+	return 0;
+}
+
+void applier_put(struct applier *applier, uint32_t group, struct log_entry **entries, size_t count, uint64_t stored)
+{
+	struct work *work = must_alloc(sizeof(*work));
+	*work = (struct work){ .group = group, .entries = entries, .count = count, .stored = stored };
+	for (size_t i = 0; i < count; i++)
+		work->bytes += entries[i]->length;
+	pthread_mutex_lock(&applier->lock);
+	*applier->tail = work;
+	applier->tail = &work->next;
+	pthread_cond_signal(&applier->wake);
+	pthread_mutex_unlock(&applier->lock);
+}
+
+int applier_flush(struct applier *applier, struct why *why)
+{
+	rocksdb_flushoptions_t *options = rocksdb_flushoptions_create();
+	rocksdb_flushoptions_set_wait(options, 1);
+	char *error = NULL;
+	rocksdb_flush(applier->db, options, &error);
+	rocksdb_flushoptions_destroy(options);
+	if (!error)
+		return 0;
+	int err = why_set(why, strstr(error, "No space") ? ERR_NO_SPACE : ERR_IO, "cannot flush the state: %s", error);
+	rocksdb_free(error);
+	return err;
+}
+
+void applier_close(struct applier *applier)
+{
+	if (!applier)
+		return;
+	if (applier->started) {
+		pthread_mutex_lock(&applier->lock);
+		applier->closing = true;
+		pthread_cond_signal(&applier->wake);
+		pthread_mutex_unlock(&applier->lock);
+		pthread_join(applier->thread, NULL);
+	}
+	if (applier->db) {
+		applier_flush(applier, NULL); /* only shortens the next start */
+		rocksdb_close(applier->db);
+	}
+	rocksdb_writebatch_wi_destroy(applier->batch);
+	rocksdb_readoptions_destroy(applier->read_options);
+	rocksdb_writeoptions_destroy(applier->write_options);
+	rocksdb_options_destroy(applier->options);
+	rocksdb_cache_destroy(applier->cache);
+	pthread_mutex_destroy(&applier->lock);
+	pthread_cond_destroy(&applier->wake);
+	free(applier->outcomes);
+	free(applier);
+}
+
+rocksdb_t *applier_db(struct applier *applier)
+{
+	return applier->db;
+}
+
+const struct applied_record *applier_record(const struct applier *applier, uint32_t group)
+{
+	return &applier->found[group];
+}
+
+uint64_t applier_applied(const struct applier *applier, uint32_t group)
+{
+	return atomic_load(&applier->applied[group]);
+}
+
+uint64_t applier_commands(const struct applier *applier)
+{
+	return atomic_load(&applier->commands);
+}
+
+int64_t applier_leader_ms(const struct applier *applier, uint32_t group)
+{
+	return atomic_load(&applier->leader_ms[group]);
+}
+
+uint64_t applier_ids_dropped_hour(const struct applier *applier, uint32_t group)
+{
+	return atomic_load(&applier->ids_dropped_hour[group]);
+}

@@ -1,0 +1,50 @@
+/* applier.h - the one thread that changes the state machine's store, `meta`.
+ *
+ * DESIGN. The store runs without a write-ahead log of its own: the Raft log is one already. Every batch carries the changes of whole entries
+ * and, per group, the applied record {index, term, leader time, durable mark}, so that after a crash the store is some prefix of the log and says
+ * which; entries above it are applied again. The durable mark is the highest log index known to be synced when the batch was made: a
+ * log that ends below it has lost acknowledged entries.
+ *
+ * An error of the store, an unreadable entry or a command this node does not know stops the node: skipping it would be divergence.
+ *
+ * Threads: applier_put from the meta loop; reads of the database from anywhere. */
+#ifndef CAIRN_REPLICATION_APPLIER_H
+#define CAIRN_REPLICATION_APPLIER_H
+
+#include "replication/consensus.h"
+#include "replication/log_entry.h"
+
+enum { GROUPS_MAX = 2 };
+
+struct applied_record {
+	uint64_t index, term;
+	int64_t leader_ms;      /* never goes back */
+	uint64_t durable_mark;
+	uint64_t feature_level;
+	uint64_t ids_dropped_hour;
+};
+
+struct applier;
+
+/* [blocks] Opens the store and reads each group's record. `advanced` is called on the applier's thread after each batch. */
+int applier_open(struct applier **out, const char *dir, uint64_t cache_bytes, const struct state_machine *machine,
+	void (*advanced)(void *context), void *context, struct why *why);
+/* Starts applying. */
+int applier_start(struct applier *applier, struct why *why);
+/* Applies what is queued, flushes, closes. */
+void applier_close(struct applier *applier);
+
+/* Takes the array and the references. */
+void applier_put(struct applier *applier, uint32_t group, struct log_entry **entries, size_t count, uint64_t stored);
+
+rocksdb_t *applier_db(struct applier *applier);
+/* As found at open. */
+const struct applied_record *applier_record(const struct applier *applier, uint32_t group);
+uint64_t applier_applied(const struct applier *applier, uint32_t group); /* atomic */
+uint64_t applier_commands(const struct applier *applier);
+int64_t applier_leader_ms(const struct applier *applier, uint32_t group);  /* atomic */
+uint64_t applier_ids_dropped_hour(const struct applier *applier, uint32_t group); /* atomic */
+/* [blocks] Everything applied so far is on disk when it returns. Any thread. */
+int applier_flush(struct applier *applier, struct why *why);
+
+#endif

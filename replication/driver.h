@@ -1,0 +1,48 @@
+/* driver.h - drives one group's Raft engine: the rules around it that make the difference between an algorithm and a store.
+ *
+ * DESIGN. A step's outcome is handled in one order: hard state durable, entries queued for the disk, messages sent, commits handed to the applier,
+ * timer set. Rules that close known defects of the engine, each with a test:
+ *  - a stale sender's append or install is answered here and never stepped (the engine would send an uninitialised index);
+ *  - a refused vote goes out with at least our term (else pre-vote can deadlock);
+ *  - a received append is split so that a configuration is only ever its first entry (else the engine notes a wrong index for it);
+ *  - entries that replace cached ones bump the generation: a disk completion of an older one is never reported, and reports only grow;
+ *  - a new leader submits a barrier of its own; strong reads and configuration changes wait until it is applied;
+ *  - a sole voter starts each life in a new term: entries of the last one that reached a stand-by but not our disk can then never be
+ *    taken for entries of this one.
+ *
+ * Not thread-safe: the meta loop owns it. All time, chance and I/O come through `struct rio`. */
+#ifndef CAIRN_REPLICATION_DRIVER_H
+#define CAIRN_REPLICATION_DRIVER_H
+
+#include "replication/rio.h"
+
+struct driver;
+
+/* Takes over what was loaded. `applied` is the state machine's index. Emits the first effects through `rio`. */
+int driver_open(struct driver **out, uint32_t group, uint64_t node_id, const struct rio *rio, struct log_loaded *loaded, uint64_t applied, struct why *why);
+void driver_close(struct driver *driver);
+
+/* Leader only: proposes one entry. On success takes `waiters`. 0, ERR_CLOSED, ERR_NO_SPACE, ERR_BUSY, ERR_NO_MEMORY. */
+int driver_submit(struct driver *driver, enum entry_type type, struct span payload, struct proposal *waiters, bool releases);
+void driver_stored(struct driver *driver, const struct log_job *job);
+void driver_applied(struct driver *driver, uint64_t index);
+void driver_timeout(struct driver *driver);
+/* 0, or ERR_INVALID: the message makes no sense and was dropped. */
+int driver_receive(struct driver *driver, const struct message *message);
+
+/* A flush mark: the job that records a snapshot at `index` and compacts the log below it less what is kept for slow peers. NULL: nothing
+ * new. When the job is stored, driver_stored tells the engine. */
+struct log_job *driver_snapshot(struct driver *driver, uint64_t applied);
+/* Log bytes appended since the last snapshot. */
+uint64_t driver_snapshot_bytes(const struct driver *driver);
+
+struct driver_status {
+	enum raft_role role;
+	uint64_t term, committed, stored, last_index, snapshot_index, generation;
+	size_t in_flight;    /* own entries submitted and not committed */
+	unsigned voters;
+	bool ready;          /* leads, and its own barrier is applied */
+};
+void driver_status(const struct driver *driver, struct driver_status *out);
+
+#endif

@@ -1,0 +1,74 @@
+/* log_store.h - the Raft log of all groups in one RocksDB, `raftlog`. Every write is synchronous.
+ *
+ * Keys, big-endian: u32 group, then
+ *   'h'            -> {u64 term, u64 voted_for}
+ *   's'            -> snapshot record {u64 index, u64 term, u64 configuration_index, encoded configuration}
+ *   'e' u64 index  -> {u8 format, u8 type, u64 term, payload}
+ * and one identity record (identity.h) under group 0xffffffff. Truncation and compaction are range deletions in the same batch as the
+ * new entries or the snapshot record that justify them.
+ *
+ * RocksDB's recovery stops silently at the first bad record of its write-ahead log, that is, it may forget entries that were acknowledged. The
+ * state machine's store therefore remembers a durable mark (applier.h) that the log is held against at start.
+ *
+ * Threads: loading happens before threads start; after that writes are serialised here. */
+#ifndef CAIRN_REPLICATION_LOG_STORE_H
+#define CAIRN_REPLICATION_LOG_STORE_H
+
+#include "replication/log_entry.h"
+#include "schemas/error.h"
+
+#include <rocksdb/c.h>
+
+struct log_store;
+
+struct snapshot_record {
+	uint64_t index, term, configuration_index;
+	struct buffer configuration; /* encoded */
+};
+
+/* A unit of work for the disk. Parts that are absent are zero. */
+struct log_job {
+	struct log_job *next;
+	uint32_t group;
+	uint64_t generation;         /* of the driver when the job was made: completions of older ones are not reported */
+	bool truncate;               /* first drop everything from first_index on */
+	uint64_t first_index;
+	struct log_entry **entries;  /* owned references */
+	size_t entries_count;
+	bool has_snapshot;
+	struct snapshot_record snapshot;
+	uint64_t compact_through;    /* drop entries up to here */
+};
+void log_job_free(struct log_job *job);
+
+/* [blocks] */
+int log_store_open(struct log_store **out, const char *dir, struct why *why);
+void log_store_close(struct log_store *store);
+rocksdb_t *log_store_db(struct log_store *store);
+
+/* [blocks] One synchronous write of all jobs. ERR_NO_SPACE or ERR_IO: nothing may be assumed written; the caller repeats or stops. */
+int log_store_write(struct log_store *store, const struct log_job *jobs, struct why *why);
+/* [blocks] */
+int log_store_put_hard_state(struct log_store *store, uint32_t group, uint64_t term, uint64_t voted_for, struct why *why);
+/* [blocks] After a failed write RocksDB refuses all others until it is opened anew. */
+int log_store_reopen(struct log_store *store, struct why *why);
+uint64_t log_store_syncs(const struct log_store *store);
+
+/* What a group finds at start. */
+struct log_loaded {
+	bool found; /* has a hard state: this group was bootstrapped */
+	uint64_t term, voted_for;
+	struct snapshot_record snapshot;
+	uint64_t first_index, last_index; /* last = first - 1: empty */
+	uint64_t *terms;                  /* of every entry */
+	uint32_t *lengths;                /* payload bytes of every entry */
+	struct log_entry **configurations;
+	size_t configurations_count;
+	struct log_entry **pending;       /* entries above `applied`, with payload */
+	size_t pending_count;
+};
+/* [blocks] ERR_CORRUPT names what is wrong: a hole, a record that does not parse. */
+int log_store_load(struct log_store *store, uint32_t group, uint64_t applied, struct log_loaded *out, struct why *why);
+void log_loaded_fini(struct log_loaded *loaded);
+
+#endif

@@ -1,0 +1,341 @@
+#include "replication/namespace_state.h"
+
+#include <sodium.h>
+#include <stdlib.h>
+
+enum { BODY_BYTES_MAX = COMMAND_BYTES_MAX };
+
+struct namespace {
+	struct consensus *consensus;
+	struct state_machine machine;
+	rocksdb_readoptions_t *read_options;
+};
+
+struct namespace_snapshot {
+	rocksdb_t *db;
+	const rocksdb_snapshot_t *snapshot;
+	rocksdb_readoptions_t *read_options;
+};
+
+static const struct field entity_fields[] = { FIELD(struct entity_body, id, FIELD_BYTES, true) };
+const struct schema entity_body_schema = SCHEMA(1, entity_fields);
+
+/* ---- the state machine ---- */
+
+static const struct {
+	command_apply apply;
+	uint32_t group;
+} commands[] = {
+	[COMMAND_USER_CREATE - COMMAND_TYPE_NAMESPACE] = { user_create_apply, GROUP_CLUSTER },
+	[COMMAND_TOKEN_CREATE - COMMAND_TYPE_NAMESPACE] = { token_create_apply, GROUP_CLUSTER },
+	[COMMAND_TOKEN_DELETE - COMMAND_TYPE_NAMESPACE] = { token_delete_apply, GROUP_CLUSTER },
+	[COMMAND_REPO_CREATE - COMMAND_TYPE_NAMESPACE] = { repo_create_apply, GROUP_CLUSTER },
+	[COMMAND_REPO_UPDATE - COMMAND_TYPE_NAMESPACE] = { repo_update_apply, GROUP_CLUSTER },
+	[COMMAND_REPO_DELETE - COMMAND_TYPE_NAMESPACE] = { repo_delete_apply, GROUP_CLUSTER },
+	[COMMAND_REPO_PURGE - COMMAND_TYPE_NAMESPACE] = { repo_purge_apply, GROUP_REPOS },
+	[COMMAND_REPO_FORGET - COMMAND_TYPE_NAMESPACE] = { repo_forget_apply, GROUP_CLUSTER },
+	[COMMAND_REFS_UPDATE - COMMAND_TYPE_NAMESPACE] = { refs_update_apply, GROUP_REPOS },
+	[COMMAND_SECRET_CREATE - COMMAND_TYPE_NAMESPACE] = { secret_create_apply, GROUP_CLUSTER },
+};
+
+static int apply_command(void *context, const struct apply_context *apply, struct span bytes, struct buffer *result, struct why *why)
+{
+	(void)context;
+	struct command command;
+	int err = command_decode(&command, bytes);
+	if (err)
+		return why_set(why, err, "a command does not parse");
+	size_t slot = (size_t)command.type - COMMAND_TYPE_NAMESPACE;
+	if (slot >= sizeof(commands) / sizeof(commands[0]) || !commands[slot].apply)
+		return why_set(why, ERR_UNSUPPORTED, "command type %u is not known to this program", command.type);
+	if (command.version != 1)
+		return why_set(why, ERR_UNSUPPORTED, "version %u of command type %u is not known to this program", command.version, command.type);
+	if (commands[slot].group != apply->group)
+		return why_set(why, ERR_INVALID, "command type %u does not belong to group %u", command.type, apply->group);
+	return commands[slot].apply(apply, &command, result, why);
+}
+
+static int take_value(char *value, size_t length, const struct schema *schema, void *record, size_t record_bytes, struct why *why)
+{
+	if (!value)
+		return ERR_NOT_FOUND;
+	int err = schema ? record_decode(record, record_bytes, schema, span_of(value, length)) : 0;
+	rocksdb_free(value);
+	return err ? why_set(why, err, "a record of the state does not parse (%s)", err_name(err)) : 0;
+}
+
+static char *get_raw(const struct apply_context *apply, const struct key *key, size_t *length, int *err, struct why *why)
+{
+	char *error = NULL;
+	char *value = rocksdb_writebatch_wi_get_from_batch_and_db(apply->batch, apply->db, apply->read_options, (const char *)key->bytes, key->length,
+		length, &error);
+	*err = 0;
+	if (error) {
+		*err = why_set(why, ERR_IO, "cannot read the state: %s", error);
+		rocksdb_free(error);
+	}
+	return value;
+}
+
+int state_get(const struct apply_context *apply, const struct key *key, const struct schema *schema, void *record, size_t record_bytes, struct why *why)
+{
+	size_t length = 0;
+	int err;
+	char *value = get_raw(apply, key, &length, &err, why);
+	return err ? err : take_value(value, length, schema, record, record_bytes, why);
+}
+
+int state_get_bytes(const struct apply_context *apply, const struct key *key, void *out, size_t length, struct why *why)
+{
+	size_t found_length = 0;
+	int err;
+	char *value = get_raw(apply, key, &found_length, &err, why);
+	if (err)
+		return err;
+	if (!value)
+		return ERR_NOT_FOUND;
+	if (found_length == length)
+		memcpy(out, value, length);
+	else
+		err = why_set(why, ERR_CORRUPT, "a record of the state has %zu bytes, not %zu", found_length, length);
+	rocksdb_free(value);
+	return err;
+}
+
+void state_put_bytes(const struct apply_context *apply, const struct key *key, const void *data, size_t length)
+{
+	rocksdb_writebatch_wi_put(apply->batch, (const char *)key->bytes, key->length, data, length);
+}
+
+void state_put(const struct apply_context *apply, const struct key *key, const struct schema *schema, const void *record)
+{
+	struct buffer value;
+	buffer_init(&value, BODY_BYTES_MAX);
+	record_encode(&value, schema, record);
+	state_put_bytes(apply, key, value.data, value.length);
+	buffer_fini(&value);
+}
+
+void state_delete(const struct apply_context *apply, const struct key *key)
+{
+	rocksdb_writebatch_wi_delete(apply->batch, (const char *)key->bytes, key->length);
+}
+
+/* Everything with the prefix, in the batch or below it. The indexed batch does not know range deletions: the keys are collected, then
+ * deleted one by one. */
+static int collect(const struct apply_context *apply, const struct key *prefix, struct buffer *keys, bool (*accept)(void *context, struct span key),
+	void *context)
+{
+	rocksdb_iterator_t *base = rocksdb_create_iterator(apply->db, apply->read_options);
+	rocksdb_iterator_t *iterator = rocksdb_writebatch_wi_create_iterator_with_base(apply->batch, base);
+	int found = 0;
+	for (rocksdb_iter_seek(iterator, (const char *)prefix->bytes, prefix->length); rocksdb_iter_valid(iterator); rocksdb_iter_next(iterator)) {
+		size_t length;
+		const char *key = rocksdb_iter_key(iterator, &length);
+		if (length < prefix->length || memcmp(key, prefix->bytes, prefix->length) != 0)
+			break;
+		if (accept && !accept(context, span_of(key, length)))
+			continue;
+		found = 1;
+		if (!keys)
+			break;
+		uint32_t length_u32 = (uint32_t)length;
+		buffer_append(keys, &length_u32, sizeof(length_u32));
+		buffer_append(keys, key, length);
+	}
+	rocksdb_iter_destroy(iterator);
+	return found;
+}
+
+int state_delete_prefix(const struct apply_context *apply, const struct key *prefix, struct why *why)
+{
+	struct buffer keys;
+	buffer_init(&keys, SIZE_MAX);
+	collect(apply, prefix, &keys, NULL, NULL);
+	for (size_t offset = 0; offset < keys.length;) {
+		uint32_t length;
+		memcpy(&length, keys.data + offset, sizeof(length));
+		offset += sizeof(length);
+		rocksdb_writebatch_wi_delete(apply->batch, (const char *)keys.data + offset, length);
+		offset += length;
+	}
+	bool failed = keys.failed;
+	buffer_fini(&keys);
+	return failed ? why_set(why, ERR_NO_MEMORY, "no memory to delete a repository") : 0;
+}
+
+bool state_any(const struct apply_context *apply, const struct key *prefix, bool (*accept)(void *context, struct span key), void *context)
+{
+	return collect(apply, prefix, NULL, accept, context) != 0;
+}
+
+int body_decode(void *record, size_t record_bytes, const struct schema *schema, const struct command *command, struct why *why)
+{
+	int err = record_decode(record, record_bytes, schema, command->body);
+	if (err == ERR_CORRUPT)
+		return why_set(why, ERR_INVALID, "the body of a command of type %u does not parse", command->type);
+	return err ? why_set(why, err, "a command of type %u has a body of an unknown version", command->type) : 0;
+}
+
+/* ---- opening ---- */
+
+int namespace_open(struct namespace **out, const char *dir, struct why *why)
+{
+	*out = NULL;
+	struct namespace *ns = calloc(1, sizeof(*ns));
+	if (!ns)
+		return why_set(why, ERR_NO_MEMORY, "no memory");
+	ns->machine = (struct state_machine){ .apply = apply_command, .context = ns };
+	ns->read_options = rocksdb_readoptions_create();
+	struct consensus_config config = { .dir = dir, .machine = &ns->machine };
+	int err = consensus_open(&ns->consensus, &config, why);
+	if (err == 0)
+		err = repo_sweep(ns, why);
+	if (err) {
+		namespace_close(ns);
+		return err;
+	}
+	*out = ns;
+	return 0;
+}
+
+void namespace_close(struct namespace *ns)
+{
+	if (!ns)
+		return;
+	consensus_close(ns->consensus);
+	rocksdb_readoptions_destroy(ns->read_options);
+	free(ns);
+}
+
+struct consensus *namespace_consensus(struct namespace *ns)
+{
+	return ns->consensus;
+}
+
+uint64_t namespace_version(const struct namespace *ns)
+{
+	return consensus_applied(ns->consensus);
+}
+
+struct namespace_snapshot *namespace_snapshot_open(struct namespace *ns)
+{
+	struct namespace_snapshot *snapshot = malloc(sizeof(*snapshot));
+	if (!snapshot)
+		return NULL;
+	snapshot->db = consensus_db(ns->consensus);
+	snapshot->snapshot = rocksdb_create_snapshot(snapshot->db);
+	snapshot->read_options = rocksdb_readoptions_create();
+	rocksdb_readoptions_set_snapshot(snapshot->read_options, snapshot->snapshot);
+	return snapshot;
+}
+
+void namespace_snapshot_close(struct namespace_snapshot *snapshot)
+{
+	if (!snapshot)
+		return;
+	rocksdb_readoptions_destroy(snapshot->read_options);
+	rocksdb_release_snapshot(snapshot->db, snapshot->snapshot);
+	free(snapshot);
+}
+
+/* ---- reading and proposing ---- */
+
+static rocksdb_pinnableslice_t *get_pinned(struct namespace *ns, const struct namespace_snapshot *snapshot, const struct key *key, int *err)
+{
+	char *error = NULL;
+	rocksdb_pinnableslice_t *slice = rocksdb_get_pinned(consensus_db(ns->consensus), snapshot ? snapshot->read_options : ns->read_options,
+		(const char *)key->bytes, key->length, &error);
+	*err = slice ? 0 : ERR_NOT_FOUND;
+	if (error) {
+		*err = ERR_IO;
+		rocksdb_free(error);
+	}
+	return slice;
+}
+
+int namespace_get(struct namespace *ns, const struct namespace_snapshot *snapshot, const struct key *key, const struct schema *schema, void *record,
+	size_t record_bytes)
+{
+	int err;
+	rocksdb_pinnableslice_t *slice = get_pinned(ns, snapshot, key, &err);
+	if (!slice)
+		return err;
+	size_t length;
+	const char *value = rocksdb_pinnableslice_value(slice, &length);
+	err = record_decode(record, record_bytes, schema, span_of(value, length));
+	rocksdb_pinnableslice_destroy(slice);
+	return err;
+}
+
+int namespace_get_bytes(struct namespace *ns, const struct namespace_snapshot *snapshot, const struct key *key, void *out, size_t length)
+{
+	int err;
+	rocksdb_pinnableslice_t *slice = get_pinned(ns, snapshot, key, &err);
+	if (!slice)
+		return err;
+	size_t found_length;
+	const char *value = rocksdb_pinnableslice_value(slice, &found_length);
+	if (found_length == length)
+		memcpy(out, value, length);
+	else
+		err = ERR_CORRUPT;
+	rocksdb_pinnableslice_destroy(slice);
+	return err;
+}
+
+int namespace_scan(struct namespace *ns, const struct namespace_snapshot *snapshot, const struct key *prefix, const struct key *start,
+	int (*each)(void *context, struct span key, struct span value), void *context)
+{
+	struct key end = *prefix;
+	key_after_prefix(&end);
+	rocksdb_readoptions_t *options = rocksdb_readoptions_create();
+	if (snapshot)
+		rocksdb_readoptions_set_snapshot(options, snapshot->snapshot);
+	rocksdb_readoptions_set_iterate_upper_bound(options, (const char *)end.bytes, end.length);
+	rocksdb_iterator_t *iterator = rocksdb_create_iterator(consensus_db(ns->consensus), options);
+	const struct key *from = start ? start : prefix;
+	int err = 0;
+	for (rocksdb_iter_seek(iterator, (const char *)from->bytes, from->length); err == 0 && rocksdb_iter_valid(iterator); rocksdb_iter_next(iterator)) {
+		size_t key_length, value_length;
+		const char *key = rocksdb_iter_key(iterator, &key_length);
+		const char *value = rocksdb_iter_value(iterator, &value_length);
+		err = each(context, span_of(key, key_length), span_of(value, value_length));
+	}
+	char *error = NULL;
+	rocksdb_iter_get_error(iterator, &error);
+	if (error) {
+		err = err ? err : ERR_IO;
+		rocksdb_free(error);
+	}
+	rocksdb_iter_destroy(iterator);
+	rocksdb_readoptions_destroy(options);
+	return err;
+}
+
+int namespace_propose(struct namespace *ns, uint32_t group, enum command_type type, const char *actor, struct buffer *body,
+	const struct command_id *id, struct why *why)
+{
+	struct command command = { .type = (uint16_t)type, .version = 1, .actor = span_text(actor ? actor : ""), .body = buffer_span(body) };
+	if (id)
+		command.id = *id;
+	else
+		command_id_make(&command.id);
+	struct buffer bytes;
+	buffer_init(&bytes, COMMAND_BYTES_MAX);
+	int err = body->failed ? ERR_TOO_BIG : command_encode(&bytes, &command);
+	struct proposal_result result = { 0 };
+	if (err == 0)
+		err = consensus_propose(ns->consensus, group, &command.id, buffer_span(&bytes), PROPOSE_TIMEOUT_MS, &result, why);
+	else
+		why_set(why, err, "the change is larger than one command may be");
+	buffer_fini(&result.result);
+	buffer_fini(&bytes);
+	buffer_fini(body);
+	return err;
+}
+
+void entity_id_make(struct entity_id *out)
+{
+	randombytes_buf(out->bytes, ENTITY_ID_BYTES);
+}

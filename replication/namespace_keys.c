@@ -1,0 +1,120 @@
+#include "replication/namespace_keys.h"
+
+#include <xxhash.h>
+
+static void add_lower(struct key *key, struct span name)
+{
+	for (size_t i = 0; i < name.length; i++) {
+		uint8_t c = name.data[i];
+		if (c >= 'A' && c <= 'Z')
+			c = (uint8_t)(c + 'a' - 'A');
+		key_add(key, &c, 1);
+	}
+}
+
+static void add_end(struct key *key)
+{
+	key_add(key, "", 1);
+}
+
+static void begin_repo(struct key *key, const struct entity_id *repo, char kind)
+{
+	key_begin(key, GROUP_REPOS, (uint16_t)(XXH3_64bits(repo->bytes, ENTITY_ID_BYTES) % SLOTS), kind);
+	key_add(key, repo->bytes, ENTITY_ID_BYTES);
+}
+
+void key_user(struct key *key, struct span name)
+{
+	key_begin(key, GROUP_CLUSTER, 0, 'u');
+	add_lower(key, name);
+}
+
+void key_token(struct key *key, const struct hash *digest)
+{
+	key_begin(key, GROUP_CLUSTER, 0, 'k');
+	key_add(key, digest->bytes, HASH_BYTES);
+}
+
+void key_token_id(struct key *key, const struct entity_id *id)
+{
+	key_begin(key, GROUP_CLUSTER, 0, 'i');
+	key_add(key, id->bytes, ENTITY_ID_BYTES);
+}
+
+void key_user_token(struct key *key, struct span user, const struct entity_id *id)
+{
+	key_begin(key, GROUP_CLUSTER, 0, 't');
+	add_lower(key, user);
+	add_end(key);
+	if (id)
+		key_add(key, id->bytes, ENTITY_ID_BYTES);
+}
+
+void key_repo_name(struct key *key, enum repo_type type, struct span owner, struct span name)
+{
+	key_begin(key, GROUP_CLUSTER, 0, 'n');
+	if (type == 0)
+		return;
+	key_add_number(key, (uint64_t)type, 1);
+	if (owner.length == 0)
+		return;
+	add_lower(key, owner);
+	add_end(key);
+	add_lower(key, name);
+}
+
+void key_repo(struct key *key, const struct entity_id *id)
+{
+	key_begin(key, GROUP_CLUSTER, 0, 'r');
+	key_add(key, id->bytes, ENTITY_ID_BYTES);
+}
+
+void key_repo_purge(struct key *key, const struct entity_id *id)
+{
+	key_begin(key, GROUP_CLUSTER, 0, 'd');
+	if (id)
+		key_add(key, id->bytes, ENTITY_ID_BYTES);
+}
+
+void key_secret(struct key *key, struct span name)
+{
+	key_begin(key, GROUP_CLUSTER, 0, 's');
+	key_add(key, name.data, name.length);
+}
+
+void key_repo_state(struct key *key, const struct entity_id *repo)
+{
+	begin_repo(key, repo, 'v');
+}
+
+void key_ref(struct key *key, const struct entity_id *repo, struct span name)
+{
+	begin_repo(key, repo, 'f');
+	key_add(key, name.data, name.length);
+}
+
+void key_reflog_prefix(struct key *key, const struct entity_id *repo, struct span name)
+{
+	begin_repo(key, repo, 'l');
+	if (name.length == 0)
+		return;
+	key_add(key, name.data, name.length);
+	add_end(key);
+}
+
+void key_reflog(struct key *key, const struct entity_id *repo, struct span name, uint64_t version)
+{
+	key_reflog_prefix(key, repo, name);
+	key_add_number(key, version, 8);
+}
+
+void key_pack_prefix(struct key *key, const struct entity_id *repo)
+{
+	begin_repo(key, repo, 'p');
+}
+
+void key_pack(struct key *key, const struct entity_id *repo, uint64_t version)
+{
+	key_pack_prefix(key, repo);
+	key_add_number(key, version, 8);
+}

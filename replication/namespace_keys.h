@@ -1,0 +1,43 @@
+/* namespace_keys.h - where each noun lives in the state machine's store.
+ *
+ * After the prefix of keys.h (group, slot, kind); names in keys are lower case, ids are 12 bytes:
+ *
+ *   group 0, slot 0
+ *   'u' name                      -> user
+ *   'k' digest                    -> token
+ *   'i' token id                  -> digest
+ *   't' user 00 token id          -> digest
+ *   'n' type owner 00 name        -> repository id
+ *   'r' repository id             -> repository
+ *   'd' repository id             -> (empty) its content is still to be purged
+ *   's' name                      -> secret
+ *
+ *   group 1, slot of the repository
+ *   'v' repository id             -> its state {version, last change, deleted}
+ *   'f' repository id, ref name   -> ref
+ *   'l' repository id, ref name 00 version -> reflog entry
+ *   'p' repository id, version    -> pack, in age order */
+#ifndef CAIRN_REPLICATION_NAMESPACE_KEYS_H
+#define CAIRN_REPLICATION_NAMESPACE_KEYS_H
+
+#include "replication/keys.h"
+#include "replication/namespace.h"
+
+void key_user(struct key *key, struct span name); /* "": the prefix of all */
+void key_token(struct key *key, const struct hash *digest);
+void key_token_id(struct key *key, const struct entity_id *id);
+void key_user_token(struct key *key, struct span user, const struct entity_id *id); /* NULL: the prefix of a user's */
+/* type 0: all; owner "" : all of the type; name "": all of the owner. */
+void key_repo_name(struct key *key, enum repo_type type, struct span owner, struct span name);
+void key_repo(struct key *key, const struct entity_id *id);
+void key_repo_purge(struct key *key, const struct entity_id *id); /* NULL: the prefix of all */
+void key_secret(struct key *key, struct span name);
+
+void key_repo_state(struct key *key, const struct entity_id *repo);
+void key_ref(struct key *key, const struct entity_id *repo, struct span name); /* a prefix of names gives a prefix of keys */
+void key_reflog(struct key *key, const struct entity_id *repo, struct span name, uint64_t version);
+void key_reflog_prefix(struct key *key, const struct entity_id *repo, struct span name); /* "": of all refs */
+void key_pack(struct key *key, const struct entity_id *repo, uint64_t version);
+void key_pack_prefix(struct key *key, const struct entity_id *repo);
+
+#endif

@@ -1,0 +1,68 @@
+/* namespace_state.h - what the nouns of the namespace share: reading and changing records, proposing commands. Private to replication/.
+ *
+ * Inside an apply function everything goes through `state_*`, which sees the batch being made; outside through `namespace_*`, which sees what is
+ * written, or a snapshot. Apply functions check everything before they write anything. */
+#ifndef CAIRN_REPLICATION_NAMESPACE_STATE_H
+#define CAIRN_REPLICATION_NAMESPACE_STATE_H
+
+#include "replication/namespace_keys.h"
+#include "schemas/record.h"
+
+enum { PROPOSE_TIMEOUT_MS = 30 * 1000 };
+
+/* ---- in apply ---- */
+/* 0, ERR_NOT_FOUND; ERR_IO, ERR_CORRUPT, ERR_UNSUPPORTED: the node must stop. `schema` NULL: only whether it exists. */
+int state_get(const struct apply_context *apply, const struct key *key, const struct schema *schema, void *record, size_t record_bytes, struct why *why);
+int state_get_bytes(const struct apply_context *apply, const struct key *key, void *out, size_t length, struct why *why);
+void state_put(const struct apply_context *apply, const struct key *key, const struct schema *schema, const void *record);
+void state_put_bytes(const struct apply_context *apply, const struct key *key, const void *data, size_t length);
+void state_delete(const struct apply_context *apply, const struct key *key);
+int state_delete_prefix(const struct apply_context *apply, const struct key *prefix, struct why *why);
+/* True when any key has this prefix and `accept` (may be NULL) takes it. */
+bool state_any(const struct apply_context *apply, const struct key *prefix, bool (*accept)(void *context, struct span key), void *context);
+
+/* A command's body as a record: ERR_INVALID when it does not parse, ERR_UNSUPPORTED for a version of tomorrow. */
+int body_decode(void *record, size_t record_bytes, const struct schema *schema, const struct command *command, struct why *why);
+
+typedef int (*command_apply)(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
+int user_create_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
+int token_create_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
+int token_delete_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
+int repo_create_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
+int repo_update_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
+int repo_delete_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
+int repo_purge_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
+int repo_forget_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
+int refs_update_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
+int secret_create_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
+
+/* ---- outside ---- */
+int namespace_get(struct namespace *ns, const struct namespace_snapshot *snapshot, const struct key *key, const struct schema *schema, void *record,
+	size_t record_bytes);
+int namespace_get_bytes(struct namespace *ns, const struct namespace_snapshot *snapshot, const struct key *key, void *out, size_t length);
+/* Calls `each` for keys with `prefix`, from `start` on (NULL: the first). What it returns, if not 0, ends the scan and is returned. ERR_IO. */
+int namespace_scan(struct namespace *ns, const struct namespace_snapshot *snapshot, const struct key *prefix, const struct key *start,
+	int (*each)(void *context, struct span key, struct span value), void *context);
+/* [blocks] `body` is consumed (finished) in every case; `id` NULL: made here. */
+int namespace_propose(struct namespace *ns, uint32_t group, enum command_type type, const char *actor, struct buffer *body,
+	const struct command_id *id, struct why *why);
+void entity_id_make(struct entity_id *out);
+
+/* ---- what a repository's content knows of itself: group 1 ---- */
+struct repo_state {
+	uint64_t version;
+	int64_t modified_ms;
+	bool deleted; /* a tombstone: no ref is ever set again */
+};
+extern const struct schema repo_state_schema;
+/* Body of the commands that name an entity and nothing else. */
+struct entity_body {
+	struct entity_id id;
+};
+extern const struct schema entity_body_schema;
+/* [blocks] Purges what deletions cut short by a crash left behind. */
+int repo_sweep(struct namespace *ns, struct why *why);
+
+extern const struct schema pack_schema;
+
+#endif

@@ -1,0 +1,328 @@
+/* repo.c - repositories: a name and a record in group 0, a state in group 1.
+ *
+ * Creating one touches group 0 only: a repository without a state has version 0. Deleting one is three commands: group 0 drops the name and
+ * leaves an intent, group 1 purges the content and leaves a tombstone (a push that was under way meets it and fails), group 0 drops the
+ * intent. Whatever a crash leaves undone is done at the next start. */
+#include "replication/namespace_state.h"
+
+static const struct field repo_fields[] = {
+	FIELD(struct repo, id, FIELD_BYTES, true),
+	FIELD(struct repo, type, FIELD_ENUM, true),
+	FIELD(struct repo, owner, FIELD_TEXT, true),
+	FIELD(struct repo, name, FIELD_TEXT, true),
+	FIELD(struct repo, private, FIELD_BOOL, false),
+	FIELD(struct repo, sdk, FIELD_TEXT, false),
+	FIELD(struct repo, creator, FIELD_TEXT, false),
+	FIELD(struct repo, head, FIELD_TEXT, true),
+	FIELD(struct repo, created_ms, FIELD_I64, false),
+};
+static const struct schema repo_schema = SCHEMA(1, repo_fields);
+
+static const struct field repo_state_fields[] = {
+	FIELD(struct repo_state, version, FIELD_U64, true),
+	FIELD(struct repo_state, modified_ms, FIELD_I64, true),
+	FIELD(struct repo_state, deleted, FIELD_BOOL, false),
+};
+const struct schema repo_state_schema = SCHEMA(1, repo_state_fields);
+
+struct repo_update_body {
+	struct entity_id id;
+	bool set_private, private;
+};
+static const struct field repo_update_fields[] = {
+	FIELD(struct repo_update_body, id, FIELD_BYTES, true),
+	FIELD(struct repo_update_body, set_private, FIELD_BOOL, false),
+	FIELD(struct repo_update_body, private, FIELD_BOOL, false),
+};
+static const struct schema repo_update_schema = SCHEMA(1, repo_update_fields);
+
+static int check(const struct repo *repo, struct why *why)
+{
+	if (repo->type < REPO_MODEL || repo->type > REPO_KERNEL)
+		return why_set(why, ERR_INVALID, "%u is not a repository type", (unsigned)repo->type);
+	if (!name_valid(span_text(repo->owner)))
+		return why_set(why, ERR_INVALID, "\"%s\" is not a name", repo->owner);
+	if (!name_valid(span_text(repo->name)))
+		return why_set(why, ERR_INVALID, "\"%s\" is not a repository name", repo->name);
+	if (!ref_name_valid(span_text(repo->head)))
+		return why_set(why, ERR_INVALID, "\"%s\" is not a ref name", repo->head);
+	return 0;
+}
+
+/* ---- apply ---- */
+
+int repo_create_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why)
+{
+	(void)result;
+	struct repo repo;
+	int err = body_decode(&repo, sizeof(repo), &repo_schema, command, why);
+	if (err == 0)
+		err = check(&repo, why);
+	if (err)
+		return err;
+	struct key by_name, by_id;
+	key_repo_name(&by_name, repo.type, span_text(repo.owner), span_text(repo.name));
+	key_repo(&by_id, &repo.id);
+	err = state_get(apply, &by_name, NULL, NULL, 0, why);
+	if (err != ERR_NOT_FOUND)
+		return err ? err : why_set(why, ERR_EXISTS, "the repository \"%s/%s\" exists", repo.owner, repo.name);
+	repo.created_ms = apply->leader_ms;
+	state_put_bytes(apply, &by_name, repo.id.bytes, ENTITY_ID_BYTES);
+	state_put(apply, &by_id, &repo_schema, &repo);
+	return 0;
+}
+
+static int load(const struct apply_context *apply, const struct entity_id *id, struct key *key, struct repo *repo, struct why *why)
+{
+	key_repo(key, id);
+	int err = state_get(apply, key, &repo_schema, repo, sizeof(*repo), why);
+	return err == ERR_NOT_FOUND ? why_set(why, err, "there is no such repository") : err;
+}
+
+int repo_update_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why)
+{
+	(void)result;
+	struct repo_update_body body;
+	struct repo repo;
+	struct key key;
+	int err = body_decode(&body, sizeof(body), &repo_update_schema, command, why);
+	if (err == 0)
+		err = load(apply, &body.id, &key, &repo, why);
+	if (err)
+		return err;
+	if (body.set_private)
+		repo.private = body.private;
+	state_put(apply, &key, &repo_schema, &repo);
+	return 0;
+}
+
+int repo_delete_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why)
+{
+	(void)result;
+	struct entity_body body;
+	struct repo repo;
+	struct key by_id, by_name, purge;
+	int err = body_decode(&body, sizeof(body), &entity_body_schema, command, why);
+	if (err == 0)
+		err = load(apply, &body.id, &by_id, &repo, why);
+	if (err)
+		return err;
+	key_repo_name(&by_name, repo.type, span_text(repo.owner), span_text(repo.name));
+	key_repo_purge(&purge, &body.id);
+	state_delete(apply, &by_name);
+	state_delete(apply, &by_id);
+	state_put_bytes(apply, &purge, "", 0);
+	return 0;
+}
+
+int repo_purge_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why)
+{
+	(void)result;
+	struct entity_body body;
+	int err = body_decode(&body, sizeof(body), &entity_body_schema, command, why);
+	if (err)
+		return err;
+	struct key key;
+	key_ref(&key, &body.id, (struct span){ 0 });
+	err = state_delete_prefix(apply, &key, why);
+	key_reflog_prefix(&key, &body.id, (struct span){ 0 });
+	if (err == 0)
+		err = state_delete_prefix(apply, &key, why);
+	key_pack_prefix(&key, &body.id);
+	if (err == 0)
+		err = state_delete_prefix(apply, &key, why);
+	if (err)
+		return err;
+	key_repo_state(&key, &body.id);
+	state_put(apply, &key, &repo_state_schema, &(struct repo_state){ .deleted = true, .modified_ms = apply->leader_ms });
+	return 0;
+}
+
+int repo_forget_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why)
+{
+	(void)result;
+	struct entity_body body;
+	int err = body_decode(&body, sizeof(body), &entity_body_schema, command, why);
+	if (err)
+		return err;
+	struct key key;
+	key_repo_purge(&key, &body.id);
+	state_delete(apply, &key);
+	return 0;
+}
+
+/* ---- changing ---- */
+
+int repo_create(struct namespace *ns, const char *actor, const struct repo *repo, struct entity_id *id, struct why *why)
+{
+	struct repo made = *repo;
+	if (made.head[0] == '\0')
+		strcpy(made.head, "refs/heads/main");
+	if (made.creator[0] == '\0' && actor)
+		strncpy(made.creator, actor, sizeof(made.creator) - 1);
+	int err = check(&made, why);
+	if (err)
+		return err;
+	entity_id_make(&made.id);
+	struct buffer body;
+	buffer_init(&body, COMMAND_BYTES_MAX);
+	record_encode(&body, &repo_schema, &made);
+	err = namespace_propose(ns, GROUP_CLUSTER, COMMAND_REPO_CREATE, actor, &body, NULL, why);
+	if (err == 0 && id)
+		*id = made.id;
+	return err;
+}
+
+int repo_update(struct namespace *ns, const char *actor, const struct entity_id *id, const struct repo_settings *settings, struct why *why)
+{
+	struct buffer body;
+	buffer_init(&body, COMMAND_BYTES_MAX);
+	struct repo_update_body update = { .id = *id, .set_private = settings->set_private, .private = settings->private };
+	record_encode(&body, &repo_update_schema, &update);
+	return namespace_propose(ns, GROUP_CLUSTER, COMMAND_REPO_UPDATE, actor, &body, NULL, why);
+}
+
+static int propose_entity(struct namespace *ns, uint32_t group, enum command_type type, const char *actor, const struct entity_id *id, struct why *why)
+{
+	struct buffer body;
+	buffer_init(&body, COMMAND_BYTES_MAX);
+	record_encode(&body, &entity_body_schema, &(struct entity_body){ .id = *id });
+	return namespace_propose(ns, group, type, actor, &body, NULL, why);
+}
+
+/* After the name is gone. */
+static int purge(struct namespace *ns, const char *actor, const struct entity_id *id, struct why *why)
+{
+	int err = propose_entity(ns, GROUP_REPOS, COMMAND_REPO_PURGE, actor, id, why);
+	return err ? err : propose_entity(ns, GROUP_CLUSTER, COMMAND_REPO_FORGET, actor, id, why);
+}
+
+int repo_delete(struct namespace *ns, const char *actor, const struct entity_id *id, struct why *why)
+{
+	int err = propose_entity(ns, GROUP_CLUSTER, COMMAND_REPO_DELETE, actor, id, why);
+	if (err)
+		return err;
+	/* From here on nobody finds it: a purge that fails now is repeated at the next start and is no failure of the deletion. */
+	purge(ns, actor, id, NULL);
+	return 0;
+}
+
+struct sweep {
+	struct buffer ids; /* struct entity_id each */
+};
+
+static int sweep_one(void *context, struct span key, struct span value)
+{
+	(void)value;
+	struct sweep *sweep = context;
+	if (key.length != KEY_PREFIX_BYTES + ENTITY_ID_BYTES)
+		return ERR_CORRUPT;
+	return buffer_append(&sweep->ids, key.data + KEY_PREFIX_BYTES, ENTITY_ID_BYTES);
+}
+
+int repo_sweep(struct namespace *ns, struct why *why)
+{
+	struct sweep sweep;
+	struct key prefix;
+	buffer_init(&sweep.ids, SIZE_MAX);
+	key_repo_purge(&prefix, NULL);
+	int err = namespace_scan(ns, NULL, &prefix, NULL, sweep_one, &sweep);
+	if (err)
+		why_set(why, err, "cannot list deleted repositories");
+	for (size_t offset = 0; offset < sweep.ids.length && err == 0; offset += ENTITY_ID_BYTES) {
+		struct entity_id id;
+		memcpy(id.bytes, sweep.ids.data + offset, ENTITY_ID_BYTES);
+		err = purge(ns, NULL, &id, why);
+	}
+	buffer_fini(&sweep.ids);
+	return err;
+}
+
+/* ---- reading ---- */
+
+int repo_get(struct namespace *ns, const struct namespace_snapshot *snapshot, const struct entity_id *id, struct repo *out)
+{
+	struct key key;
+	key_repo(&key, id);
+	int err = namespace_get(ns, snapshot, &key, &repo_schema, out, sizeof(*out));
+	if (err)
+		return err;
+	struct repo_state state;
+	key_repo_state(&key, id);
+	err = namespace_get(ns, snapshot, &key, &repo_state_schema, &state, sizeof(state));
+	out->version = err ? 0 : state.version;
+	out->modified_ms = err || state.modified_ms == 0 ? out->created_ms : state.modified_ms;
+	return err == ERR_NOT_FOUND ? 0 : err;
+}
+
+int repo_find(struct namespace *ns, const struct namespace_snapshot *snapshot, enum repo_type type, struct span owner, struct span name, struct repo *out)
+{
+	if (!name_valid(owner) || !name_valid(name))
+		return ERR_NOT_FOUND;
+	struct key key;
+	struct entity_id id;
+	key_repo_name(&key, type, owner, name);
+	int err = namespace_get_bytes(ns, snapshot, &key, id.bytes, ENTITY_ID_BYTES);
+	return err ? err : repo_get(ns, snapshot, &id, out);
+}
+
+struct listing {
+	struct namespace *ns;
+	int (*each)(void *context, const struct repo *repo);
+	void *context;
+	const struct key *after;
+};
+
+static int list_one(void *context, struct span key, struct span value)
+{
+	struct listing *listing = context;
+	if (listing->after && span_equal(key, span_of(listing->after->bytes, listing->after->length)))
+		return 0;
+	if (value.length != ENTITY_ID_BYTES)
+		return ERR_CORRUPT;
+	struct entity_id id;
+	memcpy(id.bytes, value.data, ENTITY_ID_BYTES);
+	struct repo repo;
+	int err = repo_get(listing->ns, NULL, &id, &repo);
+	if (err == ERR_NOT_FOUND)
+		return 0; /* deleted since the scan began */
+	return err ? err : listing->each(listing->context, &repo);
+}
+
+/* "type/owner/name", the type as a word ("model", "models") or a number. */
+static int parse_after(const char *after, struct key *out)
+{
+	static const char initials[] = "?mdsk";
+	const char *owner = strchr(after, '/');
+	const char *name = owner ? strchr(owner + 1, '/') : NULL;
+	const char *initial = strchr(initials, after[0]);
+	int type = after[0] >= '1' && after[0] <= '4' ? after[0] - '0' : initial && *initial ? (int)(initial - initials) : 0;
+	if (!name || type == 0)
+		return ERR_INVALID;
+	key_repo_name(out, (enum repo_type)type, span_of(owner + 1, (size_t)(name - owner - 1)), span_text(name + 1));
+	return 0;
+}
+
+int repo_list(struct namespace *ns, enum repo_type type, const char *owner, const char *after, int (*each)(void *context, const struct repo *repo),
+	void *context)
+{
+	struct key prefix, start;
+	struct listing listing = { .ns = ns, .each = each, .context = context };
+	if (after && parse_after(after, &start) != 0)
+		return ERR_INVALID;
+	if (owner && !name_valid(span_text(owner)))
+		return 0;
+	bool every_type = type == 0 && owner != NULL; /* an owner's repositories lie together per type */
+	enum repo_type first = every_type ? REPO_MODEL : type, last = every_type ? REPO_KERNEL : type;
+	int err = 0;
+	for (enum repo_type t = first; t <= last && err == 0; t++) {
+		key_repo_name(&prefix, t, span_text(owner ? owner : ""), (struct span){ 0 });
+		bool inside = after && start.length >= prefix.length && memcmp(start.bytes, prefix.bytes, prefix.length) == 0;
+		bool behind = after && !inside && memcmp(start.bytes, prefix.bytes, start.length < prefix.length ? start.length : prefix.length) > 0;
+		if (behind)
+			continue;
+		listing.after = inside ? &start : NULL;
+		err = namespace_scan(ns, NULL, &prefix, listing.after, list_one, &listing);
+	}
+	return err;
+}

@@ -1,0 +1,148 @@
+#include "replication/namespace_state.h"
+
+#include <sodium.h>
+
+enum { TOKEN_RANDOM_CHARACTERS = 34 };
+
+static const struct field token_fields[] = {
+	FIELD(struct token, id, FIELD_BYTES, true),
+	FIELD(struct token, digest, FIELD_BYTES, true),
+	FIELD(struct token, user, FIELD_TEXT, true),
+	FIELD(struct token, name, FIELD_TEXT, false),
+	FIELD(struct token, role, FIELD_ENUM, true),
+	FIELD(struct token, created_ms, FIELD_I64, false),
+	FIELD(struct token, expires_ms, FIELD_I64, false),
+};
+static const struct schema token_schema = SCHEMA(1, token_fields);
+
+static bool role_valid(enum token_role role)
+{
+	return role == TOKEN_READ || role == TOKEN_WRITE;
+}
+
+int token_create_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why)
+{
+	(void)result;
+	struct token token;
+	int err = body_decode(&token, sizeof(token), &token_schema, command, why);
+	if (err)
+		return err;
+	if (!role_valid(token.role))
+		return why_set(why, ERR_INVALID, "a token's role is read or write");
+	struct key key;
+	key_user(&key, span_text(token.user));
+	err = state_get(apply, &key, NULL, NULL, 0, why);
+	if (err)
+		return err == ERR_NOT_FOUND ? why_set(why, err, "there is no user \"%s\"", token.user) : err;
+	token.created_ms = apply->leader_ms;
+	key_token(&key, &token.digest);
+	state_put(apply, &key, &token_schema, &token);
+	key_token_id(&key, &token.id);
+	state_put_bytes(apply, &key, token.digest.bytes, HASH_BYTES);
+	key_user_token(&key, span_text(token.user), &token.id);
+	state_put_bytes(apply, &key, token.digest.bytes, HASH_BYTES);
+	return 0;
+}
+
+int token_delete_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why)
+{
+	(void)result;
+	struct entity_body body;
+	struct token token;
+	struct hash digest;
+	struct key by_id, by_digest, by_user;
+	int err = body_decode(&body, sizeof(body), &entity_body_schema, command, why);
+	if (err)
+		return err;
+	key_token_id(&by_id, &body.id);
+	err = state_get_bytes(apply, &by_id, digest.bytes, HASH_BYTES, why);
+	if (err)
+		return err == ERR_NOT_FOUND ? why_set(why, err, "there is no such token") : err;
+	key_token(&by_digest, &digest);
+	err = state_get(apply, &by_digest, &token_schema, &token, sizeof(token), why);
+	if (err)
+		return err == ERR_NOT_FOUND ? why_set(why, ERR_CORRUPT, "a token id leads to no token") : err;
+	key_user_token(&by_user, span_text(token.user), &token.id);
+	state_delete(apply, &by_id);
+	state_delete(apply, &by_digest);
+	state_delete(apply, &by_user);
+	return 0;
+}
+
+static void digest_of(struct hash *out, struct span text)
+{
+	crypto_generichash(out->bytes, HASH_BYTES, text.data, text.length, NULL, 0);
+}
+
+int token_create(struct namespace *ns, const char *actor, const struct token *token, char text[TOKEN_TEXT_BYTES_MAX], struct why *why)
+{
+	static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+	if (!name_valid(span_text(token->user)) || !role_valid(token->role))
+		return why_set(why, ERR_INVALID, "a token needs a user and a role");
+	memcpy(text, "hf_", 3);
+	for (size_t i = 0; i < TOKEN_RANDOM_CHARACTERS; i++)
+		text[3 + i] = alphabet[randombytes_uniform(sizeof(alphabet) - 1)];
+	text[3 + TOKEN_RANDOM_CHARACTERS] = '\0';
+	struct token made = *token;
+	entity_id_make(&made.id);
+	digest_of(&made.digest, span_text(text));
+	struct buffer body;
+	buffer_init(&body, COMMAND_BYTES_MAX);
+	record_encode(&body, &token_schema, &made);
+	int err = namespace_propose(ns, GROUP_CLUSTER, COMMAND_TOKEN_CREATE, actor, &body, NULL, why);
+	if (err)
+		sodium_memzero(text, TOKEN_TEXT_BYTES_MAX);
+	return err;
+}
+
+int token_find(struct namespace *ns, struct span text, struct token *out)
+{
+	if (text.length == 0 || text.length > TOKEN_TEXT_BYTES_MAX)
+		return ERR_NOT_FOUND;
+	struct hash digest;
+	digest_of(&digest, text);
+	struct key key;
+	key_token(&key, &digest);
+	return namespace_get(ns, NULL, &key, &token_schema, out, sizeof(*out));
+}
+
+int token_delete(struct namespace *ns, const char *actor, const struct entity_id *id, struct why *why)
+{
+	struct buffer body;
+	buffer_init(&body, COMMAND_BYTES_MAX);
+	record_encode(&body, &entity_body_schema, &(struct entity_body){ .id = *id });
+	return namespace_propose(ns, GROUP_CLUSTER, COMMAND_TOKEN_DELETE, actor, &body, NULL, why);
+}
+
+struct listing {
+	struct namespace *ns;
+	int (*each)(void *context, const struct token *token);
+	void *context;
+};
+
+static int list_one(void *context, struct span key, struct span value)
+{
+	(void)key;
+	struct listing *listing = context;
+	if (value.length != HASH_BYTES)
+		return ERR_CORRUPT;
+	struct hash digest;
+	memcpy(digest.bytes, value.data, HASH_BYTES);
+	struct key by_digest;
+	key_token(&by_digest, &digest);
+	struct token token;
+	int err = namespace_get(listing->ns, NULL, &by_digest, &token_schema, &token, sizeof(token));
+	if (err == ERR_NOT_FOUND)
+		return 0; /* deleted since the scan began */
+	return err ? err : listing->each(listing->context, &token);
+}
+
+int token_list(struct namespace *ns, const char *user, int (*each)(void *context, const struct token *token), void *context)
+{
+	if (!name_valid(span_text(user)))
+		return 0;
+	struct key prefix;
+	key_user_token(&prefix, span_text(user), NULL);
+	struct listing listing = { .ns = ns, .each = each, .context = context };
+	return namespace_scan(ns, NULL, &prefix, NULL, list_one, &listing);
+}

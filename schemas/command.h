@@ -1,0 +1,70 @@
+/* command.h - a change of the replicated state as it travels: in memory, in the log, and one day between nodes.
+ *
+ * DESIGN. A log entry holds [format, leader_ms, [command, ...]]. A command is [type u16, version u8, id bin16, actor text, body]; the body
+ * is one msgpack value that only the state machine of that type understands. A type or version that a node does not know stops
+ * that node when it is applied: state machines that skip a command have diverged. Types below COMMAND_TYPE_NAMESPACE belong to consensus.
+ *
+ * Decoding borrows the caller's bytes and allocates nothing. Pure. */
+#ifndef CAIRN_SCHEMAS_COMMAND_H
+#define CAIRN_SCHEMAS_COMMAND_H
+
+#include "schemas/record.h"
+
+enum command_type {
+	COMMAND_DROP_IDS = 1,      /* forget command ids of hours before one */
+	COMMAND_FEATURE_LEVEL = 2, /* raise what every node of the cluster knows */
+
+	COMMAND_TYPE_NAMESPACE = 16,
+	COMMAND_USER_CREATE = 16,
+	COMMAND_TOKEN_CREATE = 17,
+	COMMAND_TOKEN_DELETE = 18,
+	COMMAND_REPO_CREATE = 19,
+	COMMAND_REPO_UPDATE = 20,
+	COMMAND_REPO_DELETE = 21, /* group 0: the name goes, an intent stays */
+	COMMAND_REPO_PURGE = 22,  /* group 1: the content goes, a tombstone stays */
+	COMMAND_REPO_FORGET = 23, /* group 0: the intent goes */
+	COMMAND_REFS_UPDATE = 24,
+	COMMAND_SECRET_CREATE = 25,
+};
+
+enum {
+	COMMAND_BYTES_MAX = 1 << 20, /* one command; larger listings are objects in the store */
+	COMMAND_ID_BYTES = 16,       /* UUIDv7: a retry with the same id is applied once */
+	COMMAND_ACTOR_BYTES_MAX = 96,
+	COMMANDS_PER_ENTRY_MAX = 4096,
+	COMMAND_ENTRY_FORMAT = 1,
+};
+
+struct command_id {
+	uint8_t bytes[COMMAND_ID_BYTES];
+};
+
+struct command {
+	uint16_t type;
+	uint8_t version;
+	struct command_id id;
+	struct span actor; /* user name, "" for the system */
+	struct span body;  /* one msgpack value */
+};
+/* Appends; buffer errors, or ERR_INVALID for an actor that is too long. */
+int command_encode(struct buffer *out, const struct command *command);
+/* 0 or ERR_CORRUPT. Spans borrow `bytes`. */
+int command_decode(struct command *out, struct span bytes);
+/* True for commands that only release space: they pass when the disk is short. */
+bool command_releases(uint16_t type);
+
+/* Milliseconds since the epoch of a UUIDv7. */
+int64_t command_id_ms(const struct command_id *id);
+
+struct command_entry {
+	int64_t leader_ms;
+	uint32_t count;         /* commands left */
+	struct cursor commands;
+};
+void command_entry_begin(struct buffer *out, int64_t leader_ms, uint32_t count); /* then the commands' bytes */
+/* 0, ERR_CORRUPT, ERR_UNSUPPORTED (format). */
+int command_entry_open(struct command_entry *out, struct span payload);
+/* 1 and the bytes of the next command, 0 at the end, ERR_CORRUPT. */
+int command_entry_next(struct command_entry *entry, struct span *command);
+
+#endif
