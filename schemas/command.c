@@ -13,25 +13,30 @@ int command_encode(struct buffer *out, const struct command *command)
 	return out->failed ? ERR_TOO_BIG : 0;
 }
 
-int command_decode(struct command *out, struct span bytes)
+/* One command at a cursor. An entry is read by the same steps as a command alone: what one accepts, the other does. */
+static int take(struct cursor *cursor, struct command *out)
 {
 	*out = (struct command){ 0 };
-	if (bytes.length > COMMAND_BYTES_MAX)
+	if (cursor_array(cursor, 5) != 5)
 		return ERR_CORRUPT;
-	struct cursor cursor = cursor_of(bytes);
-	if (cursor_array(&cursor, 5) != 5)
-		return ERR_CORRUPT;
-	uint64_t type = cursor_u64(&cursor);
-	uint64_t version = cursor_u64(&cursor);
-	struct span id = cursor_bytes(&cursor, COMMAND_ID_BYTES);
-	out->actor = cursor_text(&cursor, COMMAND_ACTOR_BYTES_MAX);
-	out->body = cursor_value(&cursor);
-	if (!cursor_done(&cursor) || type > UINT16_MAX || version > UINT8_MAX || id.length != COMMAND_ID_BYTES)
+	uint64_t type = cursor_u64(cursor);
+	uint64_t version = cursor_u64(cursor);
+	struct span id = cursor_bytes(cursor, COMMAND_ID_BYTES);
+	out->actor = cursor_text(cursor, COMMAND_ACTOR_BYTES_MAX);
+	out->body = cursor_value(cursor);
+	if (cursor->failed || type > UINT16_MAX || version > UINT8_MAX || id.length != COMMAND_ID_BYTES)
 		return ERR_CORRUPT;
 	out->type = (uint16_t)type;
 	out->version = (uint8_t)version;
 	memcpy(out->id.bytes, id.data, COMMAND_ID_BYTES);
 	return 0;
+}
+
+int command_decode(struct command *out, struct span bytes)
+{
+	struct cursor cursor = cursor_of(bytes);
+	int err = bytes.length > COMMAND_BYTES_MAX ? ERR_CORRUPT : take(&cursor, out);
+	return err == 0 && !cursor_done(&cursor) ? ERR_CORRUPT : err;
 }
 
 bool command_releases(uint16_t type)
@@ -82,6 +87,10 @@ int command_entry_next(struct command_entry *entry, struct span *command)
 	if (entry->count == 0)
 		return cursor_done(&entry->commands) ? 0 : ERR_CORRUPT;
 	entry->count--;
-	*command = cursor_value(&entry->commands);
-	return entry->commands.failed ? ERR_CORRUPT : 1;
+	const uint8_t *start = entry->commands.at;
+	struct command unused;
+	if (take(&entry->commands, &unused) != 0)
+		return ERR_CORRUPT;
+	*command = span_of(start, (size_t)(entry->commands.at - start));
+	return 1;
 }
