@@ -21,6 +21,9 @@ struct actor {
  * expired token: ERR_UNAUTHENTICATED. Any thread; reads from memory almost always. Sets the access log's actor name. */
 int auth_identify(struct http_request *request, struct actor *out);
 
+/* The user of a grant, as they are now: rights may have been lost since it was signed. "" is the anonymous. 0, ERR_UNAUTHENTICATED: gone. */
+int auth_by_name(struct namespace *ns, const char *name, enum token_role role, struct actor *out);
+
 enum action {
 	ACTION_READ,         /* see a repository and its files */
 	ACTION_WRITE,        /* commit, branches, tags, uploads */

@@ -1,0 +1,53 @@
+/* may.c - every permission of the hub, in one function.
+ *
+ * What is not built yet has its place here: an organisation makes owns() true for its members according to their role; a fine-grained token
+ * narrows role_allows() to the repositories and permissions it lists; a gate turns a read that sees() into one that needs a grant. */
+#include <assert.h>
+#include <strings.h>
+
+#include "gateway/auth/auth.h"
+
+/* A namespace belongs to the user of that name. */
+static bool owns(const struct actor *actor, const char *owner)
+{
+	return !actor->anonymous && strcasecmp(actor->name, owner) == 0;
+}
+
+static bool sees(const struct actor *actor, const struct repo *repo)
+{
+	return !repo->private || actor->admin || owns(actor, repo->owner);
+}
+
+/* A token never does more than its role, whoever holds it. */
+static bool role_allows(const struct actor *actor, enum action action)
+{
+	return action == ACTION_READ || actor->role == TOKEN_WRITE;
+}
+
+static bool rights_allow(const struct actor *actor, enum action action, const struct resource *resource)
+{
+	switch (action) {
+	case ACTION_READ:
+		return true; /* to whom sees it */
+	case ACTION_WRITE:
+	case ACTION_ADMIN:
+		return actor->admin || owns(actor, resource->repo->owner);
+	case ACTION_CREATE:
+		return actor->admin || owns(actor, resource->owner);
+	case ACTION_OPERATE:
+		return actor->admin;
+	}
+	return false;
+}
+
+int may(const struct actor *actor, enum action action, const struct resource *resource)
+{
+	assert(action == ACTION_OPERATE || (action == ACTION_CREATE ? resource->owner != NULL : resource->repo != NULL));
+	if (action != ACTION_OPERATE && action != ACTION_CREATE && !sees(actor, resource->repo))
+		return actor->anonymous ? ERR_UNAUTHENTICATED : ERR_NOT_FOUND;
+	if (action == ACTION_READ)
+		return 0;
+	if (actor->anonymous)
+		return ERR_UNAUTHENTICATED;
+	return role_allows(actor, action) && rights_allow(actor, action, resource) ? 0 : ERR_DENIED;
+}

@@ -1,0 +1,73 @@
+#include "gateway/hub_unbuilt.h"
+
+enum {
+	GET = HTTP_GET | HTTP_HEAD,
+	ANY = HTTP_GET | HTTP_HEAD | HTTP_POST | HTTP_PUT | HTTP_DELETE | HTTP_PATCH,
+};
+
+#define TYPES "/api/{models|datasets|spaces|kernels}/{}/{}"
+#define PAGES "/{datasets|spaces|kernels}/{}/{}"
+
+const struct route hub_unbuilt_routes[] = {
+	/* login and repository management */
+	{ HTTP_POST, "/oauth/device", NULL, "Login by device code" },
+	{ HTTP_POST, "/oauth/token", NULL, "Login by OAuth" },
+	{ HTTP_POST, "/api/repos/move", NULL, "Renaming a repository" },
+	{ HTTP_PUT, TYPES "/settings", NULL, "Repository settings" },
+	{ HTTP_POST, TYPES "/duplicate", NULL, "Duplicating a repository" },
+	{ HTTP_POST, TYPES "/super-squash/{}", NULL, "Squashing a history" },
+	{ GET, TYPES "/compare/**", NULL, "Comparing revisions" },
+	{ GET, TYPES "/treesize/{}/**", NULL, "Folder sizes" },
+	{ GET, "/api/resolve-cache/**", NULL, "The resolve cache" },
+	{ ANY, TYPES "/lfs-files/**", NULL, "Listing and deleting LFS objects" },
+
+	/* browsing and community */
+	{ GET, "/api/models-tags-by-type", NULL, "The tag list" },
+	{ GET, "/api/datasets-tags-by-type", NULL, "The tag list" },
+	{ GET, "/api/spaces/semantic-search", NULL, "Semantic search" },
+	{ GET, "/api/spaces/templates", NULL, "Space templates" },
+	{ GET, "/api/trending", NULL, "Trending repositories" },
+	{ GET | HTTP_POST, "/api/quicksearch", NULL, "Quick search" },
+	{ GET, "/api/tasks", NULL, "The task list" },
+	{ ANY, TYPES "/like", NULL, "Likes" },
+	{ GET, TYPES "/likers", NULL, "Likes" },
+	{ GET, "/api/users/{}/**", NULL, "User pages" },
+	{ GET, "/api/organizations/{}/**", NULL, "Organisations" },
+	{ GET, "/api/avatars/{}", NULL, "Avatars" },
+	{ GET, "/api/settings/repositories", NULL, "Storage overviews" },
+	{ ANY, TYPES "/discussions/**", NULL, "Discussions and pull requests" },
+	{ ANY, "/api/collections/**", NULL, "Collections" },
+	{ ANY, TYPES "/user-access-request/**", NULL, "Access requests" },
+	{ HTTP_POST, "/{}/{}/ask-access", NULL, "Access requests" },
+	{ HTTP_POST, PAGES "/ask-access", NULL, "Access requests" },
+	{ GET, "/{}/{}/user-access-report", NULL, "Access reports" },
+	{ GET, PAGES "/user-access-report", NULL, "Access reports" },
+	{ ANY, "/api/settings/webhooks/**", NULL, "Webhooks" },
+	{ ANY, "/api/notifications/**", NULL, "Notifications" },
+	{ ANY, "/api/settings/notifications", NULL, "Notifications" },
+	{ ANY, "/api/settings/watch", NULL, "Notifications" },
+	{ GET, "/api/papers/**", NULL, "Papers" },
+	{ GET, "/papers/**", NULL, "Papers" },
+	{ GET, "/api/daily_papers", NULL, "Papers" },
+	{ GET, "/.well-known/openid-configuration", NULL, "OpenID Connect" },
+	{ GET, "/.well-known/openapi.json", NULL, "The OpenAPI description" },
+	{ ANY, "/oauth/**", NULL, "OAuth" },
+
+	/* datasets, Spaces, inference, buckets, jobs */
+	{ GET, "/api/datasets/{}/{}/parquet/**", NULL, "Parquet conversion" },
+	{ GET, "/api/datasets/{}/{}/leaderboard", NULL, "Leaderboards" },
+	{ ANY, "/api/datasets/{}/{}/sql-console/**", NULL, "The SQL console" },
+	{ ANY, "/api/spaces/{}/{}/secrets", NULL, "Space secrets" },
+	{ ANY, "/api/spaces/{}/{}/variables", NULL, "Space variables" },
+	{ GET, "/api/spaces/{}/{}/runtime", NULL, "Running Spaces" },
+	{ HTTP_POST, "/api/spaces/{}/{}/{hardware|sleeptime|pause|restart|dev-mode}", NULL, "Running Spaces" },
+	{ ANY, "/api/spaces/{}/{}/{volumes|storage}", NULL, "Space volumes" },
+	{ GET, "/api/spaces/{}/{}/{logs|events|metrics|jwt}/**", NULL, "Running Spaces" },
+	{ GET, "/api/spaces/hardware", NULL, "Space hardware" },
+	{ ANY, "/api/inference-endpoints/**", NULL, "Inference endpoints" },
+	{ ANY, "/api/buckets/**", NULL, "Buckets" },
+	{ GET, "/buckets/**", NULL, "Buckets" },
+	{ ANY, "/api/jobs/**", NULL, "Jobs" },
+	{ ANY, "/api/scheduled-jobs/**", NULL, "Jobs" },
+	{ 0, NULL, NULL, NULL },
+};

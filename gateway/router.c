@@ -1,0 +1,43 @@
+/* router.c - the server's handler: leads a request to its view.
+ *
+ * A path that exists under another method is answered 404 like any other unknown one: Xet clients fall back to older calls on 404 and 501, and
+ * on nothing else. */
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "gateway/answer.h"
+#include "gateway/hub_unbuilt.h"
+#include "gateway/route_index.h"
+
+static struct route_index *routes;
+static pthread_once_t routes_once = PTHREAD_ONCE_INIT;
+
+static void make_routes(void)
+{
+	static const struct route *const tables[] = { xet_routes, web_routes, admin_routes, hub_routes, hub_unbuilt_routes };
+	routes = route_index_make(tables, sizeof(tables) / sizeof(tables[0]));
+	if (!routes) {
+		fprintf(stderr, "cairn: no memory for the route table\n");
+		abort();
+	}
+}
+
+void gateway_handle(struct http_request *request)
+{
+	pthread_once(&routes_once, make_routes);
+	struct route_match *match = http_alloc(request, sizeof(*match));
+	const struct route *route = route_find(routes, http_method(request), http_path(request), match);
+	if (!route) {
+		http_set_route_name(request, "none");
+		http_reply_error(request, 404, NULL, "not found");
+		return;
+	}
+	if (!route->handler) {
+		http_set_route_name(request, "unbuilt");
+		answer_unbuilt(request, route->name);
+		return;
+	}
+	http_set_route_name(request, route->name);
+	route->handler(request, match);
+}
