@@ -152,7 +152,8 @@ static void send_messages(struct driver *driver, struct engine_update *update)
 			message->term = engine_term(driver->engine);
 		/* Only entries still cached can be attached; a peer that needs older ones gets them from the log store by the transport. */
 		struct log_entry **entries = NULL;
-		if (message->type == MESSAGE_APPEND && message->append.count > 0 && message->append.previous_index >= driver->handed)
+		if (message->type == MESSAGE_APPEND && message->append.count > 0 && message->append.previous_index >= driver->handed &&
+			message->append.previous_index - driver->handed + message->append.count <= driver->cache_count)
 			entries = driver->cache + (message->append.previous_index - driver->handed);
 		driver->rio->send(driver->rio->context, driver->group, message, entries);
 	}

@@ -1,0 +1,465 @@
+/* The driver's rules around the engine, against a world that only records what it is asked to do. */
+#include "replication/driver.h"
+#include "replication/node.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+enum { ME = 1, OTHER = 2, THIRD = 3, JOBS_MAX = 256, MESSAGES_MAX = 64 };
+
+static struct world {
+	uint64_t now_ms, room_bytes;
+	char order[512];          /* 'h' hard state, 'l' log, 'm' message, 'a' apply, in the order asked for */
+	uint64_t term, voted_for; /* as made durable */
+	struct log_job *jobs[JOBS_MAX];
+	size_t jobs_count;
+	struct message messages[MESSAGES_MAX];
+	size_t messages_count;
+	uint64_t applied;         /* last index handed over */
+	uint64_t timer_ms;
+} world;
+static struct driver *driver;
+
+static void note(char what)
+{
+	size_t length = strlen(world.order);
+	if (length + 1 < sizeof(world.order))
+		world.order[length] = what;
+}
+
+static uint64_t now_ms(void *context)
+{
+	(void)context;
+	return world.now_ms;
+}
+
+static int64_t wall_ms(void *context)
+{
+	(void)context;
+	return 1000000;
+}
+
+static uint32_t chance(void *context)
+{
+	(void)context;
+	return 4; /* chosen by a fair dice roll */
+}
+
+static uint64_t room(void *context)
+{
+	(void)context;
+	return world.room_bytes;
+}
+
+static void hard_put(void *context, uint32_t group, uint64_t term, uint64_t voted_for)
+{
+	(void)context;
+	(void)group;
+	note('h');
+	world.term = term;
+	world.voted_for = voted_for;
+}
+
+static void log_put(void *context, struct log_job *job)
+{
+	(void)context;
+	note('l');
+	assert_true(world.jobs_count < JOBS_MAX);
+	world.jobs[world.jobs_count++] = job;
+}
+
+static void apply(void *context, uint32_t group, struct log_entry **entries, size_t count, uint64_t stored)
+{
+	(void)context;
+	(void)group;
+	(void)stored;
+	note('a');
+	for (size_t i = 0; i < count; i++) {
+		assert_int_equal(entries[i]->index, world.applied + 1);
+		world.applied = entries[i]->index;
+		log_entry_release(entries[i]);
+	}
+	free(entries);
+}
+
+static void send_message(void *context, uint32_t group, struct message *message, struct log_entry **entries)
+{
+	(void)context;
+	(void)group;
+	(void)entries;
+	note('m');
+	if (world.messages_count < MESSAGES_MAX)
+		world.messages[world.messages_count++] = *message;
+}
+
+static void timer(void *context, uint32_t group, uint64_t at_ms)
+{
+	(void)context;
+	(void)group;
+	world.timer_ms = at_ms;
+}
+
+static const struct rio rio = { .now_ms = now_ms, .wall_ms = wall_ms, .random = chance, .room_bytes = room, .hard_put = hard_put, .log_put = log_put,
+	.apply = apply, .send = send_message, .timer = timer };
+
+/* A node that holds the first configuration and nothing else. */
+static void open_with(const uint64_t *voters, size_t count)
+{
+	struct buffer configuration;
+	struct log_loaded loaded = { .found = true, .term = 1, .first_index = 1, .last_index = 1 };
+	struct why why = { 0 };
+	world = (struct world){ .now_ms = 10000, .room_bytes = UINT64_C(1) << 40 };
+	buffer_init(&configuration, 4096);
+	buffer_init(&loaded.snapshot.configuration, 4096);
+	assert_int_equal(raft_engine_configuration(&configuration, voters, count), 0);
+	loaded.terms = must_alloc(sizeof(uint64_t));
+	loaded.terms[0] = 1;
+	loaded.lengths = must_alloc(sizeof(uint32_t));
+	loaded.configurations = must_alloc(sizeof(struct log_entry *));
+	loaded.configurations[0] = log_entry_make(ENTRY_CONFIGURATION, 1, 1, buffer_span(&configuration));
+	loaded.configurations_count = 1;
+	loaded.pending = must_alloc(sizeof(struct log_entry *));
+	loaded.pending[0] = log_entry_make(ENTRY_CONFIGURATION, 1, 1, buffer_span(&configuration));
+	loaded.pending_count = 1;
+	if (driver_open(&driver, 1, ME, &rio, &loaded, 0, &why) != 0)
+		fail_msg("%s", why.text);
+	log_loaded_fini(&loaded);
+	buffer_fini(&configuration);
+}
+
+static int open_three(void **state)
+{
+	(void)state;
+	open_with((const uint64_t[]){ ME, OTHER, THIRD }, 3);
+	return 0;
+}
+
+static int open_alone(void **state)
+{
+	(void)state;
+	open_with((const uint64_t[]){ ME }, 1);
+	return 0;
+}
+
+static int close_driver(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < world.jobs_count; i++)
+		if (world.jobs[i])
+			log_job_free(world.jobs[i]);
+	driver_close(driver);
+	return 0;
+}
+
+static void forget(void)
+{
+	memset(world.order, 0, sizeof(world.order));
+	world.messages_count = 0;
+}
+
+static struct driver_status status(void)
+{
+	struct driver_status out;
+	driver_status(driver, &out);
+	return out;
+}
+
+static int receive_append(uint64_t term, uint64_t previous_index, uint64_t previous_term, uint64_t commit, const char *types)
+{
+	struct log_entry *entries[16];
+	size_t count = strlen(types);
+	struct buffer configuration;
+	buffer_init(&configuration, 4096);
+	raft_engine_configuration(&configuration, (const uint64_t[]){ ME, OTHER, THIRD }, 3);
+	for (size_t i = 0; i < count; i++)
+		entries[i] = log_entry_make(types[i] == 'c' ? ENTRY_CONFIGURATION : ENTRY_COMMANDS, previous_index + 1 + i, term,
+			types[i] == 'c' ? buffer_span(&configuration) : span_text("payload"));
+	struct message message = { .type = MESSAGE_APPEND, .peer = OTHER, .term = term };
+	message.append.previous_index = previous_index;
+	message.append.previous_term = previous_term;
+	message.append.commit = commit;
+	message.append.entries = entries;
+	message.append.count = count;
+	int err = driver_receive(driver, &message);
+	for (size_t i = 0; i < count; i++)
+		log_entry_release(entries[i]);
+	buffer_fini(&configuration);
+	return err;
+}
+
+static void store_next(size_t job)
+{
+	driver_stored(driver, world.jobs[job]);
+	log_job_free(world.jobs[job]);
+	world.jobs[job] = NULL;
+}
+
+/* ---- alone ---- */
+
+static void a_sole_voter_leads_at_once_in_a_new_term(void **state)
+{
+	(void)state;
+	assert_int_equal(status().role, ROLE_LEADER);
+	assert_int_equal(status().term, 2);
+	assert_int_equal(world.term, 2);
+	assert_false(status().ready); /* its barrier is not applied */
+	assert_int_equal(world.jobs_count, 1);
+	assert_int_equal(world.jobs[0]->entries[0]->type, ENTRY_BARRIER);
+	store_next(0);
+	assert_int_equal(world.applied, 2);
+	assert_false(status().ready);
+	driver_applied(driver, 2);
+	assert_true(status().ready);
+}
+
+static void nothing_is_applied_before_it_is_stored(void **state)
+{
+	(void)state;
+	store_next(0);
+	assert_int_equal(driver_submit(driver, ENTRY_COMMANDS, span_text("x"), NULL, false), 0);
+	assert_int_equal(world.applied, 2);
+	store_next(1);
+	assert_int_equal(world.applied, 3);
+}
+
+static void a_short_disk_is_refused_but_for_what_releases_space(void **state)
+{
+	(void)state;
+	store_next(0);
+	world.room_bytes = 1 << 20;
+	assert_int_equal(driver_submit(driver, ENTRY_COMMANDS, span_text("x"), NULL, false), ERR_NO_SPACE);
+	assert_int_equal(driver_submit(driver, ENTRY_COMMANDS, span_text("x"), NULL, true), 0);
+	world.room_bytes = 1 << 30;
+	assert_int_equal(driver_submit(driver, ENTRY_COMMANDS, span_text("x"), NULL, false), 0);
+}
+
+static void a_flush_mark_compacts_all_but_the_trailing_bytes(void **state)
+{
+	(void)state;
+	enum { ENTRIES = 100, ENTRY_BYTES = 1 << 20 };
+	store_next(0);
+	uint8_t *payload = calloc(1, ENTRY_BYTES);
+	for (size_t i = 0; i < ENTRIES; i++) {
+		assert_int_equal(driver_submit(driver, ENTRY_COMMANDS, span_of(payload, ENTRY_BYTES), NULL, false), 0);
+		store_next(world.jobs_count - 1);
+	}
+	free(payload);
+	assert_true(driver_snapshot_bytes(driver) >= (uint64_t)ENTRIES * ENTRY_BYTES);
+	uint64_t last = status().last_index;
+	struct log_job *job = driver_snapshot(driver, last);
+	assert_non_null(job);
+	assert_int_equal(job->snapshot.index, last);
+	assert_int_equal(job->snapshot.term, 2);
+	assert_int_equal(job->snapshot.configuration_index, 1);
+	assert_true(job->compact_through >= last - 65 && job->compact_through <= last - 63);
+	driver_stored(driver, job);
+	log_job_free(job);
+	assert_null(driver_snapshot(driver, last)); /* nothing new */
+	assert_int_equal(driver_snapshot_bytes(driver), 0);
+	assert_int_equal(driver_submit(driver, ENTRY_COMMANDS, span_text("x"), NULL, false), 0);
+	store_next(world.jobs_count - 1);
+	job = driver_snapshot(driver, last + 1);
+	assert_non_null(job);
+	driver_stored(driver, job);
+	log_job_free(job);
+}
+
+/* ---- three voters ---- */
+
+static void a_stale_append_is_answered_and_not_stepped(void **state)
+{
+	(void)state;
+	assert_int_equal(receive_append(5, 1, 1, 1, ""), 0);
+	forget();
+	assert_int_equal(receive_append(3, 1, 1, 1, "x"), 0);
+	assert_int_equal(world.messages_count, 1);
+	assert_int_equal(world.messages[0].type, MESSAGE_APPEND_RESULT);
+	assert_int_equal(world.messages[0].peer, OTHER);
+	assert_int_equal(world.messages[0].term, 5);
+	assert_int_equal(world.messages[0].append_result.rejected, 1);
+	assert_int_equal(world.messages[0].append_result.last_index, 0);
+	assert_int_equal(world.jobs_count, 0);
+
+	forget();
+	struct message install = { .type = MESSAGE_INSTALL, .peer = THIRD, .term = 4, .install = { .last_index = 77, .last_term = 3 } };
+	assert_int_equal(driver_receive(driver, &install), 0);
+	assert_int_equal(world.messages_count, 1);
+	assert_int_equal(world.messages[0].append_result.rejected, 77);
+	assert_int_equal(status().term, 5);
+}
+
+static void a_refused_vote_carries_at_least_our_term(void **state)
+{
+	(void)state;
+	assert_int_equal(receive_append(5, 1, 1, 1, ""), 0);
+	world.now_ms += 60000; /* long after the last word of the leader, so that the vote is answered at all */
+	size_t answers = 0;
+	for (uint64_t term = 2; term <= 6; term++) {
+		for (int pre_vote = 0; pre_vote < 2; pre_vote++) {
+			forget();
+			struct message vote = { .type = MESSAGE_VOTE, .peer = THIRD, .term = term };
+			vote.vote.last_index = 0; /* behind us: never granted */
+			vote.vote.pre_vote = pre_vote == 1;
+			assert_int_equal(driver_receive(driver, &vote), 0);
+			answers += world.messages_count;
+			for (size_t i = 0; i < world.messages_count; i++) {
+				assert_int_equal(world.messages[i].type, MESSAGE_VOTE_RESULT);
+				assert_false(world.messages[i].vote_result.granted);
+				assert_true(world.messages[i].term >= status().term);
+			}
+		}
+	}
+	assert_true(answers >= 8);
+}
+
+static void a_configuration_is_only_ever_the_first_entry_of_a_message(void **state)
+{
+	(void)state;
+	assert_int_equal(receive_append(5, 1, 1, 1, "xxcxcx"), 0);
+	assert_int_equal(world.jobs_count, 3);
+	assert_int_equal(world.jobs[0]->first_index, 2);
+	assert_int_equal(world.jobs[0]->entries_count, 2);
+	assert_int_equal(world.jobs[1]->first_index, 4);
+	assert_int_equal(world.jobs[1]->entries[0]->type, ENTRY_CONFIGURATION);
+	assert_int_equal(world.jobs[1]->entries_count, 2);
+	assert_int_equal(world.jobs[2]->first_index, 6);
+	assert_int_equal(world.jobs[2]->entries[0]->type, ENTRY_CONFIGURATION);
+	assert_int_equal(status().last_index, 7);
+}
+
+static void entries_that_do_not_follow_each_other_are_refused(void **state)
+{
+	(void)state;
+	struct log_entry *entry = log_entry_make(ENTRY_COMMANDS, 9, 5, span_text("x"));
+	struct message message = { .type = MESSAGE_APPEND, .peer = OTHER, .term = 5 };
+	message.append.previous_index = 1;
+	message.append.previous_term = 1;
+	message.append.entries = &entry;
+	message.append.count = 1;
+	assert_int_equal(driver_receive(driver, &message), ERR_INVALID);
+	assert_int_equal(world.jobs_count, 0);
+	log_entry_release(entry);
+}
+
+static void a_write_that_was_truncated_is_never_reported(void **state)
+{
+	(void)state;
+	assert_int_equal(receive_append(5, 1, 1, 1, "xxx"), 0);      /* 2..4 */
+	uint64_t generation = status().generation;
+	assert_int_equal(receive_append(6, 2, 5, 1, "x"), 0);        /* 3 anew */
+	assert_int_equal(world.jobs_count, 2);
+	assert_true(world.jobs[1]->truncate);
+	assert_int_equal(world.jobs[1]->first_index, 3);
+	assert_int_equal(status().generation, generation + 1);
+	assert_int_equal(status().last_index, 3);
+	forget();
+	store_next(0);
+	assert_int_equal(status().stored, 1);
+	assert_int_equal(world.messages_count, 0); /* nothing is acknowledged */
+	store_next(1);
+	assert_int_equal(status().stored, 3);
+	assert_int_equal(world.messages_count, 1);
+	assert_int_equal(world.messages[0].append_result.last_index, 3);
+}
+
+static void an_append_is_acknowledged_only_once_it_is_stored(void **state)
+{
+	(void)state;
+	assert_int_equal(receive_append(5, 1, 1, 1, "xx"), 0);
+	for (size_t i = 0; i < world.messages_count; i++)
+		assert_true(world.messages[i].append_result.last_index <= 1);
+	forget();
+	store_next(0);
+	assert_int_equal(world.messages_count, 1);
+	assert_int_equal(world.messages[0].append_result.last_index, 3);
+	assert_int_equal(world.messages[0].append_result.rejected, 0);
+	assert_int_equal(receive_append(5, 3, 5, 3, ""), 0);
+	assert_int_equal(world.applied, 3);
+}
+
+static void win_election(void)
+{
+	world.now_ms += 5000;
+	driver_timeout(driver);
+	assert_int_equal(status().role, ROLE_CANDIDATE);
+	struct message granted = { .type = MESSAGE_VOTE_RESULT, .peer = OTHER, .term = status().term + 1 };
+	granted.vote_result.granted = true;
+	granted.vote_result.pre_vote = true;
+	assert_int_equal(driver_receive(driver, &granted), 0);
+	granted.term = status().term;
+	granted.vote_result.pre_vote = false;
+	assert_int_equal(driver_receive(driver, &granted), 0);
+}
+
+static void the_vote_is_durable_before_anyone_is_asked_for_theirs(void **state)
+{
+	(void)state;
+	world.now_ms += 5000;
+	driver_timeout(driver);
+	assert_string_equal(world.order + strspn(world.order, "a"), "mm"); /* pre-votes promise nothing */
+	forget();
+	struct message granted = { .type = MESSAGE_VOTE_RESULT, .peer = OTHER, .term = status().term + 1 };
+	granted.vote_result.granted = true;
+	granted.vote_result.pre_vote = true;
+	assert_int_equal(driver_receive(driver, &granted), 0);
+	assert_string_equal(world.order, "hmm");
+	assert_int_equal(world.term, 2);
+	assert_int_equal(world.voted_for, ME);
+}
+
+static void a_new_leader_is_ready_when_its_own_barrier_is_applied(void **state)
+{
+	(void)state;
+	win_election();
+	assert_int_equal(status().role, ROLE_LEADER);
+	assert_int_equal(world.jobs_count, 1);
+	assert_int_equal(world.jobs[0]->entries[0]->type, ENTRY_BARRIER);
+	uint64_t barrier = world.jobs[0]->first_index;
+	store_next(0);
+	assert_int_equal(world.applied, 1); /* one of three is no majority */
+	struct message stored = { .type = MESSAGE_APPEND_RESULT, .peer = OTHER, .term = status().term };
+	stored.append_result.last_index = barrier;
+	assert_int_equal(driver_receive(driver, &stored), 0);
+	assert_int_equal(world.applied, barrier);
+	assert_false(status().ready);
+	driver_applied(driver, barrier);
+	assert_true(status().ready);
+}
+
+static void a_leader_that_hears_of_a_higher_term_steps_down(void **state)
+{
+	(void)state;
+	win_election();
+	driver_applied(driver, 2);
+	assert_int_equal(receive_append(9, 1, 1, 1, ""), 0);
+	assert_int_equal(status().role, ROLE_FOLLOWER);
+	assert_false(status().ready);
+	assert_int_equal(world.term, 9);
+	assert_int_equal(driver_submit(driver, ENTRY_COMMANDS, span_text("x"), NULL, false), ERR_CLOSED);
+}
+
+int main(void)
+{
+#define ALONE(name) cmocka_unit_test_setup_teardown(name, open_alone, close_driver)
+#define THREE(name) cmocka_unit_test_setup_teardown(name, open_three, close_driver)
+	const struct CMUnitTest tests[] = {
+		ALONE(a_sole_voter_leads_at_once_in_a_new_term),
+		ALONE(nothing_is_applied_before_it_is_stored),
+		ALONE(a_short_disk_is_refused_but_for_what_releases_space),
+		ALONE(a_flush_mark_compacts_all_but_the_trailing_bytes),
+		THREE(a_stale_append_is_answered_and_not_stepped),
+		THREE(a_refused_vote_carries_at_least_our_term),
+		THREE(a_configuration_is_only_ever_the_first_entry_of_a_message),
+		THREE(entries_that_do_not_follow_each_other_are_refused),
+		THREE(a_write_that_was_truncated_is_never_reported),
+		THREE(an_append_is_acknowledged_only_once_it_is_stored),
+		THREE(the_vote_is_durable_before_anyone_is_asked_for_theirs),
+		THREE(a_new_leader_is_ready_when_its_own_barrier_is_applied),
+		THREE(a_leader_that_hears_of_a_higher_term_steps_down),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
