@@ -39,8 +39,7 @@ struct applier {
 	rocksdb_readoptions_t *read_options;
 	rocksdb_writebatch_wi_t *batch;
 	const struct state_machine *machine;
-	void (*advanced)(void *context);
-	void *context;
+	struct applier_calls calls;
 	struct applied_record found[GROUPS_MAX], records[GROUPS_MAX]; /* records: the thread's own */
 	atomic_uint_fast64_t applied[GROUPS_MAX], ids_dropped_hour[GROUPS_MAX];
 	atomic_int_fast64_t leader_ms[GROUPS_MAX];
@@ -97,7 +96,13 @@ static int read_record(struct applier *applier, uint32_t group, struct why *why)
 
 static rocksdb_options_t *make_options(struct applier *applier, uint64_t cache_bytes)
 {
-	rocksdb_options_t *options = rocksdb_options_create();
+	/* Without a log of its own RocksDB would flush while closing, room or not; applier_close does it if there is room. */
+	rocksdb_options_t *base = rocksdb_options_create(), *options = rocksdb_options_create();
+	char *error = NULL;
+	rocksdb_get_options_from_string(base, "avoid_flush_during_shutdown=true", options, &error);
+	if (error)
+		node_stop("RocksDB refuses an option: %s", error);
+	rocksdb_options_destroy(base);
 	rocksdb_options_set_create_if_missing(options, 1);
 	rocksdb_options_set_write_buffer_size(options, MEMTABLE_BYTES);
 	rocksdb_options_set_keep_log_file_num(options, 2);
@@ -115,14 +120,13 @@ static rocksdb_options_t *make_options(struct applier *applier, uint64_t cache_b
 	return options;
 }
 
-int applier_open(struct applier **out, const char *dir, uint64_t cache_bytes, const struct state_machine *machine,
-	void (*advanced)(void *context), void *context, struct why *why)
+int applier_open(struct applier **out, const char *dir, uint64_t cache_bytes, const struct state_machine *machine, const struct applier_calls *calls,
+	struct why *why)
 {
 	*out = NULL;
 	struct applier *applier = must_alloc(sizeof(*applier));
 	applier->machine = machine;
-	applier->advanced = advanced;
-	applier->context = context;
+	applier->calls = *calls;
 	applier->tail = &applier->head;
 	pthread_mutex_init(&applier->lock, NULL);
 	pthread_cond_init(&applier->wake, NULL);
@@ -290,7 +294,7 @@ static void publish(struct applier *applier, const bool touched[GROUPS_MAX])
 		buffer_fini(&outcome->outcome.result);
 	}
 	applier->outcomes_count = 0;
-	applier->advanced(applier->context);
+	applier->calls.advanced(applier->calls.context);
 }
 
 static struct work *take(struct applier *applier)
@@ -365,6 +369,9 @@ void applier_put(struct applier *applier, uint32_t group, struct log_entry **ent
 
 int applier_flush(struct applier *applier, struct why *why)
 {
+	/* RocksDB does not survive every failed write: do not begin what has no room. */
+	if (!applier->calls.has_room(applier->calls.context))
+		return why_set(why, ERR_NO_SPACE, "the disk is too full to flush the state");
 	rocksdb_flushoptions_t *options = rocksdb_flushoptions_create();
 	rocksdb_flushoptions_set_wait(options, 1);
 	char *error = NULL;

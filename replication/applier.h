@@ -26,12 +26,17 @@ struct applied_record {
 
 struct applier;
 
-/* [blocks] Opens the store and reads each group's record. `advanced` is called on the applier's thread after each batch. */
-int applier_open(struct applier **out, const char *dir, uint64_t cache_bytes, const struct state_machine *machine,
-	void (*advanced)(void *context), void *context, struct why *why);
+struct applier_calls {
+	void *context;
+	void (*advanced)(void *context); /* after each batch, on the applier's thread */
+	bool (*has_room)(void *context); /* any thread */
+};
+/* [blocks] Opens the store and reads each group's record. */
+int applier_open(struct applier **out, const char *dir, uint64_t cache_bytes, const struct state_machine *machine, const struct applier_calls *calls,
+	struct why *why);
 /* Starts applying. */
 int applier_start(struct applier *applier, struct why *why);
-/* Applies what is queued, flushes, closes. */
+/* Applies what is queued, flushes if there is room (else the log is applied again at the next start), closes. */
 void applier_close(struct applier *applier);
 
 /* Takes the array and the references. */
@@ -44,7 +49,7 @@ uint64_t applier_applied(const struct applier *applier, uint32_t group); /* atom
 uint64_t applier_commands(const struct applier *applier);
 int64_t applier_leader_ms(const struct applier *applier, uint32_t group);  /* atomic */
 uint64_t applier_ids_dropped_hour(const struct applier *applier, uint32_t group); /* atomic */
-/* [blocks] Everything applied so far is on disk when it returns. Any thread. */
+/* [blocks] Everything applied so far is on disk when it returns. ERR_NO_SPACE: not tried. Any thread. */
 int applier_flush(struct applier *applier, struct why *why);
 
 #endif

@@ -134,6 +134,13 @@ static uint64_t room_bytes(void *context)
 	return c->room_bytes;
 }
 
+/* The stores may use half of the reserve: deletions need it. */
+static bool has_room(void *context)
+{
+	const struct consensus *c = context;
+	return c->config.free_bytes(c->config.free_bytes_context, c->dir) >= c->config.reserve_bytes / 2;
+}
+
 static void hard_put(void *context, uint32_t group, uint64_t term, uint64_t voted_for)
 {
 	struct consensus *c = context;
@@ -536,14 +543,13 @@ static int open_group(struct consensus *c, uint32_t number, struct why *why)
 static int open_stores(struct consensus *c, struct why *why)
 {
 	char path[4096];
-	if (mkdir(c->dir, 0700) != 0 && errno != EEXIST)
-		return why_set(why, ERR_IO, "cannot create %s: %s", c->dir, strerror(errno));
 	snprintf(path, sizeof(path), "%s/raftlog", c->dir);
 	int err = log_store_open(&c->store, path, why);
 	if (err)
 		return err;
 	snprintf(path, sizeof(path), "%s/meta", c->dir);
-	err = applier_open(&c->applier, path, c->config.index_cache_bytes, c->config.machine, on_applied, c, why);
+	err = applier_open(&c->applier, path, c->config.index_cache_bytes, c->config.machine,
+		&(struct applier_calls){ .context = c, .advanced = on_applied, .has_room = has_room }, why);
 	if (err)
 		return err;
 	bool founding;
@@ -573,9 +579,14 @@ static void open_loop(struct consensus *c)
 
 static int start(struct consensus *c, struct why *why)
 {
+	if (mkdir(c->dir, 0700) != 0 && errno != EEXIST)
+		return why_set(why, ERR_IO, "cannot create %s: %s", c->dir, strerror(errno));
+	if (!has_room(c))
+		return why_set(why, ERR_NO_SPACE, "the disk of %s is full: starting needs %llu bytes", c->dir,
+			(unsigned long long)c->config.reserve_bytes / 2);
 	int err = open_stores(c, why);
 	if (err == 0)
-		err = log_writer_open(&c->writer, c->store, on_stored, c, why);
+		err = log_writer_open(&c->writer, c->store, &(struct log_writer_calls){ .context = c, .done = on_stored, .has_room = has_room }, why);
 	for (uint32_t i = 0; i < GROUPS_MAX && err == 0; i++)
 		err = open_group(c, i, why);
 	if (err == 0)

@@ -49,7 +49,7 @@ struct consensus_config {
 	const char *dir;           /* holds raftlog/ and meta/ */
 	const struct state_machine *machine;
 	uint64_t index_cache_bytes; /* block cache of the state; 0: 8 MiB */
-	uint64_t reserve_bytes;    /* disk kept free: below it only deletions are accepted; 0: 256 MiB */
+	uint64_t reserve_bytes;    /* disk kept free: below it only deletions are accepted, below half of it nothing is written; 0: 256 MiB */
 	/* Free bytes of the volume that holds `dir`; NULL: statvfs. Any thread. */
 	uint64_t (*free_bytes)(void *context, const char *dir);
 	void *free_bytes_context;
@@ -58,7 +58,7 @@ struct consensus_config {
 };
 
 /* [blocks] Opens or bootstraps a cluster of one voter; replays what is not applied; returns when this node leads. ERR_CORRUPT with a sentence when
- * only one of the two stores is there, when they belong to different nodes, or when the log has lost entries that were acknowledged. */
+ * only one of the two stores is there, when they belong to different nodes, or when the log has lost entries that were acknowledged; ERR_NO_SPACE. */
 int consensus_open(struct consensus **out, const struct consensus_config *config, struct why *why);
 /* Fails queued proposals with ERR_CLOSED, finishes those in the log, flushes, closes. */
 void consensus_close(struct consensus *consensus);

@@ -22,7 +22,7 @@ struct log_store {
 	rocksdb_t *db;
 	rocksdb_options_t *options;
 	rocksdb_writeoptions_t *write_options;
-	pthread_mutex_t lock; /* writes and reopening */
+	pthread_mutex_t lock; /* one write at a time */
 	atomic_uint_fast64_t syncs;
 };
 
@@ -106,24 +106,11 @@ uint64_t log_store_syncs(const struct log_store *store)
 	return atomic_load(&store->syncs);
 }
 
-int log_store_reopen(struct log_store *store, struct why *why)
-{
-	pthread_mutex_lock(&store->lock);
-	if (store->db)
-		rocksdb_close(store->db);
-	int err = open_db(store, why);
-	pthread_mutex_unlock(&store->lock);
-	return err;
-}
-
 static int commit(struct log_store *store, rocksdb_writebatch_t *batch, struct why *why)
 {
 	char *error = NULL;
 	pthread_mutex_lock(&store->lock);
-	if (store->db)
-		rocksdb_write(store->db, store->write_options, batch, &error);
-	else
-		error = strdup("the log is not open");
+	rocksdb_write(store->db, store->write_options, batch, &error);
 	pthread_mutex_unlock(&store->lock);
 	atomic_fetch_add(&store->syncs, 1);
 	if (!error)

@@ -46,12 +46,10 @@ int log_store_open(struct log_store **out, const char *dir, struct why *why);
 void log_store_close(struct log_store *store);
 rocksdb_t *log_store_db(struct log_store *store);
 
-/* [blocks] One synchronous write of all jobs. ERR_NO_SPACE or ERR_IO: nothing may be assumed written; the caller repeats or stops. */
+/* [blocks] One synchronous write of all jobs. ERR_NO_SPACE or ERR_IO: nothing may be assumed written, and the store cannot be used again. */
 int log_store_write(struct log_store *store, const struct log_job *jobs, struct why *why);
 /* [blocks] */
 int log_store_put_hard_state(struct log_store *store, uint32_t group, uint64_t term, uint64_t voted_for, struct why *why);
-/* [blocks] After a failed write RocksDB refuses all others until it is opened anew. */
-int log_store_reopen(struct log_store *store, struct why *why);
 uint64_t log_store_syncs(const struct log_store *store);
 
 /* What a group finds at start. */

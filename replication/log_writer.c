@@ -5,12 +5,11 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
+#include <time.h>
 
 struct log_writer {
 	struct log_store *store;
-	void (*done)(void *context, struct log_job *jobs);
-	void *context;
+	struct log_writer_calls calls;
 	pthread_t thread;
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
@@ -42,38 +41,50 @@ static struct log_job *take(struct log_writer *writer)
 	return jobs;
 }
 
-static void write_or_stop(struct log_writer *writer, const struct log_job *jobs)
+/* False: closing, and still no room. */
+static bool wait_for_room(struct log_writer *writer)
 {
-	struct why why = { 0 };
-	int err = log_store_write(writer->store, jobs, &why);
-	for (int waited_s = 0; err == ERR_NO_SPACE && waited_s < LOG_WRITER_SPACE_WAIT_S; waited_s++) {
-		if (waited_s == 0)
-			fprintf(stderr, "cairn: consensus: %s; trying again for %d s\n", why.text, LOG_WRITER_SPACE_WAIT_S);
-		sleep(1);
-		err = log_store_reopen(writer->store, &why);
-		if (err == 0)
-			err = log_store_write(writer->store, jobs, &why);
-		else
-			err = ERR_NO_SPACE; /* opening needs space too */
+	for (int waited_s = 0; !writer->calls.has_room(writer->calls.context); waited_s++) {
+		if (waited_s % LOG_WRITER_SAY_EVERY_S == 0)
+			fprintf(stderr, "cairn: consensus: the disk of the log is full: changes wait until there is room\n");
+		struct timespec until;
+		clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_sec++;
+		pthread_mutex_lock(&writer->lock);
+		if (!writer->closing)
+			pthread_cond_timedwait(&writer->wake, &writer->lock, &until);
+		bool closing = writer->closing;
+		pthread_mutex_unlock(&writer->lock);
+		if (closing)
+			return false;
 	}
-	if (err)
-		node_stop("%s", why.text);
+	return true;
 }
 
 static void *run(void *context)
 {
 	struct log_writer *writer = context;
 	for (struct log_job *jobs; (jobs = take(writer)) != NULL;) {
-		write_or_stop(writer, jobs);
-		writer->done(writer->context, jobs);
+		struct why why = { 0 };
+		if (!wait_for_room(writer)) {
+			while (jobs) {
+				struct log_job *next = jobs->next;
+				log_job_free(jobs);
+				jobs = next;
+			}
+			continue;
+		}
+		if (log_store_write(writer->store, jobs, &why) != 0)
+			node_stop("%s", why.text);
+		writer->calls.done(writer->calls.context, jobs);
 	}
 	return NULL;
 }
 
-int log_writer_open(struct log_writer **out, struct log_store *store, void (*done)(void *context, struct log_job *jobs), void *context, struct why *why)
+int log_writer_open(struct log_writer **out, struct log_store *store, const struct log_writer_calls *calls, struct why *why)
 {
 	struct log_writer *writer = must_alloc(sizeof(*writer));
-	*writer = (struct log_writer){ .store = store, .done = done, .context = context };
+	*writer = (struct log_writer){ .store = store, .calls = *calls };
 	writer->tail = &writer->head;
 	pthread_mutex_init(&writer->lock, NULL);
 	pthread_cond_init(&writer->wake, NULL);

@@ -186,12 +186,49 @@ static void a_short_disk_refuses_changes_and_recovers(void **state)
 	assert_int_equal(propose(small, COUNT, 1, NULL, 2, NULL, NULL), 0);
 	assert_int_equal(counter_get(small, 2), 1);
 
-	/* A node may also start with a short disk: it must be able to delete. */
+	/* A node may also start with a short disk: it must be able to delete. With a full one it says so. */
 	consensus_close(small);
-	atomic_store(&fake_free_bytes, 0);
+	atomic_store(&fake_free_bytes, 200 << 20);
 	assert_int_equal(consensus_open(&small, &config, &why), 0);
 	assert_int_equal(counter_get(small, 2), 1);
 	assert_int_equal(propose(small, COUNT, 1, NULL, 2, NULL, NULL), ERR_NO_SPACE);
+	consensus_close(small);
+	atomic_store(&fake_free_bytes, 100 << 20);
+	assert_int_equal(consensus_open(&small, &config, &why), ERR_NO_SPACE);
+	directory_remove(other);
+	free(other);
+}
+
+static void *free_the_disk(void *context)
+{
+	(void)context;
+	usleep(1500000);
+	atomic_store(&fake_free_bytes, UINT64_C(10) << 30);
+	return NULL;
+}
+
+static void a_disk_that_fills_up_under_a_change_holds_it_until_there_is_room(void **state)
+{
+	(void)state;
+	char *other = directory_make();
+	struct consensus *small = NULL;
+	struct consensus_config config = { .dir = other, .machine = &counter_machine, .free_bytes = fake_free };
+	struct why why = { 0 };
+	pthread_t thread;
+	atomic_store(&fake_free_bytes, UINT64_C(10) << 30);
+	assert_int_equal(consensus_open(&small, &config, &why), 0);
+	assert_int_equal(propose(small, COUNT, 1, NULL, 1, NULL, NULL), 0);
+	atomic_store(&fake_free_bytes, 0); /* the meta loop looks every 100 ms, the writer always */
+	pthread_create(&thread, NULL, free_the_disk, NULL);
+	int err = propose(small, COUNT, 1, NULL, 2, NULL, NULL);
+	assert_true(err == 0 || err == ERR_NO_SPACE);
+	assert_int_equal(counter_get(small, 2), err == 0 ? 1 : 0);
+	pthread_join(thread, NULL);
+	usleep(250000);
+	assert_int_equal(propose(small, COUNT, 1, NULL, 3, NULL, NULL), 0);
+
+	/* Closing does not wait for room for ever. */
+	atomic_store(&fake_free_bytes, 0);
 	consensus_close(small);
 	directory_remove(other);
 	free(other);
@@ -218,6 +255,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_read_barrier_returns_once_everything_acknowledged_is_here, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(status_tells_that_this_node_leads, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_short_disk_refuses_changes_and_recovers, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_disk_that_fills_up_under_a_change_holds_it_until_there_is_room, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_was_acknowledged_is_there_after_a_clean_restart, set_up, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -209,20 +209,6 @@ static void several_jobs_are_one_sync(void **state)
 	log_job_free(second);
 }
 
-static void a_store_that_was_reopened_goes_on(void **state)
-{
-	(void)state;
-	struct log_loaded loaded;
-	struct why why;
-	log_store_put_hard_state(store, 1, 1, 0, &why);
-	write_job(job_of(1, 1, 5, 1));
-	assert_int_equal(log_store_reopen(store, &why), 0);
-	write_job(job_of(1, 6, 9, 1));
-	assert_int_equal(log_store_load(store, 1, 0, &loaded, &why), 0);
-	assert_int_equal(loaded.last_index, 9);
-	log_loaded_fini(&loaded);
-}
-
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -236,7 +222,6 @@ int main(void)
 		TEST(entries_without_a_term_are_refused),
 		TEST(a_record_that_does_not_parse_is_refused),
 		TEST(several_jobs_are_one_sync),
-		TEST(a_store_that_was_reopened_goes_on),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

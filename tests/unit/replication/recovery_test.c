@@ -18,6 +18,7 @@ enum { NUMBERS_MAX = 200000, WORKERS = 8, LIVES = 8 };
 static struct shared {
 	atomic_uint_fast64_t next;
 	atomic_bool acknowledged[NUMBERS_MAX];
+	atomic_bool made[NUMBERS_MAX]; /* the id is whole */
 	struct command_id ids[NUMBERS_MAX];
 } *shared;
 static char *dir;
@@ -85,6 +86,7 @@ static void *work(void *context)
 		if (number >= NUMBERS_MAX)
 			return NULL;
 		command_id_make(&shared->ids[number]);
+		atomic_store(&shared->made[number], true);
 		if (propose(consensus, COUNT, 1, &shared->ids[number], number, NULL, NULL) == 0)
 			atomic_store(&shared->acknowledged[number], true);
 	}
@@ -134,13 +136,17 @@ static void check_acknowledged(void)
 
 static void retry_all_then_check(void)
 {
-	static const struct command_id none;
 	consensus = open_counter(dir);
 	uint64_t end = atomic_load(&shared->next);
 	for (uint64_t i = 0; i < end && i < NUMBERS_MAX; i++) {
-		if (atomic_load(&shared->acknowledged[i]) || memcmp(&shared->ids[i], &none, sizeof(none)) == 0)
+		if (atomic_load(&shared->acknowledged[i]) || !atomic_load(&shared->made[i]))
 			continue;
-		CHECK(propose(consensus, COUNT, 1, &shared->ids[i], i, NULL, NULL) == 0);
+		struct why why = { 0 };
+		int err = propose(consensus, COUNT, 1, &shared->ids[i], i, NULL, &why);
+		if (err) {
+			fprintf(stderr, "the retry of %llu: %s: %s\n", (unsigned long long)i, err_name(err), why.text);
+			_exit(1);
+		}
 		CHECK(counter_get(consensus, i) == 1);
 	}
 	consensus_close(consensus);
