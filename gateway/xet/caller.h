@@ -1,0 +1,28 @@
+/* caller.h - who calls the CAS: the holder of a Xet token, in the one repository that the token names.
+ *
+ * The token is checked once, at the start of a request: a transfer that outlives its token is finished. Rights are looked up anew, so a
+ * token dies with its repository and with the rights of its holder. */
+#ifndef CAIRN_GATEWAY_XET_CALLER_H
+#define CAIRN_GATEWAY_XET_CALLER_H
+
+#include "gateway/auth/auth.h"
+#include "gateway/auth/grant.h"
+
+enum xet_scope { XET_READ, XET_WRITE };
+
+struct xet_caller {
+	struct gateway *gateway;
+	struct actor actor;
+	struct repo repo;
+};
+
+/* NULL: answered already (401 no or bad token, 403 wrong scope or lost rights). */
+struct xet_caller *xet_caller_open(struct http_request *request, enum xet_scope scope);
+
+/* The repository of a verified grant and its holder, who must still be allowed `action`. 0, ERR_DENIED, ERR_IO. */
+int xet_grant_holder(struct gateway *gateway, const struct grant *grant, enum action action, struct actor *actor, struct repo *repo);
+
+/* A hash in a path. False: answered already (400). */
+bool xet_hash_capture(struct http_request *request, struct span capture, struct hash *out);
+
+#endif

@@ -1,0 +1,312 @@
+#include "gateway/xet/reconstruction.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+#include "gateway/answer.h"
+#include "gateway/xet/batch_body.h"
+#include "gateway/xet/caller.h"
+#include "gateway/xet/data_url.h"
+#include "gateway/xet/fetch_list.h"
+#include "gateway/xet/xorbs.h"
+#include "schemas/json_writer.h"
+
+struct query {
+	struct xet_caller *caller;
+	int version;
+	uint64_t start, end; /* of the one file; end exclusive */
+	size_t files_count;
+	struct hash files[BATCH_FILES_MAX];
+};
+
+/* Length of a file that the token's repository holds. The empty file needs no claim. */
+static int file_length(const struct xet_caller *caller, const struct hash *file, uint64_t *out)
+{
+	*out = 0;
+	if (hash_is_zero(file))
+		return 0;
+	struct file_info info;
+	int err = store_claim_check(caller->gateway->store, &caller->repo.id, file);
+	if (err == 0)
+		err = store_file_info(caller->gateway->store, file, &info);
+	if (err == 0)
+		*out = info.length;
+	return err;
+}
+
+/* ------------------------------------------------------------------ JSON */
+
+static void write_pair(struct json_writer *json, const char *key, uint64_t start, uint64_t end)
+{
+	json_object_begin(json, key);
+	json_u64(json, "start", start);
+	json_u64(json, "end", end);
+	json_object_end(json);
+}
+
+static void write_terms(struct json_writer *json, const char *key, const struct plan *plan)
+{
+	char text[HASH_TEXT_BYTES];
+	json_array_begin(json, key);
+	for (uint32_t i = 0; i < plan->terms_count; i++) {
+		const struct plan_term *term = &plan->terms[i];
+		hash_to_text(text, &term->xorb);
+		json_object_begin(json, NULL);
+		json_text(json, "hash", text);
+		json_u64(json, "unpacked_length", term->raw_length);
+		write_pair(json, "range", term->chunk_start, term->chunk_end);
+		json_object_end(json);
+	}
+	json_array_end(json);
+}
+
+struct url_maker {
+	struct xet_caller *caller;
+	const char *base_url;
+	int64_t now_ms;
+	struct buffer url;
+};
+
+static void write_url(struct json_writer *json, struct url_maker *maker, const struct fetch *fetches, size_t count)
+{
+	struct byte_range ranges[DATA_URL_RANGES_MAX];
+	for (size_t i = 0; i < count; i++)
+		ranges[i] = (struct byte_range){ fetches[i].body_start, fetches[i].body_end };
+	buffer_clear(&maker->url);
+	data_url_append(&maker->url, maker->base_url, maker->caller, maker->now_ms, &fetches[0].xorb, ranges, count);
+	if (maker->url.failed)
+		json->out->failed = true;
+	json_span(json, "url", buffer_span(&maker->url));
+}
+
+/* One entry per run, each with its own URL. */
+static void write_fetches_v1(struct json_writer *json, struct url_maker *maker, const struct fetch *fetches, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		json_object_begin(json, NULL);
+		write_pair(json, "range", fetches[i].chunk_start, fetches[i].chunk_end);
+		write_url(json, maker, &fetches[i], 1);
+		write_pair(json, "url_range", fetches[i].body_start, fetches[i].body_end - 1);
+		json_object_end(json);
+	}
+}
+
+/* One entry per as many runs as a URL may carry. */
+static void write_fetches_v2(struct json_writer *json, struct url_maker *maker, const struct fetch *fetches, size_t count)
+{
+	for (size_t at = 0; at < count;) {
+		size_t taken = count - at < DATA_URL_RANGES_MAX ? count - at : DATA_URL_RANGES_MAX;
+		json_object_begin(json, NULL);
+		write_url(json, maker, &fetches[at], taken);
+		json_array_begin(json, "ranges");
+		for (size_t i = at; i < at + taken; i++) {
+			json_object_begin(json, NULL);
+			write_pair(json, "chunks", fetches[i].chunk_start, fetches[i].chunk_end);
+			write_pair(json, "bytes", fetches[i].body_start, fetches[i].body_end - 1);
+			json_object_end(json);
+		}
+		json_array_end(json);
+		json_object_end(json);
+		at += taken;
+	}
+}
+
+static void write_fetches(struct http_request *request, struct json_writer *json, const struct query *query, const struct fetch_list *list)
+{
+	struct url_maker maker = { .caller = query->caller, .base_url = http_base_url(request), .now_ms = (int64_t)time(NULL) * 1000 };
+	buffer_init(&maker.url, DATA_URL_BYTES_MAX + GRANT_TEXT_BYTES_MAX);
+	json_object_begin(json, query->version == 2 ? "xorbs" : "fetch_info");
+	for (size_t at = 0; at < list->count && !json->out->failed;) {
+		size_t end = fetch_list_xorb_end(list, at);
+		char text[HASH_TEXT_BYTES];
+		hash_to_text(text, &list->items[at].xorb);
+		json_array_begin(json, text);
+		if (query->version == 2)
+			write_fetches_v2(json, &maker, &list->items[at], end - at);
+		else
+			write_fetches_v1(json, &maker, &list->items[at], end - at);
+		json_array_end(json);
+		at = end;
+	}
+	json_object_end(json);
+	buffer_fini(&maker.url);
+}
+
+/* ------------------------------------------------------------------ one file */
+
+static void single_work(struct http_request *request, void *context)
+{
+	const struct query *query = context;
+	struct plan plan = { 0 };
+	struct fetch_list list = { 0 };
+	struct why why = { 0 };
+	int err = 0;
+	if (!hash_is_zero(&query->files[0]))
+		err = store_plan(query->caller->gateway->store, &query->files[0], query->start, query->end, &plan, &why);
+	if (err == 0)
+		err = fetch_list_add(&list, &plan);
+	if (err) {
+		answer_err(request, err, NULL);
+	} else {
+		fetch_list_merge(&list);
+		struct buffer body;
+		buffer_init(&body, RECONSTRUCTION_BYTES_MAX);
+		struct json_writer json;
+		json_writer_init(&json, &body);
+		json_object_begin(&json, NULL);
+		json_u64(&json, "offset_into_first_range", plan.offset_into_first);
+		write_terms(&json, "terms", &plan);
+		write_fetches(request, &json, query, &list);
+		json_object_end(&json);
+		answer_json(request, 200, &body);
+	}
+	fetch_list_fini(&list);
+	plan_fini(&plan);
+}
+
+static void reply_beyond_end(struct http_request *request, uint64_t length)
+{
+	http_add_headerf(request, "Content-Range", "bytes */%llu", (unsigned long long)length);
+	answer_err(request, ERR_RANGE, &(struct why){ "The range begins at or behind the end of the file" });
+}
+
+static void single(struct http_request *request, const struct route_match *match, int version)
+{
+	struct xet_caller *caller = xet_caller_open(request, XET_READ);
+	struct query *query = http_alloc(request, sizeof(*query));
+	if (!caller || !xet_hash_capture(request, match->captures[0], &query->files[0]))
+		return;
+	uint64_t length;
+	int err = file_length(caller, &query->files[0], &length);
+	struct span header = http_header(request, "Range");
+	struct byte_range range = { 0, length };
+	size_t count;
+	/* An empty file answers "from 0" with no terms. */
+	bool whole = !header.data || (length == 0 && header.length >= 8 && memcmp(header.data, "bytes=0-", 8) == 0);
+	if (err == 0 && !whole)
+		err = byte_ranges_of_header(header, length, &range, 1, &count);
+	if (err == ERR_RANGE) {
+		reply_beyond_end(request, length);
+		return;
+	}
+	if (err) {
+		answer_err(request, err, NULL);
+		return;
+	}
+	query->caller = caller;
+	query->version = version;
+	query->start = range.start;
+	query->end = range.end;
+	query->files_count = 1;
+	http_work(request, single_work, query);
+}
+
+void xet_reconstruction_v1(struct http_request *request, const struct route_match *match)
+{
+	single(request, match, 1);
+}
+
+void xet_reconstruction_v2(struct http_request *request, const struct route_match *match)
+{
+	single(request, match, 2);
+}
+
+void xet_file_head(struct http_request *request, const struct route_match *match)
+{
+	struct xet_caller *caller = xet_caller_open(request, XET_READ);
+	struct hash file;
+	if (!caller || !xet_hash_capture(request, match->captures[0], &file))
+		return;
+	uint64_t length;
+	int err = file_length(caller, &file, &length);
+	if (err)
+		answer_err(request, err, NULL);
+	else
+		xet_reply_length(request, length);
+}
+
+/* ------------------------------------------------------------------ several files */
+
+/* Writes the terms of every file and collects what they need. */
+static int write_files(struct json_writer *json, const struct query *query, struct fetch_list *list)
+{
+	struct why why = { 0 };
+	int err = 0;
+	json_object_begin(json, "files");
+	for (size_t i = 0; err == 0 && i < query->files_count; i++) {
+		struct plan plan = { 0 };
+		uint64_t length;
+		char text[HASH_TEXT_BYTES];
+		hash_to_text(text, &query->files[i]);
+		err = file_length(query->caller, &query->files[i], &length);
+		if (err == 0 && length > 0)
+			err = store_plan(query->caller->gateway->store, &query->files[i], 0, length, &plan, &why);
+		if (err == 0) {
+			write_terms(json, text, &plan);
+			err = fetch_list_add(list, &plan);
+		}
+		plan_fini(&plan);
+	}
+	json_object_end(json);
+	return err;
+}
+
+static void batch_work(struct http_request *request, void *context)
+{
+	const struct query *query = context;
+	struct fetch_list list = { 0 };
+	struct buffer body;
+	buffer_init(&body, RECONSTRUCTION_BYTES_MAX);
+	struct json_writer json;
+	json_writer_init(&json, &body);
+	json_object_begin(&json, NULL);
+	int err = write_files(&json, query, &list);
+	if (err) {
+		buffer_fini(&body);
+		answer_err(request, err, NULL);
+	} else {
+		fetch_list_merge(&list);
+		write_fetches(request, &json, query, &list);
+		json_object_end(&json);
+		answer_json(request, 200, &body);
+	}
+	fetch_list_fini(&list);
+}
+
+void xet_reconstruction_batch(struct http_request *request, const struct route_match *match)
+{
+	(void)match;
+	struct query *query = http_alloc(request, sizeof(*query));
+	query->caller = xet_caller_open(request, XET_READ);
+	if (!query->caller)
+		return;
+	query->version = 1;
+	const char *text;
+	int err = 0;
+	for (int k = 0; err == 0 && (text = http_query_value(request, "file_id", k)); k++)
+		err = batch_add_file(text, BATCH_FILES_MAX, query->files, &query->files_count);
+	if (err || query->files_count == 0)
+		answer_err(request, ERR_INVALID, &(struct why){ "file_id must name 1 to 256 file hashes" });
+	else
+		http_work(request, batch_work, query);
+}
+
+static void batch_body(struct http_request *request, struct span text, void *context)
+{
+	struct query *query = context;
+	if (batch_body_parse(text, BATCH_FILES_MAX, query->files, &query->files_count) != 0)
+		answer_err(request, ERR_INVALID, &(struct why){ "The body is a list of 1 to 256 objects with \"hash\"" });
+	else
+		batch_work(request, query);
+}
+
+void xet_reconstruction_batch_post(struct http_request *request, const struct route_match *match)
+{
+	(void)match;
+	struct query *query = http_alloc(request, sizeof(*query));
+	query->caller = xet_caller_open(request, XET_READ);
+	if (!query->caller)
+		return;
+	query->version = 1;
+	http_collect(request, BATCH_BODY_BYTES_MAX, batch_body, query);
+}

@@ -1,0 +1,49 @@
+/* routes.c - the CAS protocol under every spelling that clients since hf_xet 1.1.0 use.
+ *
+ * Versions without a route (/v2/file-chunk-hashes) fall to the router's 404, which is what makes clients use an older call. */
+#include "gateway/xet/caller.h"
+#include "gateway/xet/data_url.h"
+#include "gateway/xet/dedup.h"
+#include "gateway/xet/discard.h"
+#include "gateway/xet/reconstruction.h"
+#include "gateway/xet/shards.h"
+#include "gateway/xet/xorbs.h"
+
+enum { TELEMETRY_BYTES_MAX = 1 << 20 };
+
+/* Nothing is kept: the server measures what it needs itself. */
+static void telemetry(struct http_request *request, const struct route_match *match)
+{
+	(void)match;
+	if (xet_caller_open(request, XET_READ))
+		xet_discard_then(request, TELEMETRY_BYTES_MAX, 200, "{}");
+}
+
+#define PREFIX "{default|default-merkledb}"
+
+const struct route xet_routes[] = {
+	{ HTTP_GET | HTTP_HEAD, "/xet/data/{}", xet_data_get, "xet-data" },
+
+	{ HTTP_POST, "/v1/xorbs/" PREFIX "/{}", xet_xorb_post, "xet-xorb-post" },
+	{ HTTP_POST, "/{xorbs|xorb}/" PREFIX "/{}", xet_xorb_post, "xet-xorb-post" },
+	{ HTTP_HEAD, "/v1/xorbs/" PREFIX "/{}", xet_xorb_head, "xet-xorb-head" },
+	{ HTTP_HEAD, "/{xorbs|xorb}/" PREFIX "/{}", xet_xorb_head, "xet-xorb-head" },
+
+	{ HTTP_POST, "/v1/shards", xet_shard_post, "xet-shard-post" },
+	{ HTTP_POST, "/shards", xet_shard_post, "xet-shard-post" },
+	{ HTTP_POST | HTTP_PUT, "/shard/{}/{}", xet_shard_post, "xet-shard-post" },
+	{ HTTP_POST, "/v2/shards", xet_shard_post_v2, "xet-shard-post-v2" },
+
+	{ HTTP_GET, "/v2/reconstructions/{}", xet_reconstruction_v2, "xet-reconstruction" },
+	{ HTTP_GET, "/v1/reconstructions/{}", xet_reconstruction_v1, "xet-reconstruction" },
+	{ HTTP_GET, "/{reconstructions|reconstruction}/{}", xet_reconstruction_v1, "xet-reconstruction" },
+	{ HTTP_GET, "/v1/reconstructions", xet_reconstruction_batch, "xet-reconstruction-batch" },
+	{ HTTP_GET, "/reconstructions", xet_reconstruction_batch, "xet-reconstruction-batch" },
+	{ HTTP_POST, "/v1/reconstructions", xet_reconstruction_batch_post, "xet-reconstruction-batch" },
+
+	{ HTTP_GET, "/v1/chunks/" PREFIX "/{}", xet_chunk_get, "xet-chunk" },
+	{ HTTP_GET, "/{chunks|chunk}/" PREFIX "/{}", xet_chunk_get, "xet-chunk" },
+	{ HTTP_HEAD, "/v1/files/{}", xet_file_head, "xet-file-head" },
+	{ HTTP_POST, "/v1/telemetry", telemetry, "xet-telemetry" },
+	{ 0, NULL, NULL, NULL },
+};
