@@ -113,8 +113,8 @@ static rocksdb_options_t *make_options(struct applier *applier, uint64_t cache_b
 	rocksdb_block_based_table_options_t *table = rocksdb_block_based_options_create();
 	rocksdb_block_based_options_set_block_cache(table, applier->cache);
 	rocksdb_block_based_options_set_filter_policy(table, rocksdb_filterpolicy_create_bloom_full(BLOOM_BITS_PER_KEY));
-	rocksdb_block_based_options_set_cache_index_and_filter_blocks(table, 1);
-	rocksdb_block_based_options_set_pin_l0_filter_and_index_blocks_in_cache(table, 1);
+	/* Filters stay with their open files: in a small sharded cache one filter may not fit its shard, and every look-up would read it anew. */
+	rocksdb_block_based_options_set_cache_index_and_filter_blocks(table, 0);
 	rocksdb_options_set_block_based_table_factory(options, table);
 	rocksdb_block_based_options_destroy(table);
 	return options;
