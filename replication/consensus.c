@@ -1,119 +1,23 @@
-/* consensus.c - puts the parts together: one meta loop that owns all groups' drivers, one log writer, one applier.
- *
- * The meta loop is a libuv loop. Others reach it through one inbox (completed log jobs, read barriers, snapshot requests, closing) and
- * one async handle; proposals have queues of their own. It never waits for the disk, but for the rare write of a term or vote. Flushing the
- * state for a flush mark runs on libuv's pool. */
+/* consensus.c - puts the parts together and is what others call: one meta loop, one log writer, one applier over two stores. */
 #include "replication/consensus.h"
 
-#include "replication/applier.h"
-#include "replication/command_ids.h"
-#include "replication/driver.h"
-#include "replication/identity.h"
-#include "replication/log_writer.h"
+#include "replication/keys.h"
+#include "replication/meta_loop.h"
 #include "replication/node.h"
-#include "replication/proposals.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <time.h>
-#include <uv.h>
 
 enum {
 	RESERVE_BYTES_DEFAULT = 256 << 20,
 	SNAPSHOT_BYTES_DEFAULT = 64 << 20,
 	SNAPSHOT_MS_DEFAULT = 5 * 60 * 1000,
-	ROOM_CHECK_MS = 100,        /* statvfs at most this often */
-	OPEN_WAIT_MS = 60 * 1000,   /* for leading, after everything was replayed */
-	HOUSEKEEPING_MS = 1000,
-	CLOSE_WAIT_MS = 10 * 1000,  /* for entries under way when closing */
-	ROOM_BYTES_MIN = 16 << 20,  /* below it only what releases space is accepted: the engine's threshold */
+	OPEN_WAIT_MS = 60 * 1000, /* for leading, after everything was replayed */
 };
-
-/* Somebody who blocks until the meta loop has done something. Lives on the waiter's stack until `settled`. */
-struct request {
-	struct request *next;
-	enum { REQUEST_READ, REQUEST_SNAPSHOT } kind;
-	uint32_t group;
-	uint64_t index;       /* read: applied must reach it, 0 until noted; snapshot: 1 once a flush for it has begun */
-	uint64_t deadline_ms;
-	bool settled;
-	int err;
-	struct why why;
-};
-
-struct group {
-	struct consensus *consensus;
-	uint32_t number;
-	struct driver *driver;
-	struct proposals proposals;
-	uv_timer_t timer;
-	uint64_t snapshot_at_ms;
-	uint64_t ids_hour_proposed;
-	uint64_t flushed;          /* applied when the flush that runs began: on disk when it ends */
-	bool snapshot_running;     /* its job is with the log writer */
-};
-
-struct consensus {
-	char *dir;
-	struct consensus_config config;
-	struct identity identity;
-	struct log_store *store;
-	struct log_writer *writer;
-	struct applier *applier;
-	struct rio rio;
-	struct group groups[GROUPS_MAX];
-	uv_loop_t loop;
-	uv_async_t wake;
-	uv_timer_t housekeeping;
-	pthread_t thread;
-	bool thread_started;
-	uint64_t room_bytes, room_checked_ms;
-
-	pthread_mutex_t lock; /* the inbox and everything below */
-	pthread_cond_t settled_wake;
-	struct log_job *stored, **stored_tail;
-	struct request *requests;        /* new ones */
-	bool closing;
-	struct consensus_status status;  /* refreshed by the loop */
-	/* The loop's own. */
-	struct request *waiting;
-	bool stopping;
-	uint64_t stop_at_ms;
-	uv_work_t flush;
-	bool flush_running;
-	struct why flush_why;
-	int flush_err;
-	atomic_bool applied_wanted; /* the loop has something that waits for the applier */
-};
-
-/* ---- rio: the world, in production ---- */
-
-static uint64_t monotonic_ms(void *context)
-{
-	(void)context;
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
-static int64_t wall_ms(void *context)
-{
-	(void)context;
-	struct timespec now;
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-static uint32_t random_u32(void *context)
-{
-	(void)context;
-	return randombytes_random();
-}
 
 static uint64_t statvfs_free_bytes(void *context, const char *dir)
 {
@@ -121,378 +25,6 @@ static uint64_t statvfs_free_bytes(void *context, const char *dir)
 	struct statvfs volume;
 	return statvfs(dir, &volume) == 0 ? (uint64_t)volume.f_bavail * volume.f_frsize : 0;
 }
-
-static uint64_t room_bytes(void *context)
-{
-	struct consensus *c = context;
-	uint64_t now = monotonic_ms(NULL);
-	if (c->room_checked_ms == 0 || now - c->room_checked_ms >= ROOM_CHECK_MS) {
-		uint64_t free_bytes = c->config.free_bytes(c->config.free_bytes_context, c->dir);
-		c->room_bytes = free_bytes > c->config.reserve_bytes ? free_bytes - c->config.reserve_bytes : 0;
-		c->room_checked_ms = now;
-	}
-	return c->room_bytes;
-}
-
-/* The stores may use half of the reserve: deletions need it. */
-static bool has_room(void *context)
-{
-	const struct consensus *c = context;
-	return c->config.free_bytes(c->config.free_bytes_context, c->dir) >= c->config.reserve_bytes / 2;
-}
-
-static void hard_put(void *context, uint32_t group, uint64_t term, uint64_t voted_for)
-{
-	struct consensus *c = context;
-	struct why why = { 0 };
-	if (log_store_put_hard_state(c->store, group, term, voted_for, &why) != 0)
-		node_stop("%s", why.text);
-}
-
-static void log_put(void *context, struct log_job *job)
-{
-	log_writer_put(((struct consensus *)context)->writer, job);
-}
-
-static void apply(void *context, uint32_t group, struct log_entry **entries, size_t count, uint64_t stored)
-{
-	applier_put(((struct consensus *)context)->applier, group, entries, count, stored);
-}
-
-/* A cluster of one voter has nobody to write to. */
-static void send_nowhere(void *context, uint32_t group, struct message *message, struct log_entry **entries)
-{
-	(void)context;
-	(void)group;
-	(void)message;
-	(void)entries;
-}
-
-static void on_timer(uv_timer_t *timer);
-
-static void set_timer(void *context, uint32_t group, uint64_t at_ms)
-{
-	struct consensus *c = context;
-	if (!c->thread_started)
-		return; /* the loop sets it when it begins */
-	uint64_t now = monotonic_ms(NULL);
-	uv_timer_start(&c->groups[group].timer, on_timer, at_ms > now ? at_ms - now : 0, 0);
-}
-
-/* ---- called from the writer and the applier ---- */
-
-static void on_stored(void *context, struct log_job *jobs)
-{
-	struct consensus *c = context;
-	pthread_mutex_lock(&c->lock);
-	*c->stored_tail = jobs;
-	while (*c->stored_tail)
-		c->stored_tail = &(*c->stored_tail)->next;
-	pthread_mutex_unlock(&c->lock);
-	uv_async_send(&c->wake);
-}
-
-static void on_applied(void *context)
-{
-	struct consensus *c = context;
-	if (atomic_exchange(&c->applied_wanted, false))
-		uv_async_send(&c->wake);
-}
-
-/* ---- the meta loop ---- */
-
-static void pump_proposals(struct consensus *c, struct group *group)
-{
-	struct driver_status status;
-	for (;;) {
-		driver_status(group->driver, &status);
-		if (status.role != ROLE_LEADER || status.in_flight >= PROPOSAL_ENTRIES_IN_FLIGHT_MAX || proposals_empty(&group->proposals))
-			return;
-		struct buffer payload;
-		buffer_init(&payload, COMMAND_BYTES_MAX + PROPOSAL_ENTRY_BYTES_MAX + 64);
-		bool short_of_room = room_bytes(c) < ROOM_BYTES_MIN;
-		struct proposal *waiters = proposals_gather(&group->proposals, wall_ms(NULL), short_of_room, &payload);
-		int err = waiters ? driver_submit(group->driver, ENTRY_COMMANDS, buffer_span(&payload), waiters, short_of_room) : 0;
-		buffer_fini(&payload);
-		for (struct proposal *proposal = err ? waiters : NULL; proposal; proposal = proposal->next) {
-			atomic_fetch_sub(&proposal->queue->unreplicated_bytes, proposal->length);
-			proposal_settle(proposal, err, 0, (struct span){ 0 }, "the change was not accepted, try again");
-		}
-		if (err)
-			proposals_release(waiters);
-	}
-}
-
-static void settle_request(struct consensus *c, struct request *request, int err, const char *sentence)
-{
-	pthread_mutex_lock(&c->lock);
-	request->err = err;
-	if (sentence)
-		why_set(&request->why, err, "%s", sentence);
-	request->settled = true;
-	pthread_cond_broadcast(&c->settled_wake);
-	pthread_mutex_unlock(&c->lock);
-}
-
-/* ReadIndex: while leading with the own barrier applied, note the commit index, then wait until it is applied here. A cluster of one voter is
- * its own majority, so the round that asks peers whether we still lead is empty. True when settled. */
-static bool serve_read(struct consensus *c, struct request *request, uint64_t now)
-{
-	struct driver_status status;
-	driver_status(c->groups[request->group].driver, &status);
-	if (request->index == 0 && status.ready)
-		request->index = status.committed;
-	if (request->index && applier_applied(c->applier, request->group) >= request->index) {
-		settle_request(c, request, 0, NULL);
-		return true;
-	}
-	if (now >= request->deadline_ms) {
-		settle_request(c, request, ERR_BUSY, "no leader answered in time");
-		return true;
-	}
-	return false;
-}
-
-static void serve_requests(struct consensus *c)
-{
-	uint64_t now = monotonic_ms(NULL);
-	for (int round = 0; round < 2; round++) {
-		bool waits = false;
-		for (struct request **link = &c->waiting; *link;) {
-			struct request *request = *link, *next = request->next;
-			if (request->kind == REQUEST_READ && serve_read(c, request, now)) {
-				*link = next;
-				continue;
-			}
-			waits = true;
-			link = &request->next;
-		}
-		if (!waits)
-			return;
-		/* What was applied before the flag was up is seen by a second look, what comes after raises the loop. */
-		atomic_store(&c->applied_wanted, true);
-	}
-}
-
-/* ---- flush marks ---- */
-
-static void settle_snapshots(struct consensus *c, int err, const char *sentence)
-{
-	for (struct request **link = &c->waiting; *link;) {
-		struct request *request = *link, *next = request->next;
-		if (request->kind == REQUEST_SNAPSHOT && request->index == 1) {
-			*link = next;
-			settle_request(c, request, err, sentence);
-		} else {
-			link = &request->next;
-		}
-	}
-}
-
-static bool snapshot_under_way(const struct consensus *c)
-{
-	bool running = c->flush_running;
-	for (uint32_t i = 0; i < GROUPS_MAX; i++)
-		running = running || c->groups[i].snapshot_running;
-	return running;
-}
-
-static void flush_work(uv_work_t *work)
-{
-	struct consensus *c = work->data;
-	c->flush_err = applier_flush(c->applier, &c->flush_why);
-}
-
-static void flush_done(uv_work_t *work, int status)
-{
-	struct consensus *c = work->data;
-	(void)status;
-	c->flush_running = false;
-	if (c->flush_err == ERR_IO)
-		node_stop("%s", c->flush_why.text);
-	for (uint32_t i = 0; i < GROUPS_MAX; i++) {
-		struct group *group = &c->groups[i];
-		group->snapshot_at_ms = monotonic_ms(NULL) + c->config.snapshot_ms;
-		struct log_job *job = c->flush_err ? NULL : driver_snapshot(group->driver, group->flushed);
-		if (!job)
-			continue;
-		group->snapshot_running = true;
-		log_writer_put(c->writer, job);
-	}
-	if (!snapshot_under_way(c))
-		settle_snapshots(c, c->flush_err, c->flush_why.text);
-}
-
-static void snapshot_begin(struct consensus *c)
-{
-	for (uint32_t i = 0; i < GROUPS_MAX; i++)
-		c->groups[i].flushed = applier_applied(c->applier, i);
-	for (struct request *request = c->waiting; request; request = request->next)
-		if (request->kind == REQUEST_SNAPSHOT)
-			request->index = 1;
-	c->flush.data = c;
-	c->flush_running = true;
-	if (uv_queue_work(&c->loop, &c->flush, flush_work, flush_done) != 0) {
-		c->flush_running = false;
-		settle_snapshots(c, ERR_NO_MEMORY, "cannot start a flush");
-	}
-}
-
-static void maybe_snapshot(struct consensus *c)
-{
-	if (snapshot_under_way(c) || c->stopping)
-		return;
-	uint64_t now = monotonic_ms(NULL);
-	bool due = false;
-	for (uint32_t i = 0; i < GROUPS_MAX; i++) {
-		uint64_t bytes = driver_snapshot_bytes(c->groups[i].driver);
-		due = due || bytes >= c->config.snapshot_bytes || (bytes > 0 && now >= c->groups[i].snapshot_at_ms);
-	}
-	for (const struct request *request = c->waiting; request; request = request->next)
-		due = due || request->kind == REQUEST_SNAPSHOT;
-	if (due)
-		snapshot_begin(c);
-}
-
-/* ---- turning the loop ---- */
-
-static void take_stored(struct consensus *c, struct log_job *jobs)
-{
-	while (jobs) {
-		struct log_job *next = jobs->next;
-		struct group *group = &c->groups[jobs->group];
-		driver_stored(group->driver, jobs);
-		if (jobs->has_snapshot) {
-			group->snapshot_running = false;
-			if (!snapshot_under_way(c))
-				settle_snapshots(c, 0, NULL);
-		}
-		log_job_free(jobs);
-		jobs = next;
-	}
-}
-
-static void refresh_status(struct consensus *c)
-{
-	struct consensus_status status = { .node_id = c->identity.node_id, .leader = true };
-	for (uint32_t i = 0; i < GROUPS_MAX; i++) {
-		struct driver_status driver;
-		driver_applied(c->groups[i].driver, applier_applied(c->applier, i));
-		driver_status(c->groups[i].driver, &driver);
-		status.term = driver.term > status.term ? driver.term : status.term;
-		status.committed += driver.committed;
-		status.last_index += driver.last_index;
-		status.leader = status.leader && driver.ready;
-		status.voters = driver.voters;
-	}
-	pthread_mutex_lock(&c->lock);
-	c->status = status;
-	pthread_mutex_unlock(&c->lock);
-}
-
-static void stop_when_idle(struct consensus *c)
-{
-	bool idle = !snapshot_under_way(c);
-	for (uint32_t i = 0; i < GROUPS_MAX; i++) {
-		struct driver_status status;
-		driver_status(c->groups[i].driver, &status);
-		idle = idle && status.in_flight == 0 && status.stored == status.last_index;
-	}
-	if (!idle && monotonic_ms(NULL) < c->stop_at_ms)
-		return;
-	while (c->waiting) {
-		struct request *request = c->waiting;
-		c->waiting = request->next;
-		settle_request(c, request, ERR_CLOSED, "this node is shutting down");
-	}
-	uv_stop(&c->loop);
-}
-
-static void on_wake(uv_async_t *wake)
-{
-	struct consensus *c = wake->data;
-	pthread_mutex_lock(&c->lock);
-	struct log_job *stored = c->stored;
-	c->stored = NULL;
-	c->stored_tail = &c->stored;
-	while (c->requests) {
-		struct request *request = c->requests;
-		c->requests = request->next;
-		request->next = c->waiting;
-		c->waiting = request;
-	}
-	bool closing = c->closing;
-	pthread_mutex_unlock(&c->lock);
-
-	take_stored(c, stored);
-	if (closing && !c->stopping) {
-		c->stopping = true;
-		c->stop_at_ms = monotonic_ms(NULL) + CLOSE_WAIT_MS;
-		for (uint32_t i = 0; i < GROUPS_MAX; i++)
-			proposals_refuse(&c->groups[i].proposals, ERR_CLOSED, "this node is shutting down", true);
-	}
-	refresh_status(c);
-	for (uint32_t i = 0; i < GROUPS_MAX; i++)
-		pump_proposals(c, &c->groups[i]);
-	serve_requests(c);
-	maybe_snapshot(c);
-	if (c->stopping)
-		stop_when_idle(c);
-}
-
-static void on_timer(uv_timer_t *timer)
-{
-	struct group *group = timer->data;
-	driver_timeout(group->driver);
-	pump_proposals(group->consensus, group);
-}
-
-/* Buckets of command ids that left the window are dropped by a command, never by a local clock. */
-static void drop_old_ids(struct group *group)
-{
-	struct consensus *c = group->consensus;
-	struct driver_status status;
-	driver_status(group->driver, &status);
-	int64_t window_start_ms = applier_leader_ms(c->applier, group->number) - COMMAND_ID_WINDOW_MS;
-	if (!status.ready || window_start_ms <= 0)
-		return;
-	uint64_t hour = (uint64_t)window_start_ms / COMMAND_ID_HOUR_MS;
-	if (hour <= applier_ids_dropped_hour(c->applier, group->number) || hour <= group->ids_hour_proposed)
-		return;
-	group->ids_hour_proposed = hour;
-	struct buffer body, bytes;
-	buffer_init(&body, 16);
-	buffer_init(&bytes, 256);
-	pack_u64(&body, hour);
-	struct command command = { .type = COMMAND_DROP_IDS, .version = 1, .body = buffer_span(&body) };
-	command_id_make(&command.id);
-	struct proposal *proposal;
-	if (command_encode(&bytes, &command) == 0 && proposals_add(&group->proposals, buffer_span(&bytes), true, &proposal, NULL) == 0)
-		proposal_release(proposal); /* nobody waits for it */
-	buffer_fini(&body);
-	buffer_fini(&bytes);
-}
-
-static void on_housekeeping(uv_timer_t *timer)
-{
-	struct consensus *c = timer->data;
-	for (uint32_t i = 0; i < GROUPS_MAX; i++)
-		drop_old_ids(&c->groups[i]);
-	on_wake(&c->wake);
-}
-
-static void *run(void *context)
-{
-	struct consensus *c = context;
-	for (uint32_t i = 0; i < GROUPS_MAX; i++)
-		uv_timer_start(&c->groups[i].timer, on_timer, 0, 0);
-	uv_timer_start(&c->housekeeping, on_housekeeping, HOUSEKEEPING_MS, HOUSEKEEPING_MS);
-	uv_async_send(&c->wake);
-	uv_run(&c->loop, UV_RUN_DEFAULT);
-	return NULL;
-}
-
-/* ---- opening and closing ---- */
 
 /* What a founded node has: a term, and entry 1, the configuration, in every group. */
 static int bootstrap(struct consensus *c, struct why *why)
@@ -549,7 +81,7 @@ static int open_stores(struct consensus *c, struct why *why)
 		return err;
 	snprintf(path, sizeof(path), "%s/meta", c->dir);
 	err = applier_open(&c->applier, path, c->config.index_cache_bytes, c->config.machine,
-		&(struct applier_calls){ .context = c, .advanced = on_applied, .has_room = has_room }, why);
+		&(struct applier_calls){ .context = c, .advanced = meta_loop_applied, .has_room = meta_loop_has_room }, why);
 	if (err)
 		return err;
 	bool founding;
@@ -559,45 +91,23 @@ static int open_stores(struct consensus *c, struct why *why)
 	return err;
 }
 
-static void open_loop(struct consensus *c)
-{
-	uv_loop_init(&c->loop);
-	uv_async_init(&c->loop, &c->wake, on_wake);
-	c->wake.data = c;
-	uv_timer_init(&c->loop, &c->housekeeping);
-	c->housekeeping.data = c;
-	for (uint32_t i = 0; i < GROUPS_MAX; i++) {
-		struct group *group = &c->groups[i];
-		group->consensus = c;
-		group->number = i;
-		group->snapshot_at_ms = monotonic_ms(NULL) + c->config.snapshot_ms;
-		uv_timer_init(&c->loop, &group->timer);
-		group->timer.data = group;
-		proposals_init(&group->proposals);
-	}
-}
-
 static int start(struct consensus *c, struct why *why)
 {
 	if (mkdir(c->dir, 0700) != 0 && errno != EEXIST)
 		return why_set(why, ERR_IO, "cannot create %s: %s", c->dir, strerror(errno));
-	if (!has_room(c))
+	if (!meta_loop_has_room(c))
 		return why_set(why, ERR_NO_SPACE, "the disk of %s is full: starting needs %llu bytes", c->dir,
 			(unsigned long long)c->config.reserve_bytes / 2);
 	int err = open_stores(c, why);
 	if (err == 0)
-		err = log_writer_open(&c->writer, c->store, &(struct log_writer_calls){ .context = c, .done = on_stored, .has_room = has_room }, why);
+		err = log_writer_open(&c->writer, c->store, &(struct log_writer_calls){ .context = c, .done = meta_loop_stored, .has_room = meta_loop_has_room }, why);
 	for (uint32_t i = 0; i < GROUPS_MAX && err == 0; i++)
 		err = open_group(c, i, why);
 	if (err == 0)
 		err = applier_start(c->applier, why);
 	if (err)
 		return err;
-	c->thread_started = true;
-	if (pthread_create(&c->thread, NULL, run, c) != 0) {
-		c->thread_started = false;
-		return why_set(why, ERR_NO_MEMORY, "cannot start the meta loop");
-	}
+	err = meta_loop_start(c, why);
 	for (uint32_t i = 0; i < GROUPS_MAX && err == 0; i++)
 		err = consensus_read_barrier(c, i, OPEN_WAIT_MS, why);
 	return err;
@@ -619,12 +129,7 @@ int consensus_open(struct consensus **out, const struct consensus_config *config
 		c->config.snapshot_bytes = SNAPSHOT_BYTES_DEFAULT;
 	if (c->config.snapshot_ms == 0)
 		c->config.snapshot_ms = SNAPSHOT_MS_DEFAULT;
-	c->rio = (struct rio){ .context = c, .now_ms = monotonic_ms, .wall_ms = wall_ms, .random = random_u32, .room_bytes = room_bytes,
-		.hard_put = hard_put, .log_put = log_put, .apply = apply, .send = send_nowhere, .timer = set_timer };
-	pthread_mutex_init(&c->lock, NULL);
-	pthread_cond_init(&c->settled_wake, NULL);
-	c->stored_tail = &c->stored;
-	open_loop(c);
+	meta_loop_open(c);
 	int err = start(c, why);
 	if (err) {
 		consensus_close(c);
@@ -634,43 +139,22 @@ int consensus_open(struct consensus **out, const struct consensus_config *config
 	return 0;
 }
 
-static void close_handle(uv_handle_t *handle, void *context)
-{
-	(void)context;
-	uv_close(handle, NULL);
-}
-
 void consensus_close(struct consensus *c)
 {
 	if (!c)
 		return;
-	if (c->thread_started) {
-		pthread_mutex_lock(&c->lock);
-		c->closing = true;
-		pthread_mutex_unlock(&c->lock);
-		uv_async_send(&c->wake);
-		pthread_join(c->thread, NULL);
-	}
+	meta_loop_stop(c);
 	/* The writer and the applier finish what they have, and still find the inbox and the async handle. */
 	if (c->writer)
 		log_writer_close(c->writer);
 	applier_close(c->applier);
-	while (c->stored) {
-		struct log_job *next = c->stored->next;
-		log_job_free(c->stored);
-		c->stored = next;
-	}
-	uv_walk(&c->loop, close_handle, NULL);
-	uv_run(&c->loop, UV_RUN_DEFAULT);
-	uv_loop_close(&c->loop);
+	meta_loop_close(c);
 	for (uint32_t i = 0; i < GROUPS_MAX; i++) {
 		if (c->groups[i].driver)
 			driver_close(c->groups[i].driver);
 		proposals_fini(&c->groups[i].proposals);
 	}
 	log_store_close(c->store);
-	pthread_mutex_destroy(&c->lock);
-	pthread_cond_destroy(&c->settled_wake);
 	free(c->dir);
 	free(c);
 }
@@ -727,36 +211,18 @@ rocksdb_t *consensus_db(struct consensus *c)
 	return applier_db(c->applier);
 }
 
-static int ask(struct consensus *c, struct request *request, struct why *why)
-{
-	pthread_mutex_lock(&c->lock);
-	if (c->closing) {
-		pthread_mutex_unlock(&c->lock);
-		return why_set(why, ERR_CLOSED, "this node is shutting down");
-	}
-	request->next = c->requests;
-	c->requests = request;
-	uv_async_send(&c->wake);
-	while (!request->settled)
-		pthread_cond_wait(&c->settled_wake, &c->lock);
-	pthread_mutex_unlock(&c->lock);
-	if (request->err && why)
-		*why = request->why;
-	return request->err;
-}
-
 int consensus_read_barrier(struct consensus *c, uint32_t group, uint64_t timeout_ms, struct why *why)
 {
 	if (group >= GROUPS_MAX)
 		return why_set(why, ERR_INVALID, "there is no group %u", group);
 	struct request request = { .kind = REQUEST_READ, .group = group, .deadline_ms = monotonic_ms(NULL) + timeout_ms };
-	return ask(c, &request, why);
+	return meta_loop_ask(c, &request, why);
 }
 
 int consensus_snapshot(struct consensus *c, struct why *why)
 {
 	struct request request = { .kind = REQUEST_SNAPSHOT };
-	return ask(c, &request, why);
+	return meta_loop_ask(c, &request, why);
 }
 
 void consensus_status(struct consensus *c, struct consensus_status *out)

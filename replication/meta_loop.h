@@ -1,0 +1,93 @@
+/* meta_loop.h - the thread that owns all groups' drivers. Private to consensus.c and meta_loop.c.
+ *
+ * A libuv loop. Others reach it through one inbox (completed log jobs, read barriers, snapshot requests, closing) and one async handle; proposals have
+ * queues of their own. It never waits for the disk, but for the rare write of a term or vote. Flushing the state for a flush mark runs on
+ * libuv's pool. */
+#ifndef CAIRN_REPLICATION_META_LOOP_H
+#define CAIRN_REPLICATION_META_LOOP_H
+
+#include "replication/applier.h"
+#include "replication/driver.h"
+#include "replication/identity.h"
+#include "replication/log_writer.h"
+#include "replication/proposals.h"
+
+#include <pthread.h>
+#include <uv.h>
+
+/* Somebody who blocks until the meta loop has done something. Lives on the waiter's stack until `settled`. */
+struct request {
+	struct request *next;
+	enum { REQUEST_READ, REQUEST_SNAPSHOT } kind;
+	uint32_t group;
+	uint64_t index;       /* read: applied must reach it, 0 until noted; snapshot: 1 once a flush for it has begun */
+	uint64_t deadline_ms;
+	bool settled;
+	int err;
+	struct why why;
+};
+
+struct group {
+	struct consensus *consensus;
+	uint32_t number;
+	struct driver *driver;
+	struct proposals proposals;
+	uv_timer_t timer;
+	uint64_t snapshot_at_ms;
+	uint64_t ids_hour_proposed;
+	uint64_t flushed;          /* applied when the flush that runs began: on disk when it ends */
+	bool snapshot_running;     /* its job is with the log writer */
+};
+
+struct consensus {
+	char *dir;
+	struct consensus_config config;
+	struct identity identity;
+	struct log_store *store;
+	struct log_writer *writer;
+	struct applier *applier;
+	struct rio rio;
+	struct group groups[GROUPS_MAX];
+	uv_loop_t loop;
+	uv_async_t wake;
+	uv_timer_t housekeeping;
+	pthread_t thread;
+	bool thread_started;
+	uint64_t room_bytes, room_checked_ms;
+
+	pthread_mutex_t lock; /* the inbox and everything below */
+	pthread_cond_t settled_wake;
+	struct log_job *stored, **stored_tail;
+	struct request *requests;        /* new ones */
+	bool closing;
+	struct consensus_status status;  /* refreshed by the loop */
+	/* The loop's own. */
+	struct request *waiting;
+	bool stopping;
+	uint64_t stop_at_ms;
+	uv_work_t flush;
+	bool flush_running;
+	struct why flush_why;
+	int flush_err;
+	atomic_bool applied_wanted; /* the loop has something that waits for the applier */
+};
+
+/* The driver's world in production asks the system for these. */
+bool meta_loop_has_room(void *context);
+uint64_t monotonic_ms(void *context);
+int64_t wall_ms(void *context);
+
+void meta_loop_open(struct consensus *consensus);
+int meta_loop_start(struct consensus *consensus, struct why *why);
+/* Ends the thread: queued proposals are refused, those in the log finished. */
+void meta_loop_stop(struct consensus *consensus);
+/* After the writer and the applier have ended. */
+void meta_loop_close(struct consensus *consensus);
+
+/* Called on the writer's and the applier's threads. */
+void meta_loop_stored(void *context, struct log_job *jobs);
+void meta_loop_applied(void *context);
+/* [blocks] Hands a request in and waits until it is settled. */
+int meta_loop_ask(struct consensus *consensus, struct request *request, struct why *why);
+
+#endif
