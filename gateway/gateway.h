@@ -19,6 +19,7 @@ struct gateway {
 	uint8_t grant_secret_key[64];
 	const char *data_dir;
 	int64_t started_ms;
+	_Atomic bool draining;         /* the server is about to stop: /readyz says no */
 };
 
 /* The gateway of a request (the server's user_data). */

@@ -5,11 +5,11 @@
  * revocation is applied, and there is no list of things to invalidate. On a hub that commits all the time the cache misses and the look-up goes to the state
  * machine's block cache, which costs some microseconds. The text of a token is never kept. */
 #include "gateway/auth/auth.h"
+#include "gateway/process.h"
 
 #include <pthread.h>
 #include <sodium.h>
 #include <strings.h>
-#include <time.h>
 
 enum {
 	CACHE_ENTRIES = 256,             /* power of two; about 600 bytes each */
@@ -30,13 +30,6 @@ static struct {
 	const struct namespace *ns; /* whose tokens these are: tests open several */
 	struct cached entries[CACHE_ENTRIES];
 } cache = { .mutex = PTHREAD_MUTEX_INITIALIZER };
-
-static int64_t now_ms(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static struct cached *cache_slot(const struct hash *digest)
 {
@@ -164,7 +157,7 @@ int auth_identify(struct http_request *request, struct actor *out)
 		return ERR_UNAUTHENTICATED;
 	struct user user;
 	int err = look_up(gateway_of(request)->ns, text, &out->token, &user);
-	if (err || (out->token.expires_ms && out->token.expires_ms <= now_ms())) {
+	if (err || (out->token.expires_ms && out->token.expires_ms <= unix_ms())) {
 		memset(out, 0, sizeof(*out));
 		return ERR_UNAUTHENTICATED;
 	}

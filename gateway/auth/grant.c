@@ -1,11 +1,11 @@
 /* grant.c - text = base64url(signature, record); the signature covers a fixed context and the record, so that no other thing signed with
  * the key can pass for a grant. */
 #include "gateway/auth/grant.h"
+#include "gateway/process.h"
 
 #include <assert.h>
 #include <sodium.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "schemas/record.h"
 
@@ -71,13 +71,6 @@ void grant_sign(const struct gateway *gateway, const struct grant *grant, char o
 	buffer_fini(&record);
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 int grant_verify(const struct gateway *gateway, struct span text, struct grant *out)
 {
 	uint8_t bytes[SIGNED_BYTES_MAX];
@@ -93,5 +86,5 @@ int grant_verify(const struct gateway *gateway, struct span text, struct grant *
 		return ERR_UNAUTHENTICATED;
 	if (record_decode(out, sizeof(*out), &grant_schema, span_of(bytes + crypto_sign_BYTES, length - crypto_sign_BYTES)) != 0)
 		return ERR_UNAUTHENTICATED;
-	return out->expires_ms + GRANT_SKEW_MS < now_ms() ? ERR_UNAUTHENTICATED : 0;
+	return out->expires_ms + GRANT_SKEW_MS < unix_ms() ? ERR_UNAUTHENTICATED : 0;
 }

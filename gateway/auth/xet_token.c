@@ -1,15 +1,15 @@
 #include "gateway/auth/xet_token.h"
 
-#include <time.h>
 
 #include "gateway/answer.h"
+#include "gateway/process.h"
 #include "schemas/json_writer.h"
 
 enum { TOKEN_ANSWER_BYTES_MAX = 64 << 10 };
 
 int xet_token_issue(struct http_request *request, const struct repo *repo, const char *actor, bool write, struct xet_token *out)
 {
-	int64_t expires_s = (int64_t)time(NULL) + XET_TOKEN_MS / 1000;
+	int64_t expires_s = (unix_ms() + XET_TOKEN_MS) / 1000;
 	struct grant grant = {
 		.kind = write ? GRANT_XET_WRITE : GRANT_XET_READ, .repo = repo->id, .expires_ms = expires_s * 1000
 	};

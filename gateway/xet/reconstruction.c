@@ -1,9 +1,9 @@
 #include "gateway/xet/reconstruction.h"
 
 #include <stdlib.h>
-#include <time.h>
 
 #include "gateway/answer.h"
+#include "gateway/process.h"
 #include "gateway/xet/batch_body.h"
 #include "gateway/xet/caller.h"
 #include "gateway/xet/data_url.h"
@@ -113,7 +113,7 @@ static void write_fetches_v2(struct json_writer *json, struct url_maker *maker, 
 
 static void write_fetches(struct http_request *request, struct json_writer *json, const struct query *query, const struct fetch_list *list)
 {
-	struct url_maker maker = { .caller = query->caller, .base_url = http_base_url(request), .now_ms = (int64_t)time(NULL) * 1000 };
+	struct url_maker maker = { .caller = query->caller, .base_url = http_base_url(request), .now_ms = unix_ms() };
 	buffer_init(&maker.url, DATA_URL_BYTES_MAX + GRANT_TEXT_BYTES_MAX);
 	json_object_begin(json, query->version == 2 ? "xorbs" : "fetch_info");
 	for (size_t at = 0; at < list->count && !json->out->failed;) {

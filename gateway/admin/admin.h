@@ -1,0 +1,49 @@
+/* admin.h - the operator's JSON API, which the `cairn` command calls. All of it needs ACTION_OPERATE: an admin's write token.
+ *
+ * Errors are {"error": text} like everywhere. Dates are ISO 8601, ids 24 hex digits.
+ *
+ * | call | body or query | answer |
+ * | GET  /api/admin/status | | {version, uptime_ms, node{id, term, leader, voters, applied, committed, last_index, log_syncs, commands}, store{as stats}, resident_bytes} |
+ * | GET  /api/admin/stats | | {chunks, xorbs, files, volumes, stored_bytes, disk_bytes, raw_bytes, logical_bytes, syncs, acknowledged} |
+ * | GET  /api/admin/volumes | | {volumes, disk_bytes, stored_bytes, dead_bytes} |
+ * | GET  /api/admin/users | | [{id, name, fullname, email, admin, created_at}] |
+ * | POST /api/admin/users | {name, fullname?, email?, admin?} | the user; 409 when the name is taken |
+ * | GET  /api/admin/tokens | ?user= | [{id, user, name, role, created_at, expires_at?}] |
+ * | POST /api/admin/tokens | {user, name?, role: "read"|"write", expires_in_s?} | {id, user, name, role, token}: the only time the text is shown |
+ * | DELETE /api/admin/tokens/{id} | | {} |
+ * | GET  /api/admin/repos | ?type=model|dataset|space|kernel &owner= &usage=true &limit= (at most 1000) &after=type/owner/name |
+ * |      | | [{id, type, owner, name, private, created_at, modified_at, version, files?, bytes?}] |
+ * | GET  /api/admin/repos/{type}/{owner}/{name}/usage | | {id, files, bytes} |
+ * | GET  /api/admin/xorbs/{hash} | | {xorb, body_length, raw_length, chunks: [{index, hash, body_end, raw_end}]} |
+ * | POST /api/admin/gc | {dry_run?: false, grace_ms?: 21 days} | {operation: id} |
+ * | POST /api/admin/scrub | {} | {operation: id} |
+ * | GET  /api/admin/operations | | [operation] |
+ * | GET  /api/admin/operations/{id} | | {operation, kind, state: running|done|failed|cancelled, done_bytes, total_bytes, started_at, finished_at?, error?, result?} |
+ * | DELETE /api/admin/operations/{id} | | asks it to stop; {} |
+ *
+ * gc result: {dry_run, files_live, files_dropped, claims_dropped, xorbs_live, xorbs_dropped, bytes_freed, volumes_compacted, bytes_compacted}.
+ * scrub result: {records, bytes, corrupt, findings: [text]} (the first ADMIN_FINDINGS_MAX).
+ *
+ * Long operations run one at a time on a thread of their own; a second one is refused with 409. The last few are remembered until the
+ * process ends. */
+#ifndef CAIRN_GATEWAY_ADMIN_ADMIN_H
+#define CAIRN_GATEWAY_ADMIN_ADMIN_H
+
+#include "gateway/gateway.h"
+
+enum {
+	ADMIN_OPERATIONS_MAX = 16,  /* remembered */
+	ADMIN_FINDINGS_MAX = 100,   /* of one scrub */
+	ADMIN_BODY_BYTES_MAX = 64 << 10,
+	ADMIN_ANSWER_BYTES_MAX = 16 << 20,
+	ADMIN_REPOS_MAX = 1000,     /* of one listing */
+};
+#define ADMIN_GC_GRACE_MS ((int64_t)21 * 24 * 3600 * 1000) /* clients reuse what they uploaded for that long */
+
+struct admin;
+
+int admin_open(struct admin **out, struct gateway *gateway, struct why *why);
+/* Asks what runs to stop and waits for it. */
+void admin_close(struct admin *admin);
+
+#endif

@@ -1,0 +1,339 @@
+/* operation.c - DESIGN. The admin object holds a ring of the last operations under one mutex, which nobody holds across the work: a running
+ * operation writes its progress through atomics and takes the mutex once, to publish its end. One runs at a time, on a thread
+ * of its own. An operation's slot is reused only when it has ended and been joined. */
+#include "gateway/admin/operation.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "gateway/admin/admin.h"
+#include "gateway/admin/admin_body.h"
+#include "gateway/admin/operator.h"
+#include "gateway/answer.h"
+#include "gateway/process.h"
+#include "gateway/repo/repo.h"
+
+enum operation_kind { OPERATION_GC, OPERATION_SCRUB };
+enum operation_state { OPERATION_NONE, OPERATION_RUNNING, OPERATION_DONE, OPERATION_FAILED, OPERATION_CANCELLED };
+
+enum { RESULT_BYTES_MAX = 256 << 10 };
+
+struct operation {
+	uint64_t id; /* from 1 */
+	enum operation_kind kind;
+	enum operation_state state;
+	struct admin *admin;
+	pthread_t thread;
+	bool joined;
+	struct store_progress progress;
+	int64_t started_ms, finished_ms;
+	bool dry_run;
+	int64_t grace_ms;
+	int findings_count;
+	struct buffer findings; /* JSON texts, comma-separated */
+	struct buffer result;   /* JSON object, made at the end */
+	struct why why;
+};
+
+struct admin {
+	struct gateway *gateway;
+	pthread_mutex_t mutex;
+	uint64_t last_id;
+	bool closing;
+	struct operation operations[ADMIN_OPERATIONS_MAX]; /* slot id mod max */
+};
+
+int admin_open(struct admin **out, struct gateway *gateway, struct why *why)
+{
+	struct admin *admin = calloc(1, sizeof(*admin));
+	*out = admin;
+	if (!admin)
+		return why_set(why, ERR_NO_MEMORY, "no memory for the admin calls");
+	admin->gateway = gateway;
+	pthread_mutex_init(&admin->mutex, NULL);
+	return 0;
+}
+
+static void operation_clear(struct operation *operation)
+{
+	if (operation->state == OPERATION_NONE)
+		return;
+	if (!operation->joined)
+		pthread_join(operation->thread, NULL);
+	buffer_fini(&operation->findings);
+	buffer_fini(&operation->result);
+	memset(operation, 0, sizeof(*operation));
+}
+
+void admin_close(struct admin *admin)
+{
+	if (!admin)
+		return;
+	pthread_mutex_lock(&admin->mutex);
+	admin->closing = true;
+	for (size_t i = 0; i < ADMIN_OPERATIONS_MAX; i++)
+		admin->operations[i].progress.cancel = 1;
+	pthread_mutex_unlock(&admin->mutex);
+	for (size_t i = 0; i < ADMIN_OPERATIONS_MAX; i++)
+		operation_clear(&admin->operations[i]);
+	pthread_mutex_destroy(&admin->mutex);
+	free(admin);
+}
+
+/* ------------------------------------------------------------------ the work */
+
+static int run_gc(struct operation *operation, struct json_writer *json)
+{
+	struct gateway *gateway = operation->admin->gateway;
+	struct store_gc_report report = { 0 };
+	int err = store_gc(gateway->store, repo_gc_roots, gateway, operation->grace_ms, operation->dry_run, &operation->progress, &report,
+		&operation->why);
+	json_object_begin(json, NULL);
+	json_bool(json, "dry_run", operation->dry_run);
+	json_u64(json, "files_live", report.files_live);
+	json_u64(json, "files_dropped", report.files_dropped);
+	json_u64(json, "claims_dropped", report.claims_dropped);
+	json_u64(json, "xorbs_live", report.xorbs_live);
+	json_u64(json, "xorbs_dropped", report.xorbs_dropped);
+	json_u64(json, "bytes_freed", report.bytes_freed);
+	json_u64(json, "volumes_compacted", report.volumes_compacted);
+	json_u64(json, "bytes_compacted", report.bytes_compacted);
+	json_object_end(json);
+	return err;
+}
+
+static void scrub_finding(void *context, const char *what)
+{
+	struct operation *operation = context;
+	if (operation->findings_count++ >= ADMIN_FINDINGS_MAX)
+		return;
+	struct json_writer json;
+	json_writer_init(&json, &operation->findings);
+	if (operation->findings.length)
+		buffer_append_byte(&operation->findings, ',');
+	json_text(&json, NULL, what);
+}
+
+static int run_scrub(struct operation *operation, struct json_writer *json)
+{
+	struct store_scrub_report report = { 0 };
+	int err = store_scrub(operation->admin->gateway->store, &operation->progress, scrub_finding, operation, &report, &operation->why);
+	json_object_begin(json, NULL);
+	json_u64(json, "records", report.records);
+	json_u64(json, "bytes", report.bytes);
+	json_u64(json, "corrupt", report.corrupt);
+	json_array_begin(json, "findings");
+	if (operation->findings.length && !operation->findings.failed)
+		json_raw(json, NULL, buffer_span(&operation->findings));
+	json_array_end(json);
+	json_object_end(json);
+	return err;
+}
+
+static void *operation_main(void *context)
+{
+	struct operation *operation = context;
+	struct admin *admin = operation->admin;
+	struct buffer result;
+	buffer_init(&result, RESULT_BYTES_MAX);
+	struct json_writer json;
+	json_writer_init(&json, &result);
+	int err = operation->kind == OPERATION_GC ? run_gc(operation, &json) : run_scrub(operation, &json);
+	pthread_mutex_lock(&admin->mutex);
+	operation->result = result;
+	operation->finished_ms = unix_ms();
+	operation->state = err == 0 ? OPERATION_DONE : operation->progress.cancel ? OPERATION_CANCELLED : OPERATION_FAILED;
+	pthread_mutex_unlock(&admin->mutex);
+	return NULL;
+}
+
+/* ------------------------------------------------------------------ starting */
+
+static bool any_running(const struct admin *admin)
+{
+	for (size_t i = 0; i < ADMIN_OPERATIONS_MAX; i++)
+		if (admin->operations[i].state == OPERATION_RUNNING)
+			return true;
+	return false;
+}
+
+/* 0 and the id; ERR_EXISTS: another one runs. */
+static int operation_start(struct admin *admin, enum operation_kind kind, bool dry_run, int64_t grace_ms, uint64_t *id)
+{
+	pthread_mutex_lock(&admin->mutex);
+	int err = admin->closing ? ERR_CLOSED : any_running(admin) ? ERR_EXISTS : 0;
+	if (err == 0) {
+		struct operation *operation = &admin->operations[(admin->last_id + 1) % ADMIN_OPERATIONS_MAX];
+		operation_clear(operation); /* ended, so the join does not wait */
+		operation->id = *id = ++admin->last_id;
+		operation->kind = kind;
+		operation->admin = admin;
+		operation->dry_run = dry_run;
+		operation->grace_ms = grace_ms;
+		operation->started_ms = unix_ms();
+		buffer_init(&operation->findings, RESULT_BYTES_MAX / 2);
+		buffer_init(&operation->result, RESULT_BYTES_MAX);
+		operation->state = OPERATION_RUNNING;
+		if (pthread_create(&operation->thread, NULL, operation_main, operation) != 0) {
+			operation->state = OPERATION_FAILED;
+			operation->joined = true;
+			err = ERR_NO_MEMORY;
+		}
+	}
+	pthread_mutex_unlock(&admin->mutex);
+	return err;
+}
+
+static void reply_started(struct http_request *request, int err, uint64_t id)
+{
+	if (err)
+		answer_err(request, err, err == ERR_EXISTS ? &(struct why){ "Another operation is running; wait for it or cancel it" } : NULL);
+	else
+		http_reply(request, 200, "application/json; charset=utf-8",
+			span_text(http_printf(request, "{\"operation\":\"%llu\"}", (unsigned long long)id)));
+}
+
+static void gc_body(struct http_request *request, struct span text, void *context)
+{
+	(void)context;
+	struct why why = { 0 };
+	struct admin_body *body = admin_body_parse(text);
+	int err = body ? 0 : why_set(&why, ERR_INVALID, "The body must be a JSON object");
+	bool dry_run = body && admin_body_bool(body, "dry_run", false, &err, &why);
+	int64_t grace_ms = body ? admin_body_i64(body, "grace_ms", ADMIN_GC_GRACE_MS, &err, &why) : 0;
+	admin_body_free(body);
+	if (err == 0 && grace_ms < 0)
+		err = why_set(&why, ERR_INVALID, "\"grace_ms\" must not be negative");
+	uint64_t id = 0;
+	if (err)
+		answer_err(request, err, &why);
+	else
+		reply_started(request, operation_start(gateway_of(request)->admin, OPERATION_GC, dry_run, grace_ms, &id), id);
+}
+
+static bool may_operate(struct http_request *request)
+{
+	if (!operator_open(request))
+		return false;
+	if (gateway_of(request)->admin)
+		return true;
+	answer_err(request, ERR_UNSUPPORTED, NULL);
+	return false;
+}
+
+void admin_gc(struct http_request *request, const struct route_match *match)
+{
+	(void)match;
+	if (may_operate(request))
+		http_collect(request, ADMIN_BODY_BYTES_MAX, gc_body, NULL);
+}
+
+static void scrub_body(struct http_request *request, struct span text, void *context)
+{
+	(void)text, (void)context;
+	uint64_t id = 0;
+	int err = operation_start(gateway_of(request)->admin, OPERATION_SCRUB, false, 0, &id);
+	reply_started(request, err, id);
+}
+
+void admin_scrub(struct http_request *request, const struct route_match *match)
+{
+	(void)match;
+	if (may_operate(request))
+		http_collect(request, ADMIN_BODY_BYTES_MAX, scrub_body, NULL);
+}
+
+/* ------------------------------------------------------------------ watching */
+
+static void write_operation(struct json_writer *json, const struct operation *operation)
+{
+	static const char *const states[] = { "none", "running", "done", "failed", "cancelled" };
+	char id[24];
+	snprintf(id, sizeof(id), "%llu", (unsigned long long)operation->id);
+	json_object_begin(json, NULL);
+	json_text(json, "operation", id);
+	json_text(json, "kind", operation->kind == OPERATION_GC ? "gc" : "scrub");
+	json_text(json, "state", states[operation->state]);
+	json_u64(json, "done_bytes", operation->progress.done_bytes);
+	json_u64(json, "total_bytes", operation->progress.total_bytes);
+	json_date(json, "started_at", operation->started_ms);
+	if (operation->finished_ms)
+		json_date(json, "finished_at", operation->finished_ms);
+	if (operation->state == OPERATION_FAILED)
+		json_text(json, "error", operation->why.text[0] ? operation->why.text : "the operation failed");
+	if (operation->state != OPERATION_RUNNING && operation->result.length && !operation->result.failed)
+		json_raw(json, "result", buffer_span(&operation->result));
+	json_object_end(json);
+}
+
+void admin_operations(struct http_request *request, const struct route_match *match)
+{
+	(void)match;
+	if (!may_operate(request))
+		return;
+	struct admin *admin = gateway_of(request)->admin;
+	struct buffer body;
+	buffer_init(&body, ADMIN_ANSWER_BYTES_MAX);
+	struct json_writer json;
+	json_writer_init(&json, &body);
+	json_array_begin(&json, NULL);
+	pthread_mutex_lock(&admin->mutex);
+	for (uint64_t i = 0; i < ADMIN_OPERATIONS_MAX && i < admin->last_id; i++)
+		write_operation(&json, &admin->operations[(admin->last_id - i) % ADMIN_OPERATIONS_MAX]);
+	pthread_mutex_unlock(&admin->mutex);
+	json_array_end(&json);
+	answer_json(request, 200, &body);
+}
+
+/* The slot of an id in a path; NULL when it is not remembered. Called with the mutex held. */
+static struct operation *operation_of(struct admin *admin, struct span text)
+{
+	char digits[24] = { 0 };
+	if (text.length >= sizeof(digits))
+		return NULL;
+	memcpy(digits, text.data, text.length);
+	char *end;
+	uint64_t id = strtoull(digits, &end, 10);
+	struct operation *operation = &admin->operations[id % ADMIN_OPERATIONS_MAX];
+	return *end == 0 && id > 0 && operation->id == id ? operation : NULL;
+}
+
+void admin_operation_get(struct http_request *request, const struct route_match *match)
+{
+	if (!may_operate(request))
+		return;
+	struct admin *admin = gateway_of(request)->admin;
+	struct buffer body;
+	buffer_init(&body, ADMIN_ANSWER_BYTES_MAX);
+	struct json_writer json;
+	json_writer_init(&json, &body);
+	pthread_mutex_lock(&admin->mutex);
+	const struct operation *operation = operation_of(admin, match->captures[0]);
+	if (operation)
+		write_operation(&json, operation);
+	pthread_mutex_unlock(&admin->mutex);
+	if (operation) {
+		answer_json(request, 200, &body);
+	} else {
+		buffer_fini(&body);
+		answer_err(request, ERR_NOT_FOUND, &(struct why){ "There is no such operation" });
+	}
+}
+
+void admin_operation_cancel(struct http_request *request, const struct route_match *match)
+{
+	if (!may_operate(request))
+		return;
+	struct admin *admin = gateway_of(request)->admin;
+	pthread_mutex_lock(&admin->mutex);
+	struct operation *operation = operation_of(admin, match->captures[0]);
+	if (operation)
+		operation->progress.cancel = 1;
+	pthread_mutex_unlock(&admin->mutex);
+	if (operation)
+		http_reply(request, 200, "application/json; charset=utf-8", span_text("{}"));
+	else
+		answer_err(request, ERR_NOT_FOUND, &(struct why){ "There is no such operation" });
+}

@@ -1,0 +1,24 @@
+#include "gateway/admin/admin.h"
+#include "gateway/admin/inspect.h"
+#include "gateway/admin/operation.h"
+#include "gateway/admin/people.h"
+
+const struct route admin_routes[] = {
+	{ HTTP_GET, "/api/admin/status", admin_status, "admin-status" },
+	{ HTTP_GET, "/api/admin/stats", admin_stats, "admin-stats" },
+	{ HTTP_GET, "/api/admin/volumes", admin_volumes, "admin-volumes" },
+	{ HTTP_GET, "/api/admin/users", admin_users_list, "admin-users" },
+	{ HTTP_POST, "/api/admin/users", admin_users_create, "admin-users" },
+	{ HTTP_GET, "/api/admin/tokens", admin_tokens_list, "admin-tokens" },
+	{ HTTP_POST, "/api/admin/tokens", admin_tokens_create, "admin-tokens" },
+	{ HTTP_DELETE, "/api/admin/tokens/{}", admin_tokens_delete, "admin-tokens" },
+	{ HTTP_GET, "/api/admin/repos", admin_repos, "admin-repos" },
+	{ HTTP_GET, "/api/admin/repos/{}/{}/{}/usage", admin_repo_usage, "admin-repo-usage" },
+	{ HTTP_GET, "/api/admin/xorbs/{}", admin_xorb, "admin-xorb" },
+	{ HTTP_POST, "/api/admin/gc", admin_gc, "admin-gc" },
+	{ HTTP_POST, "/api/admin/scrub", admin_scrub, "admin-scrub" },
+	{ HTTP_GET, "/api/admin/operations", admin_operations, "admin-operations" },
+	{ HTTP_GET, "/api/admin/operations/{}", admin_operation_get, "admin-operations" },
+	{ HTTP_DELETE, "/api/admin/operations/{}", admin_operation_cancel, "admin-operations" },
+	{ 0, NULL, NULL, NULL },
+};

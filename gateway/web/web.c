@@ -1,0 +1,207 @@
+/* web.c - what a browser, a load balancer and a metrics collector ask for: /, /healthz, /readyz, /metrics.
+ *
+ * The page is made on the server, runs no scripts and loads nothing; everything that came from a user is escaped. */
+#include <stdio.h>
+
+#include "gateway/answer.h"
+#include "gateway/auth/auth.h"
+#include "gateway/process.h"
+
+enum {
+	PAGE_BYTES_MAX = 1 << 20,
+	PAGE_REPOS_MAX = 200,
+	METRICS_BYTES_MAX = 1 << 20,
+};
+
+/* ------------------------------------------------------------------ the page */
+
+static void escaped(struct buffer *out, const char *text)
+{
+	for (; *text; text++) {
+		switch (*text) {
+		case '&': buffer_append_text(out, "&amp;"); break;
+		case '<': buffer_append_text(out, "&lt;"); break;
+		case '>': buffer_append_text(out, "&gt;"); break;
+		case '"': buffer_append_text(out, "&quot;"); break;
+		case '\'': buffer_append_text(out, "&#39;"); break;
+		default: buffer_append_byte(out, (uint8_t)*text);
+		}
+	}
+}
+
+struct page {
+	struct buffer html;
+	const struct actor *actor;
+	bool own;    /* the caller's repositories, or everybody's public ones */
+	int repos_count;
+};
+
+static const char *prefix_of(enum repo_type type)
+{
+	static const char *const prefixes[] = { "", "", "datasets/", "spaces/", "kernels/" };
+	return type >= REPO_MODEL && type <= REPO_KERNEL ? prefixes[type] : "";
+}
+
+static int write_repo(void *context, const struct repo *repo)
+{
+	struct page *page = context;
+	struct resource resource = { .repo = repo };
+	if (page->own ? may(page->actor, ACTION_READ, &resource) != 0 : repo->private)
+		return 0;
+	if (page->repos_count == PAGE_REPOS_MAX)
+		return 1;
+	page->repos_count++;
+	buffer_append_text(&page->html, "<li><code>");
+	escaped(&page->html, prefix_of(repo->type));
+	escaped(&page->html, repo->owner);
+	buffer_append_byte(&page->html, '/');
+	escaped(&page->html, repo->name);
+	buffer_printf(&page->html, "</code>%s</li>\n", repo->private ? " (private)" : "");
+	return 0;
+}
+
+static void write_list(struct page *page, struct namespace *ns, const char *title, const char *owner)
+{
+	page->own = owner != NULL;
+	page->repos_count = 0;
+	buffer_printf(&page->html, "<h2>%s</h2>\n<ul>\n", title);
+	if (repo_list(ns, (enum repo_type)0, owner, NULL, write_repo, page) == 1)
+		buffer_append_text(&page->html, "<li>and more</li>\n");
+	if (page->repos_count == 0)
+		buffer_append_text(&page->html, "<li>none yet</li>\n");
+	buffer_append_text(&page->html, "</ul>\n");
+}
+
+static void write_head(struct page *page, const char *base_url)
+{
+	struct buffer *html = &page->html;
+	buffer_append_text(html, "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>cairn</title>\n"
+		"<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
+		"<style>body{font:16px/1.5 system-ui,sans-serif;max-width:46rem;margin:2rem auto;padding:0 1rem}"
+		"pre{background:#f4f4f4;padding:.7rem;overflow:auto}</style></head><body>\n");
+	buffer_append_text(html, "<h1>cairn " CAIRN_VERSION "</h1>\n<p>A hub for models, datasets and Spaces, running here. Point a client at it:</p>\n"
+		"<h2>Python and the command line</h2>\n<pre>export HF_ENDPOINT=");
+	escaped(html, base_url);
+	buffer_append_text(html, "\nhf auth login --token hf_...\nhf upload you/your-model ./folder\nhf download you/your-model</pre>\n"
+		"<h2>JavaScript</h2>\n<pre>import { listFiles } from \"@huggingface/hub\";\n"
+		"for await (const file of listFiles({ repo: \"you/your-model\", hubUrl: \"");
+	escaped(html, base_url);
+	buffer_append_text(html, "\" })) console.log(file.path);</pre>\n");
+}
+
+static void page_work(struct http_request *request, void *context)
+{
+	const struct actor *actor = context;
+	struct gateway *gateway = gateway_of(request);
+	struct page page = { .actor = actor };
+	buffer_init(&page.html, PAGE_BYTES_MAX);
+	write_head(&page, http_base_url(request));
+	if (!actor->anonymous)
+		write_list(&page, gateway->ns, "Your repositories", actor->name);
+	write_list(&page, gateway->ns, "Public repositories", NULL);
+	buffer_append_text(&page.html, "</body></html>\n");
+	http_add_header(request, "Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'");
+	http_add_header(request, "Cache-Control", "no-store");
+	if (page.html.failed)
+		answer_err(request, ERR_NO_MEMORY, NULL);
+	else
+		http_reply_buffer(request, 200, "text/html; charset=utf-8", &page.html);
+	buffer_fini(&page.html);
+}
+
+static void front_page(struct http_request *request, const struct route_match *match)
+{
+	(void)match;
+	struct actor *actor = http_alloc(request, sizeof(*actor));
+	if (auth_identify(request, actor) != 0)
+		answer_bad_token(request);
+	else
+		http_work(request, page_work, actor);
+}
+
+/* ------------------------------------------------------------------ health */
+
+static void healthz(struct http_request *request, const struct route_match *match)
+{
+	(void)match;
+	http_reply(request, 200, "text/plain; charset=utf-8", span_text("ok\n"));
+}
+
+static void readyz(struct http_request *request, const struct route_match *match)
+{
+	(void)match;
+	struct gateway *gateway = gateway_of(request);
+	struct consensus_status status;
+	consensus_status(namespace_consensus(gateway->ns), &status);
+	bool ready = status.leader && !gateway->draining;
+	http_reply(request, ready ? 200 : 503, "text/plain; charset=utf-8",
+		span_text(ready ? "ready\n" : gateway->draining ? "stopping\n" : "no leader\n"));
+}
+
+/* ------------------------------------------------------------------ metrics */
+
+static void metric(struct buffer *out, const char *name, const char *kind, const char *help, uint64_t value)
+{
+	buffer_printf(out, "# HELP %s %s\n# TYPE %s %s\n%s %llu\n", name, help, name, kind, name, (unsigned long long)value);
+}
+
+static void store_metrics(struct buffer *out, struct store *store)
+{
+	struct store_stats stats;
+	store_stats(store, &stats);
+	metric(out, "cairn_store_chunks", "gauge", "Unique chunks stored.", stats.chunks);
+	metric(out, "cairn_store_xorbs", "gauge", "Xorbs stored.", stats.xorbs);
+	metric(out, "cairn_store_files", "gauge", "Files known to the store.", stats.files);
+	metric(out, "cairn_store_volumes", "gauge", "Volume files.", stats.volumes);
+	metric(out, "cairn_store_stored_bytes", "gauge", "Bytes of stored xorb bodies.", stats.stored_bytes);
+	metric(out, "cairn_store_disk_bytes", "gauge", "Bytes of volume files, dead records included.", stats.disk_bytes);
+	metric(out, "cairn_store_raw_bytes", "gauge", "Raw bytes of unique chunks.", stats.raw_bytes);
+	metric(out, "cairn_store_logical_bytes", "gauge", "Bytes of all files, once per claim.", stats.logical_bytes);
+	metric(out, "cairn_store_syncs_total", "counter", "fdatasync calls of the store.", stats.syncs);
+	metric(out, "cairn_store_acknowledged_total", "counter", "Durable commits of the store.", stats.acknowledged);
+}
+
+static void consensus_metrics(struct buffer *out, struct consensus *consensus)
+{
+	struct consensus_status status;
+	consensus_status(consensus, &status);
+	metric(out, "cairn_consensus_term", "gauge", "Highest term of the groups.", status.term);
+	metric(out, "cairn_consensus_applied", "counter", "Applied log entries of all groups.", status.applied);
+	metric(out, "cairn_consensus_committed", "counter", "Committed log entries of all groups.", status.committed);
+	metric(out, "cairn_consensus_leader", "gauge", "1 when this node leads every group.", status.leader);
+	metric(out, "cairn_consensus_voters", "gauge", "Voters of the cluster.", status.voters);
+	metric(out, "cairn_consensus_log_syncs_total", "counter", "Syncs of the log.", status.log_syncs);
+	metric(out, "cairn_consensus_commands_total", "counter", "Commands applied since start.", status.commands);
+}
+
+static void metrics_work(struct http_request *request, void *context)
+{
+	(void)context;
+	struct gateway *gateway = gateway_of(request);
+	struct buffer out;
+	buffer_init(&out, METRICS_BYTES_MAX);
+	http_server_metrics(gateway->http, &out);
+	store_metrics(&out, gateway->store);
+	consensus_metrics(&out, namespace_consensus(gateway->ns));
+	metric(&out, "process_resident_memory_bytes", "gauge", "Resident memory.", process_resident_bytes());
+	metric(&out, "process_start_time_seconds", "gauge", "Start of the process.", (uint64_t)gateway->started_ms / 1000);
+	if (out.failed)
+		answer_err(request, ERR_NO_MEMORY, NULL);
+	else
+		http_reply_buffer(request, 200, "text/plain; version=0.0.4; charset=utf-8", &out);
+	buffer_fini(&out);
+}
+
+static void metrics(struct http_request *request, const struct route_match *match)
+{
+	(void)match;
+	http_work(request, metrics_work, NULL);
+}
+
+const struct route web_routes[] = {
+	{ HTTP_GET | HTTP_HEAD, "/", front_page, "web-page" },
+	{ HTTP_GET | HTTP_HEAD, "/healthz", healthz, "web-healthz" },
+	{ HTTP_GET | HTTP_HEAD, "/readyz", readyz, "web-readyz" },
+	{ HTTP_GET, "/metrics", metrics, "web-metrics" },
+	{ 0, NULL, NULL, NULL },
+};
