@@ -1,0 +1,355 @@
+#include "gateway/repo/draft.h"
+
+#include <stdlib.h>
+
+#include "gateway/repo/attributes.h"
+#include "gateway/repo/pack_file.h"
+#include "gateway/repo/turn.h"
+
+enum {
+	TURN_WAIT_MS = 30 * 1000,
+	REBASES_MAX = 16,          /* when others (a git push) move the branch between our look and our command */
+	PROPOSALS_MAX = 3,         /* of one command whose outcome stays unknown */
+	PUT_OBJECTS = 1024,        /* per batch of the table */
+	MESSAGE_BYTES_MAX = 1 << 20,
+};
+
+struct finish {
+	struct commit_draft *draft;
+	const char *actor;
+	const struct commit_author *author;
+	struct buffer message;     /* title, blank line, rest */
+	struct oid base, base_tree;
+	struct oid tree, commit;
+	struct draft_objects objects;
+	bool lost_race;            /* the branch moved between our look and our command */
+	struct why *why;
+};
+
+/* ------------------------------------------------------------------ .gitattributes */
+
+static int flush_upload(struct commit_draft *draft, struct why *why)
+{
+	int err = draft->upload_committed ? 0 : upload_commit(draft->upload, why);
+	if (err)
+		return err;
+	draft->upload_committed = true;
+	return draft_upload_renew(draft, why);
+}
+
+/* The .gitattributes that the commit would have. One that comes with the commit has to be durable to be read back. */
+static int read_attributes(struct finish *finish, const struct draft_node *node, struct buffer *out)
+{
+	struct commit_draft *draft = finish->draft;
+	if (node->change == DRAFT_GONE)
+		return 0;
+	if (node->change == DRAFT_SET) {
+		if (node->file->is_pointer || node->file->length == 0)
+			return 0;
+		int err = flush_upload(draft, finish->why);
+		return err ? err : store_file_read_all(draft->gateway->store, &node->file->file, out, finish->why);
+	}
+	struct tree_entry entry;
+	int err = git_oid_is_zero(&finish->base) ? ERR_NOT_FOUND :
+		repo_entry(draft->gateway, &draft->repo, &finish->base, span_text(".gitattributes"), REPO_MAY_WAIT, &entry);
+	if (err == ERR_NOT_FOUND || (err == 0 && (entry.is_directory || entry.is_lfs || entry.length > ATTRIBUTES_FILE_BYTES_MAX)))
+		return 0;
+	return err ? err : repo_read_blob(draft->gateway, &draft->repo, &entry, out, finish->why);
+}
+
+struct rules {
+	struct span present;       /* text of the file as it is */
+	struct buffer added;
+	char path[PATH_BYTES_MAX + 1];
+};
+
+/* A rule for every LFS file below a node that no rule covers. */
+static int add_rules(struct rules *rules, const struct draft_node *node, size_t path_length)
+{
+	int err = 0;
+	for (uint32_t i = 0; i < node->children_count && err == 0; i++) {
+		const struct draft_node *child = node->children[i];
+		size_t length = path_length + child->name.length;
+		memcpy(rules->path + path_length, child->name.data, child->name.length); /* a checked path fits */
+		struct span path = span_of(rules->path, length);
+		if (child->change == DRAFT_SET && child->file->is_pointer && !attributes_lfs(rules->present, path))
+			err = attributes_add_lfs(&rules->added, path);
+		if (err == 0 && child->children_count) {
+			rules->path[length] = '/';
+			err = add_rules(rules, child, length + 1);
+		}
+	}
+	return err;
+}
+
+static int store_attributes(struct finish *finish, struct draft_node *node, struct span text)
+{
+	struct commit_draft *draft = finish->draft;
+	struct upload_result result;
+	int err = draft_upload_renew(draft, finish->why);
+	if (err == 0)
+		err = upload_file_begin(draft->upload, text.length);
+	if (err)
+		return err;
+	err = upload_want_git_oid(draft->upload, text.length);
+	if (err == 0)
+		err = upload_file_write(draft->upload, text.data, text.length, finish->why);
+	if (err) {
+		upload_file_abort(draft->upload);
+		return err;
+	}
+	err = upload_file_end(draft->upload, &result, finish->why);
+	struct draft_file *file = err ? NULL : arena_alloc(&draft->arena, sizeof(*file));
+	if (!file)
+		return err ? err : ERR_NO_MEMORY;
+	*file = (struct draft_file){ .oid = result.git_oid, .length = result.length, .file = result.file };
+	node->change = DRAFT_SET;
+	node->file = file;
+	return 0;
+}
+
+/* Appends rules to the overlay's .gitattributes. Beyond the size of a regular file no more are added: what is LFS stays LFS without them. */
+static int complete_attributes(struct finish *finish, struct draft_node *node)
+{
+	struct rules *rules = calloc(1, sizeof(*rules));
+	struct buffer text;
+	if (!rules)
+		return ERR_NO_MEMORY;
+	buffer_init(&text, 2 * ATTRIBUTES_FILE_BYTES_MAX);
+	buffer_init(&rules->added, ATTRIBUTES_FILE_BYTES_MAX);
+	int err = read_attributes(finish, node, &text);
+	if (err == 0) {
+		rules->present = buffer_span(&text);
+		err = add_rules(rules, &finish->draft->root, 0);
+		if (err == ERR_TOO_BIG || text.length + rules->added.length + 1 > ATTRIBUTES_FILE_BYTES_MAX)
+			rules->added.length = 0, err = 0;
+	}
+	if (err == 0 && rules->added.length) {
+		if (text.length && text.data[text.length - 1] != '\n')
+			buffer_append_byte(&text, '\n');
+		err = buffer_append(&text, rules->added.data, rules->added.length);
+		if (err == 0)
+			err = store_attributes(finish, node, buffer_span(&text));
+	}
+	buffer_fini(&text);
+	buffer_fini(&rules->added);
+	free(rules);
+	return err;
+}
+
+/* Merges the overlay, rules included; the overlay is afterwards as the client left it, for another base. */
+static int merge(struct finish *finish, bool keep_objects)
+{
+	struct commit_draft *draft = finish->draft;
+	if (draft->lfs_count == 0)
+		return draft_merge(draft, &finish->base_tree, &finish->tree, keep_objects ? &finish->objects : NULL, finish->why);
+	struct draft_node *node = draft_node_at(draft, span_text(".gitattributes"));
+	if (!node)
+		return ERR_NO_MEMORY;
+	enum draft_change change = node->change;
+	struct draft_file *file = node->file;
+	int err = complete_attributes(finish, node);
+	if (err == 0)
+		err = draft_merge(draft, &finish->base_tree, &finish->tree, keep_objects ? &finish->objects : NULL, finish->why);
+	node->change = change;
+	node->file = file;
+	return err;
+}
+
+/* ------------------------------------------------------------------ retries */
+
+static bool same_text(const struct finish *finish, const struct git_commit *commit)
+{
+	return span_equal(commit->message, buffer_span(&finish->message)) && span_equal(commit->author.name, span_text(finish->author->name));
+}
+
+/* True when the branch's head is what these operations, this text and this author make of the head's own parent: the first attempt of a
+ * client that did not hear of its success. */
+static int is_retry(struct finish *finish, const struct oid *head, bool *retry)
+{
+	struct commit_draft *draft = finish->draft;
+	struct commit *commit;
+	struct git_commit parsed;
+	*retry = false;
+	if (git_oid_is_zero(head) || draft->operations_count == 0)
+		return 0;
+	int err = commit_load(draft->gateway, &draft->repo.id, head, REPO_MAY_WAIT, true, &commit);
+	if (err)
+		return err;
+	struct finish again = { .draft = draft };
+	bool candidate = git_commit_decode(&parsed, span_of(commit->payload, commit->length)) == 0 && parsed.parents_count <= 1 &&
+		same_text(finish, &parsed) && (!draft->has_expected || (parsed.parents_count && git_oid_equal(&parsed.parents[0], &draft->expected)));
+	if (candidate) {
+		again.base = parsed.parents_count ? parsed.parents[0] : (struct oid){ { 0 } };
+		err = draft_tree_of(draft, &again.base, &again.base_tree);
+		if (err == 0)
+			*retry = merge(&again, false) == 0 && git_oid_equal(&again.tree, &commit->tree);
+	}
+	cached_release(&commit->cached);
+	return err;
+}
+
+/* ------------------------------------------------------------------ building */
+
+static int build_commit(struct finish *finish)
+{
+	struct git_identity identity = {
+		.name = span_text(finish->author->name),
+		.email = span_text(finish->author->email),
+		.when_seconds = finish->author->when_ms / 1000,
+	};
+	struct git_commit commit = { .tree = finish->tree, .author = identity, .committer = identity, .message = buffer_span(&finish->message) };
+	if (!git_oid_is_zero(&finish->base))
+		commit.parents[commit.parents_count++] = finish->base;
+	struct buffer payload;
+	buffer_init(&payload, 2 * MESSAGE_BYTES_MAX);
+	int err = git_commit_encode(&payload, &commit);
+	if (err == 0)
+		err = object_hash(&finish->commit, GIT_COMMIT, buffer_span(&payload));
+	struct git_object object = { .type = GIT_COMMIT, .length = payload.length, .payload = buffer_span(&payload) };
+	if (err == 0)
+		err = draft_objects_add(&finish->objects, &finish->commit, &object);
+	if (err)
+		buffer_fini(&payload);
+	return err;
+}
+
+static int put_objects(struct finish *finish)
+{
+	const struct draft_objects *objects = &finish->objects;
+	struct commit_draft *draft = finish->draft;
+	int err = 0;
+	for (size_t i = 0; i < objects->count && err == 0; i += PUT_OBJECTS) {
+		size_t count = objects->count - i < PUT_OBJECTS ? objects->count - i : PUT_OBJECTS;
+		err = store_git_put(draft->gateway->store, &draft->repo.id, objects->oids + i, objects->objects + i, count);
+	}
+	return err;
+}
+
+static int move_ref(struct finish *finish, const struct pack *pack)
+{
+	struct commit_draft *draft = finish->draft;
+	struct ref_update update = { .old_oid = finish->base, .new_oid = finish->commit };
+	memcpy(update.name, draft->ref, sizeof(update.name));
+	struct command_id id;
+	command_id_make(&id);
+	int err = ERR_UNKNOWN_OUTCOME;
+	for (int i = 0; i < PROPOSALS_MAX && err == ERR_UNKNOWN_OUTCOME; i++)
+		err = refs_update(draft->gateway->ns, finish->actor, &draft->repo.id, &update, 1, pack, &id, finish->why);
+	return err;
+}
+
+/* Bytes first, then the table that readers will ask, then the name. */
+static int publish(struct finish *finish)
+{
+	struct commit_draft *draft = finish->draft;
+	struct pack pack;
+	int err = draft_upload_renew(draft, finish->why);
+	if (err)
+		return err;
+	draft_objects_unique(&finish->objects);
+	err = pack_file_write(draft->upload, finish->objects.oids, finish->objects.objects, finish->objects.count, &pack, finish->why);
+	if (err == 0)
+		err = upload_commit(draft->upload, finish->why);
+	if (err)
+		return err;
+	draft->upload_committed = true;
+	err = put_objects(finish);
+	if (err)
+		return why_set(finish->why, err, "the objects of the commit cannot be indexed");
+	err = move_ref(finish, &pack);
+	finish->lost_race = err == ERR_CONFLICT;
+	return err;
+}
+
+/* One attempt on the head as it is now. */
+static int attempt(struct finish *finish)
+{
+	struct commit_draft *draft = finish->draft;
+	struct oid head;
+	bool retry;
+	int err = draft_head(draft, &head);
+	if (err)
+		return why_set(finish->why, err, "%s cannot be read", draft->ref);
+	if (git_oid_is_zero(&head) && !git_oid_is_zero(&draft->base))
+		return why_set(finish->why, ERR_NOT_FOUND, "%s was deleted", draft->ref);
+	bool moved = draft->has_expected && !git_oid_equal(&head, &draft->expected);
+	finish->base = head;
+	err = draft_tree_of(draft, &head, &finish->base_tree);
+	if (err)
+		return why_set(finish->why, err, "the head of %s cannot be read", draft->ref);
+	if (!moved) {
+		err = merge(finish, true);
+		if (err == ERR_INVALID && !git_oid_equal(&head, &draft->base))
+			err = ERR_CONFLICT; /* the client's paths were fine where it began */
+		if (err)
+			return err;
+	}
+	if (moved || git_oid_equal(&finish->tree, &finish->base_tree)) {
+		err = is_retry(finish, &head, &retry);
+		if (err)
+			return why_set(finish->why, err, "the head of %s cannot be read", draft->ref);
+		if (retry)
+			finish->commit = head;
+		if (retry || moved)
+			return retry ? 0 : why_set(finish->why, ERR_CONFLICT, "%s is no longer where the commit was made for", draft->ref);
+	}
+	err = build_commit(finish);
+	return err ? why_set(finish->why, err, "the commit is too big") : publish(finish);
+}
+
+static int attempts(struct finish *finish)
+{
+	int err = 0;
+	finish->lost_race = true;
+	for (int i = 0; i <= REBASES_MAX && finish->lost_race; i++) {
+		draft_objects_fini(&finish->objects);
+		finish->lost_race = false;
+		err = attempt(finish);
+	}
+	draft_objects_fini(&finish->objects);
+	int renewed = err == ERR_CONFLICT ? draft_upload_renew(finish->draft, finish->why) : 0;
+	return renewed ? renewed : err;
+}
+
+/* "title\n\nmessage\n": the title without line ends, neither with NULs. */
+static int compose(struct buffer *out, struct span title, struct span message)
+{
+	while (message.length && (message.data[message.length - 1] == '\n' || message.data[message.length - 1] == '\r'))
+		message.length--;
+	for (size_t i = 0; i < title.length; i++)
+		if (title.data[i])
+			buffer_append_byte(out, title.data[i] == '\n' || title.data[i] == '\r' ? ' ' : title.data[i]);
+	if (message.length)
+		buffer_append_text(out, "\n\n");
+	for (size_t i = 0; i < message.length; i++)
+		if (message.data[i])
+			buffer_append_byte(out, message.data[i]);
+	buffer_append_byte(out, '\n');
+	return out->failed ? ERR_TOO_BIG : 0;
+}
+
+int commit_draft_finish(struct commit_draft *draft, const char *actor, const struct commit_author *author, struct span title, struct span message,
+	struct oid *commit, struct why *why)
+{
+	struct finish finish = { .draft = draft, .actor = actor, .author = author, .why = why };
+	buffer_init(&finish.message, MESSAGE_BYTES_MAX);
+	int err = compose(&finish.message, title, message);
+	if (err) {
+		buffer_fini(&finish.message);
+		return why_set(why, err, "the message of the commit is longer than %d bytes", MESSAGE_BYTES_MAX);
+	}
+	struct turns *turns = repo_cache_turns(draft->gateway->trees);
+	struct turn turn;
+	err = turn_begin(turns, &turn, &draft->repo.id, draft->ref, TURN_WAIT_MS);
+	if (err == 0) {
+		err = attempts(&finish);
+		turn_end(turns, &turn);
+	} else {
+		why_set(why, err, "too many commits are being made on %s", draft->ref);
+	}
+	if (err == 0)
+		*commit = finish.commit;
+	buffer_fini(&finish.message);
+	return err;
+}

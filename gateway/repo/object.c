@@ -1,0 +1,127 @@
+#include "gateway/repo/object.h"
+
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "gateway/repo/rebuild.h"
+
+enum { TAG_DEPTH_MAX = 8 };
+
+int object_hash(struct oid *out, enum git_type type, struct span payload)
+{
+	static const char *const names[] = { [GIT_COMMIT] = "commit", [GIT_TREE] = "tree", [GIT_BLOB] = "blob", [GIT_TAG] = "tag" };
+	char header[32];
+	int header_length = snprintf(header, sizeof(header), "%s %zu", names[type], payload.length) + 1;
+	EVP_MD_CTX *sha1 = EVP_MD_CTX_new();
+	bool done = sha1 && EVP_DigestInit_ex(sha1, EVP_sha1(), NULL) && EVP_DigestUpdate(sha1, header, (size_t)header_length) &&
+		EVP_DigestUpdate(sha1, payload.data, payload.length) && EVP_DigestFinal_ex(sha1, out->bytes, NULL);
+	EVP_MD_CTX_free(sha1);
+	return done ? 0 : ERR_NO_MEMORY;
+}
+
+static int table_get(struct gateway *gateway, const struct entity_id *repo, const struct oid *oid, unsigned types, struct git_object *out)
+{
+	*out = (struct git_object){ 0 };
+	int err = store_git_get(gateway->store, repo, oid, out);
+	if (err == 0 && !(types >> out->type & 1)) {
+		free((void *)out->payload.data);
+		return ERR_CORRUPT;
+	}
+	return err;
+}
+
+static int get_repairing(struct gateway *gateway, const struct entity_id *repo, const struct oid *oid, unsigned types, struct git_object *out)
+{
+	int err = table_get(gateway, repo, oid, types, out);
+	if (err != ERR_NOT_FOUND)
+		return err;
+	err = rebuild_missing(gateway, repo);
+	if (err)
+		return err == ERR_NOT_FOUND ? ERR_CORRUPT : err;
+	err = table_get(gateway, repo, oid, types, out);
+	return err == ERR_NOT_FOUND ? ERR_CORRUPT : err;
+}
+
+int object_get(struct gateway *gateway, const struct entity_id *repo, const struct oid *oid, enum git_type type, struct git_object *out)
+{
+	return get_repairing(gateway, repo, oid, 1u << type, out);
+}
+
+static struct commit *commit_make(const struct oid *oid, const struct git_object *object)
+{
+	struct commit *commit = cached_alloc(sizeof(*commit) + object->payload.length);
+	if (!commit)
+		return NULL;
+	commit->oid = *oid;
+	commit->length = object->payload.length;
+	if (commit->length)
+		memcpy(commit->payload, object->payload.data, commit->length);
+	return commit;
+}
+
+/* A commit goes to *out; a tag's target to *next. */
+static int load_one(struct gateway *gateway, const struct entity_id *repo, const struct oid *oid, bool must_exist, unsigned types, struct commit **out,
+	struct oid *next)
+{
+	struct git_object object;
+	int err = must_exist ? get_repairing(gateway, repo, oid, types, &object) : table_get(gateway, repo, oid, types, &object);
+	if (err)
+		return err == ERR_CORRUPT && !must_exist ? ERR_NOT_FOUND : err; /* it is a tree or a blob */
+	if (object.type == GIT_TAG) {
+		enum git_type type;
+		err = git_tag_target(object.payload, next, &type);
+		free((void *)object.payload.data);
+		return err ? err : type == GIT_COMMIT || type == GIT_TAG ? 0 : ERR_NOT_FOUND;
+	}
+	struct commit *commit = commit_make(oid, &object);
+	free((void *)object.payload.data);
+	if (!commit)
+		return ERR_NO_MEMORY;
+	err = git_commit_tree(span_of(commit->payload, commit->length), &commit->tree);
+	if (err) {
+		cached_release(&commit->cached);
+		return err;
+	}
+	*out = commit;
+	return 0;
+}
+
+static int load(struct gateway *gateway, const struct entity_id *repo, const struct oid *oid, enum repo_wait wait, bool must_exist, unsigned types,
+	struct commit **out)
+{
+	struct cache_key key = cache_key_make(CACHED_COMMIT, repo, oid);
+	struct cached *found = repo_cache_get(gateway->trees, &key);
+	if (found) {
+		*out = (struct commit *)found;
+		return 0;
+	}
+	if (wait == REPO_NO_WAIT)
+		return ERR_AGAIN;
+	struct commit *commit = NULL;
+	struct oid at = *oid, next;
+	int err = 0;
+	for (int depth = 0; err == 0 && !commit; depth++) {
+		if (depth == TAG_DEPTH_MAX)
+			return ERR_CORRUPT;
+		err = load_one(gateway, repo, &at, must_exist || depth > 0, types, &commit, &next);
+		at = next;
+	}
+	if (err)
+		return err;
+	key = cache_key_make(CACHED_COMMIT, repo, &commit->oid); /* of the commit, also when a tag led to it */
+	repo_cache_put(gateway->trees, &key, &commit->cached);
+	*out = commit;
+	return 0;
+}
+
+int commit_load(struct gateway *gateway, const struct entity_id *repo, const struct oid *oid, enum repo_wait wait, bool must_exist, struct commit **out)
+{
+	return load(gateway, repo, oid, wait, must_exist, 1u << GIT_COMMIT, out);
+}
+
+int commit_load_peeled(struct gateway *gateway, const struct entity_id *repo, const struct oid *oid, enum repo_wait wait, bool must_exist,
+	struct commit **out)
+{
+	return load(gateway, repo, oid, wait, must_exist, 1u << GIT_COMMIT | 1u << GIT_TAG, out);
+}

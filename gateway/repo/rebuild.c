@@ -1,0 +1,214 @@
+#include "gateway/repo/rebuild.h"
+
+#include <stdlib.h>
+
+#include "gateway/repo/object.h"
+#include "gateway/repo/pack_file.h"
+#include "gateway/repo/turn.h"
+
+enum {
+	REPAIR_PAUSE_MS = 5000,
+	REPAIR_WAIT_MS = 60 * 1000,
+	BATCH_OBJECTS = 512,
+	BATCH_BYTES_MAX = 4 << 20,
+	PACKS_MAX = 1 << 20, /* of one repository */
+};
+
+/* ------------------------------------------------------------------ the packs of a repository */
+
+struct pack_array {
+	struct pack *packs;
+	size_t count, capacity;
+};
+
+static int add_pack(void *context, const struct pack *pack)
+{
+	struct pack_array *array = context;
+	if (array->count == array->capacity) {
+		size_t capacity = array->capacity ? array->capacity * 2 : 64;
+		struct pack *packs = capacity > PACKS_MAX ? NULL : realloc(array->packs, capacity * sizeof(*packs));
+		if (!packs)
+			return ERR_NO_MEMORY;
+		array->packs = packs;
+		array->capacity = capacity;
+	}
+	array->packs[array->count++] = *pack;
+	return 0;
+}
+
+int rebuild_packs(struct gateway *gateway, const struct entity_id *repo, struct pack **out, size_t *count)
+{
+	struct pack_array array = { 0 };
+	int err = pack_list(gateway->ns, NULL, repo, add_pack, &array);
+	if (err) {
+		free(array.packs);
+		return err;
+	}
+	*out = array.packs;
+	*count = array.count;
+	return 0;
+}
+
+/* ------------------------------------------------------------------ putting one pack's objects */
+
+struct batch {
+	struct gateway *gateway;
+	const struct entity_id *repo;
+	struct oid oids[BATCH_OBJECTS];
+	struct git_object objects[BATCH_OBJECTS];
+	size_t count, bytes;
+};
+
+static int batch_flush(struct batch *batch)
+{
+	int err = batch->count ? store_git_put(batch->gateway->store, batch->repo, batch->oids, batch->objects, batch->count) : 0;
+	for (size_t i = 0; i < batch->count; i++)
+		free((void *)batch->objects[i].payload.data);
+	batch->count = batch->bytes = 0;
+	return err;
+}
+
+static int batch_add(void *context, const struct oid *oid, const struct git_object *object)
+{
+	struct batch *batch = context;
+	uint8_t *payload = NULL;
+	if (object->payload.length) {
+		payload = malloc(object->payload.length);
+		if (!payload)
+			return ERR_NO_MEMORY;
+		memcpy(payload, object->payload.data, object->payload.length);
+	}
+	batch->oids[batch->count] = *oid;
+	batch->objects[batch->count] = *object;
+	batch->objects[batch->count].payload = span_of(payload, object->payload.length);
+	batch->count++;
+	batch->bytes += object->payload.length;
+	return batch->count == BATCH_OBJECTS || batch->bytes >= BATCH_BYTES_MAX ? batch_flush(batch) : 0;
+}
+
+static int put_pack(struct gateway *gateway, const struct entity_id *repo, const struct pack *pack, struct why *why)
+{
+	struct batch *batch = calloc(1, sizeof(*batch));
+	if (!batch)
+		return ERR_NO_MEMORY;
+	batch->gateway = gateway;
+	batch->repo = repo;
+	int err = pack_file_read(gateway->store, pack, batch_add, batch, why);
+	int flushed = batch_flush(batch);
+	free(batch);
+	return err ? err : flushed;
+}
+
+/* ------------------------------------------------------------------ is a pack all there? */
+
+enum { STOP_ABSENT = 1 };
+
+struct presence {
+	struct gateway *gateway;
+	const struct entity_id *repo;
+	struct oid oids[BATCH_OBJECTS];
+	size_t count;
+};
+
+static int presence_flush(struct presence *presence)
+{
+	struct git_object *objects = calloc(BATCH_OBJECTS, sizeof(*objects));
+	bool found[BATCH_OBJECTS] = { false };
+	int err = objects ? 0 : ERR_NO_MEMORY;
+	if (err == 0 && presence->count)
+		err = store_git_get_many(presence->gateway->store, presence->repo, presence->oids, presence->count, objects, found);
+	for (size_t i = 0; i < presence->count && err == 0; i++)
+		if (!found[i])
+			err = STOP_ABSENT;
+	presence->count = 0;
+	free(objects);
+	return err;
+}
+
+static int presence_add(void *context, const struct oid *oid, const struct git_object *object)
+{
+	(void)object;
+	struct presence *presence = context;
+	presence->oids[presence->count++] = *oid;
+	return presence->count == BATCH_OBJECTS ? presence_flush(presence) : 0;
+}
+
+static int pack_present(struct gateway *gateway, const struct entity_id *repo, const struct pack *pack, bool *present, struct why *why)
+{
+	struct presence presence = { .gateway = gateway, .repo = repo };
+	int err = pack_file_read(gateway->store, pack, presence_add, &presence, why);
+	if (err == 0)
+		err = presence_flush(&presence);
+	*present = err == 0;
+	return err == STOP_ABSENT ? 0 : err;
+}
+
+/* ------------------------------------------------------------------ whole repositories */
+
+/* Everything from the newest pack back to one that is all there. */
+static int repair(struct gateway *gateway, const struct entity_id *repo, struct why *why)
+{
+	struct pack *packs;
+	size_t count;
+	int err = rebuild_packs(gateway, repo, &packs, &count);
+	if (err)
+		return err;
+	size_t first = count;
+	for (bool present = false; first > 0 && !present && err == 0;) {
+		err = pack_present(gateway, repo, &packs[first - 1], &present, why);
+		first -= !present;
+	}
+	for (size_t i = first; i < count && err == 0; i++)
+		err = put_pack(gateway, repo, &packs[i], why);
+	free(packs);
+	return err;
+}
+
+struct repair_note {
+	struct cached cached;
+	int64_t done_ms;
+};
+
+static bool is_fresh(struct gateway *gateway, const struct cache_key *key)
+{
+	struct repair_note *note = (struct repair_note *)repo_cache_get(gateway->trees, key);
+	bool fresh = note && monotonic_ms() - note->done_ms < REPAIR_PAUSE_MS;
+	cached_release(note ? &note->cached : NULL);
+	return fresh;
+}
+
+int rebuild_missing(struct gateway *gateway, const struct entity_id *repo)
+{
+	struct turns *turns = repo_cache_turns(gateway->trees);
+	struct turn turn;
+	struct cache_key key = cache_key_make(CACHED_REPAIR, repo, &(struct oid){ { 0 } });
+	int err = turn_begin(turns, &turn, repo, "", REPAIR_WAIT_MS);
+	if (err)
+		return err;
+	if (!is_fresh(gateway, &key)) {
+		struct why why = { 0 };
+		err = repair(gateway, repo, &why);
+		struct repair_note *note = cached_alloc(sizeof(*note));
+		if (note) {
+			note->done_ms = monotonic_ms();
+			repo_cache_put(gateway->trees, &key, &note->cached);
+			cached_release(&note->cached);
+		}
+	}
+	turn_end(turns, &turn);
+	return err;
+}
+
+int repo_rebuild(struct gateway *gateway, const struct repo *repo, struct why *why)
+{
+	struct pack *packs;
+	size_t count;
+	int err = rebuild_packs(gateway, &repo->id, &packs, &count);
+	if (err)
+		return why_set(why, err, "the packs of %s/%s cannot be listed", repo->owner, repo->name);
+	/* Put over what is there, not in place of it: readers go on meanwhile. */
+	for (size_t i = 0; i < count && err == 0; i++)
+		err = put_pack(gateway, &repo->id, &packs[i], why);
+	free(packs);
+	return err;
+}

@@ -1,0 +1,16 @@
+/* rebuild.h - bringing the git object table back from packs. Private to gateway/repo.
+ *
+ * DESIGN. The table is a view written without a log: a crash loses its newest writes, an index rebuild all of it. Writes are lost from the end, so a
+ * repair reads packs from the newest backwards until it meets one whose objects are all there, and puts what it read oldest first, so that
+ * a repair cut short leaves the same kind of gap. One repair at a time per repository; not again within REPAIR_PAUSE_MS. */
+#ifndef CAIRN_GATEWAY_REPO_REBUILD_H
+#define CAIRN_GATEWAY_REPO_REBUILD_H
+
+#include "gateway/repo/repo.h"
+
+/* [blocks] 0: repaired (or just was); ask the table again. */
+int rebuild_missing(struct gateway *gateway, const struct entity_id *repo);
+/* [blocks] The packs of a repository, oldest first; *out is malloc'ed. */
+int rebuild_packs(struct gateway *gateway, const struct entity_id *repo, struct pack **out, size_t *count);
+
+#endif

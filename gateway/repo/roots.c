@@ -1,0 +1,206 @@
+/* roots.c - what garbage collection must keep: packs, and every file that a ref reaches.
+ *
+ * DESIGN. Per repository: all packs, then commits from every ref, then trees not seen before. The sets of what was seen are bounded; a repository that does
+ * not fit into them, and one whose objects cannot all be read, keeps everything that any of its packs names, which is a superset. Keeping too much
+ * costs disk until the next run, keeping too little costs data. */
+#include <stdlib.h>
+
+#include "gateway/repo/object.h"
+#include "gateway/repo/oid_set.h"
+#include "gateway/repo/pack_file.h"
+#include "gateway/repo/rebuild.h"
+
+enum {
+	SEEN_MAX = 2 << 20,     /* commits and trees of one repository: 80 MiB at most */
+	BLOBS_BATCH = 256,
+};
+
+typedef int (*emit_function)(void *gc, const struct entity_id *owner, const struct hash *file);
+
+struct marking {
+	struct gateway *gateway;
+	const struct entity_id *repo;
+	emit_function emit;
+	void *gc;
+	struct why *why;
+	struct oid_set seen;
+	struct oid *queue;      /* commits to look at */
+	size_t queue_count, queue_capacity;
+	struct oid blobs[BLOBS_BATCH];
+	struct git_object objects[BLOBS_BATCH];
+	bool found[BLOBS_BATCH];
+	size_t blobs_count;
+};
+
+static int emit_object(struct marking *marking, const struct git_object *object)
+{
+	if (!object->is_lfs_pointer)
+		return object->length ? marking->emit(marking->gc, marking->repo, &object->file) : 0;
+	struct file_info info;
+	int err = store_file_by_sha256(marking->gateway->store, marking->repo, &object->sha256, &info);
+	if (err)
+		return err == ERR_NOT_FOUND ? 0 : err;
+	return marking->emit(marking->gc, marking->repo, &info.file);
+}
+
+static int flush_blobs(struct marking *marking)
+{
+	int err = marking->blobs_count ? store_git_get_many(marking->gateway->store, marking->repo, marking->blobs, marking->blobs_count, marking->objects,
+		marking->found) : 0;
+	for (size_t i = 0; i < marking->blobs_count && err == 0; i++)
+		err = marking->found[i] ? emit_object(marking, &marking->objects[i]) : ERR_NOT_FOUND;
+	marking->blobs_count = 0;
+	return err;
+}
+
+static int mark_tree(struct marking *marking, const struct oid *tree, int depth)
+{
+	int added = oid_set_add(&marking->seen, tree);
+	if (added <= 0)
+		return added;
+	if (depth > PATH_DEPTH_MAX)
+		return ERR_TOO_BIG;
+	struct git_object object;
+	int err = object_get(marking->gateway, marking->repo, tree, GIT_TREE, &object);
+	if (err)
+		return err;
+	struct span rest = object.payload;
+	struct git_tree_entry entry;
+	int got = 0;
+	while (err == 0 && (got = git_tree_next(&rest, &entry)) > 0) {
+		if (git_mode_is_directory(entry.mode)) {
+			err = mark_tree(marking, &entry.oid, depth + 1);
+		} else if ((entry.mode & GIT_MODE_KIND) != GIT_MODE_SUBMODULE) {
+			marking->blobs[marking->blobs_count++] = entry.oid;
+			err = marking->blobs_count == BLOBS_BATCH ? flush_blobs(marking) : 0;
+		}
+	}
+	free((void *)object.payload.data);
+	return err ? err : got;
+}
+
+static int queue_commit(struct marking *marking, const struct oid *oid)
+{
+	int added = oid_set_add(&marking->seen, oid);
+	if (added <= 0)
+		return added;
+	if (marking->queue_count == marking->queue_capacity) {
+		size_t capacity = marking->queue_capacity ? marking->queue_capacity * 2 : 64;
+		struct oid *queue = realloc(marking->queue, capacity * sizeof(*queue));
+		if (!queue)
+			return ERR_NO_MEMORY;
+		marking->queue = queue;
+		marking->queue_capacity = capacity;
+	}
+	marking->queue[marking->queue_count++] = *oid;
+	return 0;
+}
+
+static int queue_ref(void *context, const struct ref *ref)
+{
+	struct marking *marking = context;
+	struct commit *commit;
+	int err = commit_load_peeled(marking->gateway, marking->repo, &ref->oid, REPO_MAY_WAIT, true, &commit);
+	if (err)
+		return err;
+	err = queue_commit(marking, &commit->oid);
+	cached_release(&commit->cached);
+	return err;
+}
+
+static int mark_commit(struct marking *marking, const struct oid *oid)
+{
+	struct git_object object;
+	struct git_commit commit;
+	int err = object_get(marking->gateway, marking->repo, oid, GIT_COMMIT, &object); /* past the cache: a whole history would flush it */
+	if (err)
+		return err;
+	err = git_commit_decode(&commit, object.payload);
+	for (size_t i = 0; i < commit.parents_count && err == 0; i++)
+		err = queue_commit(marking, &commit.parents[i]);
+	free((void *)object.payload.data);
+	return err ? err : mark_tree(marking, &commit.tree, 0);
+}
+
+static int emit_packed(void *context, const struct oid *oid, const struct git_object *object)
+{
+	(void)oid;
+	return object->type == GIT_BLOB ? emit_object(context, object) : 0;
+}
+
+static int mark_everything(struct marking *marking, const struct pack *packs, size_t count)
+{
+	int err = 0;
+	for (size_t i = 0; i < count && err == 0; i++)
+		err = pack_file_read(marking->gateway->store, &packs[i], emit_packed, marking, marking->why);
+	return err;
+}
+
+static int mark_reachable(struct marking *marking)
+{
+	int err = ref_list(marking->gateway->ns, NULL, marking->repo, "", queue_ref, marking);
+	while (err == 0 && marking->queue_count) {
+		struct oid oid = marking->queue[--marking->queue_count];
+		err = mark_commit(marking, &oid);
+	}
+	return err ? err : flush_blobs(marking);
+}
+
+static int mark_repo(struct gateway *gateway, const struct entity_id *repo, emit_function emit, void *gc, struct why *why)
+{
+	struct pack *packs;
+	size_t count;
+	int err = rebuild_packs(gateway, repo, &packs, &count);
+	struct marking *marking = err ? NULL : calloc(1, sizeof(*marking));
+	if (!marking)
+		return why_set(why, err ? err : ERR_NO_MEMORY, "the packs of a repository cannot be listed");
+	*marking = (struct marking){ .gateway = gateway, .repo = repo, .emit = emit, .gc = gc, .why = why };
+	oid_set_init(&marking->seen, SEEN_MAX);
+	for (size_t i = 0; i < count && err == 0; i++)
+		err = emit(gc, repo, &packs[i].file);
+	if (err == 0)
+		err = mark_reachable(marking);
+	if (err == ERR_TOO_BIG || err == ERR_CORRUPT || err == ERR_NOT_FOUND)
+		err = mark_everything(marking, packs, count);
+	if (err)
+		why_set(why, err, "the files of a repository cannot be enumerated");
+	oid_set_fini(&marking->seen);
+	free(marking->queue);
+	free(marking);
+	free(packs);
+	return err;
+}
+
+/* The repositories are listed first: marking one takes longer than an iterator should live. */
+struct repo_ids {
+	struct entity_id *ids;
+	size_t count, capacity;
+};
+
+static int add_repo(void *context, const struct repo *repo)
+{
+	struct repo_ids *list = context;
+	if (list->count == list->capacity) {
+		size_t capacity = list->capacity ? list->capacity * 2 : 256;
+		struct entity_id *ids = realloc(list->ids, capacity * sizeof(*ids));
+		if (!ids)
+			return ERR_NO_MEMORY;
+		list->ids = ids;
+		list->capacity = capacity;
+	}
+	list->ids[list->count++] = repo->id;
+	return 0;
+}
+
+int repo_gc_roots(void *context, int (*emit)(void *gc, const struct entity_id *owner, const struct hash *file), void *gc, struct why *why)
+{
+	struct gateway *gateway = context;
+	struct repo_ids list = { 0 };
+	int err = repo_list(gateway->ns, 0, NULL, NULL, add_repo, &list);
+	if (err)
+		why_set(why, err, "the repositories cannot be listed");
+	for (size_t i = 0; i < list.count && err == 0; i++)
+		err = mark_repo(gateway, &list.ids[i], emit, gc, why);
+	free(list.ids);
+	return err;
+}
