@@ -1,0 +1,215 @@
+#include "ops/cairnd/config.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <strings.h>
+
+static const char help[] =
+	"cairnd " CAIRN_VERSION " - a hub for models, datasets and Spaces, on this machine\n"
+	"\n"
+	"  cairnd                            serve ./data on http://127.0.0.1:8080\n"
+	"  cairnd --data /srv/cairn --listen 0.0.0.0:8080 --base-url https://hub.example.org\n"
+	"\n"
+	"Where\n"
+	"  --data DIR                 everything is kept below DIR, made if absent (./data)\n"
+	"  --listen HOST:PORT         numeric address; port 0 takes any free one (127.0.0.1:8080)\n"
+	"  --base-url URL             how clients reach this server, if not as they say in their requests\n"
+	"  --trust-forwarded          believe X-Forwarded-Proto and -Host from a proxy on this machine\n"
+	"\n"
+	"TLS (SIGHUP reads both files again)\n"
+	"  --tls-cert FILE            PEM certificate chain\n"
+	"  --tls-key FILE             PEM private key\n"
+	"\n"
+	"Log\n"
+	"  --access-log FILE          one JSON line per request; - is standard output (none)\n"
+	"\n"
+	"Limits. Sizes take K, M, G or T\n"
+	"  --connections N            open connections (10000)\n"
+	"  --connections-per-address N  of one peer (4096)\n"
+	"  --requests N               requests being served (4096)\n"
+	"  --workers N                threads that may wait for the disk (64)\n"
+	"  --control-loops N          threads for heads and small answers (1 per 4 cores)\n"
+	"  --bulk-loops N             threads for bodies (1 per core)\n"
+	"  --volume-size SIZE         a volume file is closed at this size (1G)\n"
+	"  --reserve SIZE             disk space that uploads leave free (256M)\n"
+	"  --write-buffers SIZE       memory for bytes on their way to disk (48M)\n"
+	"  --index-cache SIZE         memory for the store's index (32M)\n"
+	"  --tree-cache SIZE          memory for directories of repositories (32M)\n"
+	"  --drain SECONDS            how long SIGTERM lets running transfers finish (60)\n"
+	"  --direct-io                write volumes past the page cache\n"
+	"\n"
+	"Access\n"
+	"  --new-admin-token          mint another token for the user \"admin\" into DIR/admin-token\n"
+	"\n"
+	"  --help, --version\n"
+	"\n"
+	"The first start makes the user \"admin\" and writes its token to DIR/admin-token, readable by this user only.\n"
+	"Signals: TERM and INT finish what runs and stop; HUP reads the certificate again.\n";
+
+enum option_id {
+	OPTION_DATA = 256, OPTION_LISTEN, OPTION_BASE_URL, OPTION_TRUST, OPTION_CERT, OPTION_KEY, OPTION_ACCESS_LOG, OPTION_CONNECTIONS,
+	OPTION_PER_ADDRESS, OPTION_REQUESTS, OPTION_WORKERS, OPTION_CONTROL, OPTION_BULK, OPTION_VOLUME, OPTION_RESERVE, OPTION_BUFFERS,
+	OPTION_INDEX, OPTION_TREES, OPTION_DRAIN, OPTION_DIRECT, OPTION_NEW_TOKEN, OPTION_HELP, OPTION_VERSION,
+};
+
+static const struct option options[] = {
+	{ "data", required_argument, NULL, OPTION_DATA },
+	{ "listen", required_argument, NULL, OPTION_LISTEN },
+	{ "base-url", required_argument, NULL, OPTION_BASE_URL },
+	{ "trust-forwarded", no_argument, NULL, OPTION_TRUST },
+	{ "tls-cert", required_argument, NULL, OPTION_CERT },
+	{ "tls-key", required_argument, NULL, OPTION_KEY },
+	{ "access-log", required_argument, NULL, OPTION_ACCESS_LOG },
+	{ "connections", required_argument, NULL, OPTION_CONNECTIONS },
+	{ "connections-per-address", required_argument, NULL, OPTION_PER_ADDRESS },
+	{ "requests", required_argument, NULL, OPTION_REQUESTS },
+	{ "workers", required_argument, NULL, OPTION_WORKERS },
+	{ "control-loops", required_argument, NULL, OPTION_CONTROL },
+	{ "bulk-loops", required_argument, NULL, OPTION_BULK },
+	{ "volume-size", required_argument, NULL, OPTION_VOLUME },
+	{ "reserve", required_argument, NULL, OPTION_RESERVE },
+	{ "write-buffers", required_argument, NULL, OPTION_BUFFERS },
+	{ "index-cache", required_argument, NULL, OPTION_INDEX },
+	{ "tree-cache", required_argument, NULL, OPTION_TREES },
+	{ "drain", required_argument, NULL, OPTION_DRAIN },
+	{ "direct-io", no_argument, NULL, OPTION_DIRECT },
+	{ "new-admin-token", no_argument, NULL, OPTION_NEW_TOKEN },
+	{ "help", no_argument, NULL, OPTION_HELP },
+	{ "version", no_argument, NULL, OPTION_VERSION },
+	{ NULL, 0, NULL, 0 },
+};
+
+static int wrong(const char *what, const char *value)
+{
+	fprintf(stderr, "cairnd: %s: \"%s\" (see --help)\n", what, value);
+	return ERR_INVALID;
+}
+
+/* "HOST:PORT", "[::1]:PORT", ":PORT" (every address) or "PORT". */
+static int read_listen(struct config *config, const char *text)
+{
+	const char *colon = strrchr(text, ':');
+	const char *port = colon ? colon + 1 : text;
+	size_t host_length = colon ? (size_t)(colon - text) : 0;
+	if (host_length >= 2 && text[0] == '[' && text[host_length - 1] == ']') {
+		text++;
+		host_length -= 2;
+	}
+	char *end;
+	unsigned long number = strtoul(port, &end, 10);
+	if (!isdigit((unsigned char)port[0]) || *end || number > 65535 || host_length >= sizeof(config->host))
+		return wrong("--listen wants HOST:PORT", text);
+	snprintf(config->port, sizeof(config->port), "%lu", number);
+	if (!colon)
+		snprintf(config->host, sizeof(config->host), "127.0.0.1");
+	else if (host_length == 0)
+		snprintf(config->host, sizeof(config->host), "0.0.0.0");
+	else
+		snprintf(config->host, sizeof(config->host), "%.*s", (int)host_length, text);
+	if (strcasecmp(config->host, "localhost") == 0)
+		snprintf(config->host, sizeof(config->host), "127.0.0.1");
+	return 0;
+}
+
+static int read_count(unsigned *out, const char *text)
+{
+	char *end;
+	errno = 0;
+	unsigned long number = strtoul(text, &end, 10);
+	if (!isdigit((unsigned char)text[0]) || *end || errno || number == 0 || number > 1000000)
+		return wrong("not a number from 1 to 1000000", text);
+	*out = (unsigned)number;
+	return 0;
+}
+
+static int read_size(uint64_t *out, const char *text)
+{
+	char *end;
+	errno = 0;
+	unsigned long long number = strtoull(text, &end, 10);
+	const char *units = "KMGT", *unit = *end ? strchr(units, toupper((unsigned char)*end)) : NULL;
+	unsigned shift = unit ? 10u * (unsigned)(unit - units + 1) : 0;
+	if (!isdigit((unsigned char)text[0]) || errno || number == 0 || (*end && (!unit || end[1])) || number > UINT64_MAX >> 1 >> shift)
+		return wrong("not a size", text);
+	*out = (uint64_t)number << shift;
+	return 0;
+}
+
+static int read_base_url(struct config *config, char *text)
+{
+	size_t length = strlen(text);
+	while (length && text[length - 1] == '/')
+		text[--length] = 0;
+	for (const char *p = text; *p; p++)
+		if ((unsigned char)*p <= 0x20 || (unsigned char)*p >= 0x7f || strchr("\"<>?#", *p))
+			return wrong("--base-url wants a plain URL", text);
+	if (strncmp(text, "http://", 7) != 0 && strncmp(text, "https://", 8) != 0)
+		return wrong("--base-url begins with http:// or https://", text);
+	config->http.base_url = text;
+	return 0;
+}
+
+static int read_limit(struct config *config, int option, char *value)
+{
+	unsigned seconds;
+	int err;
+	switch (option) {
+	case OPTION_CONNECTIONS: return read_count(&config->http.connections_max, value);
+	case OPTION_PER_ADDRESS: return read_count(&config->http.connections_per_address_max, value);
+	case OPTION_REQUESTS: return read_count(&config->http.requests_in_flight_max, value);
+	case OPTION_WORKERS: return read_count(&config->http.workers, value);
+	case OPTION_CONTROL: return read_count(&config->http.control_loops, value);
+	case OPTION_BULK: return read_count(&config->http.bulk_loops, value);
+	case OPTION_VOLUME: return read_size(&config->store.volume_bytes_max, value);
+	case OPTION_RESERVE: return read_size(&config->store.reserve_bytes, value);
+	case OPTION_BUFFERS: return read_size(&config->store.buffer_bytes_max, value);
+	case OPTION_INDEX: return read_size(&config->store.index_cache_bytes, value);
+	case OPTION_TREES: return read_size(&config->tree_cache_bytes, value);
+	case OPTION_DRAIN:
+		err = read_count(&seconds, value);
+		config->drain_s = err ? config->drain_s : seconds;
+		return err;
+	}
+	return ERR_INVALID; /* getopt named the option */
+}
+
+static int read_option(struct config *config, int option, char *value)
+{
+	switch (option) {
+	case OPTION_DATA: config->data_dir = value; return 0;
+	case OPTION_LISTEN: return read_listen(config, value);
+	case OPTION_BASE_URL: return read_base_url(config, value);
+	case OPTION_TRUST: config->http.trust_forwarded = true; return 0;
+	case OPTION_CERT: config->http.tls_certificate_file = value; return 0;
+	case OPTION_KEY: config->http.tls_key_file = value; return 0;
+	case OPTION_ACCESS_LOG: config->http.access_log_file = value; return 0;
+	case OPTION_DIRECT: config->store.direct_io = true; return 0;
+	case OPTION_NEW_TOKEN: config->new_admin_token = true; return 0;
+	case OPTION_HELP: fputs(help, stdout); return 1;
+	case OPTION_VERSION: puts("cairnd " CAIRN_VERSION); return 1;
+	default: return read_limit(config, option, value);
+	}
+}
+
+int config_read(struct config *out, int argc, char **argv)
+{
+	*out = (struct config){ .data_dir = "./data", .host = "127.0.0.1", .port = "8080", .tree_cache_bytes = 32 << 20, .drain_s = 60 };
+	int option;
+	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		int err = read_option(out, option, optarg);
+		if (err)
+			return err;
+	}
+	if (optind < argc)
+		return wrong("cairnd takes options only", argv[optind]);
+	if (!out->http.tls_certificate_file != !out->http.tls_key_file) {
+		fprintf(stderr, "cairnd: --tls-cert and --tls-key go together\n");
+		return ERR_INVALID;
+	}
+	out->http.host = out->host;
+	out->http.port = out->port;
+	return 0;
+}

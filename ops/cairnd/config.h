@@ -1,0 +1,21 @@
+/* config.h - what the daemon is told on its command line. */
+#ifndef CAIRN_OPS_CAIRND_CONFIG_H
+#define CAIRN_OPS_CAIRND_CONFIG_H
+
+#include "gateway/http/http.h"
+#include "store/store.h"
+
+struct config {
+	const char *data_dir;
+	char host[256], port[8];
+	struct http_config http;   /* host and port point above */
+	struct store_config store; /* dir is the caller's to set */
+	uint64_t tree_cache_bytes;
+	uint64_t drain_s;
+	bool new_admin_token;
+};
+
+/* Fills *out. 0: go on; 1: --help or --version was answered; ERR_INVALID: said on stderr what is wrong. */
+int config_read(struct config *out, int argc, char **argv);
+
+#endif

@@ -1,0 +1,196 @@
+/* main.c - cairnd: opens names, then bytes, then the door; closes them in the other order.
+ *
+ * All signals are blocked before the first thread starts, so that this thread alone waits for them: TERM and INT drain and stop, HUP
+ * reads the certificate again. A second TERM or INT while draining stops at once. Exit status: 0 stopped as asked, 64 bad command line, 1 could not start. */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <sodium.h>
+
+#include "gateway/admin/admin.h"
+#include "gateway/auth/grant.h"
+#include "gateway/process.h"
+#include "gateway/repo/repo.h"
+#include "ops/cairnd/bootstrap.h"
+#include "ops/cairnd/config.h"
+#include "ops/cairnd/data_dir.h"
+#include "ops/cairnd/sync_probe.h"
+
+enum { EXIT_USAGE_STATUS = 64, EXIT_FAILED_STATUS = 1, UNREADY_S = 5 };
+
+struct daemon {
+	struct config config;
+	struct data_dir dir;
+	bool has_dir, is_new_token;
+	struct gateway gateway;
+};
+
+static int open_disk(struct daemon *daemon, struct why *why)
+{
+	int err = data_dir_open(&daemon->dir, daemon->config.data_dir, why);
+	if (err)
+		return err;
+	daemon->has_dir = true;
+	struct sync_probe probe;
+	err = sync_probe(&probe, daemon->dir.tmp, why);
+	if (err)
+		return err;
+	printf("fsync of this disk: p50 %llu us, p99 %llu us\n", (unsigned long long)probe.p50_us, (unsigned long long)probe.p99_us);
+	if (probe.p50_us < SYNC_FAST_US)
+		printf("warning: syncs are suspiciously fast; a cache may be answering for the disk, and a power cut may lose acknowledged data\n");
+	if (probe.p99_us > SYNC_SLOW_US)
+		printf("warning: syncs are slow; so will be every commit\n");
+	return 0;
+}
+
+static int open_core(struct daemon *daemon, struct why *why)
+{
+	struct gateway *gateway = &daemon->gateway;
+	gateway->data_dir = daemon->dir.path;
+	gateway->started_ms = unix_ms();
+	daemon->config.store.dir = daemon->dir.store;
+	int err = namespace_open(&gateway->ns, daemon->dir.meta, why);
+	if (err == 0)
+		err = store_open(&gateway->store, &daemon->config.store, why);
+	if (err == 0)
+		err = repo_cache_open(&gateway->trees, daemon->config.tree_cache_bytes);
+	if (err == 0)
+		err = grant_keys_load(gateway, why);
+	if (err == 0)
+		err = admin_open(&gateway->admin, gateway, why);
+	if (err)
+		return err;
+	return bootstrap_admin(gateway->ns, daemon->dir.admin_token, daemon->config.new_admin_token, &daemon->is_new_token, why);
+}
+
+static int open_door(struct daemon *daemon, struct why *why)
+{
+	daemon->config.http.handler = gateway_handle;
+	daemon->config.http.user_data = &daemon->gateway;
+	return http_server_start(&daemon->gateway.http, &daemon->config.http, why);
+}
+
+static void close_all(struct daemon *daemon)
+{
+	struct gateway *gateway = &daemon->gateway;
+	if (gateway->admin)
+		admin_close(gateway->admin);
+	if (gateway->trees)
+		repo_cache_close(gateway->trees);
+	if (gateway->store)
+		store_close(gateway->store);
+	if (gateway->ns)
+		namespace_close(gateway->ns);
+	if (daemon->has_dir)
+		data_dir_close(&daemon->dir);
+	sodium_memzero(gateway->grant_secret_key, sizeof(gateway->grant_secret_key));
+}
+
+static void greet(const struct daemon *daemon)
+{
+	const struct config *config = &daemon->config;
+	char url[512];
+	const char *host = config->host;
+	if (strcmp(host, "0.0.0.0") == 0 || strcmp(host, "::") == 0)
+		host = "127.0.0.1";
+	bool v6 = strchr(host, ':') != NULL;
+	snprintf(url, sizeof(url), "%s://%s%s%s:%u", config->http.tls_key_file ? "https" : "http", v6 ? "[" : "", host, v6 ? "]" : "",
+		http_server_port(daemon->gateway.http));
+	const char *shown = config->http.base_url ? config->http.base_url : url;
+	printf("cairn " CAIRN_VERSION " serves %s at %s\n", daemon->dir.path, url);
+	if (daemon->is_new_token)
+		printf("A new token of the user \"admin\" is in %s\n", daemon->dir.admin_token);
+	printf("Point a client at it:\n  export HF_ENDPOINT=%s\n  hf auth login --token \"$(cat %s)\"\n", shown, daemon->dir.admin_token);
+	fflush(stdout);
+}
+
+static void reload(struct daemon *daemon)
+{
+	struct why why = { 0 };
+	if (!daemon->config.http.tls_key_file)
+		return;
+	if (http_server_reload(daemon->gateway.http, &why) == 0)
+		printf("the certificate was read again\n");
+	else
+		fprintf(stderr, "cairnd: the old certificate stays: %s\n", why.text);
+	fflush(stdout);
+}
+
+/* Readiness fails first, so that a load balancer looks elsewhere; nobody balances a loopback address. */
+static void drain(struct daemon *daemon, const sigset_t *signals)
+{
+	printf("stopping; running transfers have %llu s (a second signal stops at once)\n", (unsigned long long)daemon->config.drain_s);
+	fflush(stdout);
+	daemon->gateway.draining = true;
+	uint64_t grace_s = daemon->config.drain_s;
+	bool loopback = strncmp(daemon->config.host, "127.", 4) == 0 || strcmp(daemon->config.host, "::1") == 0;
+	struct timespec wait = { .tv_sec = loopback ? 0 : UNREADY_S };
+	int signal_number = sigtimedwait(signals, NULL, &wait);
+	if (signal_number == SIGTERM || signal_number == SIGINT)
+		grace_s = 0;
+	sigset_t again;
+	sigemptyset(&again);
+	sigaddset(&again, SIGTERM);
+	sigaddset(&again, SIGINT);
+	signal(SIGTERM, SIG_DFL); /* everything acknowledged is durable: dying now loses nothing */
+	signal(SIGINT, SIG_DFL);
+	pthread_sigmask(SIG_UNBLOCK, &again, NULL);
+	http_server_stop(daemon->gateway.http, grace_s * 1000);
+}
+
+static void serve(struct daemon *daemon, const sigset_t *signals)
+{
+	for (;;) {
+		int signal_number;
+		if (sigwait(signals, &signal_number) != 0)
+			continue;
+		if (signal_number != SIGHUP)
+			break;
+		reload(daemon);
+	}
+	drain(daemon, signals);
+}
+
+static void block_signals(sigset_t *signals)
+{
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(signals);
+	sigaddset(signals, SIGTERM);
+	sigaddset(signals, SIGINT);
+	sigaddset(signals, SIGHUP);
+	pthread_sigmask(SIG_BLOCK, signals, NULL);
+}
+
+int main(int argc, char **argv)
+{
+	static struct daemon daemon;
+	struct why why = { 0 };
+	sigset_t signals;
+	umask(077);
+	int err = config_read(&daemon.config, argc, argv);
+	if (err)
+		return err > 0 ? 0 : EXIT_USAGE_STATUS;
+	block_signals(&signals);
+	if (sodium_init() < 0) {
+		fprintf(stderr, "cairnd: no source of randomness\n");
+		return EXIT_FAILED_STATUS;
+	}
+	err = open_disk(&daemon, &why);
+	if (err == 0)
+		err = open_core(&daemon, &why);
+	if (err == 0)
+		err = open_door(&daemon, &why);
+	if (err) {
+		fprintf(stderr, "cairnd: %s\n", why.text[0] ? why.text : err_name(err));
+		close_all(&daemon);
+		return EXIT_FAILED_STATUS;
+	}
+	greet(&daemon);
+	serve(&daemon, &signals);
+	close_all(&daemon);
+	printf("stopped\n");
+	return 0;
+}
