@@ -1,6 +1,6 @@
 /* routes.c - the CAS protocol under every spelling that clients since hf_xet 1.1.0 use.
  *
- * Versions without a route (/v2/file-chunk-hashes) fall to the router's 404, which is what makes clients use an older call. */
+ * Calls without a route (/v1/xorb-grants, /v2/file-chunk-hashes) fall to the router's 404, on which clients use an older one. */
 #include "gateway/xet/caller.h"
 #include "gateway/xet/data_url.h"
 #include "gateway/xet/dedup.h"
