@@ -168,7 +168,7 @@ void json_bool(struct json_writer *writer, const char *key, bool value)
 	buffer_append_text(writer->out, value ? "true" : "false");
 }
 
-void json_null(struct json_writer *writer, const char *key)
+void json_null_value(struct json_writer *writer, const char *key)
 {
 	begin_value(writer, key);
 	buffer_append_text(writer->out, "null");

@@ -29,8 +29,13 @@ void json_u64(struct json_writer *writer, const char *key, uint64_t value);
 void json_i64(struct json_writer *writer, const char *key, int64_t value);
 void json_double(struct json_writer *writer, const char *key, double value);
 void json_bool(struct json_writer *writer, const char *key, bool value);
-/* jansson has a function of this name: ours links under another, so that a program may hold both (a file includes one). */
-void json_null(struct json_writer *writer, const char *key) __asm__("json_writer_null");
+void json_null_value(struct json_writer *writer, const char *key);
+#ifndef JANSSON_H /* whose name this is in a file that includes both; include jansson.h first there */
+static inline void json_null(struct json_writer *writer, const char *key)
+{
+	json_null_value(writer, key);
+}
+#endif
 /* `raw` is already JSON and is copied as it is. */
 void json_raw(struct json_writer *writer, const char *key, struct span raw);
 /* "2026-01-31T12:34:56.789Z" of Unix milliseconds: the only date form that every client parses. */
