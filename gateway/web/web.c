@@ -180,7 +180,8 @@ static void metrics_work(struct http_request *request, void *context)
 	struct gateway *gateway = gateway_of(request);
 	struct buffer out;
 	buffer_init(&out, METRICS_BYTES_MAX);
-	http_server_metrics(gateway->http, &out);
+	if (gateway->http) /* a first request may come before the start has returned */
+		http_server_metrics(gateway->http, &out);
 	store_metrics(&out, gateway->store);
 	consensus_metrics(&out, namespace_consensus(gateway->ns));
 	metric(&out, "process_resident_memory_bytes", "gauge", "Resident memory.", process_resident_bytes());
