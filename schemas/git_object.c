@@ -99,7 +99,7 @@ int git_name_compare(struct span a, bool a_is_directory, struct span b, bool b_i
 	size_t common = a.length < b.length ? a.length : b.length;
 	int order = common ? memcmp(a.data, b.data, common) : 0;
 	if (order)
-		return order;
+		return order < 0 ? -1 : 1;
 	uint8_t after_a = a.length > common ? a.data[common] : a_is_directory ? '/' : 0;
 	uint8_t after_b = b.length > common ? b.data[common] : b_is_directory ? '/' : 0;
 	return after_a < after_b ? -1 : after_a > after_b;

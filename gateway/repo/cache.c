@@ -228,7 +228,7 @@ struct oid repo_cache_digest(const struct repo_cache *cache, struct span text)
 	return digest;
 }
 
-int64_t monotonic_ms(void)
+int64_t cache_clock_ms(void)
 {
 	struct timespec now;
 	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);

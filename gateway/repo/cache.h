@@ -44,6 +44,6 @@ struct turns *repo_cache_turns(struct repo_cache *cache);
 /* Keyed with a secret of this process: outsiders cannot aim at one bucket. */
 struct oid repo_cache_digest(const struct repo_cache *cache, struct span text);
 
-int64_t monotonic_ms(void); /* coarse: a few nanoseconds, a few milliseconds */
+int64_t cache_clock_ms(void); /* coarse: a few nanoseconds, a few milliseconds */
 
 #endif

@@ -152,7 +152,7 @@ static int make(struct gateway *gateway, const struct entity_id *repo, const str
 	}
 	for (uint32_t i = 0; i < directory->count; i++)
 		if (is_blob(&directory->entries[i]) && !directory->entries[i].has_file)
-			directory->recheck_ms = monotonic_ms() + DIRECTORY_RECHECK_MS;
+			directory->recheck_ms = cache_clock_ms() + DIRECTORY_RECHECK_MS;
 	return 0;
 }
 
@@ -160,7 +160,7 @@ int directory_load(struct gateway *gateway, const struct entity_id *repo, const 
 {
 	struct cache_key key = cache_key_make(CACHED_DIRECTORY, repo, tree);
 	struct directory *found = (struct directory *)repo_cache_get(gateway->trees, &key);
-	if (found && (found->recheck_ms == 0 || monotonic_ms() < found->recheck_ms)) {
+	if (found && (found->recheck_ms == 0 || cache_clock_ms() < found->recheck_ms)) {
 		*out = found;
 		return 0;
 	}
@@ -209,10 +209,11 @@ int directory_descend(struct gateway *gateway, const struct entity_id *repo, con
 {
 	struct directory *at;
 	int err = directory_load(gateway, repo, tree, wait, &at);
-	while (err == 0 && path.length) {
+	for (bool more = path.length > 0; err == 0 && more;) {
 		const uint8_t *slash = memchr(path.data, '/', path.length);
 		struct span name = span_of(path.data, slash ? (size_t)(slash - path.data) : path.length);
 		path = span_of(path.data + name.length + (slash != NULL), path.length - name.length - (slash != NULL));
+		more = slash != NULL; /* a slash at the end is followed by an empty name, which nothing has */
 		const struct directory_entry *entry = directory_find_kind(at, name, true);
 		struct directory *next = NULL;
 		err = entry ? directory_load(gateway, repo, &entry->oid, wait, &next) : ERR_NOT_FOUND;

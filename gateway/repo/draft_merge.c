@@ -210,7 +210,8 @@ static int write_tree(struct merge *merge, const struct draft_node *node, struct
 	*out = (struct oid){ { 0 } };
 	if (entries->count == 0 && node->parent)
 		return 0;
-	qsort(entries->list, entries->count, sizeof(entries->list[0]), compare_entries);
+	if (entries->count)
+		qsort(entries->list, entries->count, sizeof(entries->list[0]), compare_entries);
 	struct buffer payload;
 	buffer_init(&payload, GIT_OBJECT_BYTES_MAX);
 	for (size_t i = 0; i < entries->count; i++)

@@ -172,7 +172,7 @@ struct repair_note {
 static bool is_fresh(struct gateway *gateway, const struct cache_key *key)
 {
 	struct repair_note *note = (struct repair_note *)repo_cache_get(gateway->trees, key);
-	bool fresh = note && monotonic_ms() - note->done_ms < REPAIR_PAUSE_MS;
+	bool fresh = note && cache_clock_ms() - note->done_ms < REPAIR_PAUSE_MS;
 	cached_release(note ? &note->cached : NULL);
 	return fresh;
 }
@@ -190,7 +190,7 @@ int rebuild_missing(struct gateway *gateway, const struct entity_id *repo)
 		err = repair(gateway, repo, &why);
 		struct repair_note *note = cached_alloc(sizeof(*note));
 		if (note) {
-			note->done_ms = monotonic_ms();
+			note->done_ms = cache_clock_ms();
 			repo_cache_put(gateway->trees, &key, &note->cached);
 			cached_release(&note->cached);
 		}

@@ -2,8 +2,8 @@
  *
  * DESIGN. Commits, trees and LFS pointer blobs are real git objects. Each commit made here writes one pack (commits, trees, pointers) as
  * a store file and names it in the refs_update command that moves the branch; the bytes of regular files are store files of their own
- * (so that they dedup with everything else), and the pack's companion map names the store file of each such blob. Both are
- * written in one upload, durable before the ref moves. The git object table of the store is a view of packs and maps; it is
+ * (so that they dedup with everything else), and the map behind the pack, in the same store file, names the store file of each such
+ * blob (docs/git-storage.md). All of it is one upload, durable before the ref moves. The git object table of the store is a view of packs and maps; it is
  * rebuilt from them when an object is missing. Parsed directories are cached in memory, joined with sizes and LFS facts, keyed by
  * (repository, tree oid), so a look-up in a warm repository touches neither disk nor database.
  *
@@ -83,11 +83,11 @@ struct span attributes_default(enum repo_type type);
 
 /* ---- commits ---- */
 struct commit_draft;
-/* A draft of one commit onto a ref (full name). The parent is the ref's head when opened; `expected_parent` (may be NULL) must equal it:
- * else ERR_CONFLICT. A missing ref is ERR_NOT_FOUND, unless it is the default branch of an empty repository. */
+/* A draft of one commit onto a ref (full name). The parent is the ref's head; `expected_parent` (may be NULL) must equal it: else ERR_CONFLICT, here or, when
+ * it is the head's parent, by commit_draft_finish, which can tell whether this is a retry. A missing ref is ERR_NOT_FOUND, unless it is the default branch of an empty repository. */
 int commit_draft_open(struct commit_draft **out, struct gateway *gateway, const struct repo *repo, const char *ref, const struct oid *expected_parent, struct why *why);
 void commit_draft_close(struct commit_draft *draft);
-/* All files of the draft go through this upload; the draft owns it and commits it. */
+/* All files of the draft go through this upload; the draft owns it and commits it. Ask again after commit_draft_finish: it may be another one. */
 struct upload *commit_draft_upload(struct commit_draft *draft);
 
 /* Operations; the last one on a path wins. Paths are checked (ERR_INVALID) and copied. */
@@ -100,7 +100,8 @@ int commit_draft_copy(struct commit_draft *draft, struct span path, struct span 
 
 struct commit_author { const char *name, *email; int64_t when_ms; };
 /* [blocks] Builds trees and commit, makes everything durable, moves the ref. An identical retry (same parent, same tree, branch head already that tree with
- * this parent and title) answers the existing commit. ERR_CONFLICT: the branch moved. */
+ * this parent and title) answers the existing commit. Without expected parent, a branch that moved is no conflict: the operations are merged with its new head.
+ * ERR_CONFLICT: the branch is not at the expected parent, or a path clashes with the new head. ERR_BUSY: too many commits wait for the branch. */
 int commit_draft_finish(struct commit_draft *draft, const char *actor, const struct commit_author *author, struct span title, struct span message,
 	struct oid *commit, struct why *why);
 
