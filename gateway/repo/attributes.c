@@ -1,5 +1,7 @@
 #include "gateway/repo/attributes.h"
 
+#include <stdlib.h>
+
 #include "gateway/repo/wildmatch.h"
 
 static bool is_blank(uint8_t byte)
@@ -67,62 +69,124 @@ static int filter_of(struct span attributes)
 	return says;
 }
 
-static bool pattern_matches(struct span pattern, struct span path, struct span name)
-{
-	if (pattern.length == 0 || pattern.data[0] == '!' || pattern.data[pattern.length - 1] == '/')
-		return false;
-	if (!memchr(pattern.data, '/', pattern.length)) {
-		/* Most rules are "*.suffix": the last byte tells most of them apart. */
-		uint8_t last = pattern.data[pattern.length - 1];
-		bool plain = last != '*' && last != '?' && last != ']' && last != '\\';
-		if (plain && (name.length == 0 || name.data[name.length - 1] != last))
-			return false;
-		return wildmatch_name(pattern, name);
-	}
-	if (pattern.data[0] == '/')
-		pattern = span_of(pattern.data + 1, pattern.length - 1);
-	return wildmatch_path(pattern, path);
-}
+/* One line that says something about the filter. */
+struct rule {
+	struct span pattern;
+	bool whole_path;  /* has a slash: matched against the path, not the last component */
+	bool plain_end;   /* its last byte stands for itself: tells most rules apart at once */
+	bool lfs;
+};
 
-/* What one line says about the path: as filter_of. */
-static int line_says(struct span line, struct span path, struct span name)
+/* False when the line says nothing. `unquoted` has room for the line; the rule may borrow it. */
+static bool rule_parse(struct rule *rule, struct span line, uint8_t *unquoted)
 {
-	uint8_t unquoted[ATTRIBUTES_LINE_BYTES_MAX];
 	while (line.length && is_blank(line.data[0]))
 		line = span_of(line.data + 1, line.length - 1);
 	if (line.length == 0 || line.length > ATTRIBUTES_LINE_BYTES_MAX || line.data[0] == '#')
-		return -1;
+		return false;
 	struct span pattern;
 	if (line.data[0] == '"') {
 		size_t length = unquote(&line, unquoted);
 		if (length == SIZE_MAX)
-			return -1;
+			return false;
 		pattern = span_of(unquoted, length);
 	} else {
 		pattern = take_word(&line);
 		if (pattern.length > 6 && memcmp(pattern.data, "[attr]", 6) == 0)
-			return -1;
+			return false;
 	}
-	return pattern_matches(pattern, path, name) ? filter_of(line) : -1;
+	int says = filter_of(line);
+	if (says < 0 || pattern.length == 0 || pattern.data[0] == '!' || pattern.data[pattern.length - 1] == '/')
+		return false;
+	rule->lfs = says == 1;
+	rule->whole_path = memchr(pattern.data, '/', pattern.length) != NULL;
+	if (pattern.data[0] == '/')
+		pattern = span_of(pattern.data + 1, pattern.length - 1);
+	uint8_t last = pattern.data[pattern.length - 1];
+	rule->plain_end = last != '*' && last != '?' && last != ']' && last != '\\';
+	rule->pattern = pattern;
+	return true;
 }
 
-bool attributes_lfs(struct span attributes, struct span path)
+static bool rule_matches(const struct rule *rule, struct span path, struct span name)
+{
+	if (rule->plain_end && (name.length == 0 || name.data[name.length - 1] != rule->pattern.data[rule->pattern.length - 1]))
+		return false;
+	return rule->whole_path ? wildmatch_path(rule->pattern, path) : wildmatch_name(rule->pattern, name);
+}
+
+static struct span last_component(struct span path)
 {
 	size_t folder = path.length;
 	while (folder && path.data[folder - 1] != '/')
 		folder--;
-	struct span name = span_of(path.data + folder, path.length - folder);
-	/* From the last line backwards: the first that says something wins. */
-	size_t end = attributes.length;
-	while (end > 0) {
-		const uint8_t *newline = memrchr(attributes.data, '\n', end - (attributes.data[end - 1] == '\n'));
-		size_t start = newline ? (size_t)(newline - attributes.data) + 1 : 0;
-		size_t line_end = attributes.data[end - 1] == '\n' ? end - 1 : end;
-		int says = line_says(span_of(attributes.data + start, line_end - start), path, name);
-		if (says >= 0)
-			return says == 1;
-		end = start;
+	return span_of(path.data + folder, path.length - folder);
+}
+
+/* The last line, taken off `text`. */
+static struct span take_last_line(struct span *text)
+{
+	size_t end = text->length - (text->data[text->length - 1] == '\n');
+	const uint8_t *newline = end ? memrchr(text->data, '\n', end) : NULL;
+	size_t start = newline ? (size_t)(newline - text->data) + 1 : 0;
+	struct span line = span_of(text->data + start, end - start);
+	text->length = start;
+	return line;
+}
+
+bool attributes_lfs(struct span attributes, struct span path)
+{
+	uint8_t unquoted[ATTRIBUTES_LINE_BYTES_MAX];
+	struct span name = last_component(path);
+	struct rule rule;
+	while (attributes.length) /* from the end: the first rule that matches wins */
+		if (rule_parse(&rule, take_last_line(&attributes), unquoted) && rule_matches(&rule, path, name))
+			return rule.lfs;
+	return false;
+}
+
+struct attributes {
+	uint8_t *unquoted;    /* patterns that were in quotes */
+	size_t count;
+	struct rule rules[];  /* the last line first */
+};
+
+struct attributes *attributes_open(struct span text)
+{
+	size_t lines = 1;
+	for (size_t i = 0; i < text.length; i++)
+		lines += text.data[i] == '\n';
+	struct attributes *attributes = malloc(sizeof(*attributes) + lines * sizeof(attributes->rules[0]));
+	uint8_t *unquoted = malloc(text.length + 1);
+	if (!attributes || !unquoted) {
+		free(attributes);
+		free(unquoted);
+		return NULL;
 	}
+	attributes->unquoted = unquoted;
+	attributes->count = 0;
+	while (text.length) {
+		struct span line = take_last_line(&text);
+		attributes->count += rule_parse(&attributes->rules[attributes->count], line, unquoted);
+		unquoted += line.length;
+	}
+	return attributes;
+}
+
+void attributes_close(struct attributes *attributes)
+{
+	if (!attributes)
+		return;
+	free(attributes->unquoted);
+	free(attributes);
+}
+
+bool attributes_match(const struct attributes *attributes, struct span path)
+{
+	struct span name = last_component(path);
+	for (size_t i = 0; i < attributes->count; i++)
+		if (rule_matches(&attributes->rules[i], path, name))
+			return attributes->rules[i].lfs;
 	return false;
 }
 
@@ -154,11 +218,10 @@ int attributes_add_lfs(struct buffer *out, struct span path)
 	if (quoted)
 		buffer_append_byte(out, '"');
 	buffer_append_text(out, rule);
-	if (out->failed)
-		return ERR_TOO_BIG;
-	if (out->length - start > ATTRIBUTES_LINE_BYTES_MAX)
-		out->length = start;
-	return 0;
+	bool failed = out->failed;
+	if (failed || out->length - start > ATTRIBUTES_LINE_BYTES_MAX)
+		out->length = start; /* whole lines only */
+	return failed ? ERR_TOO_BIG : 0;
 }
 
 /* ------------------------------------------------------------------ defaults */

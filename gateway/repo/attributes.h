@@ -10,9 +10,16 @@
 enum {
 	ATTRIBUTES_LINE_BYTES_MAX = 2048,    /* git ignores longer lines, and its fsck refuses them */
 	ATTRIBUTES_FILE_BYTES_MAX = 10 << 20,
+	ATTRIBUTES_GROWN_BYTES_MAX = 256 << 10, /* no rules are added beyond: every path of a commit is held against every rule */
 };
 
-/* The text of a rule that sends exactly this path through LFS, appended. Nothing when the line would be too long. */
+/* The same answer as attributes_lfs for many paths: parsed once. Borrows `text`. NULL: no memory. */
+struct attributes;
+struct attributes *attributes_open(struct span text);
+void attributes_close(struct attributes *attributes);
+bool attributes_match(const struct attributes *attributes, struct span path);
+
+/* The text of a rule that sends this path through LFS, appended. Nothing when the line would be too long; ERR_TOO_BIG: the buffer is full. */
 int attributes_add_lfs(struct buffer *out, struct span path);
 
 #endif

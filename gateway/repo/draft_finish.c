@@ -58,7 +58,7 @@ static int read_attributes(struct finish *finish, const struct draft_node *node,
 }
 
 struct rules {
-	struct span present;       /* text of the file as it is */
+	struct attributes *present; /* the file as it is */
 	struct buffer added;
 	char path[PATH_BYTES_MAX + 1];
 };
@@ -72,7 +72,7 @@ static int add_rules(struct rules *rules, const struct draft_node *node, size_t 
 		size_t length = path_length + child->name.length;
 		memcpy(rules->path + path_length, child->name.data, child->name.length); /* a checked path fits */
 		struct span path = span_of(rules->path, length);
-		if (child->change == DRAFT_SET && child->file->is_pointer && !attributes_lfs(rules->present, path))
+		if (child->change == DRAFT_SET && child->file->is_pointer && !attributes_match(rules->present, path))
 			err = attributes_add_lfs(&rules->added, path);
 		if (err == 0 && child->children_count) {
 			rules->path[length] = '/';
@@ -108,22 +108,29 @@ static int store_attributes(struct finish *finish, struct draft_node *node, stru
 	return 0;
 }
 
-/* Appends rules to the overlay's .gitattributes. Beyond the size of a regular file no more are added: what is LFS stays LFS without them. */
+/* Rules for `text` to grow by. Files that do not fit any more are LFS without a rule: what they are, their pointer says. */
+static int collect_rules(struct finish *finish, struct rules *rules, struct span text)
+{
+	if (text.length >= ATTRIBUTES_GROWN_BYTES_MAX)
+		return 0;
+	buffer_init(&rules->added, ATTRIBUTES_GROWN_BYTES_MAX - text.length);
+	rules->present = attributes_open(text);
+	int err = rules->present ? add_rules(rules, &finish->draft->root, 0) : ERR_NO_MEMORY;
+	attributes_close(rules->present);
+	return err == ERR_TOO_BIG ? 0 : err;
+}
+
+/* Appends rules to the overlay's .gitattributes. */
 static int complete_attributes(struct finish *finish, struct draft_node *node)
 {
 	struct rules *rules = calloc(1, sizeof(*rules));
 	struct buffer text;
 	if (!rules)
 		return ERR_NO_MEMORY;
-	buffer_init(&text, 2 * ATTRIBUTES_FILE_BYTES_MAX);
-	buffer_init(&rules->added, ATTRIBUTES_FILE_BYTES_MAX);
+	buffer_init(&text, ATTRIBUTES_FILE_BYTES_MAX + ATTRIBUTES_GROWN_BYTES_MAX);
 	int err = read_attributes(finish, node, &text);
-	if (err == 0) {
-		rules->present = buffer_span(&text);
-		err = add_rules(rules, &finish->draft->root, 0);
-		if (err == ERR_TOO_BIG || text.length + rules->added.length + 1 > ATTRIBUTES_FILE_BYTES_MAX)
-			rules->added.length = 0, err = 0;
-	}
+	if (err == 0)
+		err = collect_rules(finish, rules, buffer_span(&text));
 	if (err == 0 && rules->added.length) {
 		if (text.length && text.data[text.length - 1] != '\n')
 			buffer_append_byte(&text, '\n');

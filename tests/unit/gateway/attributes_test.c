@@ -12,9 +12,15 @@
 
 #define LFS " filter=lfs diff=lfs merge=lfs -text\n"
 
-static bool is_lfs(const char *attributes, const char *path)
+/* Both ways of asking, which must agree. */
+static bool is_lfs(const char *text, const char *path)
 {
-	return attributes_lfs(span_text(attributes), span_text(path));
+	bool lfs = attributes_lfs(span_text(text), span_text(path));
+	struct attributes *attributes = attributes_open(span_text(text));
+	assert_non_null(attributes);
+	assert_true(attributes_match(attributes, span_text(path)) == lfs);
+	attributes_close(attributes);
+	return lfs;
 }
 
 static void patterns_match_as_git_matches_them(void **state)
@@ -174,6 +180,33 @@ static void paths_have_limits(void **state)
 	assert_int_equal(path_check(span_of(path, 2 * PATH_DEPTH_MAX + 1), NULL), ERR_INVALID);
 }
 
+static void many_rules_and_paths_take_no_time(void **state)
+{
+	(void)state;
+	struct buffer text;
+	buffer_init(&text, ATTRIBUTES_GROWN_BYTES_MAX);
+	char path[64];
+	int rules = 0;
+	for (; !text.failed; rules++) {
+		snprintf(path, sizeof(path), "data/part-%d.weird", rules);
+		attributes_add_lfs(&text, span_text(path));
+	}
+	struct attributes *attributes = attributes_open(buffer_span(&text));
+	struct timespec start, end;
+	clock_gettime(CLOCK_MONOTONIC, &start);
+	int covered = 0;
+	for (int i = 0; i < 2 * rules; i++) {
+		snprintf(path, sizeof(path), "data/part-%d.weird", i);
+		covered += attributes_match(attributes, span_text(path));
+	}
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	assert_int_equal(covered, rules - 1); /* the last one did not fit */
+	print_message("%d paths against %d rules: %ld ms\n", 2 * rules, rules,
+		(long)((end.tv_sec - start.tv_sec) * 1000 + (end.tv_nsec - start.tv_nsec) / 1000000));
+	attributes_close(attributes);
+	buffer_fini(&text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -183,6 +216,7 @@ int main(void)
 		cmocka_unit_test(the_default_lists_are_as_clients_expect),
 		cmocka_unit_test(a_written_rule_covers_its_path),
 		cmocka_unit_test(a_hostile_pattern_costs_no_more_than_its_length),
+		cmocka_unit_test(many_rules_and_paths_take_no_time),
 		cmocka_unit_test(ordinary_paths_are_accepted),
 		cmocka_unit_test(paths_that_break_clients_are_refused),
 		cmocka_unit_test(paths_have_limits),

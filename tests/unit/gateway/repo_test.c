@@ -1210,6 +1210,177 @@ static void git_itself_agrees_with_a_mixed_history(void **state)
 	assert_string_equal(tree, again);
 }
 
+/* ------------------------------------------------------------------ what only git makes */
+
+/* Puts an object as a push would, without a pack. */
+static struct oid inject(enum git_type type, struct span payload)
+{
+	struct oid oid;
+	assert_int_equal(object_hash(&oid, type, payload), 0);
+	struct git_object object = { .type = (uint8_t)type, .length = payload.length, .payload = payload };
+	assert_int_equal(store_git_put(gateway.store, &repo.id, &oid, &object, 1), 0);
+	return oid;
+}
+
+static void set_ref(const char *name, const struct oid *oid)
+{
+	struct ref_update update = { .new_oid = *oid, .any_old = true };
+	strcpy(update.name, name);
+	assert_int_equal(refs_update(gateway.ns, "ada", &repo.id, &update, 1, NULL, NULL, NULL), 0);
+}
+
+static void an_annotated_tag_leads_to_its_commit(void **state)
+{
+	(void)state;
+	struct commit_draft *draft = on_main();
+	put(draft, "a", "1");
+	struct oid commit = finish(draft, "t"), found;
+	char text[512], hex[OID_TEXT_BYTES];
+	hex_encode(hex, commit.bytes, OID_BYTES);
+	snprintf(text, sizeof(text), "object %s\ntype commit\ntag v1\ntagger A <a> 1 +0000\n\nx\n", hex);
+	struct oid tag = inject(GIT_TAG, span_text(text));
+	hex_encode(hex, tag.bytes, OID_BYTES);
+	snprintf(text, sizeof(text), "object %s\ntype tag\ntag v2\ntagger A <a> 1 +0000\n\nx\n", hex);
+	struct oid outer = inject(GIT_TAG, span_text(text));
+	set_ref("refs/tags/v2", &outer);
+	char ref[REF_BYTES_MAX + 1];
+	assert_int_equal(repo_resolve(&gateway, &repo, span_text("v2"), REPO_MAY_WAIT, &found, ref), 0);
+	assert_true(git_oid_equal(&found, &commit));
+	assert_string_equal(ref, "refs/tags/v2");
+	/* A tag of a tree is no revision. */
+	struct tree_entry root;
+	assert_int_equal(entry_at(&commit, "", &root), 0);
+	hex_encode(hex, root.oid.bytes, OID_BYTES);
+	snprintf(text, sizeof(text), "object %s\ntype tree\ntag v3\ntagger A <a> 1 +0000\n\nx\n", hex);
+	tag = inject(GIT_TAG, span_text(text));
+	set_ref("refs/tags/v3", &tag);
+	assert_int_equal(repo_resolve(&gateway, &repo, span_text("v3"), REPO_MAY_WAIT, &found, ref), ERR_NOT_FOUND);
+}
+
+static void modes_that_only_git_sets_survive_a_commit(void **state)
+{
+	(void)state;
+	struct commit_draft *draft = on_main();
+	put(draft, "x", "1");
+	struct oid first = finish(draft, "t");
+	struct tree_entry x;
+	assert_int_equal(entry_at(&first, "x", &x), 0);
+	struct buffer tree;
+	buffer_init(&tree, 4096);
+	const struct git_tree_entry entries[] = { { GIT_MODE_SYMLINK, span_text("link"), x.oid }, { GIT_MODE_EXECUTABLE, span_text("run"), x.oid },
+		{ GIT_MODE_SUBMODULE, span_text("sub"), first }, { GIT_MODE_FILE, span_text("x"), x.oid } };
+	for (size_t i = 0; i < 4; i++)
+		git_tree_append(&tree, &entries[i]);
+	struct oid root = inject(GIT_TREE, buffer_span(&tree));
+	char text[512], hex[OID_TEXT_BYTES];
+	hex_encode(hex, root.bytes, OID_BYTES);
+	snprintf(text, sizeof(text), "tree %s\nauthor A <a> 1 +0000\ncommitter A <a> 1 +0000\n\nmodes\n", hex);
+	struct oid pushed = inject(GIT_COMMIT, span_text(text));
+	set_ref("refs/heads/main", &pushed);
+	draft = on_main();
+	put(draft, "run", "2");
+	put(draft, "x", "2");
+	struct oid commit = finish(draft, "u");
+	assert_list(&commit, "", true, "", "link\nrun\nx\n"); /* a submodule has no content here */
+	struct tree_entry entry;
+	assert_int_equal(entry_at(&commit, "run", &entry), 0);
+	assert_true(entry.is_executable);
+	assert_int_equal(entry_at(&commit, "sub", &entry), ERR_NOT_FOUND);
+	assert_int_equal(entry_at(&commit, "", &entry), 0);
+	struct git_object object;
+	assert_int_equal(object_get(&gateway, &repo.id, &entry.oid, GIT_TREE, &object), 0);
+	struct span rest = object.payload;
+	struct git_tree_entry got;
+	for (size_t i = 0; i < 4; i++) {
+		assert_int_equal(git_tree_next(&rest, &got), 1);
+		assert_int_equal(got.mode, entries[i].mode);
+		assert_true(span_equal(got.name, entries[i].name));
+	}
+	free((void *)object.payload.data);
+	buffer_fini(&tree);
+}
+
+static int keep_pack(void *context, const struct pack *pack)
+{
+	*(struct pack *)context = *pack;
+	return 0;
+}
+
+static int ignore_object(void *context, const struct oid *oid, const struct git_object *object)
+{
+	(void)context;
+	(void)oid;
+	(void)object;
+	return 0;
+}
+
+static void a_pack_that_does_not_fit_its_record_is_corrupt(void **state)
+{
+	(void)state;
+	struct commit_draft *draft = on_main();
+	put(draft, "a", "1");
+	finish(draft, "t");
+	struct pack pack;
+	struct why why = { 0 };
+	assert_int_equal(pack_list(gateway.ns, NULL, &repo.id, keep_pack, &pack), 0);
+	assert_int_equal(pack.objects, 2);
+	assert_int_equal(pack_file_read(gateway.store, &pack, ignore_object, NULL, &why), 0);
+	uint64_t length = pack.length;
+	static const int64_t off[] = { 1, -1, 20, -20, -60, 1000000, 10 };
+	for (size_t i = 0; i < sizeof(off) / sizeof(off[0]); i++) {
+		pack.length = length + (uint64_t)off[i];
+		assert_int_equal(pack_file_read(gateway.store, &pack, ignore_object, NULL, &why), ERR_CORRUPT);
+	}
+	pack.length = 0;
+	assert_int_equal(pack_file_read(gateway.store, &pack, ignore_object, NULL, &why), ERR_CORRUPT);
+	memset(pack.file.bytes, 7, HASH_BYTES);
+	assert_int_equal(pack_file_read(gateway.store, &pack, ignore_object, NULL, &why), ERR_CORRUPT);
+}
+
+/* ------------------------------------------------------------------ readers beside writers */
+
+static atomic_bool stop_reading;
+
+static void *read_along(void *context)
+{
+	(void)context;
+	while (!atomic_load(&stop_reading)) {
+		struct oid commit;
+		struct tree_entry entry;
+		struct listing *listing = calloc(1, sizeof(*listing));
+		struct commit_info info;
+		if (!listing || repo_resolve(&gateway, &repo, span_text("main"), REPO_MAY_WAIT, &commit, NULL) != 0 ||
+			repo_entry(&gateway, &repo, &commit, span_text("first"), REPO_MAY_WAIT, &entry) != 0 ||
+			repo_walk(&gateway, &repo, &commit, span_text(""), true, span_text(""), REPO_MAY_WAIT, list_one, listing) != 0 ||
+			repo_commit_info(&gateway, &repo, &commit, REPO_MAY_WAIT, &info) != 0)
+			return "failed";
+		commit_info_fini(&info);
+		free(listing);
+	}
+	return NULL;
+}
+
+static void readers_see_whole_commits_while_others_write(void **state)
+{
+	(void)state;
+	struct commit_draft *draft = on_main();
+	put(draft, "first", "1");
+	finish(draft, "t");
+	repo_cache_close(gateway.trees);
+	assert_int_equal(repo_cache_open(&gateway.trees, 64 << 10), 0); /* small: eviction beside reading */
+	pthread_t threads[4];
+	void *failed;
+	atomic_store(&stop_reading, false);
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, i < 2 ? read_along : race, (void *)(intptr_t)i), 0);
+	for (int i = 3; i >= 0; i--) {
+		if (i < 2)
+			atomic_store(&stop_reading, true);
+		pthread_join(threads[i], &failed);
+		assert_null(failed);
+	}
+}
+
 int main(void)
 {
 #define REPO_TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
@@ -1245,6 +1416,10 @@ int main(void)
 		REPO_TEST(everything_is_there_after_a_restart),
 		REPO_TEST(what_refs_reach_is_kept_and_nothing_else),
 		REPO_TEST(git_itself_agrees_with_a_mixed_history),
+		REPO_TEST(an_annotated_tag_leads_to_its_commit),
+		REPO_TEST(modes_that_only_git_sets_survive_a_commit),
+		REPO_TEST(a_pack_that_does_not_fit_its_record_is_corrupt),
+		REPO_TEST(readers_see_whole_commits_while_others_write),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
