@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <xxhash.h>
 
-#include "gateway/repo/directory.h"
+#include "gateway/repo/object_hash.h"
 
 enum { ARENA_BLOCK_BYTES = 64 << 10, BUCKETS_FIRST = 64, CHILDREN_FIRST = 4 };
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "gateway/repo/attributes.h"
+#include "gateway/repo/object_hash.h"
 #include "gateway/repo/pack_file.h"
 #include "gateway/repo/turn.h"
 

@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "gateway/repo/object_hash.h"
+
 /* ------------------------------------------------------------------ objects */
 
 int draft_objects_add(struct draft_objects *objects, const struct oid *oid, const struct git_object *object)

@@ -1,4 +1,4 @@
-/* object.h - git objects of one repository: read from the store's table, hashed, kept. Private to gateway/repo.
+/* object.h - git objects of one repository: read from the store's table, kept in memory. Private to gateway/repo.
  *
  * An object that a ref or another object names but the table does not have was lost with the table's last writes: the table is then repaired
  * from packs (rebuild.h) and asked again, once. */
@@ -7,8 +7,6 @@
 
 #include "gateway/repo/cache.h"
 #include "schemas/git_object.h"
-
-int object_hash(struct oid *out, enum git_type type, struct span payload); /* 0 or ERR_NO_MEMORY */
 
 /* [blocks] An object that must be there: repairs the table when it is not. The payload is the caller's to free. ERR_CORRUPT: not in any pack. */
 int object_get(struct gateway *gateway, const struct entity_id *repo, const struct oid *oid, enum git_type type, struct git_object *out);

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <zlib.h>
 
-#include "gateway/repo/object.h"
+#include "gateway/repo/object_hash.h"
 
 enum {
 	MAP_HEADER_BYTES = 16,

@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-#include "gateway/repo/object.h"
+#include "gateway/repo/cache.h"
 #include "gateway/repo/pack_file.h"
 #include "gateway/repo/turn.h"
 

@@ -83,8 +83,9 @@ struct span attributes_default(enum repo_type type);
 
 /* ---- commits ---- */
 struct commit_draft;
-/* A draft of one commit onto a ref (full name). The parent is the ref's head; `expected_parent` (may be NULL) must equal it: else ERR_CONFLICT, here or, when
- * it is the head's parent, by commit_draft_finish, which can tell whether this is a retry. A missing ref is ERR_NOT_FOUND, unless it is the default branch of an empty repository. */
+/* A draft of one commit onto a ref (full name). The parent is the ref's head; `expected_parent` (may be NULL) must equal it: else ERR_CONFLICT,
+ * here or, when it is the head's parent, by commit_draft_finish, which can tell whether this is a retry. A missing ref is ERR_NOT_FOUND,
+ * unless it is the default branch of an empty repository. */
 int commit_draft_open(struct commit_draft **out, struct gateway *gateway, const struct repo *repo, const char *ref, const struct oid *expected_parent, struct why *why);
 void commit_draft_close(struct commit_draft *draft);
 /* All files of the draft go through this upload; the draft owns it and commits it. Ask again after commit_draft_finish: it may be another one. */

@@ -1,5 +1,6 @@
 /* Repositories over a real store and a real namespace: commits, trees, walks, history, races, rebuilding - and git's own opinion of the result. */
 #include "gateway/repo/object.h"
+#include "gateway/repo/object_hash.h"
 #include "gateway/repo/pack_file.h"
 #include "gateway/repo/rebuild.h"
 
