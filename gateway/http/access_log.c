@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -137,7 +138,9 @@ static void make_line(struct buffer *out, const struct log_line *line)
 	json_u64(&json, "status", (uint64_t)line->status);
 	json_u64(&json, "bytes_in", line->bytes_in);
 	json_u64(&json, "bytes_out", line->bytes_out);
-	json_double(&json, "ms", (double)line->microseconds / 1000);
+	char ms[32];
+	int ms_length = snprintf(ms, sizeof(ms), "%.3f", (double)line->microseconds / 1000);
+	json_raw(&json, "ms", span_of(ms, (size_t)ms_length));
 	json_object_end(&json);
 	buffer_append_byte(out, '\n');
 }

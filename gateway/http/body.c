@@ -16,7 +16,7 @@
 enum {
 	COLLECT_STEP_BYTES = 64 << 10,
 	COLLECT_CAPACITY_FIRST = 16 << 10,
-	COLLECT_WAIT_MS_MAX = 5000,
+	COLLECT_WAIT_MS_MAX = 30000,
 	PEER_GONE = -1000, /* no ERR_* */
 };
 
@@ -29,7 +29,8 @@ static bool is_sink(const struct body *body)
 
 /* ---- memory for gathered bodies ---- */
 
-/* True when `length` bytes may be held in all; else the connection waits its turn. */
+/* True when `length` bytes may be held in all; else the connection waits its turn. When the budget is used up by bodies that are all incomplete, one
+ * of them at a time may go beyond it, so that it ends and gives back what it holds: they never wait for each other. */
 static bool charge(struct http_request *request, size_t length)
 {
 	struct http_server *server = request->server;
@@ -38,7 +39,9 @@ static bool charge(struct http_request *request, size_t length)
 		return true;
 	uint64_t more = length - body->charged;
 	uint64_t before = atomic_fetch_add(&server->collect_bytes, more);
-	if (before + more > COLLECT_MEMORY_BYTES_MAX) {
+	struct http_request *holder = NULL;
+	if (before + more > COLLECT_MEMORY_BYTES_MAX &&
+		!atomic_compare_exchange_strong(&server->overdraft, &holder, request) && holder != request) {
 		atomic_fetch_sub(&server->collect_bytes, more);
 		return false;
 	}
@@ -48,17 +51,20 @@ static bool charge(struct http_request *request, size_t length)
 
 void body_release(struct http_request *request)
 {
+	struct http_server *server = request->server;
 	struct body *body = &request->body;
 	free(body->data);
 	body->data = NULL;
 	if (body->charged == 0)
 		return;
-	atomic_fetch_sub(&request->server->collect_bytes, body->charged);
+	struct http_request *holder = request;
+	atomic_compare_exchange_strong(&server->overdraft, &holder, NULL);
+	atomic_fetch_sub(&server->collect_bytes, body->charged);
 	body->charged = 0;
-	server_memory_released(request->server);
+	server_memory_released(server);
 }
 
-/* Not for ever: when all that hold memory wait for more, none of them would go on. */
+/* Not for ever: whoever holds the memory may be slow. */
 static void wait_for_memory(struct connection *connection)
 {
 	struct loop *loop = connection->loop;
@@ -71,7 +77,7 @@ static void wait_for_memory(struct connection *connection)
 	}
 	loop_set_deadline(loop, connection, loop_now_ms(loop) + COLLECT_WAIT_MS_MAX);
 	/* What was released before we counted as waiting would wake nobody. */
-	if (atomic_load(&server->collect_bytes) + 2 * COLLECT_STEP_BYTES <= COLLECT_MEMORY_BYTES_MAX)
+	if (!atomic_load(&server->overdraft) || atomic_load(&server->collect_bytes) + 2 * COLLECT_STEP_BYTES <= COLLECT_MEMORY_BYTES_MAX)
 		server_memory_released(server);
 }
 

@@ -136,6 +136,8 @@ void connection_accept(struct loop *loop, int fd, const struct sockaddr *peer, b
 	uint64_t wait_ms = server->tls ? TLS_HANDSHAKE_MS_MAX : server->config.idle_ms_max;
 	loop_set_deadline(loop, connection, loop_now_ms(loop) + wait_ms);
 	connection_watch(connection, UV_READABLE);
+	if (loop->draining)
+		connection_drain(connection);
 }
 
 static void release(struct connection *connection)

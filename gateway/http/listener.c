@@ -148,13 +148,15 @@ int listener_watch(struct loop *loop, struct why *why)
 static void on_listener_closed(uv_handle_t *handle)
 {
 	struct loop *loop = handle->data;
+	while (accept_one(loop) == 0)
+		;
 	close(loop->listen_fd);
 	loop->listen_fd = -1;
 	atomic_fetch_sub(&loop->server->listeners_count, 1);
 	server_wake_if_empty(loop->server);
 }
 
-/* Closing resets what is in the queue: take it first. */
+/* Closing resets what is in the queue: take it first, and again at the last moment. */
 void listener_close(struct loop *loop)
 {
 	if (loop->listen_fd < 0)

@@ -20,7 +20,7 @@ enum {
 	RETRY_AFTER_S = 1,
 	LOOPS_MAX = 256,
 };
-#define COLLECT_MEMORY_BYTES_MAX ((uint64_t)64 << 20) /* bodies gathered for handlers, all together */
+#define COLLECT_MEMORY_BYTES_MAX ((uint64_t)64 << 20) /* bodies gathered for handlers, all together; one more may be over it */
 #define SOURCE_MEMORY_BYTES_MAX ((uint64_t)128 << 20) /* beyond it, sources are read in small pieces */
 
 struct http_server {
@@ -35,6 +35,7 @@ struct http_server {
 	struct metrics metrics;
 	atomic_uint listeners_count, connections_count, refused_count, heads_partial_count, requests_in_flight;
 	_Atomic uint64_t collect_bytes, source_bytes;
+	_Atomic(struct http_request *) overdraft; /* the one body that may go beyond the budget */
 	atomic_uint memory_waiters;
 	atomic_bool draining;
 };
