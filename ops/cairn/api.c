@@ -1,0 +1,143 @@
+#include "ops/cairn/api.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <curl/curl.h>
+#include <sodium.h>
+
+#include "schemas/buffer.h"
+
+struct api {
+	CURL *curl;
+	struct curl_slist *headers;
+	const struct settings *settings;
+	struct buffer answer;
+};
+
+/* The first line of the token file as a header; the token is wiped from every place but the header list. */
+static int add_token(struct api *api)
+{
+	char token[API_TOKEN_BYTES_MAX], header[API_TOKEN_BYTES_MAX + 32];
+	FILE *file = fopen(api->settings->token_file, "re");
+	if (!file || !fgets(token, sizeof(token), file)) {
+		fprintf(stderr, "cairn: cannot read a token from %s: %s\n", api->settings->token_file,
+			errno ? strerror(errno) : "it is empty");
+		if (file)
+			fclose(file);
+		return EXIT_FAILED;
+	}
+	fclose(file);
+	token[strcspn(token, "\r\n")] = 0;
+	snprintf(header, sizeof(header), "Authorization: Bearer %s", token);
+	api->headers = curl_slist_append(api->headers, header);
+	sodium_memzero(token, sizeof(token));
+	sodium_memzero(header, sizeof(header));
+	return api->headers ? 0 : EXIT_FAILED;
+}
+
+static size_t take_bytes(char *data, size_t size, size_t count, void *context)
+{
+	struct buffer *answer = context;
+	return buffer_append(answer, data, size * count) == 0 ? size * count : 0;
+}
+
+struct api *api_open(const struct settings *settings)
+{
+	struct api *api = calloc(1, sizeof(*api));
+	if (!api || curl_global_init(CURL_GLOBAL_DEFAULT) != 0 || !(api->curl = curl_easy_init())) {
+		fprintf(stderr, "cairn: cannot start libcurl\n");
+		free(api);
+		return NULL;
+	}
+	api->settings = settings;
+	buffer_init(&api->answer, API_ANSWER_BYTES_MAX);
+	errno = 0;
+	if (add_token(api) != 0) {
+		api_close(api);
+		return NULL;
+	}
+	api->headers = curl_slist_append(api->headers, "Content-Type: application/json");
+	curl_easy_setopt(api->curl, CURLOPT_HTTPHEADER, api->headers);
+	curl_easy_setopt(api->curl, CURLOPT_USERAGENT, "cairn/" CAIRN_VERSION);
+	curl_easy_setopt(api->curl, CURLOPT_PROTOCOLS_STR, "http,https");
+	curl_easy_setopt(api->curl, CURLOPT_CONNECTTIMEOUT, (long)API_CONNECT_S_MAX);
+	curl_easy_setopt(api->curl, CURLOPT_TIMEOUT, (long)API_CALL_S_MAX);
+	curl_easy_setopt(api->curl, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(api->curl, CURLOPT_WRITEFUNCTION, take_bytes);
+	curl_easy_setopt(api->curl, CURLOPT_WRITEDATA, &api->answer);
+	return api;
+}
+
+void api_close(struct api *api)
+{
+	if (!api)
+		return;
+	for (struct curl_slist *header = api->headers; header; header = header->next)
+		sodium_memzero(header->data, strlen(header->data));
+	curl_slist_free_all(api->headers);
+	curl_easy_cleanup(api->curl);
+	buffer_fini(&api->answer);
+	free(api);
+}
+
+char *api_escape(struct api *api, const char *text)
+{
+	return curl_easy_escape(api->curl, text, 0);
+}
+
+void api_free(char *text)
+{
+	curl_free(text);
+}
+
+/* What the hub says went wrong, in its words. */
+static void tell_refusal(long status, json_t *answer, const char *url)
+{
+	const char *error = json_string_value(json_object_get(answer, "error"));
+	if (error)
+		fprintf(stderr, "cairn: %s (HTTP %ld)\n", error, status);
+	else
+		fprintf(stderr, "cairn: %s answered HTTP %ld; is it a cairn hub?\n", url, status);
+}
+
+static json_t *read_answer(struct api *api, const char *url)
+{
+	long status = 0;
+	curl_easy_getinfo(api->curl, CURLINFO_RESPONSE_CODE, &status);
+	json_error_t error;
+	json_t *answer = api->answer.length
+		? json_loadb((const char *)api->answer.data, api->answer.length, JSON_DECODE_ANY, &error) : json_object();
+	if (status >= 200 && status < 300 && answer)
+		return answer;
+	tell_refusal(status, answer, url);
+	json_decref(answer);
+	return NULL;
+}
+
+json_t *api_call(struct api *api, const char *method, const char *path, json_t *body)
+{
+	char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+	json_decref(body);
+	char url[8192];
+	if (snprintf(url, sizeof(url), "%s%s", api->settings->url, path) >= (int)sizeof(url)) {
+		fprintf(stderr, "cairn: the address is too long\n");
+		free(text);
+		return NULL;
+	}
+	buffer_clear(&api->answer);
+	curl_easy_setopt(api->curl, CURLOPT_URL, url);
+	curl_easy_setopt(api->curl, CURLOPT_CUSTOMREQUEST, method);
+	curl_easy_setopt(api->curl, CURLOPT_POSTFIELDS, text);
+	if (!text)
+		curl_easy_setopt(api->curl, CURLOPT_HTTPGET, 1L); /* also takes the body of an earlier call back */
+	curl_easy_setopt(api->curl, CURLOPT_CUSTOMREQUEST, method);
+	CURLcode code = curl_easy_perform(api->curl);
+	free(text);
+	if (code == CURLE_OK)
+		return read_answer(api, url);
+	fprintf(stderr, "cairn: %s: %s\n", api->settings->url, curl_easy_strerror(code));
+	return NULL;
+}

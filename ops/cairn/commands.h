@@ -1,0 +1,19 @@
+/* commands.h - the nouns. Each takes argv[0] = its own name and returns an exit status; what it prints for a person goes to stdout,
+ * complaints go to stderr, and --json makes stdout one JSON value. */
+#ifndef CAIRN_OPS_CAIRN_COMMANDS_H
+#define CAIRN_OPS_CAIRN_COMMANDS_H
+
+#include "ops/cairn/settings.h"
+
+int status_main(const struct settings *settings, int argc, char **argv);
+int stats_main(const struct settings *settings, int argc, char **argv);
+int user_main(const struct settings *settings, int argc, char **argv);
+int token_main(const struct settings *settings, int argc, char **argv);
+int repo_main(const struct settings *settings, int argc, char **argv);
+int gc_main(const struct settings *settings, int argc, char **argv);
+int scrub_main(const struct settings *settings, int argc, char **argv);
+int operation_main(const struct settings *settings, int argc, char **argv);
+int dump_main(const struct settings *settings, int argc, char **argv);
+int fsck_main(const struct settings *settings, int argc, char **argv);
+
+#endif

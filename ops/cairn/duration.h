@@ -1,0 +1,10 @@
+/* duration.h - "90", "90s", "30m", "12h", "21d", "2w" as milliseconds; a bare number is seconds. */
+#ifndef CAIRN_OPS_CAIRN_DURATION_H
+#define CAIRN_OPS_CAIRN_DURATION_H
+
+#include <stdint.h>
+
+/* 0 or -1: not a duration, or longer than a thousand years. */
+int duration_read(int64_t *ms, const char *text);
+
+#endif

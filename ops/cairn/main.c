@@ -1,0 +1,98 @@
+/* main.c - cairn: the operator's command. One file per noun; this one finds the noun. */
+#include <stdio.h>
+#include <string.h>
+
+#include <sodium.h>
+
+#include "ops/cairn/commands.h"
+
+static const char help[] =
+	"cairn " CAIRN_VERSION " - looks after a cairn hub\n"
+	"\n"
+	"  cairn [--url URL] [--token-file FILE] [--data DIR] [--json] COMMAND ...\n"
+	"\n"
+	"People\n"
+	"  user create NAME [--email E] [--fullname F] [--admin]\n"
+	"  user list\n"
+	"  token create --user NAME --role read|write [--name TEXT] [--expires 90d]   prints it once, as JSON\n"
+	"  token list [USER]\n"
+	"  token delete ID\n"
+	"\n"
+	"Repositories\n"
+	"  repo list [--type model|dataset|space] [--owner NAME] [--usage]\n"
+	"  repo create OWNER/NAME [--type T] [--private] [--sdk S]\n"
+	"  repo info OWNER/NAME [--type T]\n"
+	"  repo delete OWNER/NAME [--type T] --yes\n"
+	"\n"
+	"Storage\n"
+	"  status                       version, uptime, consensus, what is stored\n"
+	"  stats                        what is stored\n"
+	"  gc [--dry-run] [--grace 21d] frees what no revision needs any more\n"
+	"  scrub                        reads every stored byte and checks it; exit status 2 when something is damaged\n"
+	"  operation list|cancel ID     running and recent gc and scrub\n"
+	"  dump xorb HASH | shard FILE  what is inside\n"
+	"  fsck [--rebuild-index]       checks --data DIR while no server runs; exit status 2 when something is damaged\n"
+	"\n"
+	"Where\n"
+	"  --url URL                    the hub ($CAIRN_URL, http://127.0.0.1:8080)\n"
+	"  --data DIR                   its data directory, for the token and fsck (./data)\n"
+	"  --token-file FILE            an admin's write token ($CAIRN_TOKEN_FILE, DIR/admin-token)\n"
+	"  --json                       one JSON value on stdout\n"
+	"\n"
+	"cairn COMMAND --help tells more. Exit status: 0 done, 1 failed, 2 damage found, 64 not understood.\n";
+
+static const struct noun nouns[] = {
+	{ "status", status_main, "cairn status\n\nVersion, uptime and memory of the hub; its place in the consensus; what it stores.\n" },
+	{ "stats", stats_main, "cairn stats\n\n"
+		"files: what clients see, each repository counted on its own. unique: the same after dedup. stored: after compression.\n"
+		"on disk: with what gc has not compacted yet.\n" },
+	{ "user", user_main, "cairn user create NAME [--email E] [--fullname F] [--admin]\ncairn user list\n\n"
+		"A user owns a namespace of the same name. --admin lets their write tokens do everything, these commands included.\n" },
+	{ "token", token_main, "cairn token create --user NAME --role read|write [--name TEXT] [--expires 90d]\ncairn token list [USER]\n"
+		"cairn token delete ID\n\n"
+		"The text of a token is printed once, at create: {\"token\": \"hf_...\"}; the hub keeps only a digest. A deleted token stops\n"
+		"working at once, except that transfers it has begun may finish.\n" },
+	{ "repo", repo_main, "cairn repo list [--type T] [--owner NAME] [--usage]\ncairn repo create OWNER/NAME [--type T] [--private] [--sdk S]\n"
+		"cairn repo info OWNER/NAME [--type T]\ncairn repo delete OWNER/NAME [--type T] --yes\n\n"
+		"Types: model (default), dataset, space, kernel; a space needs an sdk. --usage adds files and bytes of all revisions.\n"
+		"A deleted repository is gone at once; gc frees its bytes after the grace time.\n" },
+	{ "gc", gc_main, "cairn gc [--dry-run] [--grace DURATION]\n\n"
+		"Drops what no revision of any repository needs and what nobody has uploaded or used within the grace time, then moves what\n"
+		"is left out of volumes that are mostly dead. Safe while clients push. DURATION: 90s, 30m, 12h, 21d (default).\n"
+		"Clients remember their uploads for 21 days and do not send them again: a shorter grace can make their pushes fail until\n"
+		"they clear their cache.\n" },
+	{ "scrub", scrub_main, "cairn scrub\n\n"
+		"Reads every record of every volume and compares it with its checksum. Names what is damaged. Run it monthly.\n" },
+	{ "operation", operation_main, "cairn operation list\ncairn operation cancel ID\n\nThe gc and scrub runs that the hub remembers.\n" },
+	{ "dump", dump_main, "cairn dump xorb HASH\ncairn dump shard FILE\n\n"
+		"The chunks of a stored xorb, or the files and xorbs named in a shard file.\n" },
+	{ "fsck", fsck_main, "cairn fsck [--data DIR] [--rebuild-index]\n\n"
+		"Checks every record of the store in DIR, and that everything a record names is there. The hub must be stopped.\n"
+		"--rebuild-index throws the index away first and makes it anew from the volumes, which are the truth.\n" },
+};
+
+int main(int argc, char **argv)
+{
+	struct settings settings;
+	int status = settings_take(&settings, &argc, argv);
+	if (status)
+		return status;
+	if (sodium_init() < 0)
+		return EXIT_FAILED;
+	if (argc > 1 && strcmp(argv[1], "--version") == 0) {
+		puts("cairn " CAIRN_VERSION);
+		return EXIT_OK;
+	}
+	for (size_t i = 0; argc > 1 && i < sizeof(nouns) / sizeof(nouns[0]); i++) {
+		if (strcmp(nouns[i].name, argv[1]) != 0)
+			continue;
+		if (!settings.help)
+			return nouns[i].main(&settings, argc - 1, argv + 1);
+		fputs(nouns[i].help, stdout);
+		return EXIT_OK;
+	}
+	if (argc > 1 && strcmp(argv[1], "help") != 0)
+		return usage_error(NULL, "there is no command \"%s\"", argv[1]);
+	fputs(help, settings.help || argc > 1 ? stdout : stderr);
+	return settings.help || argc > 1 ? EXIT_OK : EXIT_USAGE;
+}

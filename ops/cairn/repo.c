@@ -1,0 +1,215 @@
+/* repo.c - `cairn repo list|create|delete|info`. */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ops/cairn/api.h"
+#include "ops/cairn/commands.h"
+#include "ops/cairn/table.h"
+
+enum { PAGE_REPOS = 1000 };
+
+struct repo_options {
+	const char *type, *owner, *sdk;
+	bool private, yes, usage;
+	const char *id; /* OWNER/NAME */
+};
+
+static int read_options(struct repo_options *out, int argc, char **argv, bool wants_id)
+{
+	static const struct option options[] = {
+		{ "type", required_argument, NULL, 't' }, { "owner", required_argument, NULL, 'o' }, { "sdk", required_argument, NULL, 's' },
+		{ "private", no_argument, NULL, 'p' }, { "yes", no_argument, NULL, 'y' }, { "usage", no_argument, NULL, 'u' }, { NULL, 0, NULL, 0 },
+	};
+	*out = (struct repo_options){ 0 };
+	int option;
+	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		switch (option) {
+		case 't': out->type = optarg; break;
+		case 'o': out->owner = optarg; break;
+		case 's': out->sdk = optarg; break;
+		case 'p': out->private = true; break;
+		case 'y': out->yes = true; break;
+		case 'u': out->usage = true; break;
+		default: return usage_error("repo", "repo %s does not take that", argv[0]);
+		}
+	}
+	if (optind + (wants_id ? 1 : 0) != argc)
+		return usage_error("repo", wants_id ? "repo %s wants one OWNER/NAME" : "repo %s takes options only", argv[0]);
+	out->id = wants_id ? argv[optind] : NULL;
+	if (wants_id && !strchr(out->id, '/'))
+		return usage_error("repo", "\"%s\" is not OWNER/NAME", out->id);
+	return 0;
+}
+
+/* ------------------------------------------------------------------ list */
+
+static void page_path(struct api *api, char *out, size_t size, const struct repo_options *options, const char *after)
+{
+	char *type = api_escape(api, options->type ? options->type : ""), *owner = api_escape(api, options->owner ? options->owner : "");
+	char *escaped = api_escape(api, after);
+	snprintf(out, size, "/api/admin/repos?limit=%d&usage=%s%s%s%s%s%s%s", PAGE_REPOS, options->usage ? "true" : "false",
+		*type ? "&type=" : "", type, *owner ? "&owner=" : "", owner, *escaped ? "&after=" : "", escaped);
+	api_free(type);
+	api_free(owner);
+	api_free(escaped);
+}
+
+/* Every page in one array; NULL: told. */
+static json_t *fetch_all(struct api *api, const struct repo_options *options)
+{
+	json_t *all = json_array();
+	char path[2048], after[512] = "";
+	for (;;) {
+		page_path(api, path, sizeof(path), options, after);
+		json_t *page = api_call(api, "GET", path, NULL);
+		if (!page) {
+			json_decref(all);
+			return NULL;
+		}
+		size_t count = json_array_size(page);
+		json_array_extend(all, page);
+		const json_t *last = json_array_get(page, count ? count - 1 : 0);
+		snprintf(after, sizeof(after), "%s/%s/%s", member_text(last, "type"), member_text(last, "owner"), member_text(last, "name"));
+		json_decref(page);
+		if (count < PAGE_REPOS)
+			return all;
+	}
+}
+
+static int list(const struct settings *settings, const struct repo_options *options)
+{
+	struct api *api = api_open(settings);
+	json_t *repos = api ? fetch_all(api, options) : NULL;
+	api_close(api);
+	if (!repos)
+		return EXIT_FAILED;
+	if (settings->json)
+		return print_json(repos);
+	static const char *const with_usage[] = { "TYPE", "REPOSITORY", "VISIBILITY", "MODIFIED", ">FILES", ">SIZE", NULL };
+	static const char *const plain[] = { "TYPE", "REPOSITORY", "VISIBILITY", "MODIFIED", NULL };
+	struct table *table = table_open(options->usage ? with_usage : plain);
+	size_t i;
+	json_t *repo;
+	json_array_foreach(repos, i, repo) {
+		char name[256];
+		snprintf(name, sizeof(name), "%s/%s", member_text(repo, "owner"), member_text(repo, "name"));
+		table_row(table, (const char *const[]){ member_text(repo, "type"), name,
+			json_is_true(json_object_get(repo, "private")) ? "private" : "public", member_text(repo, "modified_at"),
+			text_of_count(member_u64(repo, "files")), text_of_bytes(member_u64(repo, "bytes")) });
+	}
+	table_print(table);
+	json_decref(repos);
+	return EXIT_OK;
+}
+
+/* ------------------------------------------------------------------ create, delete, info */
+
+/* {type, organization, name} as the Hub API wants it. */
+static json_t *name_body(const struct repo_options *options)
+{
+	const char *slash = strchr(options->id, '/');
+	return json_pack("{s:s, s:s%, s:s}", "type", options->type ? options->type : "model", "organization", options->id,
+		(size_t)(slash - options->id), "name", slash + 1);
+}
+
+static int create(const struct settings *settings, const struct repo_options *options)
+{
+	json_t *body = name_body(options);
+	json_object_set_new(body, "private", json_boolean(options->private));
+	if (options->sdk)
+		json_object_set_new(body, "sdk", json_string(options->sdk));
+	struct api *api = api_open(settings);
+	json_t *repo = api ? api_call(api, "POST", "/api/repos/create", json_incref(body)) : NULL;
+	json_decref(body);
+	api_close(api);
+	if (!repo)
+		return EXIT_FAILED;
+	if (settings->json)
+		return print_json(repo);
+	printf("%s\n", member_text(repo, "url"));
+	json_decref(repo);
+	return EXIT_OK;
+}
+
+static int delete(const struct settings *settings, const struct repo_options *options)
+{
+	if (!options->yes)
+		return usage_error("repo", "deleting %s removes all of its history; say --yes", options->id);
+	struct api *api = api_open(settings);
+	json_t *answer = api ? api_call(api, "DELETE", "/api/repos/delete", name_body(options)) : NULL;
+	api_close(api);
+	if (!answer)
+		return EXIT_FAILED;
+	if (settings->json)
+		return print_json(answer);
+	json_decref(answer);
+	printf("deleted %s; gc frees its bytes after the grace time\n", options->id);
+	return EXIT_OK;
+}
+
+/* Plural, as addresses have it: "model" and "models" both serve. */
+static const char *type_plural(const char *type)
+{
+	static const char *const plurals[] = { "models", "datasets", "spaces", "kernels" };
+	for (size_t i = 0; type && i < sizeof(plurals) / sizeof(plurals[0]); i++)
+		if (strncmp(plurals[i], type, strlen(type)) == 0 && strlen(type) + 1 >= strlen(plurals[i]))
+			return plurals[i];
+	return "models";
+}
+
+/* The Hub's own view of the repository with its storage beside it. */
+static json_t *fetch_info(struct api *api, const struct repo_options *options)
+{
+	const char *slash = strchr(options->id, '/'), *plural = type_plural(options->type);
+	char path[2048], owner[256];
+	snprintf(owner, sizeof(owner), "%.*s", (int)(slash - options->id), options->id);
+	char *owner_text = api_escape(api, owner), *name_text = api_escape(api, slash + 1);
+	snprintf(path, sizeof(path), "/api/%s/%s/%s", plural, owner_text, name_text);
+	json_t *info = api_call(api, "GET", path, NULL);
+	snprintf(path, sizeof(path), "/api/admin/repos/%.*s/%s/%s/usage", (int)strlen(plural) - 1, plural, owner_text, name_text);
+	json_t *usage = info ? api_call(api, "GET", path, NULL) : NULL;
+	api_free(owner_text);
+	api_free(name_text);
+	if (usage)
+		json_object_set_new(info, "usage", usage);
+	return info;
+}
+
+static int info(const struct settings *settings, const struct repo_options *options)
+{
+	struct api *api = api_open(settings);
+	json_t *repo = api ? fetch_info(api, options) : NULL;
+	api_close(api);
+	if (!repo)
+		return EXIT_FAILED;
+	if (settings->json)
+		return print_json(repo);
+	const json_t *usage = json_object_get(repo, "usage");
+	printf("%s (%s)\n", member_text(repo, "id"), json_is_true(json_object_get(repo, "private")) ? "private" : "public");
+	printf("commit        %s\n", member_text(repo, "sha"));
+	printf("created       %s, modified %s\n", member_text(repo, "createdAt"), member_text(repo, "lastModified"));
+	printf("files         %zu at the head\n", json_array_size(json_object_get(repo, "siblings")));
+	printf("stored        %s files of all revisions, %s\n", text_of_count(member_u64(usage, "files")),
+		text_of_bytes(member_u64(usage, "bytes")));
+	json_decref(repo);
+	return EXIT_OK;
+}
+
+int repo_main(const struct settings *settings, int argc, char **argv)
+{
+	static const struct {
+		const char *verb;
+		bool wants_id;
+		int (*run)(const struct settings *settings, const struct repo_options *options);
+	} verbs[] = { { "list", false, list }, { "create", true, create }, { "delete", true, delete }, { "info", true, info } };
+	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
+		if (argc < 2 || strcmp(verbs[i].verb, argv[1]) != 0)
+			continue;
+		struct repo_options options;
+		int status = read_options(&options, argc - 1, argv + 1, verbs[i].wants_id);
+		return status ? status : verbs[i].run(settings, &options);
+	}
+	return usage_error("repo", "repo wants list, create, delete or info");
+}

@@ -1,0 +1,113 @@
+/* token.c - `cairn token create|list|delete`. */
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "ops/cairn/api.h"
+#include "ops/cairn/commands.h"
+#include "ops/cairn/duration.h"
+#include "ops/cairn/table.h"
+
+/* The body of a create call from the command line; NULL: told. */
+static json_t *read_create(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "user", required_argument, NULL, 'u' }, { "role", required_argument, NULL, 'r' }, { "name", required_argument, NULL, 'n' },
+		{ "expires", required_argument, NULL, 'e' }, { NULL, 0, NULL, 0 },
+	};
+	json_t *body = json_object();
+	int64_t ms;
+	int option;
+	bool wrong = false;
+	while (!wrong && (option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		switch (option) {
+		case 'u': json_object_set_new(body, "user", json_string(optarg)); break;
+		case 'r': json_object_set_new(body, "role", json_string(optarg)); break;
+		case 'n': json_object_set_new(body, "name", json_string(optarg)); break;
+		case 'e':
+			wrong = duration_read(&ms, optarg) != 0 || ms < 1000;
+			json_object_set_new(body, "expires_in_s", json_integer(wrong ? 0 : ms / 1000));
+			break;
+		default: wrong = true;
+		}
+	}
+	if (wrong || optind != argc)
+		usage_error("token", "token create wants --user NAME --role read|write [--name TEXT] [--expires DURATION]");
+	else if (!json_object_get(body, "user") || !json_object_get(body, "role"))
+		usage_error("token", "token create wants --user and --role");
+	else
+		return body;
+	json_decref(body);
+	return NULL;
+}
+
+/* Always JSON: the token is shown this once, and scripts read it with a JSON tool. */
+static int create(const struct settings *settings, int argc, char **argv)
+{
+	json_t *body = read_create(argc, argv);
+	if (!body)
+		return EXIT_USAGE;
+	struct api *api = api_open(settings);
+	json_t *token = api ? api_call(api, "POST", "/api/admin/tokens", json_incref(body)) : NULL;
+	json_decref(body);
+	api_close(api);
+	return token ? print_json(token) : EXIT_FAILED;
+}
+
+static int list(const struct settings *settings, const char *user)
+{
+	struct api *api = api_open(settings);
+	if (!api)
+		return EXIT_FAILED;
+	char path[512], *escaped = api_escape(api, user);
+	snprintf(path, sizeof(path), "/api/admin/tokens?user=%s", escaped);
+	api_free(escaped);
+	json_t *tokens = api_call(api, "GET", path, NULL);
+	api_close(api);
+	if (!tokens)
+		return EXIT_FAILED;
+	if (settings->json)
+		return print_json(tokens);
+	struct table *table = table_open((const char *const[]){ "ID", "NAME", "ROLE", "CREATED", "EXPIRES", NULL });
+	size_t i;
+	json_t *token;
+	json_array_foreach(tokens, i, token)
+		table_row(table, (const char *const[]){ member_text(token, "id"), member_text(token, "name"), member_text(token, "role"),
+			member_text(token, "created_at"), json_object_get(token, "expires_at") ? member_text(token, "expires_at") : "never" });
+	table_print(table);
+	json_decref(tokens);
+	return EXIT_OK;
+}
+
+static int delete(const struct settings *settings, const char *id)
+{
+	struct api *api = api_open(settings);
+	if (!api)
+		return EXIT_FAILED;
+	char path[512], *escaped = api_escape(api, id);
+	snprintf(path, sizeof(path), "/api/admin/tokens/%s", escaped);
+	api_free(escaped);
+	json_t *answer = api_call(api, "DELETE", path, NULL);
+	api_close(api);
+	if (!answer)
+		return EXIT_FAILED;
+	if (settings->json)
+		return print_json(answer);
+	json_decref(answer);
+	printf("deleted; it stops working now\n");
+	return EXIT_OK;
+}
+
+int token_main(const struct settings *settings, int argc, char **argv)
+{
+	const char *verb = argc > 1 ? argv[1] : "";
+	if (strcmp(verb, "create") == 0)
+		return create(settings, argc - 1, argv + 1);
+	if (strcmp(verb, "list") == 0 && argc == 4 && strcmp(argv[2], "--user") == 0)
+		return list(settings, argv[3]);
+	if (strcmp(verb, "list") == 0 && argc <= 3)
+		return list(settings, argc == 3 ? argv[2] : "admin");
+	if (strcmp(verb, "delete") == 0 && argc == 3)
+		return delete(settings, argv[2]);
+	return usage_error("token", "token wants create, list [USER] or delete ID");
+}

@@ -1,0 +1,76 @@
+/* user.c - `cairn user create|list`. */
+#include <getopt.h>
+#include <string.h>
+
+#include <stdio.h>
+
+#include "ops/cairn/api.h"
+#include "ops/cairn/commands.h"
+#include "ops/cairn/table.h"
+
+static int create(const struct settings *settings, int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "email", required_argument, NULL, 'e' }, { "fullname", required_argument, NULL, 'f' }, { "admin", no_argument, NULL, 'a' },
+		{ NULL, 0, NULL, 0 },
+	};
+	json_t *body = json_object();
+	int option;
+	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (option == '?') {
+			json_decref(body);
+			return usage_error("user", "user create does not take that");
+		}
+		if (option == 'a')
+			json_object_set_new(body, "admin", json_true());
+		else
+			json_object_set_new(body, option == 'e' ? "email" : "fullname", json_string(optarg));
+	}
+	if (optind + 1 != argc) {
+		json_decref(body);
+		return usage_error("user", "user create wants one NAME");
+	}
+	json_object_set_new(body, "name", json_string(argv[optind]));
+	struct api *api = api_open(settings);
+	json_t *user = api ? api_call(api, "POST", "/api/admin/users", json_incref(body)) : NULL;
+	json_decref(body);
+	api_close(api);
+	if (!user)
+		return EXIT_FAILED;
+	if (settings->json)
+		return print_json(user);
+	printf("made the user %s; give them a token with: cairn token create --user %s --role write\n", member_text(user, "name"),
+		member_text(user, "name"));
+	json_decref(user);
+	return EXIT_OK;
+}
+
+static int list(const struct settings *settings)
+{
+	struct api *api = api_open(settings);
+	json_t *users = api ? api_call(api, "GET", "/api/admin/users", NULL) : NULL;
+	api_close(api);
+	if (!users)
+		return EXIT_FAILED;
+	if (settings->json)
+		return print_json(users);
+	struct table *table = table_open((const char *const[]){ "NAME", "FULL NAME", "EMAIL", "ADMIN", "CREATED", NULL });
+	size_t i;
+	json_t *user;
+	json_array_foreach(users, i, user)
+		table_row(table, (const char *const[]){ member_text(user, "name"), member_text(user, "fullname"), member_text(user, "email"),
+			json_is_true(json_object_get(user, "admin")) ? "yes" : "", member_text(user, "created_at") });
+	table_print(table);
+	json_decref(users);
+	return EXIT_OK;
+}
+
+int user_main(const struct settings *settings, int argc, char **argv)
+{
+	const char *verb = argc > 1 ? argv[1] : "";
+	if (strcmp(verb, "create") == 0)
+		return create(settings, argc - 1, argv + 1);
+	if (strcmp(verb, "list") == 0 && argc == 2)
+		return list(settings);
+	return usage_error("user", "user wants create or list");
+}
