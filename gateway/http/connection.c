@@ -441,11 +441,22 @@ static void drop_request(struct connection *connection)
 	request_free(request, connection->loop);
 }
 
+static bool has_unread_bytes(const struct connection *connection)
+{
+	int unread = 0;
+	return ioctl(connection->fd, FIONREAD, &unread) == 0 && unread > 0;
+}
+
+/* `discard_bytes` 0: nothing more is expected of the client. */
 static void linger(struct connection *connection, size_t discard_bytes)
 {
 	transport_shutdown(connection);
+	if (discard_bytes == 0 && connection->loop->draining && !has_unread_bytes(connection)) {
+		connection_close(connection); /* a stopping server does not wait for clients to hang up */
+		return;
+	}
 	connection->state = CONNECTION_LINGER;
-	connection->discard_left = discard_bytes;
+	connection->discard_left = discard_bytes ? discard_bytes : LINGER_BYTES_MAX;
 	loop_set_deadline(connection->loop, connection, loop_now_ms(connection->loop) + LINGER_MS_MAX);
 	connection_watch(connection, UV_READABLE);
 }
@@ -543,7 +554,7 @@ void connection_request_done(struct connection *connection)
 	if (connection->broken)
 		connection_close(connection);
 	else if (close)
-		linger(connection, unread && !unsent ? DRAIN_BYTES_MAX : LINGER_BYTES_MAX);
+		linger(connection, !unread ? 0 : unsent ? LINGER_BYTES_MAX : DRAIN_BYTES_MAX);
 	else
 		connection_move(connection, connection->home, connection_next);
 }
@@ -621,6 +632,7 @@ void connection_dispatch(struct connection *connection)
 {
 	struct http_request *request = connection->request;
 	enum step step = request->step;
+	assert(step != STEP_NONE); /* a handler must not return without having decided */
 	request->step = STEP_NONE;
 	connection->state = CONNECTION_OWNED;
 	switch (step) {
@@ -639,7 +651,7 @@ void connection_dispatch(struct connection *connection)
 		connection_dispatch(connection);
 		break;
 	case STEP_NONE:
-		assert(!"a handler returned without having decided");
+		break;
 	}
 }
 
@@ -658,8 +670,7 @@ static bool waits_for_peer(const struct connection *connection)
 {
 	if (connection->state == CONNECTION_ANSWER)
 		return send_waits_for_peer(connection);
-	int unread = 0;
-	return ioctl(connection->fd, FIONREAD, &unread) != 0 || unread == 0;
+	return !has_unread_bytes(connection);
 }
 
 static void judge_rate(struct connection *connection)
