@@ -1,6 +1,5 @@
 #include "gateway/http/connection.h"
 
-#include "gateway/http/access_log.h"
 #include "gateway/http/request.h"
 #include "gateway/http/server.h"
 #include "gateway/http/tls.h"
@@ -8,14 +7,11 @@
 
 #include <arpa/inet.h>
 #include <assert.h>
-#include <errno.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-static void connection_next(struct connection *connection);
 
 /* ---- watching ---- */
 
@@ -181,7 +177,7 @@ static void leave_loop(struct connection *connection)
 	connection->load_bytes = 0;
 }
 
-static void set_partial(struct connection *connection, bool partial)
+void connection_set_partial(struct connection *connection, bool partial)
 {
 	if (connection->counts_as_partial == partial)
 		return;
@@ -198,7 +194,7 @@ void connection_close(struct connection *connection)
 	if (connection->tls && !connection->broken)
 		tls_shutdown(connection->tls, connection->fd);
 	connection->state = CONNECTION_CLOSED;
-	set_partial(connection, false);
+	connection_set_partial(connection, false);
 	leave_loop(connection);
 	/* Never at once: whoever called may still look at it. */
 	if (connection->poll_open) {
@@ -268,8 +264,7 @@ void connection_move_to_bulk(struct connection *connection, uint64_t bytes, void
 
 /* ---- received and not used yet ---- */
 
-/* Room for `length` more bytes behind what is held; NULL when out of memory. */
-static uint8_t *reserve(struct connection *connection, size_t length)
+uint8_t *connection_reserve(struct connection *connection, size_t length)
 {
 	size_t held = connection->in_end - connection->in_begin;
 	if (connection->in_begin > 0) {
@@ -292,7 +287,7 @@ static uint8_t *reserve(struct connection *connection, size_t length)
 
 int connection_keep(struct connection *connection, const uint8_t *data, size_t length)
 {
-	uint8_t *out = reserve(connection, length);
+	uint8_t *out = connection_reserve(connection, length);
 	if (!out)
 		return ERR_NO_MEMORY;
 	memcpy(out, data, length);
@@ -309,254 +304,6 @@ void connection_in_taken(struct connection *connection, size_t length)
 	free(connection->in);
 	connection->in = NULL;
 	connection->in_begin = connection->in_end = connection->in_capacity = 0;
-}
-
-/* ---- heads ---- */
-
-static bool is_preflight(const struct http_request *request)
-{
-	return request->head.method == HTTP_OPTIONS && head_find(&request->head, "Origin").data &&
-		head_find(&request->head, "Access-Control-Request-Method").data;
-}
-
-/* The head is whole or refused with `status`: somebody decides on it now. */
-static void decide(struct connection *connection, int status)
-{
-	struct http_request *request = connection->request;
-	struct http_server *server = request->server;
-	request_set_id(request);
-	request->in_flight = true;
-	unsigned in_flight = atomic_fetch_add(&server->requests_in_flight, 1);
-	if (status) {
-		reply_refusal(request, status);
-	} else if (is_preflight(request)) {
-		reply_preflight(request);
-	} else if (in_flight >= server->config.requests_in_flight_max) {
-		http_add_headerf(request, "Retry-After", "%d", RETRY_AFTER_S);
-		http_reply_error(request, 503, NULL, "The server is busy, try again");
-	} else {
-		server->config.handler(request);
-	}
-	connection_dispatch(connection);
-}
-
-static void wait_for_head(struct connection *connection, bool first)
-{
-	struct loop *loop = connection->loop;
-	if (first) {
-		loop_set_deadline(loop, connection, loop_now_ms(loop) + loop->server->config.head_ms_max);
-		set_partial(connection, true);
-	}
-	connection_watch(connection, UV_READABLE);
-}
-
-/* Looks for a head in data[0, length), which is either all of connection->in or, fresh, in the loop's scratch. */
-static void read_head(struct connection *connection, const uint8_t *data, size_t length, bool fresh)
-{
-	struct http_server *server = connection->loop->server;
-	bool first = connection->scan.scanned == 0;
-	int found = head_scan(&connection->scan, data, length);
-	if (found == 0 && (!first || atomic_load_explicit(&server->heads_partial_count, memory_order_relaxed) < HEADS_PARTIAL_MAX)) {
-		if (!fresh || connection_keep(connection, data, length) == 0)
-			wait_for_head(connection, first);
-		else
-			connection_close(connection);
-		return;
-	}
-	size_t taken = found > 0 ? (size_t)found : 0;
-	connection->scan = (struct head_scan){ 0 };
-	set_partial(connection, false);
-	connection->request = request_make(connection);
-	if (!connection->request) {
-		connection_close(connection);
-		return;
-	}
-	connection->state = CONNECTION_OWNED;
-	loop_set_deadline(connection->loop, connection, TIMER_NEVER);
-	int status = found < 0 ? -found : found == 0 ? 503 : request_read_head(connection->request, data, taken);
-	if (!fresh)
-		connection_in_taken(connection, taken);
-	else if (status == 0 && taken < length && connection_keep(connection, data + taken, length - taken) != 0)
-		status = 503;
-	decide(connection, status);
-}
-
-static void note_handshake(struct connection *connection)
-{
-	if (!connection->tls || connection->established || !tls_established(connection->tls))
-		return;
-	connection->established = true;
-	loop_set_deadline(connection->loop, connection, loop_now_ms(connection->loop) + connection->loop->server->config.idle_ms_max);
-}
-
-static void head_readable(struct connection *connection)
-{
-	size_t held = connection->in_end - connection->in_begin;
-	if (held > connection->scan.scanned) { /* pipelined behind the last request */
-		read_head(connection, connection->in + connection->in_begin, held, false);
-		return;
-	}
-	uint8_t *out = connection->loop->scratch;
-	size_t room = LOOP_RECV_CONTROL_BYTES;
-	if (held > 0) {
-		room = HTTP_HEAD_BYTES_MAX - held < HEAD_BUFFER_BYTES_FIRST ? HTTP_HEAD_BYTES_MAX - held : HEAD_BUFFER_BYTES_FIRST;
-		out = reserve(connection, room);
-	}
-	int64_t received = out ? transport_recv(connection, out, room) : ERR_CLOSED;
-	if (received == ERR_AGAIN) {
-		note_handshake(connection);
-		connection_watch(connection, UV_READABLE);
-	} else if (received <= 0) {
-		connection_failed(connection);
-	} else if (held > 0) {
-		connection->in_end += (size_t)received;
-		read_head(connection, connection->in + connection->in_begin, held + (size_t)received, false);
-	} else {
-		connection->established = true;
-		read_head(connection, out, (size_t)received, true);
-	}
-}
-
-/* ---- between two requests ---- */
-
-static void connection_next(struct connection *connection)
-{
-	struct loop *loop = connection->loop;
-	connection->state = CONNECTION_HEAD;
-	bool more = connection->in_end > connection->in_begin;
-	if (connection->broken || loop->cutting || (loop->draining && !more)) {
-		connection_close(connection);
-		return;
-	}
-	loop_set_deadline(loop, connection, loop_now_ms(loop) + loop->server->config.idle_ms_max);
-	if (more)
-		loop_make_ready(loop, connection);
-	connection_watch(connection, UV_READABLE);
-}
-
-static void drop_request(struct connection *connection)
-{
-	struct http_request *request = connection->request;
-	connection->request = NULL;
-	request_free(request, connection->loop);
-}
-
-static bool has_unread_bytes(const struct connection *connection)
-{
-	int unread = 0;
-	return ioctl(connection->fd, FIONREAD, &unread) == 0 && unread > 0;
-}
-
-/* `discard_bytes` 0: nothing more is expected of the client. */
-static void linger(struct connection *connection, size_t discard_bytes)
-{
-	transport_shutdown(connection);
-	if (discard_bytes == 0 && connection->loop->draining && !has_unread_bytes(connection)) {
-		connection_close(connection); /* a stopping server does not wait for clients to hang up */
-		return;
-	}
-	connection->state = CONNECTION_LINGER;
-	connection->discard_left = discard_bytes ? discard_bytes : LINGER_BYTES_MAX;
-	loop_set_deadline(connection->loop, connection, loop_now_ms(connection->loop) + LINGER_MS_MAX);
-	connection_watch(connection, UV_READABLE);
-}
-
-/* The rest of the body counts against discard_left; what of it came with the head is here already. */
-static void drain(struct connection *connection)
-{
-	struct loop *loop = connection->loop;
-	connection->state = CONNECTION_DRAIN;
-	connection->discard_left = DRAIN_BYTES_MAX;
-	loop_set_deadline(loop, connection, loop_now_ms(loop) + DRAIN_MS_MAX);
-	size_t consumed = 0, held = connection->in_end - connection->in_begin;
-	bool sound = held == 0 || body_skip(connection->request, connection->in + connection->in_begin, held, &consumed);
-	if (held > 0)
-		connection_in_taken(connection, consumed);
-	if (!sound) {
-		drop_request(connection);
-		connection_close(connection);
-	} else if (connection->request->body.complete) {
-		drop_request(connection);
-		connection_move(connection, connection->home, connection_next);
-	} else {
-		connection_watch(connection, UV_READABLE);
-	}
-}
-
-static void drain_readable(struct connection *connection)
-{
-	struct loop *loop = connection->loop;
-	struct body *body = &connection->request->body;
-	size_t room = body->left < loop->scratch_bytes && !connection->request->head.chunked ? (size_t)body->left : loop->scratch_bytes;
-	int64_t received = transport_recv(connection, loop->scratch, room);
-	if (received == ERR_AGAIN) {
-		connection_watch(connection, UV_READABLE);
-		return;
-	}
-	size_t consumed = 0;
-	if (received <= 0 || (size_t)received > connection->discard_left ||
-		!body_skip(connection->request, loop->scratch, (size_t)received, &consumed) || consumed < (size_t)received) {
-		connection_failed(connection);
-		return;
-	}
-	connection->discard_left -= (size_t)received;
-	if (!body->complete) {
-		connection_watch(connection, UV_READABLE);
-		return;
-	}
-	drop_request(connection);
-	connection_move(connection, connection->home, connection_next);
-}
-
-/* Our answer is on its way and our side is shut: read until the client is done too, but not for ever. */
-static void linger_readable(struct connection *connection)
-{
-	struct loop *loop = connection->loop;
-	ssize_t received = recv(connection->fd, loop->scratch, loop->scratch_bytes, 0);
-	if (received < 0 && (errno == EAGAIN || errno == EINTR))
-		return;
-	if (received <= 0 || (size_t)received >= connection->discard_left) {
-		connection->broken = true; /* no goodbye: it was said */
-		connection_close(connection);
-		return;
-	}
-	connection->discard_left -= (size_t)received;
-}
-
-static void account(struct connection *connection)
-{
-	struct http_request *request = connection->request;
-	struct http_server *server = request->server;
-	uint64_t took_us = uv_hrtime() / 1000 - request->started_us;
-	int status = connection->broken ? 0 : request->answer.status;
-	uint64_t bytes_in = request->head_bytes + request->body.received;
-	metrics_count_request(&server->metrics, request->route, status, took_us);
-	metrics_add(&server->metrics.bytes_in, bytes_in);
-	metrics_add(&server->metrics.bytes_out, request->answer.sent_bytes);
-	if (server->log)
-		access_log_write(server->log, &(struct log_line){ .request_id = request->id, .actor = request->actor,
-			.peer = connection->peer, .method = request_method_name(request), .path = request->head.path, .status = status,
-			.bytes_in = bytes_in, .bytes_out = request->answer.sent_bytes, .microseconds = took_us });
-	connection->answered_count++;
-}
-
-void connection_request_done(struct connection *connection)
-{
-	struct http_request *request = connection->request;
-	account(connection);
-	bool close = request->answer.close, unread = !request->body.complete;
-	bool unsent = request->body.continue_pending; /* the client holds its body back */
-	if (!close && unread && !connection->broken) {
-		drain(connection);
-		return;
-	}
-	drop_request(connection);
-	if (connection->broken)
-		connection_close(connection);
-	else if (close)
-		linger(connection, !unread ? 0 : unsent ? LINGER_BYTES_MAX : DRAIN_BYTES_MAX);
-	else
-		connection_move(connection, connection->home, connection_next);
 }
 
 /* ---- events ---- */
@@ -578,7 +325,7 @@ void connection_failed(struct connection *connection)
 	case CONNECTION_DRAIN:
 	case CONNECTION_LINGER:
 		if (connection->request)
-			drop_request(connection);
+			connection_drop_request(connection);
 		connection_close(connection);
 		break;
 	case CONNECTION_MOVING:
@@ -657,6 +404,12 @@ void connection_dispatch(struct connection *connection)
 
 /* ---- deadlines ---- */
 
+bool connection_has_unread_bytes(const struct connection *connection)
+{
+	int unread = 0;
+	return ioctl(connection->fd, FIONREAD, &unread) == 0 && unread > 0;
+}
+
 void connection_rate_begin(struct connection *connection)
 {
 	struct loop *loop = connection->loop;
@@ -670,7 +423,7 @@ static bool waits_for_peer(const struct connection *connection)
 {
 	if (connection->state == CONNECTION_ANSWER)
 		return send_waits_for_peer(connection);
-	return !has_unread_bytes(connection);
+	return !connection_has_unread_bytes(connection);
 }
 
 static void judge_rate(struct connection *connection)

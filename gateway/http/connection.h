@@ -88,6 +88,14 @@ void connection_request_done(struct connection *connection);
 void connection_move(struct connection *connection, struct loop *target, void (*arrived)(struct connection *connection));
 /* The bulk loop with the least to do gets it. */
 void connection_move_to_bulk(struct connection *connection, uint64_t bytes, void (*arrived)(struct connection *connection));
+/* Frees the request, whatever it was at. */
+void connection_drop_request(struct connection *connection);
+/* Counts it among those that hold an unfinished head, or no longer. */
+void connection_set_partial(struct connection *connection, bool partial);
+/* The kernel holds bytes of the client's that were not received yet. */
+bool connection_has_unread_bytes(const struct connection *connection);
+/* Room for `length` more bytes behind what is held; NULL when out of memory. */
+uint8_t *connection_reserve(struct connection *connection, size_t length);
 /* Keeps bytes for later; returns 0 or ERR_NO_MEMORY. */
 int connection_keep(struct connection *connection, const uint8_t *data, size_t length);
 void connection_in_taken(struct connection *connection, size_t length);
@@ -95,6 +103,13 @@ void connection_stop_waiting(struct connection *connection);
 /* Loop-wide orders. */
 void connection_drain(struct connection *connection);
 void connection_cut(struct connection *connection);
+
+/* head.c: a head may be here; and: on its home loop, the connection is ready for the next. */
+void head_readable(struct connection *connection);
+void head_next(struct connection *connection);
+/* finish.c */
+void drain_readable(struct connection *connection);
+void linger_readable(struct connection *connection);
 
 /* The minimum rate: begin when the peer is waited for, count what it moved. */
 void connection_rate_begin(struct connection *connection);

@@ -114,8 +114,10 @@ bool http_not_modified(struct http_request *request, const char *etag);
 typedef void (*http_work_fn)(struct http_request *request, void *context);
 typedef void (*http_body_fn)(struct http_request *request, struct span body, void *context);
 
+/* When too much work waits already the request is answered 503 and `fn` never runs, so `context` should be the request's memory. Not so for
+ * work that a worker hands on: that always runs. */
 void http_work(struct http_request *request, http_work_fn fn, void *context);
-/* Bodies above `bytes_max` are answered 413. Sends 100 Continue if expected. */
+/* Bodies above `bytes_max` are answered 413. Sends 100 Continue if expected. `fn` never runs for a body that does not arrive whole. */
 void http_collect(struct http_request *request, size_t bytes_max, http_body_fn fn, void *context);
 
 struct http_sink {
@@ -141,15 +143,17 @@ struct http_config {
 	bool trust_forwarded;           /* believe X-Forwarded-Proto/Host from loopback peers */
 	const char *access_log_file;    /* JSON lines; "-": standard output; NULL: none */
 	unsigned control_loops, bulk_loops, workers; /* 0: 1 per 4 cores, 1 per core, 64 */
-	unsigned connections_max, connections_per_address_max, requests_in_flight_max; /* 0: 10000, 4096, 4096 */
-	uint64_t head_ms_max, idle_ms_max, stall_ms_max; /* 0: 10 s, 75 s, and the 16 KiB/s rule over 30 s */
+	/* 0: 10000, 4096, 4096. Never more connections than descriptors allow: raise RLIMIT_NOFILE first. */
+	unsigned connections_max, connections_per_address_max, requests_in_flight_max;
+	/* 0: 10 s, 75 s, and 30 s: after one such window of grace a body or an answer must move 16 KiB/s in each. */
+	uint64_t head_ms_max, idle_ms_max, stall_ms_max;
 	http_handler handler;           /* called on control loops; must not block */
 	void *user_data;
 };
 
 int http_server_start(struct http_server **out, const struct http_config *config, struct why *why);
 unsigned http_server_port(const struct http_server *server);
-/* SIGHUP: certificate and key are read again; the old ones stay when the new ones are bad. */
+/* SIGHUP: the log is opened anew, certificate and key are read again; the old ones stay when the new ones are bad. */
 int http_server_reload(struct http_server *server, struct why *why);
 /* Stops accepting, finishes what runs (at most `grace_ms`), closes. Blocks. */
 void http_server_stop(struct http_server *server, uint64_t grace_ms);

@@ -162,6 +162,28 @@ static void work_beyond_the_queue_is_refused(void **state)
 	stop_server();
 }
 
+static void unfinished_heads_are_counted(void **state)
+{
+	(void)state;
+	enum { CLIENTS = 2060, PARTIAL_MAX = 2048 };
+	start_server((struct http_config){ 0 });
+	static int fds[CLIENTS];
+	for (int i = 0; i < CLIENTS; i++) {
+		fds[i] = client();
+		say(fds[i], "GET /hello HTTP/1.1\r\n");
+	}
+	for (int i = PARTIAL_MAX; i < CLIENTS; i++)
+		assert_int_equal(hear_status(fds[i]), 503);
+	say(fds[0], "Host: h\r\n\r\n");
+	assert_int_equal(hear_status(fds[0]), 200);
+	int fd = client(); /* whole heads are not held back by unfinished ones */
+	check_body(fd, GET("/hello"), 200, "hello");
+	close(fd);
+	for (int i = 0; i < CLIENTS; i++)
+		close(fds[i]);
+	stop_server();
+}
+
 /* More at once than the server's memory for bodies: they take turns, and all arrive. */
 static void *upload_collected(void *context)
 {
@@ -374,7 +396,7 @@ static bool ask(int fd, unsigned kind, struct response *answer)
 		snprintf(text, sizeof(text), "%llu 0", (unsigned long long)length);
 		return strcmp(answer->body, text) == 0;
 	default:
-		snprintf(text, sizeof(text), "PUT /sink HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\n%c%c%cGET /chain HTTP/1.1\r\nHost: h\r\n\r\n", 'a', 'b', 'c');
+		snprintf(text, sizeof(text), "PUT /sink HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc%s", GET("/chain"));
 		if (!send_all(fd, text, strlen(text)))
 			return false;
 		hear(fd, answer, false);
@@ -435,6 +457,7 @@ int main(void)
 		cmocka_unit_test(connections_over_the_limit_are_told),
 		cmocka_unit_test(requests_over_the_limit_are_told),
 		cmocka_unit_test(work_beyond_the_queue_is_refused),
+		cmocka_unit_test(unfinished_heads_are_counted),
 		cmocka_unit_test(gathered_bodies_share_one_budget),
 		cmocka_unit_test(running_out_of_descriptors_is_survived),
 		cmocka_unit_test(a_stop_lets_finish_what_runs),
