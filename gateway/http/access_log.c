@@ -37,6 +37,19 @@ static void write_all(int fd, const struct buffer *buffer)
 	}
 }
 
+/* With the mutex held: gathers what comes into one write, but not until the buffer is full. */
+static void gather(struct access_log *log)
+{
+	struct timespec until;
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_nsec += LOG_FLUSH_MS * 1000000L;
+	until.tv_sec += until.tv_nsec / 1000000000;
+	until.tv_nsec %= 1000000000;
+	while (!log->stopping && log->filling.length < LOG_BUFFER_BYTES / 2)
+		if (pthread_cond_timedwait(&log->wake, &log->mutex, &until) != 0)
+			return;
+}
+
 static void *log_run(void *context)
 {
 	struct access_log *log = context;
@@ -46,16 +59,14 @@ static void *log_run(void *context)
 			pthread_cond_wait(&log->wake, &log->mutex);
 			continue;
 		}
+		gather(log);
 		struct buffer swap = log->writing;
 		log->writing = log->filling;
 		log->filling = swap;
 		int fd = log->fd;
-		bool stopping = log->stopping;
 		pthread_mutex_unlock(&log->mutex);
 		write_all(fd, &log->writing);
 		buffer_clear(&log->writing);
-		if (!stopping) /* gather what comes meanwhile into one write */
-			nanosleep(&(struct timespec){ .tv_nsec = LOG_FLUSH_MS * 1000000L }, NULL);
 		pthread_mutex_lock(&log->mutex);
 	}
 	pthread_mutex_unlock(&log->mutex);
@@ -154,9 +165,9 @@ void access_log_write(struct access_log *log, const struct log_line *line)
 	bool fits = !text.failed;
 	if (fits) {
 		pthread_mutex_lock(&log->mutex);
-		bool first = log->filling.length == 0;
+		size_t before = log->filling.length;
 		fits = buffer_append(&log->filling, text.data, text.length) == 0;
-		if (first)
+		if (before == 0 || (before < LOG_BUFFER_BYTES / 2 && log->filling.length >= LOG_BUFFER_BYTES / 2))
 			pthread_cond_signal(&log->wake);
 		pthread_mutex_unlock(&log->mutex);
 	}
