@@ -1,0 +1,87 @@
+// One function of npm's @huggingface/hub per behaviour under test: JSON in, the last line of output is JSON.
+import { createHash } from "node:crypto";
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import * as hub from "@huggingface/hub";
+
+const sha256 = (data) => createHash("sha256").update(data).digest("hex");
+
+// {repo, hubUrl, accessToken} as every call of the library wants them.
+const where = ({ repo, hubUrl, accessToken }) => ({ repo, hubUrl, ...(accessToken ? { accessToken } : {}) });
+
+async function filesBelow(folder) {
+	const found = await readdir(folder, { recursive: true, withFileTypes: true });
+	return found.filter((item) => item.isFile()).map((item) => join(item.parentPath ?? item.path, item.name).slice(folder.length + 1));
+}
+
+async function collect(generator, pick) {
+	const found = [];
+	for await (const item of generator) {
+		found.push(pick(item));
+	}
+	return found;
+}
+
+const actions = {
+	whoAmI: async (params) => (await hub.whoAmI(where(params))).name,
+	createRepo: async ({ options, ...params }) => hub.createRepo({ ...where(params), ...options }),
+	deleteRepo: async (params) => hub.deleteRepo(where(params)),
+	repoExists: async (params) => hub.repoExists(where(params)),
+	modelInfo: async ({ name, ...params }) => hub.modelInfo({ ...where(params), name, additionalFields: ["sha"] }),
+
+	uploadFolder: async ({ folder, useXet, ...params }) => {
+		const files = [];
+		for (const path of await filesBelow(folder)) {
+			files.push({ path, content: new Blob([await readFile(join(folder, path))]) });
+		}
+		return (await hub.uploadFiles({ ...where(params), files, useXet })).commit;
+	},
+	uploadText: async ({ path, text, branch, ...params }) =>
+		(await hub.uploadFile({ ...where(params), branch, file: { path, content: new Blob([text]) } })).commit,
+	deleteFiles: async ({ paths, ...params }) => hub.deleteFiles({ ...where(params), paths }),
+
+	listFiles: async ({ recursive, path, revision, ...params }) =>
+		collect(hub.listFiles({ ...where(params), recursive, path, revision }), ({ path, type, size, xetHash }) => ({ path, type, size, xetHash })),
+	listCommits: async (params) => collect(hub.listCommits(where(params)), ({ oid, title, authors }) => ({ oid, title, authors })),
+	countCommits: async (params) => hub.countCommits({ ...where(params), revision: "main" }),
+	fileExists: async ({ path, ...params }) => hub.fileExists({ ...where(params), path }),
+	fileDownloadInfo: async ({ path, ...params }) => {
+		const info = await hub.fileDownloadInfo({ ...where(params), path });
+		return info && { size: info.size, etag: info.etag, xet: Boolean(info.xet) };
+	},
+	// Every file of the listing through downloadFile: {path: SHA-256}.
+	downloadAll: async ({ revision, xet, ...params }) => {
+		const found = {};
+		for await (const item of hub.listFiles({ ...where(params), recursive: true, revision })) {
+			if (item.type !== "file") {
+				continue;
+			}
+			const blob = await hub.downloadFile({ ...where(params), path: item.path, revision, xet });
+			found[item.path] = blob && sha256(Buffer.from(await blob.arrayBuffer()));
+		}
+		return found;
+	},
+	downloadSlice: async ({ path, begin, end, ...params }) => {
+		const blob = await hub.downloadFile({ ...where(params), path });
+		return sha256(Buffer.from(await blob.slice(begin, end).arrayBuffer()));
+	},
+	snapshotDownload: async ({ cacheDir, ...params }) => hub.snapshotDownload({ ...where(params), cacheDir }),
+
+	createBranch: async ({ branch, ...params }) => hub.createBranch({ ...where(params), branch }),
+	deleteBranch: async ({ branch, ...params }) => hub.deleteBranch({ ...where(params), branch }),
+	listModels: async ({ owner, ...params }) =>
+		collect(hub.listModels({ ...where(params), search: { owner } }), ({ name, private: isPrivate }) => ({ name, private: isPrivate })),
+};
+
+let input = "";
+for await (const part of process.stdin) {
+	input += part;
+}
+let answer;
+try {
+	answer = { result: (await actions[process.argv[2]](JSON.parse(input))) ?? null };
+} catch (error) {
+	console.error(error);
+	answer = { error: { name: error.constructor.name, message: String(error.message), status: error.statusCode, requestId: error.requestId } };
+}
+console.log("\n" + JSON.stringify(answer));

@@ -1,0 +1,340 @@
+"""Requests that no good client sends: each gets the answer it should, and nothing of it stays."""
+import base64
+import hashlib
+import json
+import socket
+import threading
+import time
+
+import pytest
+
+import raw_http
+from samples import random_bytes
+
+
+def head(hub, user, repo):
+    return hub.request("GET", f"/api/models/{repo}/revision/main", token=user.token).json()["sha"]
+
+
+@pytest.fixture
+def repo(hub, user):
+    """A repository that must end as it began."""
+    repo = user.repo()
+    before = head(hub, user, repo)
+    yield repo
+    assert head(hub, user, repo) == before
+    files = hub.request("GET", f"/api/models/{repo}/tree/main?recursive=true", token=user.token).json()
+    assert [item["path"] for item in files] == [".gitattributes"]
+
+
+# ---- paths
+
+BAD_PATHS = {
+    "up": "../outside.txt",
+    "up in the middle": "a/../../b.txt",
+    "only up": "..",
+    "dot": "./a.txt",
+    "absolute": "/etc/passwd",
+    "empty": "",
+    "empty part": "a//b.txt",
+    "ends in a slash": "a/",
+    "NUL": "a\0b.txt",
+    "git's own": ".git/config",
+    "git's own, disguised": ".GIT/config",
+    "too long": "a" * 5000,
+    "a part too long": "a" * 300 + "/b.txt",
+    "too deep": "/".join("a" * 2000),
+}
+
+
+@pytest.mark.parametrize("name", BAD_PATHS)
+def test_a_path_that_is_none_is_refused(hub, user, repo, name):
+    refused = hub.commit(user.token, repo, {BAD_PATHS[name]: b"x"})
+    assert refused.status in (400, 422), refused
+    assert refused.json()["error"]
+
+
+def test_a_path_of_invalid_utf8_is_refused(hub, user, repo):
+    body = (b'{"key":"header","value":{"summary":"x"}}\n{"key":"file","value":{"path":"a\xff\xfeb.txt","content":"eA==","encoding":"base64"}}\n')
+    refused = hub.request("POST", f"/api/models/{repo}/commit/main", body, token=user.token,
+                          headers={"Content-Type": "application/x-ndjson"})
+    assert refused.status in (400, 422), refused
+
+
+@pytest.mark.parametrize("path", ["..%2f..%2fetc%2fpasswd", "%2e%2e/%2e%2e/admin-token", "a%00b", "%ff%fe", "a" * 5000, "..\\..\\a"])
+def test_no_path_leads_out_of_the_repository(hub, user, repo, path):
+    for kind in ("resolve", "raw"):
+        answer = hub.request("GET", f"/{repo}/{kind}/main/{path}", token=user.token)
+        assert answer.status in (400, 404), answer
+        assert hub.admin_token.encode() not in answer.body
+    assert hub.request("GET", f"/api/models/{repo}/tree/main/{path}", token=user.token).status in (400, 404)
+
+
+def test_a_file_cannot_be_a_folder_too(hub, user, repo):
+    refused = hub.commit(user.token, repo, {"a": b"x", "a/b": b"y"})
+    assert refused.status in (400, 409, 422), refused
+
+
+# ---- commit bodies
+
+def line(key, value):
+    return json.dumps({"key": key, "value": value}).encode() + b"\n"
+
+
+HEADER = line("header", {"summary": "x"})
+BAD_BODIES = {
+    "nothing": b"",
+    "no JSON": b"hello\n",
+    "no header": line("file", {"path": "a", "content": "eA==", "encoding": "base64"}),
+    "an unknown key": HEADER + line("explode", {"path": "a"}),
+    "a list": b"[1,2,3]\n",
+    "content that is no base64": HEADER + line("file", {"path": "a", "content": "%%%", "encoding": "base64"}),
+    "an unknown encoding": HEADER + line("file", {"path": "a", "content": "eA==", "encoding": "rot13"}),
+    "no path": HEADER + line("file", {"content": "eA==", "encoding": "base64"}),
+    "a number for a path": HEADER + line("file", {"path": 7, "content": "eA==", "encoding": "base64"}),
+    "a cut line": HEADER + b'{"key":"file","value":{"path":"a","content":"eA=',
+    "deep nesting": HEADER + b'{"key":"file","value":' + b"[" * 10_000 + b"]" * 10_000 + b"}\n",
+    "an oid that is none": HEADER + line("lfsFile", {"path": "a", "algo": "sha256", "oid": "xyz", "size": 1}),
+    "an oid nobody has": HEADER + line("lfsFile", {"path": "a", "algo": "sha256", "oid": "0" * 64, "size": 1}),
+    "another algorithm": HEADER + line("lfsFile", {"path": "a", "algo": "md5", "oid": "0" * 32, "size": 1}),
+}
+
+
+@pytest.mark.parametrize("name", BAD_BODIES)
+def test_a_bad_commit_changes_nothing(hub, user, repo, name):
+    refused = hub.request("POST", f"/api/models/{repo}/commit/main", BAD_BODIES[name], token=user.token,
+                          headers={"Content-Type": "application/x-ndjson"})
+    assert 400 <= refused.status < 500, refused
+    assert refused.json()["error"]
+
+
+def test_a_commit_with_one_bad_operation_does_none_of_the_others(hub, user, repo):
+    refused = hub.commit(user.token, repo, [
+        ("file", {"path": "good.txt", "content": base64.b64encode(b"good").decode(), "encoding": "base64"}),
+        ("deletedFile", {"path": "absent.txt"})])
+    assert (refused.status, refused.code) == (404, "EntryNotFound")
+
+
+@pytest.mark.parametrize("path", ["/api/repos/create", "/api/validate-yaml", "/api/models/{repo}/preupload/main",
+                                  "/api/models/{repo}/paths-info/main", "/{repo}.git/info/lfs/objects/batch", "/api/models/{repo}/tag/main"])
+def test_deeply_nested_json_is_refused(hub, user, repo, path):
+    body = b'{"name":' + b"[" * 10_000 + b"]" * 10_000 + b"}"
+    refused = hub.request("POST", path.format(repo=repo), body, token=user.token, headers={"Content-Type": "application/json"})
+    assert 400 <= refused.status < 500, refused
+
+
+def test_commits_to_what_is_not_there_are_refused(hub, user, repo):
+    unknown = hub.commit(user.token, repo, {"a": b"x"}, revision="absent")
+    assert (unknown.status, unknown.code) == (404, "RevisionNotFound")
+    nowhere = hub.commit(user.token, f"{user.name}/absent", {"a": b"x"})
+    assert (nowhere.status, nowhere.code) == (404, "RepoNotFound")
+    onto_the_past = hub.commit(user.token, repo, {"a": b"x"}, revision=head(hub, user, repo))
+    assert 400 <= onto_the_past.status < 500
+
+
+# ---- tokens
+
+def test_wrong_missing_and_ended_tokens(hub, user, repo):
+    wrong = hub.commit("hf_" + "a" * 34, repo, {"a": b"x"})
+    assert (wrong.status, wrong.code) == (401, None)
+    assert wrong.headers["x-error-message"] == "Invalid credentials in Authorization header"
+    ended = hub.make_token(user.name, "write", expires_in_s=1)
+    time.sleep(2)
+    assert hub.commit(ended, repo, {"a": b"x"}).status == 401
+    missing = hub.commit(None, repo, {"a": b"x"})
+    assert missing.status == 401
+    for value in ("Bearer", "Bearer ", "Basic !!!", "Digest x", "Bearer " + "a" * 4000, "Bearer \x7f"):
+        answer = hub.request("GET", "/api/whoami-v2", headers={"Authorization": value})
+        assert answer.status in (400, 401), (value, answer)
+
+
+def test_somebody_elses_token_may_read_and_not_write(hub, bob, repo):
+    assert hub.request("GET", f"/api/models/{repo}", token=bob.token).status == 200
+    assert hub.commit(bob.token, repo, {"a": b"x"}).status == 403
+    for method, path, body in (("POST", f"/api/models/{repo}/tag/main", {"tag": "v1"}), ("POST", f"/api/models/{repo}/branch/new", {}),
+                               ("DELETE", "/api/repos/delete", {"name": repo.split("/")[1], "organization": repo.split("/")[0]})):
+        assert hub.request(method, path, body, token=bob.token).status == 403, path
+
+
+# ---- races
+
+def together(count, call):
+    results = [None] * count
+    barrier = threading.Barrier(count)
+
+    def run(i):
+        barrier.wait()
+        results[i] = call(i)
+
+    threads = [threading.Thread(target=run, args=(i,)) for i in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return results
+
+
+def test_of_two_creates_at_once_one_wins(hub, user):
+    for attempt in range(5):
+        answers = together(2, lambda i: hub.create_repo(user.token, f"raced-{attempt}"))
+        assert sorted(answer.status for answer in answers) == [200, 409]
+        assert all(answer.json()["url"] == f"{hub.url}/{user.name}/raced-{attempt}" for answer in answers)
+
+
+def test_of_many_commits_onto_one_parent_one_wins(hub, user):
+    repo = user.repo()
+    parent = head(hub, user, repo)
+    answers = together(8, lambda i: hub.commit(user.token, repo, {f"file-{i}.txt": b"x"}, parent=parent))
+    assert sorted(answer.status for answer in answers) == [200] + [412] * 7
+    won = next(answer.json()["commitOid"] for answer in answers if answer.status == 200)
+    assert head(hub, user, repo) == won
+    assert len(hub.request("GET", f"/api/models/{repo}/tree/main", token=user.token).json()) == 2
+
+
+def test_commits_without_a_parent_all_arrive(hub, user):
+    repo = user.repo()
+    answers = together(8, lambda i: hub.commit(user.token, repo, {f"file-{i}.txt": b"x"}))
+    done = [i for i, answer in enumerate(answers) if answer.status == 200]
+    assert done and all(answer.status in (200, 412, 503) for answer in answers)
+    names = {item["path"] for item in hub.request("GET", f"/api/models/{repo}/tree/main", token=user.token).json()}
+    assert names == {".gitattributes"} | {f"file-{i}.txt" for i in done}
+
+
+# ---- LFS bodies
+
+@pytest.fixture
+def upload(hub, user, repo):
+    """An object and where it is to be sent."""
+    data = random_bytes(f"upload {repo}", 500_000)
+    oid = hashlib.sha256(data).hexdigest()
+    answer = hub.lfs_batch(user.token, repo, [(oid, len(data))]).json()
+    return data, oid, answer["objects"][0]["actions"]["upload"]["href"]
+
+
+def is_stored(hub, user, repo, oid, size):
+    return "actions" not in hub.lfs_batch(user.token, repo, [(oid, size)]).json()["objects"][0]
+
+
+def test_an_upload_of_other_bytes_is_refused(hub, user, repo, upload):
+    data, oid, href = upload
+    for body in (data[:-1], data + b"x", b"", data[:-1] + bytes([data[-1] ^ 1])):
+        refused = hub.request("PUT", href, body)
+        assert 400 <= refused.status < 500, refused
+        assert not is_stored(hub, user, repo, oid, len(data))
+    assert hub.request("PUT", href, data).status == 200
+    assert is_stored(hub, user, repo, oid, len(data))
+
+
+def test_an_upload_that_breaks_off_leaves_nothing(hub, user, repo, upload):
+    data, oid, href = upload
+    path = href.removeprefix(hub.url)
+    with raw_http.connect(hub) as connection:
+        connection.sendall(f"PUT {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(data)}\r\n\r\n".encode() + data[:200_000])
+    time.sleep(0.5)
+    assert not is_stored(hub, user, repo, oid, len(data))
+
+
+def test_an_upload_address_cannot_be_changed(hub, user, repo, upload):
+    data, oid, href = upload
+    damaged = href[:-6] + "AAAAAA"
+    assert hub.request("PUT", damaged, data).status in (401, 403)
+    other = hub.lfs_batch(user.token, user.repo(), [("1" * 64, 5)]).json()["objects"][0]["actions"]["upload"]["href"]
+    assert 400 <= hub.request("PUT", other, data).status < 500
+    assert not is_stored(hub, user, repo, oid, len(data))
+
+
+@pytest.mark.parametrize("objects", [[("xyz", 1)], [("0" * 64, -1)], [("0" * 64, "1")], [("0" * 64, 1 << 70)]])
+def test_a_bad_object_of_a_batch_gets_an_error(hub, user, repo, objects):
+    answer = hub.lfs_batch(user.token, repo, objects)
+    if answer.status == 200:
+        assert answer.json()["objects"][0]["error"]["code"] >= 400
+    else:
+        assert 400 <= answer.status < 500, answer
+
+
+# ---- sockets
+
+def test_an_endless_header_is_cut(hub, repo):
+    """A gigabyte of header is offered; the server says 431 after the first few KiB and does not take the rest."""
+    with raw_http.connect(hub) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nX: ")
+        sent = 0
+        try:
+            while sent < 1 << 30:
+                sent += connection.send(b"a" * 65536)
+        except (BrokenPipeError, ConnectionResetError, socket.timeout):
+            pass
+        status, _ = raw_http.read_answer(connection)
+    assert status in (431, None)
+    assert sent < 64 << 20
+    answer = raw_http.exchange(hub, b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 20_000 + b"\r\n\r\n")
+    assert answer[0] == 431
+
+
+def test_a_client_that_dribbles_its_head_is_cut(hub):
+    """One byte a second keeps no connection: the whole head has ten seconds."""
+    with raw_http.connect(hub) as connection:
+        started = time.monotonic()
+        try:
+            for byte in b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow: aaaaaaaaaaaaaaaaaaaaaaaa":
+                connection.send(bytes([byte]))
+                if raw_http.is_closed(connection, 1):
+                    break
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+        assert time.monotonic() - started < 20
+
+
+def test_two_hundred_dribbling_clients_do_not_keep_others_out(hub, user):
+    slow = [raw_http.connect(hub) for _ in range(200)]
+    try:
+        for connection in slow:
+            connection.sendall(b"POST /api/repos/create HTTP/1.1\r\nHost: x\r\n")
+        started = time.monotonic()
+        assert hub.request("GET", "/api/whoami-v2", token=user.token, timeout=5).status == 200
+        assert time.monotonic() - started < 2
+    finally:
+        for connection in slow:
+            connection.close()
+
+
+@pytest.mark.parametrize("request_text, statuses", [
+    (b"GET / HTTP/1.1\r\n\r\n", (400,)),
+    (b"GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n", (400,)),
+    (b"GET / HTTP/1.1\nHost: x\n\n", (400,)),
+    (b"GET / HTTP/2.0\r\nHost: x\r\n\r\n", (505,)),
+    (b"GET /\x80 HTTP/1.1\r\nHost: x\r\n\r\n", (400,)),
+    (b"POST /api/repos/create HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello", (400,)),
+    (b"POST /api/repos/create HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", (400,)),
+    (b"POST /api/repos/create HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", (400, 401)),
+    (b"POST /api/repos/create HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n", (400,)),
+    (b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", (414,)),
+    (b"GET / HTTP/1.1\r\nHost: x\r\n" + b"A: b\r\n" * 200 + b"\r\n", (431,)),
+    (b"\x16\x03\x01\x02\x00\x01\x00", (400, None)),
+])
+def test_malformed_requests_are_refused_and_cut(hub, request_text, statuses):
+    status, data = raw_http.exchange(hub, request_text, seconds=15)
+    assert status in statuses, data
+
+
+def test_a_body_over_the_limit_is_refused(hub, user):
+    big = hub.request("POST", "/api/repos/create", b" " * (40 << 20), token=user.token, headers={"Content-Type": "application/json"})
+    assert big.status == 413
+
+
+def test_unknown_addresses_are_404_and_unbuilt_ones_say_so(hub, user):
+    assert hub.request("GET", "/api/nothing-of-the-kind", token=user.token).status == 404
+    assert hub.request("GET", "/v1/nothing", token=user.token).status == 404
+    unbuilt = hub.request("GET", "/api/notifications", token=user.token)
+    assert (unbuilt.status, unbuilt.code) == (501, "NotImplemented")
+
+
+def test_every_answer_carries_the_request_id(hub):
+    assert hub.request("GET", "/api/nothing", headers={"X-Request-Id": "mine-1"}).headers["x-request-id"] == "mine-1"
+    assert "trace-7" in hub.request("GET", "/", headers={"X-Amzn-Trace-Id": "trace-7"}).headers["x-request-id"]
+    assert hub.request("GET", "/").headers["x-request-id"]
+
+
+@pytest.mark.parametrize("name", ["a--b", "..", "-a", "a.git", "a" * 97, "a/b/c", "a b", "ä", ""])
+def test_a_name_that_is_none_is_refused(hub, user, name):
+    assert hub.create_repo(user.token, name).status in (400, 422)

@@ -1,0 +1,136 @@
+"""The `cairn` command against a running hub, the pages for people and machines, and the log."""
+import json
+import re
+
+import pytest
+
+from hub_process import cairn
+from samples import random_bytes, write
+
+
+def test_status_and_stats_tell_what_is_stored(hub, user, client, tmp_path):
+    before = json.loads(cairn(hub, "stats", "--json"))
+    write(tmp_path, {"data.bin": random_bytes("status", 1_000_000)})
+    client(user.token).run("upload_file", repo=user.repo(), path=tmp_path / "data.bin", path_in_repo="data.bin")
+    after = json.loads(cairn(hub, "stats", "--json"))
+    assert 1_000_000 <= after["raw_bytes"] - before["raw_bytes"] < 1_010_000
+    assert after["acknowledged"] > before["acknowledged"]
+    status = json.loads(cairn(hub, "status", "--json"))
+    assert status["node"]["leader"] is True
+    assert status["store"]["files"] >= after["files"]
+    assert "leader" in cairn(hub, "status")
+
+
+def test_users_and_tokens_are_made_listed_and_deleted(hub):
+    assert json.loads(cairn(hub, "user", "create", "carol", "--email", "carol@example.org", "--json"))["name"] == "carol"
+    assert "carol@example.org" in cairn(hub, "user", "list")
+    cairn(hub, "user", "create", "carol", status=1)
+    cairn(hub, "user", "create", "bad/name", status=1)
+    made = json.loads(cairn(hub, "token", "create", "--user", "carol", "--role", "write", "--name", "laptop"))
+    assert re.fullmatch(r"hf_[A-Za-z0-9]{34}", made["token"])
+    assert hub.request("GET", "/api/whoami-v2", token=made["token"]).json()["name"] == "carol"
+    assert "laptop" in cairn(hub, "token", "list", "carol")
+    cairn(hub, "token", "delete", made["id"])
+    assert hub.request("GET", "/api/whoami-v2", token=made["token"]).status == 401
+
+
+def test_a_token_ends_when_it_was_to_end(hub, user):
+    import time
+    made = json.loads(cairn(hub, "token", "create", "--user", user.name, "--role", "read", "--expires", "2s"))
+    assert hub.request("GET", "/api/whoami-v2", token=made["token"]).status == 200
+    time.sleep(3)
+    assert hub.request("GET", "/api/whoami-v2", token=made["token"]).status == 401
+
+
+def test_repositories_are_made_listed_shown_and_deleted(hub, user):
+    repo = f"{user.name}/by-operator"
+    assert cairn(hub, "repo", "create", repo, "--private").strip() == f"{hub.url}/{repo}"
+    listed = json.loads(cairn(hub, "repo", "list", "--owner", user.name, "--usage", "--json"))
+    assert [(item["type"], item["owner"], item["name"], item["private"]) for item in listed] == [("model", user.name, "by-operator", True)]
+    assert listed[0]["files"] >= 1
+    shown = json.loads(cairn(hub, "repo", "info", repo, "--json"))
+    assert shown["id"] == repo and shown["usage"]["files"] >= 1
+    assert repo in cairn(hub, "repo", "info", repo)
+    cairn(hub, "repo", "delete", repo, status=64)
+    cairn(hub, "repo", "delete", repo, "--yes")
+    assert json.loads(cairn(hub, "repo", "list", "--owner", user.name, "--json")) == []
+
+
+def test_only_an_administrator_may_operate(hub, user, tmp_path):
+    for token in (user.token, user.read_token):
+        (tmp_path / "token").write_text(token)
+        cairn(hub, "status", "--token-file", tmp_path / "token", status=1)
+        assert hub.request("GET", "/api/admin/status", token=token).status == 403
+    assert hub.request("GET", "/api/admin/status").status == 401
+
+
+def test_gc_keeps_what_is_named_and_drops_what_is_not(hub, user, client, tmp_path):
+    write(tmp_path, {"keep.bin": random_bytes("keep", 2_000_000), "drop.bin": random_bytes("drop", 3_000_000)})
+    kept, dropped = user.repo(), user.repo()
+    client(user.token).run("upload_file", repo=kept, path=tmp_path / "keep.bin", path_in_repo="keep.bin")
+    client(user.token).run("upload_file", repo=dropped, path=tmp_path / "drop.bin", path_in_repo="drop.bin")
+    cairn(hub, "repo", "delete", dropped, "--yes")
+    before = hub.stats()["stored_bytes"]
+    planned = json.loads(cairn(hub, "gc", "--dry-run", "--grace", "0", "--json"))["result"]
+    assert planned["dry_run"] and planned["bytes_freed"] >= 3_000_000
+    assert hub.stats()["stored_bytes"] == before
+    # Within the default grace nothing goes: clients may still refer to what they sent.
+    assert json.loads(cairn(hub, "gc", "--json"))["result"]["bytes_freed"] == 0
+    done = json.loads(cairn(hub, "gc", "--grace", "0", "--json"))["result"]
+    assert done["bytes_freed"] >= 3_000_000
+    assert before - hub.stats()["stored_bytes"] >= 3_000_000
+    got = client(user.read_token).run("download", repo=kept, filename="keep.bin")
+    assert got["size"] == 2_000_000
+
+
+def test_scrub_finds_nothing_on_a_sound_disk(hub):
+    result = json.loads(cairn(hub, "scrub", "--json"))["result"]
+    assert result["records"] > 0 and result["corrupt"] == 0 and result["findings"] == []
+    assert "all as they were written" in cairn(hub, "scrub")
+    assert "scrub" in cairn(hub, "operation", "list")
+
+
+def test_a_xorb_is_shown_chunk_by_chunk(hub, user, client, tmp_path):
+    write(tmp_path, {"data.bin": random_bytes("dump", 500_000)})
+    repo = user.repo()
+    client(user.token).run("upload_file", repo=repo, path=tmp_path / "data.bin", path_in_repo="data.bin")
+    file = hub.request("HEAD", f"/{repo}/resolve/main/data.bin", token=user.token).headers["x-xet-hash"]
+    token = hub.xet_token(user.token, repo, "read")
+    plan = hub.request("GET", f"/v1/reconstructions/{file}", token=token["accessToken"]).json()
+    xorb = plan["terms"][0]["hash"]
+    shown = json.loads(cairn(hub, "dump", "xorb", xorb, "--json"))
+    assert shown["xorb"] == xorb and shown["chunks"][-1]["raw_end"] == shown["raw_length"]
+    assert xorb in cairn(hub, "dump", "xorb", xorb)
+    cairn(hub, "dump", "xorb", "0" * 63, status=1)
+
+
+def test_the_page_the_health_and_the_metrics_answer(hub, user):
+    public, private = user.repo(), user.repo(private=True)
+    page = hub.request("GET", "/")
+    assert page.status == 200 and "text/html" in page.headers["content-type"]
+    assert public in page.body.decode() and private not in page.body.decode()
+    assert hub.request("GET", "/healthz").status == 200
+    assert hub.request("GET", "/readyz").body == b"ready\n"
+    metrics = hub.request("GET", "/metrics").body.decode()
+    for name in ("cairn_http_requests_total", "cairn_store_stored_bytes", "cairn_consensus_applied", "process_resident_memory_bytes"):
+        assert re.search(rf"^{name}[ {{]", metrics, re.M), name
+
+
+def test_no_secret_is_in_the_log(hub, user, client, tmp_path):
+    write(tmp_path, {"data.bin": random_bytes("log", 1_000_000)})
+    repo = user.repo()
+    client(user.token, "newest-without-xet").run("upload_file", repo=repo, path=tmp_path / "data.bin", path_in_repo="data.bin")
+    client(user.token).run("download", repo=repo, filename="data.bin")
+    token = hub.xet_token(user.token, repo)["accessToken"]
+    log = open(hub.flags[hub.flags.index("--access-log") + 1]).read() + hub.log.read_text()
+    lines = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
+    assert any(line["actor"] == user.name and repo in line["path"] for line in lines)
+    for secret in (user.token, user.token[3:], token, hub.admin_token):
+        assert secret not in log
+    # Signed permissions stand in addresses: nothing that long and random may be logged.
+    assert not re.search(r"[A-Za-z0-9_-]{86,}", " ".join(line["path"] for line in lines))
+
+
+@pytest.mark.parametrize("arguments", [["nonsense"], ["gc", "--grace", "soon"], ["user"], ["token", "create"], ["dump"], ["status", "now"]])
+def test_what_the_command_does_not_understand_it_says(hub, arguments):
+    cairn(hub, *arguments, status=64)
