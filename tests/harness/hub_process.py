@@ -49,11 +49,7 @@ class Hub:
 
     def start(self):
         """Returns once it serves. The port is kept over restarts, since clients remember addresses."""
-        mark = self.log.stat().st_size if self.log.exists() else 0
-        with open(self.log, "ab") as log:
-            self.process = subprocess.Popen(
-                [CAIRND, "--data", self.data_dir, "--listen", f"127.0.0.1:{self.port}", *self.flags],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        mark = self.spawn()
         deadline = time.monotonic() + START_SECONDS_MAX
         while time.monotonic() < deadline:
             text = self.log.read_bytes()[mark:].decode(errors="replace")
@@ -66,6 +62,15 @@ class Hub:
             time.sleep(0.02)
         self.process.kill()
         raise RuntimeError(f"cairnd did not serve within {START_SECONDS_MAX} s:\n{text}")
+
+    def spawn(self):
+        """Starts the process without waiting for it; where its log begins."""
+        mark = self.log.stat().st_size if self.log.exists() else 0
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(
+                [CAIRND, "--data", self.data_dir, "--listen", f"127.0.0.1:{self.port}", *self.flags],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        return mark
 
     def stop(self):
         """As an operator would; its exit status."""
@@ -112,7 +117,10 @@ class Hub:
             headers.setdefault("Content-Type", "application/json")
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
         try:
-            connection.request(method, path, body=body, headers=headers)
+            try:
+                connection.request(method, path, body=body, headers=headers)
+            except BrokenPipeError:
+                pass  # refused before all of the body was sent: the answer says why
             answer = connection.getresponse()
             return Answer(answer.status, {key.lower(): value for key, value in answer.getheaders()}, answer.read())
         finally:

@@ -1,0 +1,288 @@
+"""Bits that flip and tails that tear: what is damaged is never handed out as if it were right, is named, and nothing else suffers."""
+import http.client
+import json
+import re
+import shutil
+
+import pytest
+
+from hub_process import cairn
+from ledger import digest
+from samples import random_bytes
+from volumes import find_bytes, flip_bit, newest_written, overwrite
+from xet_wire import File, random_xorb, shard, text
+
+SIZE = 3_000_000
+XORB_BYTES_MAX = 64 << 20
+
+
+class Library:
+    """Files of one repository, by every way in."""
+
+    def __init__(self, hub, name):
+        self.hub = hub
+        self.user = hub.make_user(name)
+        self.repo = self.user.repo()
+        self.files = {}
+
+    def push_lfs(self, path, data):
+        self.put(data)
+        answer = self.hub.commit(self.user.token, self.repo, [
+            ("lfsFile", {"path": path, "algo": "sha256", "oid": digest(data), "size": len(data)})])
+        assert answer.status == 200, answer
+        self.files[path] = data
+
+    def put(self, data):
+        entry = self.hub.lfs_batch(self.user.token, self.repo, [(digest(data), len(data))]).json()["objects"][0]
+        if "actions" in entry:
+            answer = self.hub.request("PUT", entry["actions"]["upload"]["href"], data)
+            assert answer.status == 200, answer
+
+    def push_inline(self, path, data):
+        answer = self.hub.commit(self.user.token, self.repo, {path: data})
+        assert answer.status == 200, answer
+        self.files[path] = data
+
+    def push_xet(self, path, seed):
+        token = self.hub.xet_token(self.user.token, self.repo)["accessToken"]
+        xorb = random_xorb(seed, 20, 60_000)
+        file = File([(xorb, 0, 20)])
+        assert self.hub.request("POST", xorb.path, xorb.body, token=token).status == 200
+        assert self.hub.request("POST", "/v1/shards", shard([file], [xorb]), token=token).status == 200
+        answer = self.hub.commit(self.user.token, self.repo, [
+            ("lfsFile", {"path": path, "algo": "sha256", "oid": file.oid, "size": len(file.data)})])
+        assert answer.status == 200, answer
+        self.files[path] = file.data
+        return file
+
+    def get(self, path, headers=None):
+        """(status, body); None for the body when the connection was cut."""
+        try:
+            answer = self.hub.request("GET", f"/{self.repo}/resolve/main/{path}", token=self.user.token, headers=headers)
+        except (http.client.IncompleteRead, ConnectionError):
+            return 200, None
+        return answer.status, answer.body
+
+    def is_loud(self, path):
+        """Whether a download fails so that nobody can take it for the file."""
+        status, body = self.get(path)
+        if status == 200 and body is not None:
+            assert body == self.files[path], f"{path}: wrong bytes were handed out with status 200"
+            return False
+        assert body is None or status >= 500, (path, status, body)
+        return True
+
+    def check(self, but=()):
+        for path, data in self.files.items():
+            if path not in but:
+                status, body = self.get(path)
+                assert status == 200 and body == data, f"{path}: {status}"
+
+    def xorbs(self, path):
+        """Hashes of the xorbs that hold a file."""
+        hash = self.hub.request("HEAD", f"/{self.repo}/resolve/main/{path}", token=self.user.token).headers["x-xet-hash"]
+        token = self.hub.xet_token(self.user.token, self.repo, "read")["accessToken"]
+        plan = self.hub.request("GET", f"/v1/reconstructions/{hash}", token=token).json()
+        return {term["hash"] for term in plan["terms"]}
+
+
+@pytest.fixture
+def library(hub):
+    library = Library(hub, "alice")
+    library.push_inline("first.txt", b"the first file\n")
+    library.push_lfs("large.bin", random_bytes("large", SIZE))
+    library.push_xet("xet.bin", "library")
+    library.push_inline("inline.txt", random_bytes("inline", 200_000))
+    library.push_lfs("other.bin", random_bytes("other", SIZE))
+    return library
+
+
+def damage(hub, data, at):
+    """Flips a bit of stored content; where it stands."""
+    places = find_bytes(hub, data[at:at + 64])
+    assert len(places) == 1, f"content stands at {places}"
+    path, offset = places[0]
+    flip_bit(path, offset + 7)
+    return path, offset + 7
+
+
+def assert_named(findings, path, offset, xorbs):
+    """One of the findings says which volume, near which offset, and which object."""
+    number = re.sub(r"^\D*0*", "", path.stem) or "0"
+    for finding in findings:
+        numbers = {int(word) for word in re.findall(r"\d+", re.sub(r"[0-9a-f]{64}", "", finding))}
+        near = any(offset - XORB_BYTES_MAX <= place <= offset for place in numbers - {int(number)} if place > 0) or offset in numbers
+        if (path.name in finding or int(number) in numbers) and near and any(xorb in finding for xorb in xorbs):
+            return
+    raise AssertionError(f"nothing names {path.name} near {offset} with one of {xorbs}: {findings}")
+
+
+@pytest.mark.parametrize("victim, at", [("large.bin", 100_000), ("xet.bin", 500_000), ("inline.txt", 150_000), ("large.bin", SIZE - 1000)])
+def test_a_flipped_bit_is_never_handed_out_and_is_named(hub, library, fsck, victim, at):
+    xorbs = library.xorbs(victim) if victim.endswith(".bin") else {""}
+    assert hub.stop() == 0, hub.tail()
+    path, offset = damage(hub, library.files[victim], at)
+    hub.start()
+
+    for _ in range(2):  # nor when it is asked for again
+        assert library.is_loud(victim)
+    status, body = library.get(victim, {"Range": f"bytes={at}-{at + 999}"})
+    assert body is None or status >= 500, status
+    library.check(but=[victim])
+
+    found = json.loads(cairn(hub, "scrub", "--json", status=2))["result"]
+    assert found["corrupt"] == 1, found
+    assert_named(found["findings"], path, offset, xorbs)
+    assert hub.is_running() and hub.stop() == 0, hub.tail()
+    report = fsck(hub, status=2)
+    assert report["corrupt"] == 1, report
+    assert_named(report["findings"], path, offset, xorbs)
+
+
+def test_the_rest_of_a_damaged_file_can_still_be_read(hub, library):
+    assert hub.stop() == 0, hub.tail()
+    damage(hub, library.files["large.bin"], 2_000_000)
+    hub.start()
+    status, body = library.get("large.bin", {"Range": "bytes=0-999999"})
+    assert status == 206 and body == library.files["large.bin"][:1_000_000]
+
+
+def test_a_flipped_bit_is_not_handed_out_to_xet_clients(hub, library):
+    file = library.push_xet("victim.bin", "victim")
+    assert hub.stop() == 0, hub.tail()
+    damage(hub, file.data, 300_000)
+    hub.start()
+    token = hub.xet_token(library.user.token, library.repo, "read")["accessToken"]
+    plan = hub.request("GET", f"/v2/reconstructions/{text(file.hash)}", token=token)
+    if plan.status >= 500:
+        return
+    xorb = file.terms[0][0]
+    loud = 0
+    for entry in plan.json()["xorbs"][text(xorb.hash)]:
+        for piece in entry["ranges"]:
+            begin, end = piece["bytes"]["start"], piece["bytes"]["end"]
+            try:
+                answer = hub.request("GET", entry["url"], headers={"Range": f"bytes={begin}-{end}"})
+            except (http.client.IncompleteRead, ConnectionError):
+                loud += 1
+                continue
+            if answer.status >= 500:
+                loud += 1
+            else:
+                assert answer.body == xorb.body[begin:end + 1], "wrong bytes were handed out"
+    assert loud == 1
+
+
+def test_a_flipped_bit_anywhere_is_found(hub, library, fsck, chance):
+    """Not only in content: heads of records, shards, packs. The server starts or says why not, and no wrong byte leaves it."""
+    assert hub.stop() == 0, hub.tail()
+    path, end = newest_written(hub)
+    sound = path.read_bytes()
+    for _ in range(12):
+        offset = chance.randrange(end)
+        flip_bit(path, offset, chance.randrange(8))
+        print(f"{path.name} at {offset} of {end}")
+        report = fsck(hub, status=2)
+        assert report["corrupt"] + report["missing"] >= 1, (offset, report)
+        assert any(path.name in finding or path.stem in finding for finding in report["findings"]), (offset, report)
+        try:
+            hub.start()
+        except RuntimeError as error:
+            assert "cairnd:" in str(error)
+        else:
+            for name in library.files:
+                status, body = library.get(name)
+                assert status >= 400 or body is None or body == library.files[name], f"{name}: wrong bytes were handed out"
+            assert hub.is_running() and hub.stop() == 0, hub.tail()
+        # Whatever was written since lies behind.
+        overwrite(path, offset, sound[offset:offset + 1])
+    hub.start()
+    library.check()
+
+
+def test_the_other_repositories_live_on_when_one_is_damaged(hub, library):
+    other = Library(hub, "bob")
+    other.push_lfs("bob.bin", random_bytes("bob", SIZE))
+    other.push_inline("bob.txt", b"bob\n")
+    assert hub.stop() == 0, hub.tail()
+    damage(hub, library.files["large.bin"], 100_000)
+    damage(hub, library.files["xet.bin"], 100_000)
+    hub.start()
+    assert library.is_loud("large.bin") and library.is_loud("xet.bin")
+    other.check()
+    other.push_lfs("more.bin", random_bytes("more", SIZE))
+    library.push_inline("more.txt", b"more\n")
+    library.check(but=["large.bin", "xet.bin"])
+    other.check()
+
+
+@pytest.mark.parametrize("length", [1, 100, 70_000])
+def test_garbage_behind_the_last_record_is_cut_off(hub, library, check_disk, length):
+    """What a write leaves that was under way when the process died."""
+    hub.kill()
+    path, end = newest_written(hub)
+    overwrite(path, end, random_bytes("garbage", length))
+    hub.start()
+    library.check()
+    library.push_lfs("after.bin", random_bytes("after", SIZE))
+    library.push_inline("after.txt", b"after\n")
+    hub.kill()
+    hub.start()
+    library.check()
+    assert hub.stop() == 0, hub.tail()
+    check_disk(hub)
+    hub.start()
+    library.check()
+
+
+@pytest.mark.parametrize("how", ["cut", "overwritten"])
+def test_a_torn_last_record_costs_nothing_but_itself(hub, library, fsck, how):
+    last = random_bytes("last", SIZE)
+    library.put(last)
+    hub.kill()
+    path, end = newest_written(hub)
+    if how == "cut":
+        with open(path, "r+b") as file:
+            file.truncate(end - 100)
+    else:
+        overwrite(path, end - 100, random_bytes("garbage", 100))
+    hub.start()
+    library.check()
+    # The object may be gone; if it is still said to be there, it is either right or fails loudly. Sent again it is right.
+    entry = hub.lfs_batch(library.user.token, library.repo, [(digest(last), len(last))], "download").json()["objects"][0]
+    if "actions" in entry:
+        try:
+            answer = hub.request("GET", entry["actions"]["download"]["href"])
+            assert answer.status >= 500 or digest(answer.body) == digest(last)
+        except (http.client.IncompleteRead, ConnectionError):
+            pass
+    library.push_lfs("last.bin", last)
+    library.push_lfs("after.bin", random_bytes("after", SIZE))
+    library.check()
+    hub.kill()
+    hub.start()
+    library.check()
+
+
+def test_an_index_that_is_lost_is_made_again(hub, library, fsck):
+    assert hub.stop() == 0, hub.tail()
+    shutil.rmtree(hub.data_dir / "store" / "index")
+    hub.start()
+    library.check()
+    library.push_lfs("after.bin", random_bytes("after", SIZE))
+    library.check()
+    assert hub.stop() == 0, hub.tail()
+
+
+def test_what_was_damaged_is_whole_again_once_it_is_sent_again(hub, library, fsck):
+    """After the index has been made anew from what is sound, the lost file counts as absent and can be pushed."""
+    assert hub.stop() == 0, hub.tail()
+    damage(hub, library.files["large.bin"], 100_000)
+    fsck(hub, "--rebuild-index", status=2)
+    hub.start()
+    library.check(but=["large.bin"])
+    status, body = library.get("large.bin")
+    assert status >= 400 or body is None
+    library.put(library.files["large.bin"])
+    library.check()
+    assert hub.stop() == 0, hub.tail()

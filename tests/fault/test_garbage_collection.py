@@ -1,0 +1,233 @@
+"""Garbage collection beside clients that push, delete and push again: what is reachable stays, what is not goes."""
+import json
+import random
+import threading
+import time
+import traceback
+
+from hub_process import cairn
+from ledger import Lost, Refused, ask, digest, heard
+from samples import random_bytes
+from volumes import disk_usage_bytes, volume_files
+
+CLIENTS = 4
+CONTENT_BYTES = (300_000, 700_000, 1_000_000, 1_500_000, 2_000_000, 4_000_000)  # few files, so that everybody has the same ones at once
+SECONDS = 20
+KILLS = 4
+GRACE_MS = 400
+TRIES_MAX = 8         # of one push: what the hub said it had may be collected before it is named
+
+
+class Gardener(threading.Thread):
+    """Pushes and deletes the same few files in a repository of its own and knows what must be there."""
+
+    def __init__(self, hub, user, contents, seed):
+        super().__init__(daemon=True)
+        self.hub, self.user, self.contents = hub, user, contents
+        self.random = random.Random(seed)
+        self.repo = user.repo()
+        self.files = {}        # path -> content number, acknowledged
+        self.uncertain = set()  # paths whose last change was not answered
+        self.stopping = threading.Event()
+        self.failure = None
+        self.pushes = self.repeats = self.number = 0
+
+    def run(self):
+        try:
+            while not self.stopping.is_set():
+                try:
+                    self.step()
+                except Lost:
+                    self.stopping.wait(0.02)
+        except BaseException:
+            self.failure = traceback.format_exc()
+
+    def step(self):
+        action = self.random.random()
+        known = sorted(set(self.files) - self.uncertain)
+        if action < 0.5 or not known:
+            self.number += 1
+            self.push(f"file-{self.number}.bin", self.random.randrange(len(self.contents)), self.random.random() < 0.5)
+        elif action < 0.6:
+            self.number += 1
+            self.push_inline(f"file-{self.number}.txt", self.random.randrange(len(self.contents)))
+        elif action < 0.9:
+            for path in known if self.random.random() < 0.3 else known[:1]:
+                self.change(path, [("deletedFile", {"path": path})])
+                del self.files[path]
+                self.uncertain.discard(path)
+        else:
+            self.check(self.random.sample(known, min(2, len(known))))
+        if self.random.random() < 0.2:
+            time.sleep(self.random.uniform(0, 1.0))  # longer than the grace: claims grow old
+
+    def change(self, path, operations):
+        self.uncertain.add(path)
+        return heard(lambda: self.hub.commit(self.user.token, self.repo, operations))
+
+    def push(self, path, content, boldly):
+        """Boldly: the commit names what others have, or had a moment ago, without asking first."""
+        data = self.contents[content]
+        line = ("lfsFile", {"path": path, "algo": "sha256", "oid": digest(data), "size": len(data)})
+        for attempt in range(TRIES_MAX):
+            if not (boldly and attempt == 0):
+                batch = heard(lambda: self.hub.lfs_batch(self.user.token, self.repo, [(digest(data), len(data))])).json()
+                actions = batch["objects"][0].get("actions", {})
+                if "upload" in actions:
+                    ask(self.hub, "PUT", actions["upload"]["href"], data)
+            try:
+                self.change(path, [line])
+            except Refused as refused:
+                if not 400 <= refused.answer.status < 500:
+                    raise
+                self.repeats += 1
+                self.uncertain.discard(path)
+                continue
+            self.files[path] = content
+            self.uncertain.discard(path)
+            self.pushes += 1
+            return
+        raise AssertionError(f"{path} could not be pushed in {TRIES_MAX} tries")
+
+    def push_inline(self, path, content):
+        data = self.contents[content][:200_000]
+        heard(lambda: self.hub.commit(self.user.token, self.repo, {path: data}))
+        self.files[path] = content
+        self.pushes += 1
+
+    def check(self, paths):
+        for path in paths:
+            answer = ask(self.hub, "GET", f"/{self.repo}/resolve/main/{path}", token=self.user.token)
+            data = self.contents[self.files[path]]
+            assert answer.body == (data if path.endswith(".bin") else data[:200_000]), f"{self.repo}/{path}: wrong bytes"
+
+    def stop(self):
+        self.stopping.set()
+        self.join(60)
+        assert not self.is_alive()
+        assert self.failure is None, self.failure
+
+
+def collect_until(stopping, hub, reports, failures):
+    """`gc` in a loop, by the call the command makes."""
+    while not stopping.is_set():
+        try:
+            operation = hub.operation("gc", grace_ms=GRACE_MS)
+            assert operation["state"] == "done", operation
+            reports.append(operation["result"])
+        except Exception:  # also what a killed server causes
+            if hub.is_running() and not stopping.is_set():
+                failures.append(traceback.format_exc())
+        stopping.wait(0.02)
+
+
+def make_gardeners(hub, seed, round=0):
+    contents = [random_bytes(f"{seed} content {i}", size) for i, size in enumerate(CONTENT_BYTES)]
+    return [Gardener(hub, hub.make_user(f"gardener-{round}-{i}"), contents, f"{seed} {round} {i}") for i in range(CLIENTS)]
+
+
+def run_beside_gc(hub, gardeners, seconds, end=lambda: None):
+    reports, failures, stopping = [], [], threading.Event()
+    collector = threading.Thread(target=collect_until, args=(stopping, hub, reports, failures), daemon=True)
+    for thread in [*gardeners, collector]:
+        thread.start()
+    time.sleep(seconds)
+    stopping.set()
+    end()
+    collector.join(60)
+    assert not collector.is_alive()
+    for gardener in gardeners:
+        gardener.stop()
+    assert failures == []
+    return reports
+
+
+def check_gardens(gardeners):
+    for gardener in gardeners:
+        gardener.check(sorted(set(gardener.files) - gardener.uncertain))
+
+
+def test_nothing_reachable_is_collected_while_clients_push_and_delete(hub, check_disk, seed):
+    gardeners = make_gardeners(hub, seed)
+    reports = run_beside_gc(hub, gardeners, SECONDS)
+    pushes, repeats = sum(g.pushes for g in gardeners), sum(g.repeats for g in gardeners)
+    print(f"{len(reports)} collections, {pushes} pushes, {repeats} commits repeated, {sum(r['files_dropped'] for r in reports)} files dropped")
+    assert len(reports) > 10 and pushes > 50
+    assert sum(report["files_dropped"] for report in reports) > 0, "nothing was ever collected: the test tests nothing"
+    check_gardens(gardeners)
+
+    assert hub.stop() == 0, hub.tail()
+    check_disk(hub)
+    hub.start()
+    check_gardens(gardeners)
+
+    # Everybody leaves, and so do the bytes.
+    for gardener in gardeners:
+        cairn(hub, "repo", "delete", gardener.repo, "--yes")
+    hub.operation("gc", grace_ms=0)
+    hub.operation("gc", grace_ms=0)  # a second one takes volumes that the first has emptied
+    stats = hub.stats()
+    assert stats["stored_bytes"] < 300_000, stats
+    assert hub.stop() == 0, hub.tail()
+    check_disk(hub)
+
+
+def test_nothing_is_lost_when_the_server_is_killed_while_it_collects(hub, check_disk, seed, chance):
+    rounds = []
+    for kill in range(KILLS):
+        gardeners = make_gardeners(hub, seed, kill)
+        rounds += gardeners
+        run_beside_gc(hub, gardeners, chance.uniform(0.5, 3), end=hub.kill)
+        hub.start()
+        check_gardens(rounds)
+    hub.operation("gc", grace_ms=0)
+    check_gardens(rounds)
+    assert hub.stop() == 0, hub.tail()
+    check_disk(hub)
+    hub.start()
+    check_gardens(rounds)
+
+
+def test_the_room_of_a_deleted_repository_is_given_back_to_the_disk(hub):
+    user = hub.make_user("alice")
+    kept, deleted = user.repo(), user.repo()
+    files = {}
+    for i in range(16):  # turn by turn, so that every volume holds some of both
+        for repo in (kept, deleted):
+            data = random_bytes(f"{repo} {i}", 6_000_000 if repo == deleted else 500_000)
+            batch = hub.lfs_batch(user.token, repo, [(digest(data), len(data))]).json()
+            assert hub.request("PUT", batch["objects"][0]["actions"]["upload"]["href"], data).status == 200
+            line = {"path": f"{i}.bin", "algo": "sha256", "oid": digest(data), "size": len(data)}
+            assert hub.commit(user.token, repo, [("lfsFile", line)]).status == 200
+            if repo == kept:
+                files[f"{i}.bin"] = data
+    before_stored, before_disk = hub.stats()["stored_bytes"], disk_usage_bytes(hub)
+    cairn(hub, "repo", "delete", deleted, "--yes")
+    result = json.loads(cairn(hub, "gc", "--grace", "0", "--json"))["result"]
+    assert result["bytes_freed"] >= 16 * 6_000_000
+    assert before_stored - hub.stats()["stored_bytes"] >= 16 * 6_000_000
+    cairn(hub, "gc", "--grace", "0")
+    assert disk_usage_bytes(hub) <= before_disk - 64_000_000, (before_disk, disk_usage_bytes(hub))
+    for path, data in files.items():
+        assert hub.request("GET", f"/{kept}/resolve/main/{path}", token=user.token).body == data
+    assert hub.stop() == 0, hub.tail()
+
+
+def test_a_dry_run_changes_nothing(hub):
+    user = hub.make_user("alice")
+    repo = user.repo()
+    assert hub.commit(user.token, repo, {"a.txt": random_bytes("dry", 900_000)}).status == 200
+    cairn(hub, "repo", "delete", repo, "--yes")
+    keys = ("chunks", "xorbs", "files", "volumes", "stored_bytes", "disk_bytes", "raw_bytes", "logical_bytes")
+
+    def state():
+        stats = hub.stats()
+        return {key: stats[key] for key in keys}, {path.name: digest(path.read_bytes()) for path in volume_files(hub)}
+
+    before = state()
+    planned = json.loads(cairn(hub, "gc", "--dry-run", "--grace", "0", "--json"))["result"]
+    assert planned["bytes_freed"] >= 900_000
+    assert state() == before
+    done = json.loads(cairn(hub, "gc", "--grace", "0", "--json"))["result"]
+    assert done["bytes_freed"] == planned["bytes_freed"]
+    assert hub.stop() == 0, hub.tail()
