@@ -319,7 +319,7 @@ int engine_step_submit(struct raft_engine *engine, struct engine_clock clock, ui
 int engine_step_persisted(struct raft_engine *engine, struct engine_clock clock, uint64_t index, struct engine_update *update)
 {
 	*update = (struct engine_update){ 0 };
-	int state = raft_state(&engine->raft);
+	enum raft_state state = raft_state(&engine->raft);
 	if (index <= engine->raft.last_stored || index > raft_last_index(&engine->raft) || (state != RAFT_LEADER && state != RAFT_FOLLOWER))
 		return ERR_INVALID;
 	struct raft_event event = { .type = RAFT_PERSISTED_ENTRIES };
