@@ -13,12 +13,9 @@ const struct route hub_unbuilt_routes[] = {
 	{ HTTP_POST, "/oauth/device", NULL, "Login by device code" },
 	{ HTTP_POST, "/oauth/token", NULL, "Login by OAuth" },
 	{ HTTP_POST, "/api/repos/move", NULL, "Renaming a repository" },
-	{ HTTP_PUT, TYPES "/settings", NULL, "Repository settings" },
 	{ HTTP_POST, TYPES "/duplicate", NULL, "Duplicating a repository" },
 	{ HTTP_POST, TYPES "/super-squash/{}", NULL, "Squashing a history" },
 	{ GET, TYPES "/compare/**", NULL, "Comparing revisions" },
-	{ GET, TYPES "/treesize/{}/**", NULL, "Folder sizes" },
-	{ GET, "/api/resolve-cache/**", NULL, "The resolve cache" },
 	{ ANY, TYPES "/lfs-files/**", NULL, "Listing and deleting LFS objects" },
 
 	/* browsing and community */

@@ -1,0 +1,336 @@
+#include <stdlib.h>
+
+#include "gateway/auth/grant.h"
+#include "gateway/hub/call.h"
+#include "gateway/hub/content.h"
+#include "gateway/hub/json_body.h"
+#include "gateway/hub/lfs.h"
+#include "schemas/json_writer.h"
+
+enum {
+	COMPLETION_BODY_BYTES_MAX = 1 << 20,
+	VERIFY_BODY_BYTES_MAX = 16 << 10,
+	COPY_BYTES = 1 << 20, /* read and written at a time when parts are joined */
+};
+
+void reply_lfs_error(struct http_request *request, int status, const char *code, const char *text)
+{
+	struct buffer body;
+	buffer_init(&body, ANSWER_BYTES_MAX);
+	struct json_writer json;
+	json_writer_init(&json, &body);
+	json_object_begin(&json, NULL);
+	json_text(&json, "error", text);
+	json_text(&json, "message", text);
+	json_text(&json, "request_id", http_request_id(request));
+	json_object_end(&json);
+	char *line = http_strndup(request, text, strlen(text));
+	for (char *p = line; *p; p++)
+		if ((unsigned char)*p < 0x20 || *p == 0x7f)
+			*p = ' ';
+	http_add_header(request, "X-Error-Message", line);
+	if (code)
+		http_add_header(request, "X-Error-Code", code);
+	if (status == 401)
+		http_add_header(request, "LFS-Authenticate", "Basic realm=\"cairn\"");
+	http_reply_buffer(request, status, "application/vnd.git-lfs+json", &body);
+	buffer_fini(&body);
+}
+
+static void reply_store_error(struct http_request *request, int err, const struct why *why)
+{
+	int status = err == ERR_NO_SPACE ? 507 : err == ERR_BUSY || err == ERR_NO_MEMORY ? 503 : err == ERR_TOO_BIG ? 413 :
+		err == ERR_INVALID ? 422 : 500;
+	reply_lfs_error(request, status, NULL, why->text[0] ? why->text : "The object could not be stored");
+}
+
+uint64_t lfs_parts_count(uint64_t length, uint64_t part_bytes)
+{
+	return (length + part_bytes - 1) / part_bytes;
+}
+
+/* The grant of this URL, of the kind wanted, for a repository that still exists. NULL: answered already. */
+static struct grant *grant_open(struct http_request *request, const struct route_match *match, enum grant_kind kind)
+{
+	struct gateway *gateway = gateway_of(request);
+	struct grant *grant = http_alloc(request, sizeof(*grant));
+	struct repo repo;
+	if (grant_verify(gateway, match->captures[0], grant) != 0 || grant->kind != kind) {
+		reply_lfs_error(request, 403, NULL, "This URL is not valid, or no longer");
+		return NULL;
+	}
+	if (repo_get(gateway->ns, NULL, &grant->repo, &repo) != 0) {
+		reply_lfs_error(request, 404, "RepoNotFound", "Repository not found");
+		return NULL;
+	}
+	http_set_actor_name(request, grant->actor);
+	return grant;
+}
+
+static struct sha256 grant_sha256(const struct grant *grant)
+{
+	struct sha256 out;
+	memcpy(out.bytes, grant->object.bytes, HASH_BYTES);
+	return out;
+}
+
+/* ------------------------------------------------------------------ PUT of an object or a part */
+
+struct receiving {
+	struct gateway *gateway;
+	const struct grant *grant;
+	bool is_part;
+	uint64_t length;        /* expected */
+	uint64_t received;
+	struct upload *upload;  /* opened with the first byte */
+	struct why why;
+};
+
+static int receiving_open(struct receiving *receiving)
+{
+	int err = upload_open(&receiving->upload, receiving->gateway->store, &receiving->grant->repo, &receiving->why);
+	return err ? err : upload_file_begin(receiving->upload, receiving->length);
+}
+
+static int receiving_write(struct http_request *request, const uint8_t *data, size_t length, void *context)
+{
+	(void)request;
+	struct receiving *receiving = context;
+	int err = receiving->upload ? 0 : receiving_open(receiving);
+	receiving->received += length;
+	if (err == 0 && receiving->received > receiving->length)
+		err = why_set(&receiving->why, ERR_INVALID, "More bytes than announced");
+	return err ? err : upload_file_write(receiving->upload, data, length, &receiving->why);
+}
+
+/* Checks what arrived against the grant, then makes it durable. */
+static int receiving_finish(struct receiving *receiving, struct upload_result *result)
+{
+	int err = receiving->upload ? 0 : receiving_open(receiving); /* an empty object */
+	if (err)
+		return err;
+	if (receiving->received != receiving->length)
+		return why_set(&receiving->why, ERR_INVALID, "%llu bytes were announced, %llu arrived",
+			(unsigned long long)receiving->length, (unsigned long long)receiving->received);
+	err = upload_file_end(receiving->upload, result, &receiving->why);
+	if (err)
+		return err;
+	if (!receiving->is_part && memcmp(result->sha256.bytes, receiving->grant->object.bytes, HASH_BYTES) != 0)
+		return why_set(&receiving->why, ERR_INVALID, "The SHA-256 of the bytes is not the oid of the object");
+	return upload_commit(receiving->upload, &receiving->why);
+}
+
+static void receiving_end(struct http_request *request, int err, void *context)
+{
+	struct receiving *receiving = context;
+	struct upload_result result;
+	if (err == 0)
+		err = receiving_finish(receiving, &result);
+	if (receiving->upload)
+		upload_close(receiving->upload);
+	if (err) {
+		reply_store_error(request, err, &receiving->why);
+		return;
+	}
+	char etag[HASH_TEXT_BYTES];
+	if (receiving->is_part)
+		hash_to_text(etag, &result.file);
+	else
+		hex_encode(etag, result.sha256.bytes, HASH_BYTES);
+	http_add_headerf(request, "ETag", "\"%s\"", etag);
+	http_reply(request, 200, NULL, span_of(NULL, 0));
+}
+
+static void receive(struct http_request *request, const struct grant *grant, bool is_part)
+{
+	uint64_t announced = http_body_length(request);
+	if (announced != UINT64_MAX && announced != grant->length) {
+		reply_lfs_error(request, 422, NULL, http_printf(request, "This URL takes %llu bytes, not %llu",
+			(unsigned long long)grant->length, (unsigned long long)announced));
+		return;
+	}
+	struct receiving *receiving = http_alloc(request, sizeof(*receiving));
+	receiving->gateway = gateway_of(request);
+	receiving->grant = grant;
+	receiving->is_part = is_part;
+	receiving->length = grant->length;
+	static const struct http_sink sink = { .write = receiving_write, .end = receiving_end };
+	http_sink(request, grant->length, &sink, receiving);
+}
+
+void lfs_upload(struct http_request *request, const struct route_match *match)
+{
+	const struct grant *grant = grant_open(request, match, GRANT_LFS_UPLOAD);
+	if (grant)
+		receive(request, grant, false);
+}
+
+void lfs_part(struct http_request *request, const struct route_match *match)
+{
+	const struct grant *grant = grant_open(request, match, GRANT_LFS_PART);
+	if (grant)
+		receive(request, grant, true);
+}
+
+/* ------------------------------------------------------------------ completion of a multipart upload */
+
+struct part_list {
+	struct hash files[LFS_PARTS_MAX];
+	bool given[LFS_PARTS_MAX];
+	uint64_t count;
+};
+
+/* {"oid", "parts": [{"partNumber", "etag"}]}: every part exactly once, in any order. */
+static int read_parts(const json_t *body, struct part_list *list, struct why *why)
+{
+	const json_t *parts = json_object_get(body, "parts"), *part;
+	if (!json_is_array(parts) || json_array_size(parts) != list->count)
+		return why_set(why, ERR_INVALID, "%llu parts were expected", (unsigned long long)list->count);
+	size_t i;
+	json_array_foreach(parts, i, part) {
+		json_int_t number = json_integer_value(json_object_get(part, "partNumber"));
+		const char *etag = json_body_text(part, "etag", "");
+		size_t length = strlen(etag);
+		if (length >= 2 && etag[0] == '"' && etag[length - 1] == '"') {
+			etag++;
+			length -= 2;
+		}
+		if (number < 1 || (uint64_t)number > list->count || list->given[number - 1])
+			return why_set(why, ERR_INVALID, "Part numbers must run from 1 to %llu, each once", (unsigned long long)list->count);
+		if (hash_from_text(&list->files[number - 1], etag, length) != 0)
+			return why_set(why, ERR_INVALID, "The etag of part %lld is not what the upload of the part answered", (long long)number);
+		list->given[number - 1] = true;
+	}
+	return 0;
+}
+
+static int join_part(struct gateway *gateway, const struct grant *grant, struct upload *upload, const struct hash *file,
+	uint64_t length, uint8_t *bytes, struct why *why)
+{
+	struct file_info info;
+	if (store_claim_check(gateway->store, &grant->repo, file) != 0 || store_file_info(gateway->store, file, &info) != 0)
+		return why_set(why, ERR_INVALID, "A part was never uploaded");
+	if (info.length != length)
+		return why_set(why, ERR_INVALID, "A part has %llu bytes instead of %llu", (unsigned long long)info.length, (unsigned long long)length);
+	struct file_reader *reader;
+	int err = file_reader_open(&reader, gateway->store, file, 0, length, why);
+	if (err)
+		return err;
+	int64_t got = 0;
+	while (err == 0 && (got = file_reader_read(reader, bytes, COPY_BYTES, true, why)) > 0)
+		err = upload_file_write(upload, bytes, (size_t)got, why);
+	file_reader_close(reader);
+	return got < 0 ? (int)got : err;
+}
+
+static int join_parts(struct gateway *gateway, const struct grant *grant, const struct part_list *list, struct upload *upload, struct why *why)
+{
+	uint8_t *bytes = malloc(COPY_BYTES);
+	int err = bytes ? upload_file_begin(upload, grant->length) : ERR_NO_MEMORY;
+	for (uint64_t i = 0; err == 0 && i < list->count; i++) {
+		uint64_t start = i * grant->number, left = grant->length - start;
+		err = join_part(gateway, grant, upload, &list->files[i], left < grant->number ? left : grant->number, bytes, why);
+	}
+	free(bytes);
+	struct upload_result result;
+	if (err == 0)
+		err = upload_file_end(upload, &result, why);
+	if (err == 0 && memcmp(result.sha256.bytes, grant->object.bytes, HASH_BYTES) != 0)
+		err = why_set(why, ERR_INVALID, "The SHA-256 of the joined parts is not the oid of the object");
+	return err ? err : upload_commit(upload, why);
+}
+
+static void complete_body(struct http_request *request, struct span text, void *context)
+{
+	const struct grant *grant = context;
+	struct gateway *gateway = gateway_of(request);
+	struct why why = { 0 };
+	struct part_list list = { .count = lfs_parts_count(grant->length, grant->number) };
+	struct file_info known;
+	struct sha256 sha256 = grant_sha256(grant);
+	json_t *body = json_body_parse(text, &why);
+	int err = body ? read_parts(body, &list, &why) : ERR_INVALID;
+	json_decref(body);
+	/* A repeated completion (its answer was lost) finds the object. */
+	bool done = store_file_by_sha256(gateway->store, &grant->repo, &sha256, &known) == 0 && known.sha256_verified;
+	if (err == 0 && !done) {
+		struct upload *upload;
+		err = upload_open(&upload, gateway->store, &grant->repo, &why);
+		if (err == 0) {
+			err = join_parts(gateway, grant, &list, upload, &why);
+			upload_close(upload);
+		}
+	}
+	if (err)
+		reply_store_error(request, err, &why);
+	else
+		http_reply(request, 200, "application/json; charset=utf-8", span_text("{\"success\":true}"));
+}
+
+void lfs_complete(struct http_request *request, const struct route_match *match)
+{
+	struct grant *grant = grant_open(request, match, GRANT_LFS_UPLOAD);
+	if (!grant)
+		return;
+	if (grant->number == 0 || lfs_parts_count(grant->length, grant->number) > LFS_PARTS_MAX)
+		reply_lfs_error(request, 422, NULL, "This upload has no parts");
+	else
+		http_collect(request, COMPLETION_BODY_BYTES_MAX, complete_body, grant);
+}
+
+/* ------------------------------------------------------------------ verify and download */
+
+static void verify_body(struct http_request *request, struct span text, void *context)
+{
+	const struct grant *grant = context;
+	struct why why = { 0 };
+	json_t *body = json_body_parse(text, &why);
+	struct sha256 sha256 = { 0 };
+	const char *oid = json_body_text(body, "oid", "");
+	const json_t *size = json_object_get(body, "size");
+	bool well_formed = hex_decode(sha256.bytes, HASH_BYTES, oid, strlen(oid)) == 0 && json_is_integer(size);
+	uint64_t length = well_formed ? (uint64_t)json_integer_value(size) : 0;
+	json_decref(body);
+	struct file_info info;
+	if (!well_formed || memcmp(sha256.bytes, grant->object.bytes, HASH_BYTES) != 0)
+		reply_lfs_error(request, 422, NULL, "The oid is not the one that was uploaded here");
+	else if (store_file_by_sha256(gateway_of(request)->store, &grant->repo, &sha256, &info) != 0)
+		reply_lfs_error(request, 404, NULL, "The object is not stored");
+	else if (info.length != length)
+		reply_lfs_error(request, 422, NULL, "The object has another size");
+	else
+		http_reply(request, 200, "application/vnd.git-lfs+json", span_text("{}"));
+}
+
+void lfs_verify(struct http_request *request, const struct route_match *match)
+{
+	struct grant *grant = grant_open(request, match, GRANT_LFS_UPLOAD);
+	if (grant)
+		http_collect(request, VERIFY_BODY_BYTES_MAX, verify_body, grant);
+}
+
+static void download_work(struct http_request *request, void *context)
+{
+	const struct grant *grant = context;
+	struct gateway *gateway = gateway_of(request);
+	struct sha256 sha256 = grant_sha256(grant);
+	struct file_info info;
+	if (store_file_by_sha256(gateway->store, &grant->repo, &sha256, &info) != 0) {
+		reply_lfs_error(request, 404, NULL, "The object is not stored");
+		return;
+	}
+	char text[HASH_TEXT_BYTES];
+	hex_encode(text, sha256.bytes, HASH_BYTES);
+	struct content content = {
+		.file = info.file, .length = info.length, .etag = http_printf(request, "\"%s\"", text), .type = "application/octet-stream"
+	};
+	if (!reply_content_head(request, &content))
+		reply_content(request, gateway, &content);
+}
+
+void lfs_download(struct http_request *request, const struct route_match *match)
+{
+	struct grant *grant = grant_open(request, match, GRANT_LFS_DOWNLOAD);
+	if (grant)
+		http_work(request, download_work, grant);
+}

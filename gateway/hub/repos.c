@@ -1,0 +1,282 @@
+#include "gateway/hub/repos.h"
+
+#include <stdio.h>
+
+#include "gateway/hub/call.h"
+#include "gateway/hub/initial_commit.h"
+#include "gateway/hub/json_body.h"
+#include "gateway/hub/validate_yaml.h"
+#include "schemas/json_writer.h"
+
+enum { SETTINGS_BODY_BYTES_MAX = 64 << 10 };
+
+/* `visibility`, or the older `private`. 0, ERR_INVALID, ERR_UNSUPPORTED; *given false: neither is there. */
+static int read_visibility(const json_t *body, bool *given, bool *private, struct why *why)
+{
+	const char *visibility = json_body_text(body, "visibility", NULL);
+	const json_t *flag = json_object_get(body, "private");
+	*given = visibility || json_is_boolean(flag);
+	*private = json_is_true(flag);
+	if (!visibility)
+		return 0;
+	if (strcmp(visibility, "protected") == 0)
+		return why_set(why, ERR_UNSUPPORTED, "Protected repositories are not implemented by this server");
+	if (strcmp(visibility, "private") != 0 && strcmp(visibility, "public") != 0)
+		return why_set(why, ERR_INVALID, "The visibility must be \"public\" or \"private\"");
+	*private = strcmp(visibility, "private") == 0;
+	return 0;
+}
+
+static int read_sdk(const json_t *body, struct repo *repo, struct why *why)
+{
+	static const char *const sdks[] = { "gradio", "docker", "static", "streamlit" };
+	if (repo->type != REPO_SPACE)
+		return 0;
+	const char *sdk = json_body_text(body, "sdk", "");
+	for (size_t i = 0; i < sizeof(sdks) / sizeof(sdks[0]); i++) {
+		if (strcmp(sdk, sdks[i]) == 0) {
+			snprintf(repo->sdk, sizeof(repo->sdk), "%s", sdk);
+			return 0;
+		}
+	}
+	return why_set(why, ERR_INVALID, "A Space needs an sdk: gradio, docker, static or streamlit");
+}
+
+/* Type, owner and name, as create, delete and move say them. */
+static int read_name(const struct call *call, const json_t *body, struct repo *repo, struct why *why)
+{
+	const char *name = json_body_text(body, "name", "");
+	const char *organization = json_body_text(body, "organization", NULL);
+	if (type_from_singular(json_body_text(body, "type", NULL), &repo->type) != 0)
+		return why_set(why, ERR_INVALID, "The type must be model, dataset, space or kernel");
+	if (repo_name_split(name, organization && *organization ? organization : call->actor.name, repo->owner, repo->name) != 0)
+		return why_set(why, ERR_INVALID, "\"%.100s\" is not a valid repository name: 1 to 96 letters, digits, '-', '_' and '.', without "
+			"'--', '..', '-' or '.' at either end, or '.git' at the end", name);
+	if (strcasecmp(repo->owner, call->actor.name) == 0)
+		memcpy(repo->owner, call->actor.name, sizeof(repo->owner));
+	return 0;
+}
+
+static void reply_url(struct http_request *request, const struct repo *repo, int status, const char *error)
+{
+	char id[ENTITY_ID_TEXT_BYTES];
+	hex_encode(id, repo->id.bytes, ENTITY_ID_BYTES);
+	struct buffer body;
+	buffer_init(&body, ANSWER_BYTES_MAX);
+	struct json_writer json;
+	json_writer_init(&json, &body);
+	json_object_begin(&json, NULL);
+	if (error) {
+		json_text(&json, "error", error);
+		http_add_header(request, "X-Error-Message", error);
+	}
+	json_text(&json, "url", repo_url(request, repo));
+	json_text(&json, "name", http_printf(request, "%s/%s", repo->owner, repo->name));
+	json_text(&json, "id", id);
+	json_bool(&json, "private", repo->private);
+	json_object_end(&json);
+	answer_json(request, status, &body);
+}
+
+static void reply_exists(struct http_request *request, struct call *call, struct repo *repo)
+{
+	struct repo stored;
+	if (repo_find(call->gateway->ns, NULL, repo->type, span_text(repo->owner), span_text(repo->name), &stored) == 0)
+		*repo = stored;
+	reply_url(request, repo, 409, http_printf(request, "You already created this %s repo: %s/%s", type_singular(repo->type),
+		repo->owner, repo->name));
+}
+
+static int read_create(const struct call *call, const json_t *body, struct repo *repo, struct why *why)
+{
+	bool given;
+	int err = read_name(call, body, repo, why);
+	if (err == 0)
+		err = read_visibility(body, &given, &repo->private, why);
+	if (err == 0)
+		err = read_sdk(body, repo, why);
+	const char *license = json_body_text(body, "license", NULL);
+	if (err == 0 && license && !license_known(license))
+		err = why_set(why, ERR_INVALID, "\"%.60s\" is not a known license", license);
+	snprintf(repo->creator, sizeof(repo->creator), "%s", call->actor.name);
+	snprintf(repo->head, sizeof(repo->head), "refs/heads/main");
+	return err;
+}
+
+/* The repository and its first commit: both, or neither. */
+static int create(struct call *call, struct repo *repo, const json_t *body, struct why *why)
+{
+	struct namespace *ns = call->gateway->ns;
+	struct entity_id id;
+	int err = repo_create(ns, call->actor.name, repo, &id, why);
+	if (err)
+		return err;
+	struct user user;
+	bool has_user = user_find(ns, call->actor.name, &user) == 0;
+	err = repo_get(ns, NULL, &id, repo);
+	if (err == 0)
+		err = initial_commit(call->gateway, repo, has_user ? user.email : "", body, why);
+	if (err)
+		repo_delete(ns, call->actor.name, &id, NULL);
+	return err;
+}
+
+static void create_from(struct http_request *request, struct call *call, const json_t *body)
+{
+	struct repo repo = { 0 };
+	struct why why = { 0 };
+	int err = read_create(call, body, &repo, &why);
+	struct resource resource = { .owner = repo.owner };
+	if (err == 0 && call->actor.anonymous) {
+		answer_login(request);
+		return;
+	}
+	if (err == 0)
+		err = may(&call->actor, ACTION_CREATE, &resource);
+	if (err == ERR_NOT_FOUND)
+		err = ERR_DENIED;
+	if (err == ERR_DENIED)
+		why_set(&why, err, "You don't have the rights to create a %s under the namespace \"%s\"", type_singular(repo.type), repo.owner);
+	if (err == 0)
+		err = create(call, &repo, body, &why);
+	if (err == ERR_EXISTS)
+		reply_exists(request, call, &repo);
+	else if (err)
+		answer_err(request, err, &why);
+	else
+		reply_url(request, &repo, 200, NULL);
+}
+
+static void create_body(struct http_request *request, struct span text, void *context)
+{
+	struct why why = { 0 };
+	json_t *body = json_body_parse(text, &why);
+	if (body)
+		create_from(request, context, body);
+	else
+		answer_err(request, ERR_INVALID, &why);
+	json_decref(body);
+}
+
+void repos_create(struct http_request *request, const struct route_match *match)
+{
+	(void)match;
+	struct call *call = call_open(request);
+	if (!call)
+		return;
+	if (call->actor.anonymous)
+		answer_login(request);
+	else
+		http_collect(request, HTTP_COLLECT_BYTES_MAX, create_body, call);
+}
+
+/* ------------------------------------------------------------------ delete */
+
+static void delete_from(struct http_request *request, struct call *call, const json_t *body)
+{
+	struct repo wanted = { 0 };
+	struct why why = { 0 };
+	int err = read_name(call, body, &wanted, &why);
+	if (err) {
+		answer_err(request, err, &why);
+		return;
+	}
+	err = repo_find(call->gateway->ns, NULL, wanted.type, span_text(wanted.owner), span_text(wanted.name), &call->repo);
+	struct resource resource = { .repo = &call->repo };
+	if (err == 0)
+		err = may(&call->actor, ACTION_ADMIN, &resource);
+	if (err == 0)
+		err = repo_delete(call->gateway->ns, call->actor.name, &call->repo.id, &why);
+	if (err == ERR_NOT_FOUND || err == ERR_UNAUTHENTICATED)
+		answer_repo_missing(request, call->actor.anonymous);
+	else if (err)
+		answer_err(request, err, &why);
+	else
+		http_reply(request, 200, "application/json; charset=utf-8", span_text("{\"success\":true}"));
+}
+
+static void delete_body(struct http_request *request, struct span text, void *context)
+{
+	struct why why = { 0 };
+	json_t *body = json_body_parse(text, &why);
+	if (body)
+		delete_from(request, context, body);
+	else
+		answer_err(request, ERR_INVALID, &why);
+	json_decref(body);
+}
+
+void repos_delete(struct http_request *request, const struct route_match *match)
+{
+	(void)match;
+	struct call *call = call_open(request);
+	if (!call)
+		return;
+	if (call->actor.anonymous)
+		answer_login(request);
+	else
+		http_collect(request, SETTINGS_BODY_BYTES_MAX, delete_body, call);
+}
+
+/* ------------------------------------------------------------------ settings */
+
+/* The first setting asked for that is not built, or NULL. */
+static const char *unbuilt_setting(const json_t *body)
+{
+	static const char *const settings[] = { "gated", "discussionsDisabled", "discussionsSorting", "orgMembersGated",
+		"gatedNotificationsEmail", "gatedNotificationsMode" };
+	for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
+		const json_t *value = json_object_get(body, settings[i]);
+		bool off = strcmp(settings[i], "gated") == 0 && json_is_false(value); /* already so */
+		if (value && !json_is_null(value) && !off)
+			return settings[i];
+	}
+	return NULL;
+}
+
+static void settings_from(struct http_request *request, struct call *call, const json_t *body)
+{
+	struct repo_settings settings = { 0 };
+	struct why why = { 0 };
+	const char *unbuilt = unbuilt_setting(body);
+	if (unbuilt) {
+		answer_unbuilt(request, http_printf(request, "The setting \"%s\"", unbuilt));
+		return;
+	}
+	int err = read_visibility(body, &settings.set_private, &settings.private, &why);
+	if (err == 0 && settings.set_private)
+		err = repo_update(call->gateway->ns, call->actor.name, &call->repo.id, &settings, &why);
+	if (err) {
+		answer_err(request, err, &why);
+		return;
+	}
+	bool private = settings.set_private ? settings.private : call->repo.private;
+	struct buffer answer;
+	buffer_init(&answer, ANSWER_BYTES_MAX);
+	struct json_writer json;
+	json_writer_init(&json, &answer);
+	json_object_begin(&json, NULL);
+	json_bool(&json, "private", private);
+	json_text(&json, "visibility", private ? "private" : "public");
+	json_bool(&json, "gated", false);
+	json_object_end(&json);
+	answer_json(request, 200, &answer);
+}
+
+static void settings_body(struct http_request *request, struct span text, void *context)
+{
+	struct why why = { 0 };
+	json_t *body = json_body_parse(text, &why);
+	if (body)
+		settings_from(request, context, body);
+	else
+		answer_err(request, ERR_INVALID, &why);
+	json_decref(body);
+}
+
+void repos_settings(struct http_request *request, const struct route_match *match)
+{
+	struct call *call = call_open_repo(request, match, 0, ACTION_ADMIN);
+	if (call)
+		http_collect(request, SETTINGS_BODY_BYTES_MAX, settings_body, call);
+}

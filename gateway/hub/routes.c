@@ -1,0 +1,78 @@
+/* routes.c - the Hub API: pushing, pulling, and looking at repositories.
+ *
+ * Calls of the Hub that are known and not served are in gateway/hub_unbuilt.c. Where the JavaScript client leaves the slashes of a
+ * revision raw ("tree/refs/pr/1/dir"), the pattern ends in "**" and call_revision finds where the revision ends. */
+#include "gateway/hub/commit.h"
+#include "gateway/hub/info.h"
+#include "gateway/hub/lfs.h"
+#include "gateway/hub/preupload.h"
+#include "gateway/hub/refs.h"
+#include "gateway/hub/repos.h"
+#include "gateway/hub/resolve.h"
+#include "gateway/hub/telemetry.h"
+#include "gateway/hub/token_call.h"
+#include "gateway/hub/tree.h"
+#include "gateway/hub/validate_yaml.h"
+#include "gateway/hub/whoami.h"
+
+enum { READ = HTTP_GET | HTTP_HEAD };
+
+#define TYPE "/api/{models|datasets|spaces|kernels}"
+#define REPO TYPE "/{}/{}"
+#define MODEL_PAGE "/{}/{}"
+#define OTHER_PAGE "/{datasets|spaces|kernels}/{}/{}"
+
+const struct route hub_routes[] = {
+	/* files by path: the hottest */
+	{ READ, OTHER_PAGE "/resolve/{}/**", resolve_file, "hub-resolve" },
+	{ READ, MODEL_PAGE "/resolve/{}/**", resolve_file, "hub-resolve" },
+	{ READ, OTHER_PAGE "/raw/{}/**", resolve_raw, "hub-raw" },
+	{ READ, MODEL_PAGE "/raw/{}/**", resolve_raw, "hub-raw" },
+	{ READ, "/api/resolve-cache/{models|datasets|spaces|kernels}/{}/{}/{}/**", resolve_cached, "hub-resolve-cache" },
+	{ READ, "/{}/resolve/{}/**", info_one_segment, "hub-one-segment" },
+
+	/* who, and whether */
+	{ READ, "/api/whoami-v2", whoami, "hub-whoami" },
+	{ HTTP_GET, "/api/agent-harnesses", agent_harnesses, "hub-agent-harnesses" },
+	{ READ, "/api/telemetry/**", telemetry_head, "hub-telemetry" },
+	{ HTTP_POST, "/api/validate-yaml", validate_yaml, "hub-validate-yaml" },
+
+	/* repositories */
+	{ HTTP_POST, "/api/repos/create", repos_create, "hub-repo-create" },
+	{ HTTP_DELETE, "/api/repos/delete", repos_delete, "hub-repo-delete" },
+	{ HTTP_PUT, REPO "/settings", repos_settings, "hub-repo-settings" },
+	{ READ, TYPE, info_list, "hub-list" },
+	{ READ, REPO, info_head, "hub-info" },
+	{ READ, REPO "/revision/{}", info_revision, "hub-info" },
+	{ READ, REPO "/auth-check", auth_check_read, "hub-auth-check" },
+	{ READ, REPO "/auth-check/write", auth_check_write, "hub-auth-check" },
+	{ READ, TYPE "/{}", info_one_segment, "hub-one-segment" },
+	{ READ, TYPE "/{}/revision/{}", info_one_segment, "hub-one-segment" },
+
+	/* trees and history */
+	{ READ, REPO "/tree/{}/**", tree_list, "hub-tree" },
+	{ READ, REPO "/treesize/{}/**", tree_size, "hub-tree-size" },
+	{ HTTP_POST, REPO "/paths-info/{}/**", paths_info, "hub-paths-info" },
+	{ READ, REPO "/commits/{}/**", commits_list, "hub-commits" },
+	{ READ, REPO "/refs", refs_list, "hub-refs" },
+	{ HTTP_POST, REPO "/branch/**", branch_create, "hub-branch-create" },
+	{ HTTP_DELETE, REPO "/branch/**", branch_delete, "hub-branch-delete" },
+	{ HTTP_POST, REPO "/tag/**", tag_create, "hub-tag-create" },
+	{ HTTP_DELETE, REPO "/tag/**", tag_delete, "hub-tag-delete" },
+
+	/* pushing */
+	{ HTTP_POST, REPO "/preupload/{}", preupload, "hub-preupload" },
+	{ HTTP_POST, REPO "/commit/{}", commit_post, "hub-commit" },
+	{ READ, REPO "/xet-read-token/{}", xet_read_token, "hub-xet-token" },
+	{ READ, REPO "/xet-write-token/{}", xet_write_token, "hub-xet-token" },
+
+	/* LFS: the batch call, and the addresses that its answers carry */
+	{ HTTP_POST, OTHER_PAGE "/info/lfs/objects/batch", lfs_batch, "lfs-batch" },
+	{ HTTP_POST, MODEL_PAGE "/info/lfs/objects/batch", lfs_batch, "lfs-batch" },
+	{ HTTP_PUT, "/api/lfs/upload/{}", lfs_upload, "lfs-upload" },
+	{ HTTP_PUT, "/api/lfs/part/{}", lfs_part, "lfs-part" },
+	{ HTTP_POST, "/api/lfs/complete/{}", lfs_complete, "lfs-complete" },
+	{ HTTP_POST, "/api/lfs/verify/{}", lfs_verify, "lfs-verify" },
+	{ READ, "/api/lfs/download/{}", lfs_download, "lfs-download" },
+	{ 0, NULL, NULL, NULL },
+};

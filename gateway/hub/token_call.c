@@ -1,0 +1,49 @@
+#include "gateway/hub/token_call.h"
+
+#include "gateway/auth/xet_token.h"
+#include "gateway/hub/call.h"
+
+/* Python clients that were given no revision send the word "None". */
+static bool has_revision(const struct call *call)
+{
+	return !span_equal(call->captures[0], span_text("None"));
+}
+
+static int token_run(struct http_request *request, struct call *call, enum repo_wait wait)
+{
+	const bool *write = call->state;
+	int err = has_revision(call) ? call_revision(request, call, 0, wait) : 0;
+	if (err)
+		return err == ERR_AGAIN ? err : 0;
+	struct xet_token token;
+	err = xet_token_issue(request, &call->repo, call->actor.name, *write, &token);
+	if (err)
+		answer_err(request, err, NULL);
+	else
+		xet_token_reply(request, &token);
+	return 0;
+}
+
+static void token_start(struct http_request *request, const struct route_match *match, bool write)
+{
+	struct call *call = call_open_repo(request, match, 1, write ? ACTION_WRITE : ACTION_READ);
+	if (!call)
+		return;
+	bool *state = http_alloc(request, sizeof(*state));
+	*state = write;
+	call->state = state;
+	call_run(request, call, token_run);
+}
+
+void xet_read_token(struct http_request *request, const struct route_match *match)
+{
+	token_start(request, match, false);
+}
+
+void xet_write_token(struct http_request *request, const struct route_match *match)
+{
+	if (http_query_bool(request, "create_pr", false))
+		answer_unbuilt(request, "Opening a pull request");
+	else
+		token_start(request, match, true);
+}
