@@ -309,7 +309,17 @@ int commit_draft_file(struct commit_draft *draft, struct span path, const struct
 	return set_file(draft, path, &file, why);
 }
 
-/* The store's file for an LFS object of this repository, its digest known to be true. */
+/* A file that was stored before this commit may be named by nothing: a collection that began before the ref moves would drop it once its claim
+ * is old. Claiming it again makes the claim young. The empty file has nothing to keep. */
+static int renew_claim(struct commit_draft *draft, struct span path, const struct hash *file, struct why *why)
+{
+	if (hash_is_zero(file))
+		return 0;
+	int err = store_claim(draft->gateway->store, &draft->repo.id, file, why);
+	return err == ERR_NOT_FOUND ? why_set(why, err, "the content of \"%.*s\" is no longer stored", PATH_SHOWN(path)) : err;
+}
+
+/* The store's file for an LFS object of this repository, its digest known to be true and its claim young. */
 static int find_lfs_object(struct commit_draft *draft, struct span path, const struct sha256 *sha256, uint64_t length, struct file_info *info,
 	struct why *why)
 {
@@ -320,13 +330,11 @@ static int find_lfs_object(struct commit_draft *draft, struct span path, const s
 		return why_set(why, err, "the LFS object %s of \"%.*s\" was not uploaded", text, PATH_SHOWN(path));
 	if (length != UINT64_MAX && info->length != length)
 		return why_set(why, ERR_INVALID, "the LFS object %s of \"%.*s\" has another size than announced", text, PATH_SHOWN(path));
-	if (info->sha256_verified)
-		return 0;
-	err = store_file_verify_sha256(draft->gateway->store, &info->file, NULL);
+	err = info->sha256_verified ? 0 : store_file_verify_sha256(draft->gateway->store, &info->file, NULL);
 	if (err)
 		return why_set(why, err, err == ERR_CORRUPT ? "the content of \"%.*s\" does not have the SHA-256 %s" : "the content of \"%.*s\" (%s) cannot be read",
 			PATH_SHOWN(path), text);
-	return 0;
+	return renew_claim(draft, path, &info->file, why);
 }
 
 int commit_draft_lfs(struct commit_draft *draft, struct span path, const struct sha256 *sha256, uint64_t length, struct why *why)
@@ -398,6 +406,9 @@ int commit_draft_delete(struct commit_draft *draft, struct span path, struct why
 static int copy_file(struct commit_draft *draft, struct span path, const struct tree_entry *from, struct why *why)
 {
 	struct draft_file file = { .oid = from->oid, .mode = from->is_executable ? GIT_MODE_EXECUTABLE : GIT_MODE_FILE };
+	int err = from->has_file ? renew_claim(draft, from->path, &from->file, why) : 0; /* an LFS file may be a pointer alone */
+	if (err)
+		return err;
 	if (!from->is_lfs) {
 		if (!from->has_file)
 			return why_set(why, ERR_CORRUPT, "the content of \"%.*s\" is missing", PATH_SHOWN(from->path));
@@ -406,7 +417,7 @@ static int copy_file(struct commit_draft *draft, struct span path, const struct 
 		return set_file(draft, path, &file, why);
 	}
 	struct git_object object;
-	int err = object_get(draft->gateway, &draft->repo.id, &from->oid, GIT_BLOB, &object);
+	err = object_get(draft->gateway, &draft->repo.id, &from->oid, GIT_BLOB, &object);
 	if (err)
 		return why_set(why, err, "the pointer of \"%.*s\" is missing", PATH_SHOWN(from->path));
 	file.is_pointer = true;

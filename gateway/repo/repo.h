@@ -22,6 +22,7 @@ enum repo_wait { REPO_NO_WAIT, REPO_MAY_WAIT };
 
 enum {
 	PATH_BYTES_MAX = 4096,
+	PATH_NAME_BYTES_MAX = 255, /* between slashes: what file systems of clients can hold */
 	PATH_DEPTH_MAX = 64,
 	REGULAR_FILE_BYTES_MAX = 10 << 20, /* larger ones must be LFS */
 };
@@ -91,7 +92,8 @@ void commit_draft_close(struct commit_draft *draft);
 /* All files of the draft go through this upload; the draft owns it and commits it. Ask again after commit_draft_finish: it may be another one. */
 struct upload *commit_draft_upload(struct commit_draft *draft);
 
-/* Operations; the last one on a path wins. Paths are checked (ERR_INVALID) and copied. */
+/* Operations; the last one on a path wins. Paths are checked (ERR_INVALID) and copied. What was stored before the draft (LFS objects, sources of
+ * copies) is claimed anew, so that no garbage collection drops it before the ref names it. */
 int commit_draft_file(struct commit_draft *draft, struct span path, const struct upload_result *content, struct why *why);
 /* The object must be claimed by this repository, and its SHA-256 verified (done here if it was not yet: [blocks]). `length` UINT64_MAX: unknown.
  * ERR_NOT_FOUND / ERR_CORRUPT / ERR_INVALID (size differs) name the path. Appends a .gitattributes rule at the end if none covers the path. */
