@@ -137,11 +137,14 @@ static int add_change(struct commit *commit, const struct change *change, struct
 static int on_change(struct commit *commit, const struct operation *operation, struct why *why)
 {
 	struct change change = { .kind = operation->kind, .oid = operation->oid, .length = operation->length };
-	int err = path_check(operation->path, why);
+	struct span path = operation->path;
+	while (operation->kind == OPERATION_DELETE && path.length > 1 && path.data[path.length - 1] == '/') /* how clients write folders */
+		path.length--;
+	int err = path_check(path, why);
 	if (err)
 		return err;
 	bool is_copy = operation->kind == OPERATION_COPY;
-	err = keep_text(commit, operation->path, &change.path_offset, &change.path_length);
+	err = keep_text(commit, path, &change.path_offset, &change.path_length);
 	if (err == 0)
 		err = keep_text(commit, is_copy ? operation->source : operation->old_path, &change.other_offset, &change.other_length);
 	if (err == 0)
