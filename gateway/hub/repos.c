@@ -87,6 +87,20 @@ static void reply_exists(struct http_request *request, struct call *call, struct
 		repo->owner, repo->name));
 }
 
+/* The first thing asked of a new Space that is not built, or NULL: it must not be taken for done. */
+static const char *unbuilt_wish(const json_t *body)
+{
+	static const char *const wishes[] = { "hardware", "storageTier", "sleepTimeSeconds", "secrets", "variables", "volumes", "template",
+		"resourceGroupId" };
+	for (size_t i = 0; i < sizeof(wishes) / sizeof(wishes[0]); i++) {
+		const json_t *value = json_object_get(body, wishes[i]);
+		bool empty = json_is_null(value) || (json_is_array(value) && json_array_size(value) == 0);
+		if (value && !empty)
+			return wishes[i];
+	}
+	return NULL;
+}
+
 static int read_create(const struct call *call, const json_t *body, struct repo *repo, struct why *why)
 {
 	bool given;
@@ -95,6 +109,9 @@ static int read_create(const struct call *call, const json_t *body, struct repo 
 		err = read_visibility(body, &given, &repo->private, why);
 	if (err == 0)
 		err = read_sdk(body, repo, why);
+	const char *wish = unbuilt_wish(body);
+	if (err == 0 && wish)
+		err = why_set(why, ERR_UNSUPPORTED, "Creating a repository with \"%s\": not implemented by this server", wish);
 	const char *license = json_body_text(body, "license", NULL);
 	if (err == 0 && license && !license_known(license))
 		err = why_set(why, ERR_INVALID, "\"%.60s\" is not a known license", license);
