@@ -207,10 +207,12 @@ static void gc_body(struct http_request *request, struct span text, void *contex
 	if (err == 0 && grace_ms < 0)
 		err = why_set(&why, ERR_INVALID, "\"grace_ms\" must not be negative");
 	uint64_t id = 0;
-	if (err)
+	if (err) {
 		answer_err(request, err, &why);
-	else
-		reply_started(request, operation_start(gateway_of(request)->admin, OPERATION_GC, dry_run, grace_ms, &id), id);
+		return;
+	}
+	err = operation_start(gateway_of(request)->admin, OPERATION_GC, dry_run, grace_ms, &id);
+	reply_started(request, err, id);
 }
 
 static bool may_operate(struct http_request *request)
