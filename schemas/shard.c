@@ -3,7 +3,7 @@
  * DESIGN. shard_open walks every block once and checks all counts against the bytes that are there, so that what
  * shard_next_* hand out afterwards lies inside the shard. Offsets in a footer are not looked at: uploads leave them
  * zero and nothing needs them. What follows the second bookend is ignored when the header announces a footer and
- * refused when it does not.
+ * refused when it does not. An announced footer may be missing altogether: hf_xet 1.1.x leaves it off what it uploads.
  *
  * Files either all carry verification hashes or none does: a shard that mixes them is refused, as other readers do. */
 #include "schemas/shard.h"
@@ -185,7 +185,7 @@ int shard_open(struct shard_reader *reader, struct span bytes, struct why *why)
 	size_t tail = bytes.length - walk.offset;
 	if (footer_length == 0 && tail != 0)
 		return why_set(why, ERR_CORRUPT, "%zu bytes follow the shard's end", tail);
-	if (tail < footer_length)
+	if (tail != 0 && tail < footer_length)
 		return why_set(why, ERR_CORRUPT, "the shard's footer is cut off");
 	*reader = (struct shard_reader){ .bytes = bytes, .offset = SHARD_RECORD_BYTES, .section = SECTION_FILES };
 	return 0;

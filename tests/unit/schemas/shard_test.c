@@ -227,7 +227,7 @@ static void bytes_after_the_end_are_refused_without_a_footer_and_ignored_with_on
 	assert_int_equal(open_bytes(shard.data, shard.length), ERR_CORRUPT);
 	buffer_fini(&shard);
 	shard = sample(true, true, true);
-	assert_int_equal(open_bytes(shard.data, shard.length), ERR_CORRUPT); /* the announced footer is missing */
+	assert_int_equal(open_bytes(shard.data, shard.length), 0); /* announced and left off, as hf_xet 1.1.x does */
 	buffer_append(&shard, tail, SHARD_FOOTER_BYTES - 1);
 	assert_int_equal(open_bytes(shard.data, shard.length), ERR_CORRUPT);
 	buffer_append(&shard, tail, 1);
