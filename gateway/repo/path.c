@@ -95,6 +95,8 @@ static const char *fault_of_name(struct span name)
 {
 	if (name.length == 0)
 		return "it has an empty component";
+	if (name.length > PATH_NAME_BYTES_MAX)
+		return "it has a component longer than 255 bytes";
 	if (span_equal(name, span_text(".")) || span_equal(name, span_text("..")))
 		return "\".\" and \"..\" are not allowed in it";
 	if (is_dot_git(name))

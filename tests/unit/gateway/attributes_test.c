@@ -172,6 +172,11 @@ static void paths_have_limits(void **state)
 	(void)state;
 	char path[PATH_BYTES_MAX + 2];
 	memset(path, 'a', sizeof(path));
+	assert_int_equal(path_check(span_of(path, PATH_NAME_BYTES_MAX), NULL), 0);
+	assert_int_equal(path_check(span_of(path, PATH_NAME_BYTES_MAX + 1), NULL), ERR_INVALID);
+	for (size_t i = 128; i < sizeof(path); i += 128)
+		path[i] = '/';
+	path[PATH_BYTES_MAX] = 'a';
 	assert_int_equal(path_check(span_of(path, PATH_BYTES_MAX), NULL), 0);
 	assert_int_equal(path_check(span_of(path, PATH_BYTES_MAX + 1), NULL), ERR_INVALID);
 	for (size_t i = 1; i < sizeof(path); i += 2)
