@@ -45,7 +45,7 @@ def cas(hub, user):
 
 @pytest.mark.parametrize("scheme", [NONE, LZ4, BG4_LZ4])
 def test_a_xorb_and_a_shard_make_a_file(cas, scheme):
-    xorb = Xorb([b"stones mark the way " * 500 + bytes([i]) * i for i in range(1, 40)], scheme)
+    xorb = Xorb([b"stones mark the way " * 500 + bytes([scheme, i]) * i for i in range(1, 40)], scheme)
     answer = cas.post(xorb)
     assert answer.status == 200 and answer.json() == {"was_inserted": True}
     assert cas.post(xorb).json() == {"was_inserted": False}
@@ -203,11 +203,12 @@ def test_one_bad_file_keeps_the_good_ones_of_its_shard_out(cas):
     assert not cas.knows(KNOWN_FILE)
 
 
-def test_a_shard_with_a_footer_is_read_like_one_without(cas):
-    xorb = random_xorb("footer")
+@pytest.mark.parametrize("footer", [(1).to_bytes(8, "little") + bytes(192), b""], ids=["whole", "announced and left off"])
+def test_a_shard_with_a_footer_is_read_like_one_without(cas, footer):
+    xorb = random_xorb(f"footer of {len(footer)}")
     cas.post(xorb)
     file = File([(xorb, 0, 3)])
-    body = bytearray(shard([file], [xorb]) + (1).to_bytes(8, "little") + bytes(192))
+    body = bytearray(shard([file], [xorb]) + footer)
     body[40] = 200
     assert cas.hub.request("POST", "/v1/shards", bytes(body), token=cas.write).json() == {"result": 1}
     assert cas.commit("file.bin", file).status == 200

@@ -9,6 +9,9 @@ const sha256 = (data) => createHash("sha256").update(data).digest("hex");
 // {repo, hubUrl, accessToken} as every call of the library wants them.
 const where = ({ repo, hubUrl, accessToken }) => ({ repo, hubUrl, ...(accessToken ? { accessToken } : {}) });
 
+// The library puts paths into addresses as they are: what would end a path there is the caller's to escape.
+const inAddress = (path) => path.replace(/[%#?]/g, encodeURIComponent);
+
 async function filesBelow(folder) {
 	const found = await readdir(folder, { recursive: true, withFileTypes: true });
 	return found.filter((item) => item.isFile()).map((item) => join(item.parentPath ?? item.path, item.name).slice(folder.length + 1));
@@ -56,7 +59,7 @@ const actions = {
 			if (item.type !== "file") {
 				continue;
 			}
-			const blob = await hub.downloadFile({ ...where(params), path: item.path, revision, xet });
+			const blob = await hub.downloadFile({ ...where(params), path: inAddress(item.path), revision, xet });
 			found[item.path] = blob && sha256(Buffer.from(await blob.arrayBuffer()));
 		}
 		return found;

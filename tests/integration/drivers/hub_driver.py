@@ -175,7 +175,7 @@ def file_system(repo):
         "text": fs.read_text(f"{repo}/folder/written.txt"),
         "middle": middle,
         "size": fs.info(f"{repo}/folder/data.bin")["size"],
-        "glob": sorted(fs.glob(f"{repo}/**.bin")),
+        "glob": sorted(fs.glob(f"{repo}/**/*.bin")),
         "exists": [fs.exists(f"{repo}/folder/written.txt"), fs.exists(f"{repo}/folder/absent.txt")],
     }
     fs.cp_file(f"{repo}/folder/data.bin", f"{repo}/copy.bin")
