@@ -3,6 +3,7 @@
  * Calls of the Hub that are known and not served are in gateway/hub_unbuilt.c. Where the JavaScript client leaves the slashes of a
  * revision raw ("tree/refs/pr/1/dir"), the pattern ends in "**" and call_revision finds where the revision ends. */
 #include "gateway/hub/commit.h"
+#include "gateway/hub/duplicate.h"
 #include "gateway/hub/info.h"
 #include "gateway/hub/lfs.h"
 #include "gateway/hub/preupload.h"
@@ -63,6 +64,7 @@ const struct route hub_routes[] = {
 	/* pushing */
 	{ HTTP_POST, REPO "/preupload/{}", preupload, "hub-preupload" },
 	{ HTTP_POST, REPO "/commit/{}", commit_post, "hub-commit" },
+	{ HTTP_POST, REPO "/lfs-files/duplicate", lfs_files_duplicate, "hub-lfs-duplicate" },
 	{ READ, REPO "/xet-read-token/{}", xet_read_token, "hub-xet-token" },
 	{ READ, REPO "/xet-write-token/{}", xet_write_token, "hub-xet-token" },
 
