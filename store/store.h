@@ -53,9 +53,8 @@ int store_file_by_sha256(struct store *store, const struct entity_id *owner, con
 int store_claim_check(struct store *store, const struct entity_id *owner, const struct hash *file);
 /* [blocks] Gives `owner` a claim on a file that exists; durable on return. Idempotent. */
 int store_claim(struct store *store, const struct entity_id *owner, const struct hash *file, struct why *why);
-/* [blocks] Reads the whole file back and compares its SHA-256 with the registered one. On success remembers it durably.
- * ERR_CORRUPT when it differs (the file stays unverified). */
-int store_file_verify_sha256(struct store *store, const struct hash *file, struct why *why);
+/* [blocks] Reads the whole file back, unless that was done before, and remembers its SHA-256 durably. ERR_CORRUPT when it is not `expected`. */
+int store_file_verify_sha256(struct store *store, const struct hash *file, const struct sha256 *expected, struct why *why);
 
 /* ------------------------------------------------------------------ bytes that the server chunks */
 

@@ -28,7 +28,11 @@ struct xorb_chunk {
 	struct hash hash;
 	uint32_t body_end;
 	uint32_t raw_end;
+	uint64_t check; /* XXH3-64 of the payload, seeded with the 8 header bytes: what a stored chunk is checked against; 0 from a footer */
 };
+
+/* The check of one stored chunk. */
+uint64_t xorb_chunk_check(const uint8_t header[XORB_CHUNK_HEADER_BYTES], const uint8_t *payload, size_t payload_length);
 
 /* ---- one chunk ---- */
 

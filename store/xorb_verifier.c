@@ -98,6 +98,7 @@ static int chunk_done(struct xorb_verifier *verifier, const uint8_t *payload)
 	verifier->body_length += XORB_CHUNK_HEADER_BYTES + header->payload_length;
 	chunk->body_end = (uint32_t)verifier->body_length;
 	chunk->raw_end = (uint32_t)verifier->raw_length;
+	chunk->check = xorb_chunk_check(verifier->header_bytes, payload, header->payload_length);
 	merkle_add(verifier->merkle, &chunk->hash, header->raw_length);
 	return 0;
 }

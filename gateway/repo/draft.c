@@ -330,7 +330,7 @@ static int find_lfs_object(struct commit_draft *draft, struct span path, const s
 		return why_set(why, err, "the LFS object %s of \"%.*s\" was not uploaded", text, PATH_SHOWN(path));
 	if (length != UINT64_MAX && info->length != length)
 		return why_set(why, ERR_INVALID, "the LFS object %s of \"%.*s\" has another size than announced", text, PATH_SHOWN(path));
-	err = info->sha256_verified ? 0 : store_file_verify_sha256(draft->gateway->store, &info->file, NULL);
+	err = info->sha256_verified ? 0 : store_file_verify_sha256(draft->gateway->store, &info->file, sha256, NULL);
 	if (err)
 		return why_set(why, err, err == ERR_CORRUPT ? "the content of \"%.*s\" does not have the SHA-256 %s" : "the content of \"%.*s\" (%s) cannot be read",
 			PATH_SHOWN(path), text);

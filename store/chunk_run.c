@@ -1,0 +1,39 @@
+#include "store/chunk_run.h"
+
+#include <stdlib.h>
+#include <sys/uio.h>
+
+int chunk_run_load(struct chunk_run *run, struct stored_xorb *xorb, uint32_t chunk, uint32_t end, bool may_block, const uint8_t **bytes,
+	struct why *why)
+{
+	if (run->xorb != xorb || chunk < run->first || chunk >= run->end) {
+		uint32_t start = stored_chunk_start(xorb, chunk), last = chunk + 1;
+		while (last < end && xorb->table.chunks[last].body_end - start <= CHUNK_RUN_BYTES)
+			last++;
+		if (!run->bytes && !(run->bytes = malloc(CHUNK_RUN_BYTES)))
+			return why_set(why, ERR_NO_MEMORY, "no memory to read a file");
+		run->xorb = NULL;
+		int err = stored_xorb_read(xorb, start, xorb->table.chunks[last - 1].body_end - start, run->bytes, may_block, why);
+		if (err)
+			return err;
+		run->xorb = xorb;
+		run->first = chunk;
+		run->end = last;
+	}
+	*bytes = run->bytes + (stored_chunk_start(xorb, chunk) - stored_chunk_start(xorb, run->first));
+	return 0;
+}
+
+void chunk_run_fini(struct chunk_run *run)
+{
+	free(run->bytes);
+	run->bytes = NULL;
+	run->xorb = NULL;
+}
+
+bool volume_is_cached(const struct volume *volume, uint64_t offset)
+{
+	uint8_t byte;
+	struct iovec vector = { &byte, 1 };
+	return preadv2(volume->fd, &vector, 1, (off_t)offset, RWF_NOWAIT) == 1;
+}

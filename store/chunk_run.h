@@ -1,0 +1,23 @@
+/* chunk_run.h - a stretch of stored chunks in memory, read in one go: what both readers look through. One owner, one thread. */
+#ifndef CAIRN_STORE_CHUNK_RUN_H
+#define CAIRN_STORE_CHUNK_RUN_H
+
+#include "store/stored_xorb.h"
+
+enum { CHUNK_RUN_BYTES = CHUNK_STORED_BYTES_MAX > 256 << 10 ? CHUNK_STORED_BYTES_MAX : 256 << 10 };
+
+struct chunk_run {
+	struct stored_xorb *xorb; /* borrowed; NULL: nothing is loaded */
+	uint32_t first, end;      /* chunks */
+	uint8_t *bytes;           /* CHUNK_RUN_BYTES, allocated at the first load */
+};
+
+/* Stored bytes of a chunk, loading it and as many of those up to `end` behind it as fit. Not checked yet. ERR_AGAIN, ERR_IO, ... */
+int chunk_run_load(struct chunk_run *run, struct stored_xorb *xorb, uint32_t chunk, uint32_t end, bool may_block, const uint8_t **bytes,
+	struct why *why);
+void chunk_run_fini(struct chunk_run *run);
+
+/* True when a byte of a volume is in the page cache. */
+bool volume_is_cached(const struct volume *volume, uint64_t offset);
+
+#endif

@@ -1,0 +1,62 @@
+/* core.h - what an open store consists of. For the files of this folder only. */
+#ifndef CAIRN_STORE_CORE_H
+#define CAIRN_STORE_CORE_H
+
+#include <pthread.h>
+
+#include "store/index.h"
+#include "store/journal.h"
+#include "store/store.h"
+#include "store/stored_xorb.h"
+#include "store/volume.h"
+#include "store/writer.h"
+
+enum {
+	STORE_VOLUME_BYTES_DEFAULT = 1 << 30,
+	STORE_RESERVE_BYTES_DEFAULT = 256 << 20,
+	STORE_BUFFER_BYTES_DEFAULT = 48 << 20,
+	STORE_INDEX_CACHE_BYTES_DEFAULT = 32 << 20,
+};
+
+/* Xorbs that a garbage collection is about to drop: uploads must not lean on them any more (gc.c). */
+struct condemned {
+	pthread_rwlock_t lock;
+	struct hash *xorbs; /* sorted */
+	size_t count;
+};
+
+/* Uploads under way, in the order in which they began. */
+struct upload_list {
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	struct upload *first, *last;
+	uint64_t next_number;
+};
+
+struct store {
+	char volumes_dir[4096], index_dir[4096];
+	int lock_fd;
+	struct volumes *volumes;
+	struct index *index;
+	struct writer *writer;
+	struct journal *journal;
+	struct xorb_cache *xorbs;
+	/* Held for reading from the moment on which a registration found that what it names exists, until it is visible; for writing while
+	 * a garbage collection drops things. */
+	pthread_rwlock_t registration;
+	struct condemned condemned;
+	struct upload_list uploads;
+	pthread_mutex_t care; /* one garbage collection at a time */
+};
+
+int64_t store_now_ms(void);
+bool store_is_condemned(struct store *store, const struct hash *xorb);
+
+/* Brings the index up to date with the volumes; recovery.c. */
+int store_recover(struct store *store, struct why *why);
+/* Applies all records from `from` on to the index, in order. Xorb records whose bytes are not all there are left out.
+ * `damage` may be NULL. *end: where the newest volume's last record ends. */
+int store_replay(struct volumes *volumes, struct index *index, const struct place *from, void (*damage)(void *context, const char *what),
+	void *context, _Atomic uint64_t *done_bytes, _Atomic int *cancel, uint64_t *end, struct why *why);
+
+#endif

@@ -1,0 +1,206 @@
+/* file_reader.c - a range of a file as a stream: read, checked, decoded, in order. */
+#include <stdlib.h>
+
+#include "store/chunk_run.h"
+#include "store/file_terms.h"
+
+struct file_reader {
+	struct store *store;
+	struct file_terms terms;
+	bool placed;               /* the current term holds `at` */
+	uint64_t at, end;          /* bytes of the file */
+	struct stored_xorb *xorb;  /* of the current term; NULL: not opened yet */
+	uint32_t chunk;            /* the one that holds `at` */
+	uint64_t chunk_start;      /* in the file */
+	struct chunk_run run;
+	uint8_t *raw;              /* CHUNK_BYTES_MAX: a chunk that is handed out piecemeal */
+	bool raw_valid;            /* holds the current chunk */
+};
+
+int file_reader_open(struct file_reader **out, struct store *store, const struct hash *file, uint64_t start, uint64_t end, struct why *why)
+{
+	struct file_reader *reader = calloc(1, sizeof(*reader));
+	if (!reader)
+		return why_set(why, ERR_NO_MEMORY, "no memory to read a file");
+	reader->store = store;
+	int err = file_terms_open(&reader->terms, store, file, why);
+	uint64_t length = reader->terms.file.record.length;
+	if (err == 0 && (start > length || start > end))
+		err = why_set(why, ERR_RANGE, "the file has %llu bytes", (unsigned long long)length);
+	if (err) {
+		file_reader_close(reader);
+		return err;
+	}
+	reader->at = start;
+	reader->end = end < length ? end : length;
+	*out = reader;
+	return 0;
+}
+
+void file_reader_close(struct file_reader *reader)
+{
+	if (!reader)
+		return;
+	file_terms_close(&reader->terms);
+	stored_xorb_release(reader->xorb);
+	chunk_run_fini(&reader->run);
+	free(reader->raw);
+	free(reader);
+}
+
+static void leave_term(struct file_reader *reader)
+{
+	stored_xorb_release(reader->xorb);
+	reader->xorb = NULL;
+	reader->run.xorb = NULL;
+	reader->raw_valid = false;
+}
+
+/* Finds the term and the chunk that hold `at`. */
+static int place(struct file_reader *reader, bool may_block, struct why *why)
+{
+	int err = 0;
+	if (!reader->placed) {
+		err = file_terms_seek(&reader->terms, reader->at, may_block, why);
+		if (err)
+			return err;
+		reader->placed = true;
+	} else if (reader->at >= reader->terms.raw_start + reader->terms.term.raw_length) {
+		int more = file_terms_next(&reader->terms, may_block, why);
+		if (more != 1)
+			return more ? more : why_set(why, ERR_CORRUPT, "a file's terms are shorter than the file");
+		leave_term(reader);
+	}
+	const struct file_term *term = &reader->terms.term;
+	if (reader->xorb)
+		return 0;
+	err = stored_xorb_open(&reader->xorb, reader->store->xorbs, &term->xorb, may_block, why);
+	if (err)
+		return err == ERR_NOT_FOUND ? ERR_CORRUPT : err;
+	if (term->chunk_start >= term->chunk_end || term->chunk_end > reader->xorb->table.count)
+		return why_set(why, ERR_CORRUPT, "a term names chunks that its xorb does not have");
+	reader->chunk = term->chunk_start;
+	reader->chunk_start = reader->terms.raw_start;
+	return 0;
+}
+
+static uint32_t raw_length_of(const struct stored_xorb *xorb, uint32_t chunk)
+{
+	return xorb->table.chunks[chunk].raw_end - stored_chunk_raw_start(xorb, chunk);
+}
+
+/* Moves on to the chunk that holds `at`, in the current term. */
+static int settle(struct file_reader *reader, bool may_block, struct why *why)
+{
+	int err = place(reader, may_block, why);
+	while (err == 0 && reader->at >= reader->chunk_start + raw_length_of(reader->xorb, reader->chunk)) {
+		reader->chunk_start += raw_length_of(reader->xorb, reader->chunk);
+		reader->chunk++;
+		reader->raw_valid = false;
+		if (reader->chunk >= reader->terms.term.chunk_end)
+			return why_set(why, ERR_CORRUPT, "a term is longer than its chunks");
+	}
+	return err;
+}
+
+/* Puts the rest of the current chunk, at most `length` bytes of it, into `out`; *done says how many. */
+static int read_chunk(struct file_reader *reader, uint8_t *out, size_t length, size_t *done, bool may_block, struct why *why)
+{
+	uint32_t raw_length = raw_length_of(reader->xorb, reader->chunk), skip = (uint32_t)(reader->at - reader->chunk_start);
+	size_t want = raw_length - skip < length ? raw_length - skip : length;
+	if (!reader->raw_valid) {
+		const uint8_t *bytes;
+		struct xorb_chunk_header header;
+		int err = chunk_run_load(&reader->run, reader->xorb, reader->chunk, reader->terms.term.chunk_end, may_block, &bytes, why);
+		if (err == 0)
+			err = stored_chunk_check(reader->xorb, reader->chunk, bytes, &header, why);
+		if (err)
+			return err;
+		const uint8_t *payload = bytes + XORB_CHUNK_HEADER_BYTES;
+		*done = want;
+		if (header.scheme == XORB_NONE) {
+			memcpy(out, payload + skip, want);
+			return 0;
+		}
+		if (want == raw_length)
+			return xorb_chunk_decode(out, &header, payload, why);
+		if (!reader->raw && !(reader->raw = malloc(CHUNK_BYTES_MAX)))
+			return why_set(why, ERR_NO_MEMORY, "no memory to read a file");
+		err = xorb_chunk_decode(reader->raw, &header, payload, why);
+		if (err)
+			return err;
+		reader->raw_valid = true;
+	}
+	memcpy(out, reader->raw + skip, want);
+	*done = want;
+	return 0;
+}
+
+int64_t file_reader_read(struct file_reader *reader, void *out, size_t length, bool may_block, struct why *why)
+{
+	size_t total = 0;
+	if (length > reader->end - reader->at)
+		length = (size_t)(reader->end - reader->at);
+	while (total < length) {
+		size_t done = 0;
+		int err = settle(reader, may_block, why);
+		if (err == 0)
+			err = read_chunk(reader, (uint8_t *)out + total, length - total, &done, may_block, why);
+		if (err)
+			return total ? (int64_t)total : err; /* what is good goes out first; the error comes back with the next call */
+		total += done;
+		reader->at += done;
+	}
+	return (int64_t)total;
+}
+
+int file_reader_next_extent(struct file_reader *reader, size_t length, int *fd, uint64_t *offset, size_t *extent_length)
+{
+	if (reader->at >= reader->end || settle(reader, false, NULL) != 0 || stored_chunk_seen(reader->xorb, reader->chunk) != CHUNK_PLAIN)
+		return ERR_AGAIN;
+	uint32_t skip = (uint32_t)(reader->at - reader->chunk_start);
+	uint32_t body = stored_chunk_start(reader->xorb, reader->chunk) + XORB_CHUNK_HEADER_BYTES + skip;
+	const struct stored_fragment *fragment = stored_xorb_locate(reader->xorb, body);
+	uint64_t have = raw_length_of(reader->xorb, reader->chunk) - skip;
+	if (have > reader->end - reader->at)
+		have = reader->end - reader->at;
+	if (have > length)
+		have = length;
+	if (!fragment)
+		return ERR_AGAIN;
+	if (have > fragment->end - body)
+		have = fragment->end - body;
+	*offset = fragment->offset + (body - fragment->start);
+	if (!volume_is_cached(fragment->volume, *offset) || !volume_is_cached(fragment->volume, *offset + have - 1))
+		return ERR_AGAIN;
+	*fd = fragment->volume->fd;
+	*extent_length = (size_t)have;
+	reader->at += have;
+	return 0;
+}
+
+int store_file_read_all(struct store *store, const struct hash *file, struct buffer *out, struct why *why)
+{
+	struct file_reader *reader;
+	int err = file_reader_open(&reader, store, file, 0, UINT64_MAX, why);
+	if (err)
+		return err;
+	uint64_t length = reader->end;
+	uint8_t *to = length <= out->limit ? buffer_reserve(out, (size_t)length) : NULL;
+	if (!to && length > 0) {
+		file_reader_close(reader);
+		return why_set(why, ERR_TOO_BIG, "the file has %llu bytes", (unsigned long long)length);
+	}
+	for (uint64_t have = 0; have < length;) {
+		int64_t some = file_reader_read(reader, to + have, (size_t)(length - have), true, why);
+		if (some <= 0) {
+			err = some < 0 ? (int)some : ERR_CORRUPT;
+			break;
+		}
+		have += (uint64_t)some;
+	}
+	if (err == 0)
+		out->length += (size_t)length;
+	file_reader_close(reader);
+	return err;
+}

@@ -1,0 +1,257 @@
+#include "store/journal.h"
+
+#include <stdlib.h>
+
+enum { STAGE_BYTES = 256 << 10 };
+
+struct journal {
+	struct volumes *volumes;
+	struct index *index;
+	struct index_batch *batch;
+	pthread_mutex_t lock;
+	pthread_cond_t work;
+	struct journal_operation *queue, **queue_tail;
+	bool stopping;
+	_Atomic uint64_t acknowledged;
+	uint64_t flushed_disk_bytes; /* of all volumes when the index was last flushed */
+	uint8_t *stage;              /* STAGE_BYTES */
+	pthread_t thread;
+};
+
+/* ------------------------------------------------------------------ writing a group */
+
+struct group_writer {
+	struct journal *journal;
+	struct volume *volume;
+	uint64_t offset; /* of the next byte that goes to disk */
+	size_t staged;
+	int err;
+	struct why *why;
+};
+
+static void stage_flush(struct group_writer *group)
+{
+	if (group->err == 0 && group->staged)
+		group->err = volume_write(group->journal->volumes, group->volume, group->journal->stage, group->staged, group->offset, false, group->why);
+	group->offset += group->staged;
+	group->staged = 0;
+}
+
+static void stage_add(struct group_writer *group, const void *data, size_t length)
+{
+	const uint8_t *bytes = data;
+	while (length > 0) {
+		size_t some = STAGE_BYTES - group->staged < length ? STAGE_BYTES - group->staged : length;
+		memcpy(group->journal->stage + group->staged, bytes, some);
+		group->staged += some;
+		bytes += some;
+		length -= some;
+		if (group->staged == STAGE_BYTES)
+			stage_flush(group);
+	}
+}
+
+static void add_record(struct group_writer *group, const struct journal_record *from)
+{
+	static const uint8_t zeros[VOLUME_ALIGN_BYTES];
+	uint8_t header[VOLUME_RECORD_HEADER_BYTES];
+	struct volume_record record = { .kind = from->kind, .payload_length = (uint32_t)from->payload.length, .volume = group->volume->id,
+		.offset = group->offset + group->staged };
+	if (from->kind != VOLUME_FRAGMENT)
+		volume_record_check(record.check, from->payload.data, from->payload.length);
+	volume_record_encode(header, &record, group->volume->salt);
+	stage_add(group, header, sizeof(header));
+	stage_add(group, from->payload.data, from->payload.length);
+	stage_add(group, zeros, (size_t)(volume_record_bytes(from->payload.length) - sizeof(header) - from->payload.length));
+}
+
+static uint64_t operation_bytes(const struct journal_operation *operation)
+{
+	uint64_t bytes = 0;
+	for (size_t i = 0; i < operation->count; i++)
+		bytes += volume_record_bytes(operation->records[i].payload.length);
+	return bytes;
+}
+
+/* [blocks] Writes all records of the operations and syncs. *first: place of the first record. */
+static int write_group(struct journal *journal, const struct journal_operation *operations, uint64_t bytes, struct place *first, struct why *why)
+{
+	struct group_writer group = { .journal = journal, .why = why };
+	int err = volumes_allocate(journal->volumes, bytes, &group.volume, &group.offset, why);
+	if (err)
+		return err;
+	*first = (struct place){ group.volume->id, group.offset };
+	for (const struct journal_operation *operation = operations; operation; operation = operation->next)
+		for (size_t i = 0; i < operation->count; i++)
+			add_record(&group, &operation->records[i]);
+	stage_flush(&group);
+	volume_release(group.volume);
+	return group.err ? group.err : volumes_sync(journal->volumes, why);
+}
+
+/* ------------------------------------------------------------------ the index */
+
+static int apply(struct journal *journal, const struct journal_operation *operation, struct place *at, struct why *why)
+{
+	for (size_t i = 0; i < operation->count; i++) {
+		const struct journal_record *record = &operation->records[i];
+		int err = index_batch_apply(journal->batch, record->kind, record->payload, at);
+		if (err)
+			return why_set(why, err, "a record could not be taken into the index (%s)", err_name(err));
+		at->offset += volume_record_bytes(record->payload.length);
+	}
+	return index_batch_write(journal->batch, at, why);
+}
+
+static void flush_sometimes(struct journal *journal)
+{
+	uint64_t bytes = volumes_disk_bytes(journal->volumes);
+	if (bytes < journal->flushed_disk_bytes + JOURNAL_FLUSH_BYTES && bytes >= journal->flushed_disk_bytes)
+		return;
+	if (index_flush(journal->index, NULL) == 0)
+		journal->flushed_disk_bytes = bytes;
+}
+
+static void run_group(struct journal *journal, struct journal_operation *operations, uint64_t bytes)
+{
+	struct why why = { 0 };
+	struct place at = { 0 };
+	int err = write_group(journal, operations, bytes, &at, &why);
+	for (struct journal_operation *operation = operations, *next; operation; operation = next) {
+		next = operation->next;
+		if (err == 0)
+			err = apply(journal, operation, &at, &why);
+		if (err == 0)
+			journal->acknowledged++;
+		operation->done(operation, err, &why);
+	}
+	flush_sometimes(journal);
+}
+
+/* ------------------------------------------------------------------ the thread */
+
+/* Takes a group's worth off the queue; under the lock. */
+static struct journal_operation *take_group(struct journal *journal, uint64_t *bytes)
+{
+	struct journal_operation *first = journal->queue, *last = first;
+	*bytes = operation_bytes(first);
+	while (last->next) {
+		uint64_t more = operation_bytes(last->next);
+		if (*bytes + more > JOURNAL_GROUP_BYTES_MAX)
+			break;
+		*bytes += more;
+		last = last->next;
+	}
+	journal->queue = last->next;
+	if (!journal->queue)
+		journal->queue_tail = &journal->queue;
+	last->next = NULL;
+	return first;
+}
+
+static void *journal_main(void *argument)
+{
+	struct journal *journal = argument;
+	pthread_mutex_lock(&journal->lock);
+	for (;;) {
+		while (!journal->queue && !journal->stopping)
+			pthread_cond_wait(&journal->work, &journal->lock);
+		if (!journal->queue)
+			break;
+		uint64_t bytes;
+		struct journal_operation *operations = take_group(journal, &bytes);
+		pthread_mutex_unlock(&journal->lock);
+		run_group(journal, operations, bytes);
+		pthread_mutex_lock(&journal->lock);
+	}
+	pthread_mutex_unlock(&journal->lock);
+	return NULL;
+}
+
+void journal_submit(struct journal *journal, struct journal_operation *operation)
+{
+	operation->next = NULL;
+	pthread_mutex_lock(&journal->lock);
+	*journal->queue_tail = operation;
+	journal->queue_tail = &operation->next;
+	pthread_cond_signal(&journal->work);
+	pthread_mutex_unlock(&journal->lock);
+}
+
+struct commit {
+	struct journal_operation operation; /* first */
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	bool finished;
+	int err;
+	struct why why;
+};
+
+static void commit_done(struct journal_operation *operation, int err, const struct why *why)
+{
+	struct commit *commit = (struct commit *)operation;
+	pthread_mutex_lock(&commit->lock);
+	commit->finished = true;
+	commit->err = err;
+	commit->why = *why;
+	pthread_cond_signal(&commit->changed);
+	pthread_mutex_unlock(&commit->lock);
+}
+
+int journal_commit(struct journal *journal, struct journal_record *records, size_t count, struct why *why)
+{
+	struct commit commit = { .operation = { .records = records, .count = count, .done = commit_done }, .lock = PTHREAD_MUTEX_INITIALIZER,
+		.changed = PTHREAD_COND_INITIALIZER };
+	journal_submit(journal, &commit.operation);
+	pthread_mutex_lock(&commit.lock);
+	while (!commit.finished)
+		pthread_cond_wait(&commit.changed, &commit.lock);
+	pthread_mutex_unlock(&commit.lock);
+	pthread_mutex_destroy(&commit.lock);
+	pthread_cond_destroy(&commit.changed);
+	return commit.err ? why_set(why, commit.err, "%s", commit.why.text) : 0;
+}
+
+uint64_t journal_acknowledged(struct journal *journal)
+{
+	return journal->acknowledged;
+}
+
+int journal_open(struct journal **out, struct volumes *volumes, struct index *index, struct why *why)
+{
+	struct journal *journal = calloc(1, sizeof(*journal));
+	if (!journal)
+		return why_set(why, ERR_NO_MEMORY, "no memory for the journal");
+	journal->volumes = volumes;
+	journal->index = index;
+	journal->queue_tail = &journal->queue;
+	journal->flushed_disk_bytes = volumes_disk_bytes(volumes);
+	pthread_mutex_init(&journal->lock, NULL);
+	pthread_cond_init(&journal->work, NULL);
+	journal->stage = malloc(STAGE_BYTES);
+	if (!journal->stage || index_batch_open(&journal->batch, index) != 0 ||
+		pthread_create(&journal->thread, NULL, journal_main, journal) != 0) {
+		index_batch_close(journal->batch);
+		free(journal->stage);
+		free(journal);
+		return why_set(why, ERR_NO_MEMORY, "cannot start the journal");
+	}
+	*out = journal;
+	return 0;
+}
+
+void journal_close(struct journal *journal)
+{
+	if (!journal)
+		return;
+	pthread_mutex_lock(&journal->lock);
+	journal->stopping = true;
+	pthread_cond_broadcast(&journal->work);
+	pthread_mutex_unlock(&journal->lock);
+	pthread_join(journal->thread, NULL);
+	index_batch_close(journal->batch);
+	free(journal->stage);
+	pthread_mutex_destroy(&journal->lock);
+	pthread_cond_destroy(&journal->work);
+	free(journal);
+}

@@ -1,0 +1,298 @@
+/* store.c - opening and closing, and the questions that the index answers. */
+#include "store/core.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "store/sha256.h"
+
+enum { VERIFY_BYTES = 256 << 10, CLAIM_REFRESH_MS = 60 * 1000 };
+
+int64_t store_now_ms(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static int by_bytes(const void *a, const void *b)
+{
+	return memcmp(a, b, HASH_BYTES);
+}
+
+bool store_is_condemned(struct store *store, const struct hash *xorb)
+{
+	struct condemned *condemned = &store->condemned;
+	pthread_rwlock_rdlock(&condemned->lock);
+	bool found = condemned->count && bsearch(xorb, condemned->xorbs, condemned->count, sizeof(*xorb), by_bytes);
+	pthread_rwlock_unlock(&condemned->lock);
+	return found;
+}
+
+/* ------------------------------------------------------------------ opening */
+
+static int lock_dir(struct store *store, const char *dir, struct why *why)
+{
+	char path[4096];
+	if (mkdir(dir, 0700) != 0 && errno != EEXIST)
+		return why_set(why, ERR_IO, "cannot make %s: %s", dir, strerror(errno));
+	snprintf(path, sizeof(path), "%s/lock", dir);
+	store->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (store->lock_fd < 0)
+		return why_set(why, ERR_IO, "cannot open %s: %s", path, strerror(errno));
+	if (flock(store->lock_fd, LOCK_EX | LOCK_NB) != 0)
+		return why_set(why, ERR_BUSY, "another process has the store in %s open", dir);
+	return 0;
+}
+
+static int open_index(struct store *store, uint64_t cache_bytes, struct why *why)
+{
+	struct why inner = { 0 };
+	int err = index_open(&store->index, store->index_dir, cache_bytes, &inner);
+	if (err != ERR_CORRUPT)
+		return err ? why_set(why, err, "%s", inner.text) : 0;
+	fprintf(stderr, "cairn: %s; it is made anew from the volumes\n", inner.text);
+	index_destroy(store->index_dir, NULL);
+	return index_open(&store->index, store->index_dir, cache_bytes, why);
+}
+
+static void log_broken(void *context, const char *name)
+{
+	(void)context;
+	fprintf(stderr, "cairn: volume %s cannot be read: its first block is damaged\n", name);
+}
+
+static int open_parts(struct store *store, const struct store_config *config, struct why *why)
+{
+	struct volumes_config volumes = { .dir = store->volumes_dir, .direct_io = config->direct_io,
+		.volume_bytes_max = config->volume_bytes_max ? config->volume_bytes_max : STORE_VOLUME_BYTES_DEFAULT,
+		.reserve_bytes = config->reserve_bytes ? config->reserve_bytes : STORE_RESERVE_BYTES_DEFAULT };
+	int err = volumes_open(&store->volumes, &volumes, log_broken, NULL, why);
+	if (err == 0)
+		err = open_index(store, config->index_cache_bytes ? config->index_cache_bytes : STORE_INDEX_CACHE_BYTES_DEFAULT, why);
+	if (err == 0 && xorb_cache_open(&store->xorbs, store->volumes, store->index) != 0)
+		err = why_set(why, ERR_NO_MEMORY, "no memory for the store");
+	if (err == 0)
+		err = store_recover(store, why);
+	if (err == 0)
+		err = writer_open(&store->writer, store->volumes, config->buffer_bytes_max ? config->buffer_bytes_max : STORE_BUFFER_BYTES_DEFAULT, why);
+	if (err == 0)
+		err = journal_open(&store->journal, store->volumes, store->index, why);
+	return err;
+}
+
+int store_open(struct store **out, const struct store_config *config, struct why *why)
+{
+	struct store *store = calloc(1, sizeof(*store));
+	if (!store)
+		return why_set(why, ERR_NO_MEMORY, "no memory for the store");
+	store->lock_fd = -1;
+	pthread_rwlock_init(&store->registration, NULL);
+	pthread_rwlock_init(&store->condemned.lock, NULL);
+	pthread_mutex_init(&store->uploads.lock, NULL);
+	pthread_cond_init(&store->uploads.changed, NULL);
+	pthread_mutex_init(&store->care, NULL);
+	store->uploads.next_number = 1;
+	int err = 0;
+	if (snprintf(store->volumes_dir, sizeof(store->volumes_dir), "%s/volumes", config->dir) >= (int)sizeof(store->volumes_dir) ||
+		snprintf(store->index_dir, sizeof(store->index_dir), "%s/index", config->dir) >= (int)sizeof(store->index_dir))
+		err = why_set(why, ERR_INVALID, "the path of the store is too long");
+	if (err == 0)
+		err = lock_dir(store, config->dir, why);
+	if (err == 0)
+		err = open_parts(store, config, why);
+	if (err) {
+		store_close(store);
+		return err;
+	}
+	*out = store;
+	return 0;
+}
+
+void store_close(struct store *store)
+{
+	if (!store)
+		return;
+	journal_close(store->journal);
+	writer_close(store->writer);
+	xorb_cache_close(store->xorbs);
+	index_close(store->index);
+	volumes_close(store->volumes);
+	if (store->lock_fd >= 0)
+		close(store->lock_fd);
+	free(store->condemned.xorbs);
+	pthread_rwlock_destroy(&store->registration);
+	pthread_rwlock_destroy(&store->condemned.lock);
+	pthread_mutex_destroy(&store->uploads.lock);
+	pthread_cond_destroy(&store->uploads.changed);
+	pthread_mutex_destroy(&store->care);
+	free(store);
+}
+
+/* ------------------------------------------------------------------ files */
+
+static void info_of(struct file_info *out, const struct file_record *record)
+{
+	*out = (struct file_info){ .file = record->file, .sha256 = record->sha256, .has_sha256 = record->has_sha256,
+		.sha256_verified = record->sha256_verified, .length = record->length, .terms_count = record->terms_count,
+		.registered_ms = record->registered_ms };
+}
+
+int store_file_info(struct store *store, const struct hash *file, struct file_info *out)
+{
+	struct index_file entry;
+	int err = index_file(store->index, file, &entry);
+	if (err == 0)
+		info_of(out, &entry.record);
+	return err;
+}
+
+/* Is `file` really a candidate for `sha256`? What was verified to be something else is none. */
+static bool is_candidate(struct store *store, const struct entity_id *owner, const struct hash *file, const struct sha256 *sha256,
+	struct file_info *out)
+{
+	int64_t claimed_ms;
+	if (store_file_info(store, file, out) != 0)
+		return false;
+	bool same = out->has_sha256 && memcmp(&out->sha256, sha256, sizeof(*sha256)) == 0;
+	if (!same && out->sha256_verified)
+		return false;
+	out->sha256 = *sha256;
+	out->has_sha256 = true;
+	out->sha256_verified = same && out->sha256_verified;
+	return !owner || index_claim(store->index, file, owner, &claimed_ms) == 0;
+}
+
+int store_file_by_sha256(struct store *store, const struct entity_id *owner, const struct sha256 *sha256, struct file_info *out)
+{
+	struct index_scan scan;
+	bool found = false;
+	index_scan_open(&scan, store->index, 's', span_of(sha256->bytes, HASH_BYTES), span_of(NULL, 0));
+	while (!(found && out->sha256_verified) && index_scan_next(&scan)) {
+		struct hash file;
+		struct file_info info;
+		if (scan.key.length != HASH_BYTES)
+			continue;
+		memcpy(file.bytes, scan.key.data, HASH_BYTES);
+		if (is_candidate(store, owner, &file, sha256, &info) && (!found || info.sha256_verified)) {
+			*out = info;
+			found = true;
+		}
+	}
+	int err = index_scan_close(&scan);
+	return err ? err : found ? 0 : ERR_NOT_FOUND;
+}
+
+int store_claim_check(struct store *store, const struct entity_id *owner, const struct hash *file)
+{
+	int64_t claimed_ms;
+	return index_claim(store->index, file, owner, &claimed_ms);
+}
+
+int store_claim(struct store *store, const struct entity_id *owner, const struct hash *file, struct why *why)
+{
+	struct index_file entry;
+	uint8_t payload[CLAIM_RECORD_BYTES];
+	int64_t claimed_ms, now = store_now_ms();
+	pthread_rwlock_rdlock(&store->registration);
+	int err = index_file(store->index, file, &entry);
+	if (err) {
+		err = why_set(why, err, "the file is not stored");
+	} else if (index_claim(store->index, file, owner, &claimed_ms) != 0 || now - claimed_ms > CLAIM_REFRESH_MS) {
+		claim_record_encode(payload, &(struct claim_record){ *file, *owner, now, entry.record.length });
+		struct journal_record record = { .kind = VOLUME_CLAIM, .payload = span_of(payload, sizeof(payload)) };
+		err = journal_commit(store->journal, &record, 1, why);
+	}
+	pthread_rwlock_unlock(&store->registration);
+	return err;
+}
+
+static int compute_sha256(struct store *store, const struct hash *file, struct sha256 *out, struct why *why)
+{
+	struct file_reader *reader;
+	struct sha256_state state;
+	uint8_t *bytes = malloc(VERIFY_BYTES);
+	if (!bytes)
+		return why_set(why, ERR_NO_MEMORY, "no memory to verify a file");
+	int err = file_reader_open(&reader, store, file, 0, UINT64_MAX, why);
+	if (err) {
+		free(bytes);
+		return err;
+	}
+	sha256_init(&state);
+	int64_t some;
+	while ((some = file_reader_read(reader, bytes, VERIFY_BYTES, true, why)) > 0)
+		sha256_update(&state, bytes, (size_t)some);
+	sha256_final(&state, out);
+	file_reader_close(reader);
+	free(bytes);
+	return some < 0 ? (int)some : 0;
+}
+
+int store_file_verify_sha256(struct store *store, const struct hash *file, const struct sha256 *expected, struct why *why)
+{
+	struct file_info info;
+	struct verified_record verified = { .file = *file };
+	uint8_t payload[VERIFIED_RECORD_BYTES];
+	int err = store_file_info(store, file, &info);
+	if (err)
+		return why_set(why, err, "the file is not stored");
+	if (!info.sha256_verified) {
+		err = compute_sha256(store, file, &verified.sha256, why);
+		if (err)
+			return err;
+		verified_record_encode(payload, &verified);
+		struct journal_record record = { .kind = VOLUME_VERIFIED, .payload = span_of(payload, sizeof(payload)) };
+		err = journal_commit(store->journal, &record, 1, why);
+		if (err)
+			return err;
+		info.sha256 = verified.sha256;
+	}
+	if (memcmp(&info.sha256, expected, sizeof(*expected)) != 0)
+		return why_set(why, ERR_CORRUPT, "the SHA-256 that was given for the file is not that of its bytes");
+	return 0;
+}
+
+/* ------------------------------------------------------------------ xorbs */
+
+int store_xorb_info(struct store *store, const struct hash *xorb, struct xorb_info *out)
+{
+	struct index_xorb entry;
+	int err = index_xorb(store->index, xorb, &entry);
+	if (err == 0)
+		*out = (struct xorb_info){ .body_length = entry.body_length, .chunks_count = entry.chunks_count, .raw_length = entry.raw_length };
+	index_xorb_fini(&entry);
+	return err;
+}
+
+int store_xorb_table(struct store *store, const struct hash *xorb, struct xorb_table **out, struct why *why)
+{
+	struct stored_xorb *stored;
+	int err = stored_xorb_open(&stored, store->xorbs, xorb, true, why);
+	if (err == 0)
+		*out = &stored->table;
+	return err;
+}
+
+/* ------------------------------------------------------------------ numbers */
+
+void store_stats(struct store *store, struct store_stats *out)
+{
+	struct index_totals totals;
+	index_totals(store->index, &totals);
+	*out = (struct store_stats){ .chunks = totals.chunks, .xorbs = totals.xorbs, .files = totals.files, .stored_bytes = totals.stored_bytes,
+		.raw_bytes = totals.raw_bytes, .logical_bytes = totals.logical_bytes, .volumes = volumes_count(store->volumes),
+		.disk_bytes = volumes_disk_bytes(store->volumes), .syncs = volumes_syncs(store->volumes),
+		.acknowledged = journal_acknowledged(store->journal) };
+}
+
+int store_owner_usage(struct store *store, const struct entity_id *owner, uint64_t *files, uint64_t *bytes)
+{
+	return index_usage(store->index, owner, files, bytes);
+}
