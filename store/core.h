@@ -8,6 +8,7 @@
 #include "store/journal.h"
 #include "store/store.h"
 #include "store/stored_xorb.h"
+#include "store/upload_list.h"
 #include "store/volume.h"
 #include "store/writer.h"
 
@@ -25,14 +26,6 @@ struct condemned {
 	size_t count;
 };
 
-/* Uploads under way, in the order in which they began. */
-struct upload_list {
-	pthread_mutex_t lock;
-	pthread_cond_t changed;
-	struct upload *first, *last;
-	uint64_t next_number;
-};
-
 struct store {
 	char volumes_dir[4096], index_dir[4096];
 	int lock_fd;
@@ -47,10 +40,23 @@ struct store {
 	struct condemned condemned;
 	struct upload_list uploads;
 	pthread_mutex_t care; /* one garbage collection at a time */
+	_Atomic int64_t collecting_since_ms; /* 0: none is under way */
 };
+
+enum { CLAIM_FRESH_MS = 60 * 1000 };
+/* A claim that need not be renewed: young, and no garbage collection under way takes it for old. */
+static inline bool store_claim_is_fresh(struct store *store, int64_t claimed_ms, int64_t now_ms)
+{
+	return now_ms - claimed_ms < CLAIM_FRESH_MS && claimed_ms > store->collecting_since_ms;
+}
 
 int64_t store_now_ms(void);
 bool store_is_condemned(struct store *store, const struct hash *xorb);
+
+/* Moves what is alive out of a volume that is not active, and removes it. compaction.c; under `care`. */
+int store_compact_volume(struct store *store, uint32_t id, struct why *why);
+/* Takes the lock of a store's directory; *fd keeps it. ERR_BUSY: another process has it. */
+int store_lock_dir(const char *dir, int *fd, struct why *why);
 
 /* Brings the index up to date with the volumes; recovery.c. */
 int store_recover(struct store *store, struct why *why);

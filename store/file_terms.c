@@ -7,12 +7,15 @@ int file_terms_open(struct file_terms *terms, struct store *store, const struct 
 	char text[HASH_TEXT_BYTES];
 	*terms = (struct file_terms){ .block = UINT32_MAX };
 	hash_to_text(text, file);
-	int err = index_file(store->index, file, &terms->file);
-	if (err)
-		return why_set(why, err, err == ERR_NOT_FOUND ? "there is no file %s" : "cannot look up file %s", text);
-	if (terms->file.terms_inline)
-		return 0;
-	terms->volume = volumes_get(store->volumes, terms->file.place.volume);
+	/* Twice: the record may move to another volume in between. */
+	for (int i = 0; i < 2 && !terms->volume; i++) {
+		int err = index_file(store->index, file, &terms->file);
+		if (err)
+			return why_set(why, err, err == ERR_NOT_FOUND ? "there is no file %s" : "cannot look up file %s", text);
+		if (terms->file.terms_inline)
+			return 0;
+		terms->volume = volumes_get(store->volumes, terms->file.place.volume);
+	}
 	if (!terms->volume)
 		return why_set(why, ERR_CORRUPT, "volume %08x, which holds the record of file %s, is not there", terms->file.place.volume, text);
 	terms->bytes = malloc(FILE_BLOCK_BYTES);

@@ -456,6 +456,16 @@ int index_drop_prefix(struct index *index, char letter, struct span prefix)
 	return err;
 }
 
+int index_drop_raw(struct index *index, char letter, struct span rest)
+{
+	struct key key = key_of(letter, rest.data, rest.length, NULL, 0);
+	rocksdb_writebatch_t *batch = rocksdb_writebatch_create();
+	forget(batch, &key);
+	int err = write_batch(index, batch, NULL);
+	rocksdb_writebatch_destroy(batch);
+	return err;
+}
+
 int index_forget_chunks(struct index *index, const struct hash *xorb, const struct hash *chunks, size_t count)
 {
 	rocksdb_writebatch_t *batch = rocksdb_writebatch_create();

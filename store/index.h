@@ -109,6 +109,7 @@ int index_put_raw(struct index *index, const struct index_raw *entries, size_t c
 /* The value is malloc'ed into *out. */
 int index_get_raw(struct index *index, char letter, struct span key, struct buffer *out);
 int index_drop_prefix(struct index *index, char letter, struct span prefix);
+int index_drop_raw(struct index *index, char letter, struct span key);
 /* Of a dropped xorb: entries of its chunks that still lead to it. A chunk that is missing in here is only stored once more. */
 int index_forget_chunks(struct index *index, const struct hash *xorb, const struct hash *chunks, size_t count);
 

@@ -4,7 +4,7 @@
 #include "store/core.h"
 #include "store/digest.h"
 
-enum { SHARD_FILES_MAX = 1 << 20, SHARD_CLAIM_FRESH_MS = 60 * 1000 };
+enum { SHARD_FILES_MAX = 1 << 20 };
 
 struct shard_batch {
 	struct store *store;
@@ -128,7 +128,7 @@ static int add_claim(struct shard_batch *batch, const struct hash *file, uint64_
 {
 	int64_t claimed_ms, now = store_now_ms();
 	int known = index_claim(batch->store->index, file, batch->owner, &claimed_ms);
-	if (known == 0 && now - claimed_ms < SHARD_CLAIM_FRESH_MS)
+	if (known == 0 && store_claim_is_fresh(batch->store, claimed_ms, now))
 		return 0;
 	batch->something_new |= known != 0;
 	size_t offset = batch->payloads.length;

@@ -12,7 +12,7 @@
 
 #include "store/sha256.h"
 
-enum { VERIFY_BYTES = 256 << 10, CLAIM_REFRESH_MS = 60 * 1000 };
+enum { VERIFY_BYTES = 256 << 10 };
 
 int64_t store_now_ms(void)
 {
@@ -37,16 +37,16 @@ bool store_is_condemned(struct store *store, const struct hash *xorb)
 
 /* ------------------------------------------------------------------ opening */
 
-static int lock_dir(struct store *store, const char *dir, struct why *why)
+int store_lock_dir(const char *dir, int *fd, struct why *why)
 {
 	char path[4096];
 	if (mkdir(dir, 0700) != 0 && errno != EEXIST)
 		return why_set(why, ERR_IO, "cannot make %s: %s", dir, strerror(errno));
 	snprintf(path, sizeof(path), "%s/lock", dir);
-	store->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (store->lock_fd < 0)
+	*fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (*fd < 0)
 		return why_set(why, ERR_IO, "cannot open %s: %s", path, strerror(errno));
-	if (flock(store->lock_fd, LOCK_EX | LOCK_NB) != 0)
+	if (flock(*fd, LOCK_EX | LOCK_NB) != 0)
 		return why_set(why, ERR_BUSY, "another process has the store in %s open", dir);
 	return 0;
 }
@@ -95,16 +95,14 @@ int store_open(struct store **out, const struct store_config *config, struct why
 	store->lock_fd = -1;
 	pthread_rwlock_init(&store->registration, NULL);
 	pthread_rwlock_init(&store->condemned.lock, NULL);
-	pthread_mutex_init(&store->uploads.lock, NULL);
-	pthread_cond_init(&store->uploads.changed, NULL);
+	upload_list_init(&store->uploads);
 	pthread_mutex_init(&store->care, NULL);
-	store->uploads.next_number = 1;
 	int err = 0;
 	if (snprintf(store->volumes_dir, sizeof(store->volumes_dir), "%s/volumes", config->dir) >= (int)sizeof(store->volumes_dir) ||
 		snprintf(store->index_dir, sizeof(store->index_dir), "%s/index", config->dir) >= (int)sizeof(store->index_dir))
 		err = why_set(why, ERR_INVALID, "the path of the store is too long");
 	if (err == 0)
-		err = lock_dir(store, config->dir, why);
+		err = store_lock_dir(config->dir, &store->lock_fd, why);
 	if (err == 0)
 		err = open_parts(store, config, why);
 	if (err) {
@@ -129,8 +127,7 @@ void store_close(struct store *store)
 	free(store->condemned.xorbs);
 	pthread_rwlock_destroy(&store->registration);
 	pthread_rwlock_destroy(&store->condemned.lock);
-	pthread_mutex_destroy(&store->uploads.lock);
-	pthread_cond_destroy(&store->uploads.changed);
+	upload_list_fini(&store->uploads);
 	pthread_mutex_destroy(&store->care);
 	free(store);
 }
@@ -204,7 +201,7 @@ int store_claim(struct store *store, const struct entity_id *owner, const struct
 	int err = index_file(store->index, file, &entry);
 	if (err) {
 		err = why_set(why, err, "the file is not stored");
-	} else if (index_claim(store->index, file, owner, &claimed_ms) != 0 || now - claimed_ms > CLAIM_REFRESH_MS) {
+	} else if (index_claim(store->index, file, owner, &claimed_ms) != 0 || !store_claim_is_fresh(store, claimed_ms, now)) {
 		claim_record_encode(payload, &(struct claim_record){ *file, *owner, now, entry.record.length });
 		struct journal_record record = { .kind = VOLUME_CLAIM, .payload = span_of(payload, sizeof(payload)) };
 		err = journal_commit(store->journal, &record, 1, why);

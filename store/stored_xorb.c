@@ -183,7 +183,7 @@ void xorb_cache_drop(struct xorb_cache *cache, const struct hash *hash)
 }
 
 /* Reads the record of a xorb that the index knows. */
-static int load(struct stored_xorb **out, struct xorb_cache *cache, const struct hash *hash, struct why *why)
+static int load_once(struct stored_xorb **out, struct xorb_cache *cache, const struct hash *hash, struct why *why)
 {
 	struct index_xorb entry;
 	char text[HASH_TEXT_BYTES];
@@ -216,6 +216,13 @@ static int load(struct stored_xorb **out, struct xorb_cache *cache, const struct
 	free(bytes);
 	index_xorb_fini(&entry);
 	return err ? why_set(why, err, "xorb %s: %.300s", text, inner.text) : 0;
+}
+
+/* Twice: the xorb may move to another volume while it is looked up. */
+static int load(struct stored_xorb **out, struct xorb_cache *cache, const struct hash *hash, struct why *why)
+{
+	int err = load_once(out, cache, hash, why);
+	return err == ERR_CORRUPT || err == ERR_IO ? load_once(out, cache, hash, why) : err;
 }
 
 int stored_xorb_open(struct stored_xorb **out, struct xorb_cache *cache, const struct hash *hash, bool may_block, struct why *why)

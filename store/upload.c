@@ -2,15 +2,12 @@
  *
  * Whatever is new goes into the upload's open xorb, which is sealed when full; a sealed xorb is published at once, since chunks are no
  * secret of their own. Files become visible together, with upload_commit. */
-#include "store/upload.h"
-
 #include <assert.h>
-#include <errno.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
+#include "store/core.h"
 #include "store/digest.h"
 #include "store/open_xorb.h"
 #include "store/sha256.h"
@@ -19,7 +16,6 @@ enum {
 	SLICE_BYTES = 1 << 20, /* looked up together */
 	SLICE_CUTS_MAX = SLICE_BYTES / CHUNK_BYTES_MIN + 2,
 	KNOWN_XORBS = 8,       /* remembered as existing */
-	CLAIM_FRESH_MS = 60 * 1000, /* a younger claim is not written again */
 };
 
 /* A term whose xorb may not be sealed yet. */
@@ -38,8 +34,7 @@ struct upload_file {
 struct upload {
 	struct store *store;
 	struct entity_id owner;
-	uint64_t number;
-	struct upload *older, *newer;
+	struct upload_entry entry;
 
 	struct open_xorb xorb;
 	uint32_t xorbs_sealed;
@@ -73,52 +68,6 @@ struct upload {
 	struct why seal_why;
 };
 
-/* ------------------------------------------------------------------ the list */
-
-static void list_add(struct upload *upload)
-{
-	struct upload_list *list = &upload->store->uploads;
-	pthread_mutex_lock(&list->lock);
-	upload->number = list->next_number++;
-	upload->older = list->last;
-	*(list->last ? &list->last->newer : &list->first) = upload;
-	list->last = upload;
-	pthread_mutex_unlock(&list->lock);
-}
-
-static void list_remove(struct upload *upload)
-{
-	struct upload_list *list = &upload->store->uploads;
-	pthread_mutex_lock(&list->lock);
-	*(upload->older ? &upload->older->newer : &list->first) = upload->newer;
-	*(upload->newer ? &upload->newer->older : &list->last) = upload->older;
-	pthread_cond_broadcast(&list->changed);
-	pthread_mutex_unlock(&list->lock);
-}
-
-uint64_t uploads_mark(struct store *store)
-{
-	pthread_mutex_lock(&store->uploads.lock);
-	uint64_t mark = store->uploads.next_number;
-	pthread_mutex_unlock(&store->uploads.lock);
-	return mark;
-}
-
-bool uploads_wait(struct store *store, uint64_t mark, int64_t wait_ms)
-{
-	struct upload_list *list = &store->uploads;
-	struct timespec until;
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += (time_t)(wait_ms / 1000);
-	pthread_mutex_lock(&list->lock);
-	int waited = 0;
-	while (list->first && list->first->number < mark && waited != ETIMEDOUT)
-		waited = pthread_cond_timedwait(&list->changed, &list->lock, &until);
-	bool closed = !list->first || list->first->number >= mark;
-	pthread_mutex_unlock(&list->lock);
-	return closed;
-}
-
 /* ------------------------------------------------------------------ opening and closing */
 
 int upload_open(struct upload **out, struct store *store, const struct entity_id *owner, struct why *why)
@@ -132,7 +81,7 @@ int upload_open(struct upload **out, struct store *store, const struct entity_id
 	upload->owner = *owner;
 	pthread_mutex_init(&upload->lock, NULL);
 	pthread_cond_init(&upload->changed, NULL);
-	list_add(upload);
+	upload_list_add(&store->uploads, &upload->entry);
 	*out = upload;
 	return 0;
 }
@@ -154,7 +103,7 @@ void upload_close(struct upload *upload)
 	wait_for_seals(upload, NULL);
 	upload_file_abort(upload);
 	open_xorb_fini(&upload->xorb);
-	list_remove(upload);
+	upload_list_remove(&upload->store->uploads, &upload->entry);
 	EVP_MD_CTX_free(upload->git);
 	free(upload->pending);
 	free(upload->sealed);
@@ -496,7 +445,7 @@ static int add_file(struct upload *upload, const struct upload_file *file, struc
 	if (err)
 		return err;
 	int64_t now = store_now_ms();
-	if (index_claim(upload->store->index, &file->file, &upload->owner, &claimed_ms) == 0 && now - claimed_ms < CLAIM_FRESH_MS)
+	if (index_claim(upload->store->index, &file->file, &upload->owner, &claimed_ms) == 0 && store_claim_is_fresh(upload->store, claimed_ms, now))
 		return 0;
 	offset = batch->payloads.length;
 	uint8_t *out = buffer_reserve(&batch->payloads, CLAIM_RECORD_BYTES);

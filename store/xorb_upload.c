@@ -9,6 +9,7 @@ enum { TOUCH_AFTER_MS = 60 * 60 * 1000 };
 
 struct xorb_upload {
 	struct store *store;
+	struct upload_entry entry;
 	struct hash xorb;
 	bool known;              /* it is there already: only verify */
 	struct xorb_verifier *verifier;
@@ -28,13 +29,14 @@ int xorb_upload_open(struct xorb_upload **out, struct store *store, const struct
 		free(upload);
 		return why_set(why, ERR_NO_MEMORY, "no memory for a xorb");
 	}
-	struct index_xorb entry;
+	struct index_xorb known;
 	upload->store = store;
 	upload->xorb = *xorb;
 	upload->length = length;
-	upload->known = index_xorb(store->index, xorb, &entry) == 0;
-	index_xorb_fini(&entry);
+	upload->known = index_xorb(store->index, xorb, &known) == 0;
+	index_xorb_fini(&known);
 	write_group_init(&upload->writes);
+	upload_list_add(&store->uploads, &upload->entry);
 	*out = upload;
 	return 0;
 }
@@ -46,6 +48,7 @@ void xorb_upload_close(struct xorb_upload *upload)
 	write_group_wait(&upload->writes, NULL);
 	write_group_fini(&upload->writes);
 	writer_give(upload->store->writer, upload->buffer);
+	upload_list_remove(&upload->store->uploads, &upload->entry);
 	xorb_verifier_close(upload->verifier);
 	free(upload->fragments);
 	free(upload);

@@ -1,0 +1,253 @@
+/* compaction.c - empties a volume: what is alive in it is written again elsewhere, then the file goes.
+ *
+ * Xorbs move whole, and their offsets do not change: the body is copied byte for byte into new fragments, each chunk checked on the way. The
+ * rest is read from the volume and written again as the index has it now. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "store/core.h"
+#include "store/file_terms.h"
+#include "store/open_xorb.h"
+
+/* ------------------------------------------------------------------ xorbs */
+
+static bool lies_in(const struct index_xorb *entry, uint32_t volume)
+{
+	bool inside = entry->place.volume == volume;
+	for (uint32_t i = 0; i < entry->fragments_count && !inside; i++)
+		inside = entry->fragments[i].volume == volume;
+	return inside;
+}
+
+static int copy_body(struct store *store, struct stored_xorb *xorb, struct write_group *writes, struct xorb_fragment *fragments, uint32_t *count,
+	struct why *why)
+{
+	uint32_t length = xorb->table.chunks[xorb->table.count - 1].body_end;
+	int err = 0;
+	*count = 0;
+	for (uint32_t at = 0; at < length && err == 0;) {
+		struct write_buffer *buffer;
+		size_t left = length - at;
+		if (*count == XORB_FRAGMENTS_MAX)
+			return why_set(why, ERR_TOO_BIG, "a xorb would fall into too many pieces");
+		err = writer_take(store->writer, left < WRITE_BUFFER_BYTES_MAX ? left : WRITE_BUFFER_BYTES_MAX, &buffer, why);
+		if (err)
+			return err;
+		size_t some = buffer->capacity - buffer->used < left ? buffer->capacity - buffer->used : left;
+		err = stored_xorb_read(xorb, at, some, buffer->data + buffer->used, true, why);
+		if (err) {
+			writer_give(store->writer, buffer);
+			return err;
+		}
+		buffer->used += some;
+		at += (uint32_t)some;
+		err = writer_submit(store->writer, buffer, writes, &fragments[*count], why);
+		*count += err == 0;
+	}
+	return err;
+}
+
+static int move_xorb(struct store *store, const struct hash *hash, struct why *why)
+{
+	struct stored_xorb *xorb;
+	struct write_group writes;
+	struct index_xorb entry;
+	struct buffer payload;
+	uint32_t count = 0;
+	int err = stored_xorb_open(&xorb, store->xorbs, hash, true, why);
+	if (err)
+		return err;
+	struct xorb_fragment *fragments = malloc(XORB_FRAGMENTS_MAX * sizeof(*fragments));
+	buffer_init(&payload, VOLUME_PAYLOAD_BYTES_MAX);
+	write_group_init(&writes);
+	err = fragments ? stored_xorb_verify(xorb, false, why) : why_set(why, ERR_NO_MEMORY, "no memory to move a xorb");
+	if (err == 0)
+		err = copy_body(store, xorb, &writes, fragments, &count, why);
+	int written = write_group_wait(&writes, err ? NULL : why);
+	err = err ? err : written;
+	pthread_rwlock_wrlock(&store->registration); /* the time of the last sending must not change in between */
+	if (err == 0 && (err = index_xorb(store->index, hash, &entry)) == 0) {
+		struct xorb_record record = { .xorb = *hash, .stored_ms = entry.stored_ms, .body_length = entry.body_length,
+			.raw_length = entry.raw_length, .fragments_count = count, .chunks_count = xorb->table.count, .moved = true };
+		index_xorb_fini(&entry);
+		err = xorb_record_encode(&payload, &record, fragments, xorb->table.chunks);
+		struct journal_record journal = { .kind = VOLUME_XORB, .payload = buffer_span(&payload) };
+		if (err == 0)
+			err = journal_commit(store->journal, &journal, 1, why);
+	}
+	pthread_rwlock_unlock(&store->registration);
+	xorb_cache_drop(store->xorbs, hash);
+	write_group_fini(&writes);
+	buffer_fini(&payload);
+	free(fragments);
+	stored_xorb_release(xorb);
+	return err;
+}
+
+static int move_xorbs(struct store *store, uint32_t volume, struct why *why)
+{
+	struct index_scan scan;
+	int err = 0;
+	index_scan_open(&scan, store->index, 'x', span_of(NULL, 0), span_of(NULL, 0));
+	while (err == 0 && index_scan_next(&scan)) {
+		struct index_xorb entry;
+		struct hash xorb;
+		if (scan.key.length != HASH_BYTES)
+			continue;
+		memcpy(xorb.bytes, scan.key.data, HASH_BYTES);
+		int known = index_xorb(store->index, &xorb, &entry);
+		bool inside = known == 0 && lies_in(&entry, volume);
+		index_xorb_fini(&entry);
+		if (inside)
+			err = move_xorb(store, &xorb, why);
+	}
+	int scan_err = index_scan_close(&scan);
+	return err ? err : scan_err;
+}
+
+/* ------------------------------------------------------------------ small records */
+
+struct mover {
+	struct store *store;
+	bool has_older; /* volumes in which what a drop record speaks of may still stand */
+	struct why *why;
+};
+
+static int write_again(struct mover *mover, uint8_t kind, const void *payload, size_t length)
+{
+	struct journal_record record = { .kind = kind, .payload = span_of(payload, length) };
+	return journal_commit(mover->store->journal, &record, 1, mover->why);
+}
+
+static int read_terms(struct store *store, const struct hash *file, struct index_file *entry, struct file_term **out, struct why *why)
+{
+	struct file_terms terms;
+	int err = file_terms_open(&terms, store, file, why);
+	if (err)
+		return err;
+	*entry = terms.file;
+	*out = malloc((entry->record.terms_count ? entry->record.terms_count : 1) * sizeof(**out));
+	if (!*out)
+		err = why_set(why, ERR_NO_MEMORY, "no memory to move a file's record");
+	if (err == 0 && entry->record.terms_count > 0) {
+		err = file_terms_seek(&terms, 0, true, why);
+		for (int more = err == 0; more == 1; more = file_terms_next(&terms, true, why))
+			(*out)[terms.index] = terms.term;
+		if (err == 0 && terms.index + 1 != entry->record.terms_count)
+			err = why_set(why, ERR_CORRUPT, "a file's terms cannot be read");
+	}
+	file_terms_close(&terms);
+	return err;
+}
+
+static int move_file(struct mover *mover, const struct place *place, struct span payload)
+{
+	struct file_record record;
+	struct index_file entry;
+	struct file_term *terms = NULL;
+	struct buffer out;
+	if (file_record_decode(&record, payload) != 0)
+		return 0;
+	int err = index_file(mover->store->index, &record.file, &entry);
+	if (err == ERR_NOT_FOUND || (err == 0 && (entry.place.volume != place->volume || entry.place.offset != place->offset)))
+		return 0;
+	if (err == 0)
+		err = read_terms(mover->store, &record.file, &entry, &terms, mover->why);
+	buffer_init(&out, VOLUME_PAYLOAD_BYTES_MAX);
+	if (err == 0)
+		err = file_record_encode(&out, &entry.record, terms);
+	if (err == 0)
+		err = write_again(mover, VOLUME_FILE, out.data, out.length);
+	buffer_fini(&out);
+	free(terms);
+	return err;
+}
+
+static int move_claim(struct mover *mover, struct span payload)
+{
+	struct claim_record record;
+	uint8_t out[CLAIM_RECORD_BYTES];
+	if (claim_record_decode(&record, payload) != 0 ||
+		index_claim(mover->store->index, &record.file, &record.owner, &record.claimed_ms) != 0)
+		return 0;
+	claim_record_encode(out, &record);
+	return write_again(mover, VOLUME_CLAIM, out, sizeof(out));
+}
+
+static int move_verified(struct mover *mover, struct span payload)
+{
+	struct verified_record record;
+	struct index_file entry;
+	if (verified_record_decode(&record, payload) != 0 || index_file(mover->store->index, &record.file, &entry) != 0 || !entry.record.sha256_verified)
+		return 0;
+	return write_again(mover, VOLUME_VERIFIED, payload.data, payload.length);
+}
+
+/* What it says is gone may stand in an older volume; if it has come back since, nothing is to be said. */
+static int move_drop(struct mover *mover, struct span payload)
+{
+	struct drop_record record;
+	struct index_file file;
+	struct index_xorb xorb;
+	int64_t claimed_ms;
+	int alive;
+	if (!mover->has_older || drop_record_decode(&record, payload) != 0)
+		return 0;
+	if (record.kind == VOLUME_XORB) {
+		alive = index_xorb(mover->store->index, &record.hash, &xorb);
+		index_xorb_fini(&xorb);
+	} else if (record.kind == VOLUME_FILE) {
+		alive = index_file(mover->store->index, &record.hash, &file);
+	} else {
+		alive = index_claim(mover->store->index, &record.hash, &record.owner, &claimed_ms);
+	}
+	return alive == ERR_NOT_FOUND ? write_again(mover, VOLUME_DROP, payload.data, payload.length) : 0;
+}
+
+static int move_touch(struct mover *mover, struct span payload)
+{
+	struct touch_record record;
+	struct index_xorb xorb;
+	if (touch_record_decode(&record, payload) != 0)
+		return 0;
+	int known = index_xorb(mover->store->index, &record.xorb, &xorb);
+	index_xorb_fini(&xorb);
+	return known == 0 ? write_again(mover, VOLUME_TOUCH, payload.data, payload.length) : 0;
+}
+
+static int move_record(void *context, struct volume *volume, const struct volume_record *record, struct span payload)
+{
+	struct mover *mover = context;
+	struct place place = { volume->id, record->offset };
+	int err = 0;
+	if (record->kind == VOLUME_FRAGMENT || record->kind == VOLUME_XORB)
+		return 0;
+	pthread_rwlock_wrlock(&mover->store->registration);
+	switch (record->kind) {
+	case VOLUME_FILE: err = move_file(mover, &place, payload); break;
+	case VOLUME_CLAIM: err = move_claim(mover, payload); break;
+	case VOLUME_VERIFIED: err = move_verified(mover, payload); break;
+	case VOLUME_DROP: err = move_drop(mover, payload); break;
+	case VOLUME_TOUCH: err = move_touch(mover, payload); break;
+	default: err = why_set(mover->why, ERR_UNSUPPORTED, "volume %08x holds a record of a kind that this version does not know", volume->id);
+	}
+	pthread_rwlock_unlock(&mover->store->registration);
+	return err;
+}
+
+int store_compact_volume(struct store *store, uint32_t id, struct why *why)
+{
+	uint32_t first = 0;
+	struct mover mover = { .store = store, .why = why };
+	struct volume_visit visit = { .record = move_record, .context = &mover };
+	struct volume *volume = volumes_get(store->volumes, id);
+	if (!volume)
+		return why_set(why, ERR_NOT_FOUND, "there is no volume %08x", id);
+	volumes_list(store->volumes, &first, 1);
+	mover.has_older = first < id;
+	int err = move_xorbs(store, id, why);
+	if (err == 0)
+		err = volume_walk(volume, VOLUME_BLOCK_BYTES, volumes_end(store->volumes, volume), &visit, NULL, why);
+	volume_release(volume);
+	return err ? err : volumes_remove(store->volumes, id, why);
+}

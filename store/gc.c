@@ -1,0 +1,455 @@
+/* gc.c - garbage collection: claims that no name needs, files without claims, xorbs without files.
+ *
+ * Why nothing that is needed goes, whatever is pushed meanwhile:
+ * - It begins by waiting until every upload that is open has ended (a commit keeps its upload open until its name is there), and only then
+ *   asks for the roots. So whoever names something after the roots were told has begun after the collection, and renews the claims that it
+ *   leans on (store_claim_is_fresh says so while one is under way): they are younger than the collection and stay.
+ * - Dropping holds the registration lock and looks again first. A registration holds it from the moment it finds what it names until that is
+ *   visible.
+ * - A xorb that is to go is condemned first: uploads stop using it, those that may have used it are waited for, then it is looked at again. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "store/core.h"
+
+enum { DROP_BATCH = 1024, MARK_BATCH = 256, UPLOADS_WAIT_MS = 30 * 1000, MARK_BYTES = HASH_BYTES + ENTITY_ID_BYTES,
+	HARDLY_USED_BYTES = 4 << 20 /* an active volume is not worth emptying below this */ };
+
+struct gc {
+	struct store *store;
+	int64_t started_ms, old_ms; /* what is younger than old_ms stays */
+	bool dry_run;
+	struct store_progress *progress;
+	struct store_gc_report *report;
+	struct why *why;
+	uint8_t marks[MARK_BATCH][MARK_BYTES];
+	size_t marks_count;
+	uint8_t payloads[DROP_BATCH][DROP_RECORD_BYTES];
+	struct journal_record records[DROP_BATCH];
+	size_t drops_count;
+};
+
+static bool cancelled(const struct gc *gc)
+{
+	return gc->progress && gc->progress->cancel;
+}
+
+/* ------------------------------------------------------------------ marks */
+
+static int flush_marks(struct gc *gc)
+{
+	struct index_raw entries[MARK_BATCH];
+	for (size_t i = 0; i < gc->marks_count; i++)
+		entries[i] = (struct index_raw){ 'm', span_of(gc->marks[i], MARK_BYTES), span_of(NULL, 0) };
+	int err = gc->marks_count ? index_put_raw(gc->store->index, entries, gc->marks_count) : 0;
+	gc->marks_count = 0;
+	return err;
+}
+
+static int mark(void *context, const struct entity_id *owner, const struct hash *file)
+{
+	struct gc *gc = context;
+	uint8_t *out = gc->marks[gc->marks_count++];
+	memcpy(out, file->bytes, HASH_BYTES);
+	memcpy(out + HASH_BYTES, owner->bytes, ENTITY_ID_BYTES);
+	if (cancelled(gc))
+		return ERR_CLOSED;
+	return gc->marks_count == MARK_BATCH ? flush_marks(gc) : 0;
+}
+
+/* `key`: file and owner, as both marks and claims have it. */
+static bool claim_lives(struct gc *gc, struct span key, int64_t claimed_ms)
+{
+	struct buffer none;
+	buffer_init(&none, 16);
+	bool marked = claimed_ms >= gc->old_ms || index_get_raw(gc->store->index, 'm', key, &none) == 0;
+	buffer_fini(&none);
+	return marked;
+}
+
+/* ------------------------------------------------------------------ dropping */
+
+static void add_drop(struct gc *gc, uint8_t kind, const uint8_t *hash, const uint8_t *owner)
+{
+	struct drop_record record = { .kind = kind };
+	memcpy(record.hash.bytes, hash, HASH_BYTES);
+	if (owner)
+		memcpy(record.owner.bytes, owner, ENTITY_ID_BYTES);
+	drop_record_encode(gc->payloads[gc->drops_count], &record);
+	gc->records[gc->drops_count] = (struct journal_record){ .kind = VOLUME_DROP, .payload = span_of(gc->payloads[gc->drops_count], DROP_RECORD_BYTES) };
+	gc->drops_count++;
+}
+
+/* Drops what still passes `again`, with registrations held off. */
+static int drop_all(struct gc *gc, bool (*again)(struct gc *gc, const struct drop_record *record), uint64_t *dropped)
+{
+	size_t kept = 0;
+	pthread_rwlock_wrlock(&gc->store->registration);
+	for (size_t i = 0; i < gc->drops_count; i++) {
+		struct drop_record record;
+		if (drop_record_decode(&record, gc->records[i].payload) == 0 && again(gc, &record))
+			gc->records[kept++] = gc->records[i];
+	}
+	int err = kept ? journal_commit(gc->store->journal, gc->records, kept, gc->why) : 0;
+	pthread_rwlock_unlock(&gc->store->registration);
+	gc->drops_count = 0;
+	*dropped += err ? 0 : kept;
+	return err;
+}
+
+/* ------------------------------------------------------------------ claims */
+
+static bool claim_goes(struct gc *gc, const struct drop_record *record)
+{
+	int64_t claimed_ms;
+	return index_claim(gc->store->index, &record->hash, &record->owner, &claimed_ms) == 0 && claimed_ms < gc->old_ms;
+}
+
+static int64_t time_of(struct span value)
+{
+	uint64_t time = 0;
+	for (size_t i = 0; i < 8 && i < value.length; i++)
+		time |= (uint64_t)value.data[i] << 8 * i;
+	return (int64_t)time;
+}
+
+static int sweep_claims(struct gc *gc)
+{
+	struct index_scan scan;
+	int err = 0;
+	index_scan_open(&scan, gc->store->index, 'o', span_of(NULL, 0), span_of(NULL, 0));
+	while (err == 0 && index_scan_next(&scan)) {
+		if (cancelled(gc))
+			err = ERR_CLOSED;
+		if (scan.key.length != MARK_BYTES || claim_lives(gc, scan.key, time_of(scan.value)))
+			continue;
+		if (gc->dry_run) {
+			gc->report->claims_dropped++;
+			continue;
+		}
+		add_drop(gc, VOLUME_CLAIM, scan.key.data, scan.key.data + HASH_BYTES);
+		if (gc->drops_count == DROP_BATCH)
+			err = drop_all(gc, claim_goes, &gc->report->claims_dropped);
+	}
+	int scan_err = index_scan_close(&scan);
+	if (err == 0 && gc->drops_count)
+		err = drop_all(gc, claim_goes, &gc->report->claims_dropped);
+	return err ? err : scan_err;
+}
+
+/* ------------------------------------------------------------------ files */
+
+/* Has it a claim? In a dry run only those count that would stay. */
+static bool file_lives(struct gc *gc, const struct hash *file)
+{
+	struct index_scan scan;
+	bool lives = false;
+	index_scan_open(&scan, gc->store->index, 'o', span_of(file->bytes, HASH_BYTES), span_of(NULL, 0));
+	while (!lives && index_scan_next(&scan)) {
+		uint8_t key[MARK_BYTES];
+		if (scan.key.length != ENTITY_ID_BYTES)
+			continue;
+		memcpy(key, file->bytes, HASH_BYTES);
+		memcpy(key + HASH_BYTES, scan.key.data, ENTITY_ID_BYTES);
+		lives = !gc->dry_run || claim_lives(gc, span_of(key, sizeof(key)), time_of(scan.value));
+	}
+	index_scan_close(&scan);
+	return lives;
+}
+
+static bool file_goes(struct gc *gc, const struct drop_record *record)
+{
+	return !file_lives(gc, &record->hash);
+}
+
+static int sweep_files(struct gc *gc)
+{
+	struct index_scan scan;
+	int err = 0;
+	index_scan_open(&scan, gc->store->index, 'f', span_of(NULL, 0), span_of(NULL, 0));
+	while (err == 0 && index_scan_next(&scan)) {
+		struct hash file;
+		if (cancelled(gc))
+			err = ERR_CLOSED;
+		if (scan.key.length != HASH_BYTES)
+			continue;
+		memcpy(file.bytes, scan.key.data, HASH_BYTES);
+		if (file_lives(gc, &file)) {
+			gc->report->files_live++;
+			continue;
+		}
+		if (gc->dry_run) {
+			gc->report->files_dropped++;
+			continue;
+		}
+		add_drop(gc, VOLUME_FILE, file.bytes, NULL);
+		if (gc->drops_count == DROP_BATCH)
+			err = drop_all(gc, file_goes, &gc->report->files_dropped);
+	}
+	int scan_err = index_scan_close(&scan);
+	if (err == 0 && gc->drops_count)
+		err = drop_all(gc, file_goes, &gc->report->files_dropped);
+	return err ? err : scan_err;
+}
+
+/* ------------------------------------------------------------------ xorbs */
+
+/* Does a file use it that stays? Entries of files that are gone are cleared away in passing. */
+static bool xorb_is_used(struct gc *gc, const struct hash *xorb)
+{
+	struct index_scan scan;
+	bool used = false;
+	index_scan_open(&scan, gc->store->index, 'r', span_of(xorb->bytes, HASH_BYTES), span_of(NULL, 0));
+	while (!used && index_scan_next(&scan)) {
+		struct index_file entry;
+		struct hash file;
+		if (scan.key.length != HASH_BYTES)
+			continue;
+		memcpy(file.bytes, scan.key.data, HASH_BYTES);
+		bool there = index_file(gc->store->index, &file, &entry) != ERR_NOT_FOUND;
+		used = there && (!gc->dry_run || file_lives(gc, &file));
+		if (!there && !gc->dry_run) {
+			uint8_t key[2 * HASH_BYTES];
+			memcpy(key, xorb->bytes, HASH_BYTES);
+			memcpy(key + HASH_BYTES, file.bytes, HASH_BYTES);
+			index_drop_raw(gc->store->index, 'r', span_of(key, sizeof(key)));
+		}
+	}
+	index_scan_close(&scan);
+	return used;
+}
+
+static bool xorb_goes(struct gc *gc, const struct drop_record *record)
+{
+	struct index_xorb entry;
+	int err = index_xorb(gc->store->index, &record->hash, &entry);
+	index_xorb_fini(&entry);
+	return err == 0 && entry.stored_ms < gc->old_ms && !xorb_is_used(gc, &record->hash);
+}
+
+static int by_bytes(const void *a, const void *b)
+{
+	return memcmp(a, b, HASH_BYTES);
+}
+
+/* The hashes of all that is about to be dropped; NULL: no memory. */
+static struct hash *drops_hashes(const struct gc *gc)
+{
+	struct hash *hashes = malloc((gc->drops_count ? gc->drops_count : 1) * sizeof(*hashes));
+	for (size_t i = 0; hashes && i < gc->drops_count; i++)
+		memcpy(hashes[i].bytes, gc->payloads[i] + 8, HASH_BYTES);
+	if (hashes)
+		qsort(hashes, gc->drops_count, sizeof(*hashes), by_bytes);
+	return hashes;
+}
+
+static void condemn(struct store *store, struct hash *xorbs, size_t count)
+{
+	pthread_rwlock_wrlock(&store->condemned.lock);
+	free(store->condemned.xorbs);
+	store->condemned.xorbs = xorbs;
+	store->condemned.count = count;
+	pthread_rwlock_unlock(&store->condemned.lock);
+}
+
+static void forget_chunks(struct store *store, const struct stored_xorb *xorb)
+{
+	struct hash *hashes = malloc(xorb->table.count * sizeof(*hashes));
+	for (uint32_t i = 0; hashes && i < xorb->table.count; i++)
+		hashes[i] = xorb->table.chunks[i].hash;
+	if (hashes)
+		index_forget_chunks(store->index, &xorb->table.xorb, hashes, xorb->table.count);
+	free(hashes);
+}
+
+static void after_drop(struct gc *gc, const struct hash *hash)
+{
+	struct index_xorb entry;
+	struct stored_xorb *xorb = NULL;
+	bool gone = index_xorb(gc->store->index, hash, &entry) == ERR_NOT_FOUND;
+	index_xorb_fini(&entry);
+	/* The table is still in the cache: it was loaded before. Without it the entries of its chunks stay and lead nowhere, which uploads notice. */
+	if (gone && stored_xorb_open(&xorb, gc->store->xorbs, hash, false, NULL) == 0) {
+		gc->report->bytes_freed += xorb->table.chunks[xorb->table.count - 1].body_end;
+		forget_chunks(gc->store, xorb);
+		stored_xorb_release(xorb);
+		xorb_cache_drop(gc->store->xorbs, hash);
+	} else if (gone) {
+		xorb_cache_drop(gc->store->xorbs, hash);
+	}
+}
+
+static int drop_xorbs(struct gc *gc)
+{
+	struct hash *hashes = drops_hashes(gc);
+	size_t count = gc->drops_count;
+	if (!hashes)
+		return why_set(gc->why, ERR_NO_MEMORY, "no memory for garbage collection");
+	condemn(gc->store, hashes, count);
+	int err = 0;
+	if (upload_list_wait(&gc->store->uploads, UPLOADS_WAIT_MS)) {
+		for (size_t i = 0; i < count; i++) {
+			struct stored_xorb *xorb;
+			if (stored_xorb_open(&xorb, gc->store->xorbs, &hashes[i], true, NULL) == 0)
+				stored_xorb_release(xorb);
+		}
+		err = drop_all(gc, xorb_goes, &gc->report->xorbs_dropped);
+		for (size_t i = 0; i < count && err == 0; i++)
+			after_drop(gc, &hashes[i]);
+	}
+	gc->drops_count = 0; /* an upload that takes longer keeps them until the next collection */
+	condemn(gc->store, NULL, 0);
+	return err;
+}
+
+static int sweep_xorbs(struct gc *gc)
+{
+	enum { XORB_BATCH = 128 }; /* their tables fit the cache */
+	struct index_scan scan;
+	int err = 0;
+	index_scan_open(&scan, gc->store->index, 'x', span_of(NULL, 0), span_of(NULL, 0));
+	while (err == 0 && index_scan_next(&scan)) {
+		struct index_xorb entry;
+		struct hash xorb;
+		if (cancelled(gc))
+			err = ERR_CLOSED;
+		if (scan.key.length != HASH_BYTES)
+			continue;
+		memcpy(xorb.bytes, scan.key.data, HASH_BYTES);
+		int known = index_xorb(gc->store->index, &xorb, &entry);
+		index_xorb_fini(&entry);
+		if (known != 0)
+			continue;
+		if (entry.stored_ms >= gc->old_ms || xorb_is_used(gc, &xorb)) {
+			gc->report->xorbs_live++;
+		} else if (gc->dry_run) {
+			gc->report->xorbs_dropped++;
+			gc->report->bytes_freed += entry.body_length;
+		} else {
+			add_drop(gc, VOLUME_XORB, xorb.bytes, NULL);
+			if (gc->drops_count == XORB_BATCH)
+				err = drop_xorbs(gc);
+		}
+	}
+	int scan_err = index_scan_close(&scan);
+	if (err == 0 && gc->drops_count)
+		err = drop_xorbs(gc);
+	return err ? err : scan_err;
+}
+
+/* ------------------------------------------------------------------ volumes */
+
+struct usage {
+	uint32_t volume;
+	uint64_t live_bytes, used_bytes;
+};
+
+static void count_live(struct usage *usage, size_t count, uint32_t volume, uint64_t bytes)
+{
+	for (size_t i = 0; i < count; i++)
+		if (usage[i].volume == volume)
+			usage[i].live_bytes += bytes;
+}
+
+/* Bytes of xorbs alone decide: everything else is small beside them. */
+static void count_xorbs(struct gc *gc, struct usage *usage, size_t count)
+{
+	struct index_scan scan;
+	index_scan_open(&scan, gc->store->index, 'x', span_of(NULL, 0), span_of(NULL, 0));
+	while (index_scan_next(&scan)) {
+		struct index_xorb entry;
+		struct hash xorb;
+		if (scan.key.length != HASH_BYTES)
+			continue;
+		memcpy(xorb.bytes, scan.key.data, HASH_BYTES);
+		if (index_xorb(gc->store->index, &xorb, &entry) == 0) {
+			count_live(usage, count, entry.place.volume, volume_record_bytes(entry.payload_length));
+			for (uint32_t i = 0; i < entry.fragments_count; i++)
+				count_live(usage, count, entry.fragments[i].volume, volume_record_bytes(entry.fragments[i].length));
+		}
+		index_xorb_fini(&entry);
+	}
+	index_scan_close(&scan);
+}
+
+static int compact(struct gc *gc)
+{
+	size_t count = volumes_list(gc->store->volumes, NULL, 0);
+	uint32_t *ids = calloc(count + 1, sizeof(*ids));
+	struct usage *usage = calloc(count + 1, sizeof(*usage));
+	int err = !ids || !usage ? why_set(gc->why, ERR_NO_MEMORY, "no memory for garbage collection") : 0;
+	size_t known = err ? 0 : volumes_list(gc->store->volumes, ids, count);
+	count = known < count ? known : count;
+	for (size_t i = 0; i < count; i++) {
+		struct volume *volume = volumes_get(gc->store->volumes, ids[i]);
+		usage[i] = (struct usage){ .volume = ids[i], .used_bytes = volume ? volumes_end(gc->store->volumes, volume) : 0 };
+		volume_release(volume);
+	}
+	if (err == 0)
+		count_xorbs(gc, usage, count);
+	for (size_t i = 0; i < count && err == 0; i++)
+		if (usage[i].live_bytes * 2 <= usage[i].used_bytes && usage[i].used_bytes > HARDLY_USED_BYTES &&
+			volumes_is_active(gc->store->volumes, usage[i].volume))
+			volumes_roll(gc->store->volumes);
+	/* What open uploads have written and not published yet is in no index: it lies in volumes that were active since they began. */
+	bool quiet = upload_list_wait(&gc->store->uploads, UPLOADS_WAIT_MS);
+	for (size_t i = 0; i < count && err == 0 && quiet && !cancelled(gc); i++) {
+		if (usage[i].live_bytes * 2 > usage[i].used_bytes || volumes_is_active(gc->store->volumes, usage[i].volume))
+			continue;
+		err = store_compact_volume(gc->store, usage[i].volume, gc->why);
+		if (err == 0) {
+			gc->report->volumes_compacted++;
+			gc->report->bytes_compacted += usage[i].used_bytes;
+		}
+	}
+	free(ids);
+	free(usage);
+	return err;
+}
+
+/* ------------------------------------------------------------------ the whole */
+
+static int collect(struct gc *gc, store_roots roots, void *context)
+{
+	struct store *store = gc->store;
+	if (!upload_list_wait(&store->uploads, UPLOADS_WAIT_MS))
+		return why_set(gc->why, ERR_BUSY, "uploads that began before have not ended yet; try again later");
+	int err = index_drop_prefix(store->index, 'm', span_of(NULL, 0));
+	if (err == 0)
+		err = roots(context, mark, gc, gc->why);
+	if (err == 0)
+		err = flush_marks(gc);
+	if (err == 0)
+		err = sweep_claims(gc);
+	if (err == 0)
+		err = sweep_files(gc);
+	if (err == 0)
+		err = sweep_xorbs(gc);
+	index_drop_prefix(store->index, 'm', span_of(NULL, 0));
+	if (err == 0 && !gc->dry_run)
+		err = compact(gc);
+	return err;
+}
+
+int store_gc(struct store *store, store_roots roots, void *context, int64_t grace_ms, bool dry_run, struct store_progress *progress,
+	struct store_gc_report *out, struct why *why)
+{
+	struct gc *gc = calloc(1, sizeof(*gc));
+	*out = (struct store_gc_report){ 0 };
+	if (!gc)
+		return why_set(why, ERR_NO_MEMORY, "no memory for garbage collection");
+	if (pthread_mutex_trylock(&store->care) != 0) {
+		free(gc);
+		return why_set(why, ERR_BUSY, "a garbage collection is under way");
+	}
+	*gc = (struct gc){ .store = store, .dry_run = dry_run, .progress = progress, .report = out, .why = why, .started_ms = store_now_ms() };
+	gc->old_ms = gc->started_ms - (grace_ms > 0 ? grace_ms : 0);
+	store->collecting_since_ms = gc->started_ms;
+	int err = collect(gc, roots, context);
+	if (err == ERR_CLOSED && cancelled(gc))
+		why_set(why, err, "cancelled");
+	store->collecting_since_ms = 0;
+	pthread_mutex_unlock(&store->care);
+	free(gc);
+	return err;
+}
