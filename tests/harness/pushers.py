@@ -19,6 +19,7 @@ class Pusher(threading.Thread):
         self.hub = ledger.hub
         self.user = ledger.user
         self.repo = repo
+        self.admin_token = ledger.hub.admin_token
         self.seed = str(seed).replace(" ", "-")
         self.random = random.Random(f"{type(self).__name__} {seed}")
         self.pushes = 0
@@ -101,7 +102,7 @@ class XorbsAndShards(Pusher):
 
 class TokensAndRepositories(Pusher):
     def push(self, name):
-        made = ask(self.hub, "POST", "/api/admin/tokens", {"user": self.user.name, "role": "read"}, token=self.hub.admin_token).json()
+        made = ask(self.hub, "POST", "/api/admin/tokens", {"user": self.user.name, "role": "read"}, token=self.admin_token).json()
         self.ledger.keep(Token(made["token"], self.user.name))
         repo = f"{self.user.name}/{name}"
         ask(self.hub, "POST", "/api/repos/create", {"name": name, "type": "model"}, token=self.user.token)

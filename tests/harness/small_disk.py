@@ -5,7 +5,9 @@ import pathlib
 import shutil
 import struct
 import subprocess
+import time
 
+LOOK_SECONDS = 0.3  # a server looks at the free room a few times a second
 EXT4_IOC_SHUTDOWN = 0x8004587D
 GOING_NOLOGFLUSH = 2  # as when the power goes: what was not synced is lost
 
@@ -57,8 +59,7 @@ class SmallDisk:
         return shutil.disk_usage(self.path).free
 
     def fill(self, leave_bytes):
-        """Takes all room but so much. Filled again or `empty`, it gives back what it took."""
-        self.empty()
+        """Takes all room but so much; `empty` gives it back."""
         with open(self.path / "filler", "wb") as filler:
             for _ in range(20):  # the file system takes some for itself as the file grows
                 surplus = self.free_bytes() - leave_bytes
@@ -68,9 +69,11 @@ class SmallDisk:
                     os.posix_fallocate(filler.fileno(), filler.seek(0, os.SEEK_END), max(surplus * 9 // 10, min(surplus, 1 << 16)))
                 except OSError:
                     break
+        time.sleep(LOOK_SECONDS)
 
     def empty(self):
         (self.path / "filler").unlink(missing_ok=True)
+        time.sleep(LOOK_SECONDS)
 
     # ---- losing power
 
