@@ -115,33 +115,38 @@ static int write_answer(const struct answer *answer, struct buffer *out)
 	return shard_write_footer(out, &footer);
 }
 
-/* The visible files that use the xorb: all that they use in it, and the whole of the first that holds the chunk. */
+/* Does a visible file use that very chunk? Its xorb is the first of the answer. */
+static bool chunk_is_visible(const struct answer *answer, const struct index_chunk *found)
+{
+	const struct visible_xorb *xorb = answer->count ? &answer->xorbs[0] : NULL;
+	return xorb && found->chunk_index < xorb->xorb->table.count && xorb->visible[found->chunk_index];
+}
+
+/* Visible files that use the xorb: first what each uses in it, then, until the answer is full, the whole of those files. */
 static bool gather(struct answer *answer, const struct index_chunk *found)
 {
 	struct index_scan scan;
-	struct hash whole = { 0 };
-	bool hit = false;
-	int files = 0;
+	struct hash files[DEDUP_FILES_MAX];
+	size_t count = 0;
+	int seen = 0;
 	index_scan_open(&scan, answer->store->index, 'r', span_of(found->xorb.bytes, HASH_BYTES), span_of(NULL, 0));
-	while (files < DEDUP_FILES_MAX && index_scan_next(&scan)) {
+	while (seen < DEDUP_FILES_MAX && index_scan_next(&scan)) {
 		struct hash file;
 		if (scan.key.length != HASH_BYTES)
 			continue;
 		memcpy(file.bytes, scan.key.data, HASH_BYTES);
-		files++;
+		seen++;
 		if (!file_is_visible(answer, &file))
 			continue;
 		mark_file(answer, &file, &found->xorb);
-		struct visible_xorb *xorb = answer->count ? &answer->xorbs[0] : NULL;
-		if (!hit && xorb && found->chunk_index < xorb->xorb->table.count && xorb->visible[found->chunk_index]) {
-			hit = true;
-			whole = file;
-		}
+		files[count++] = file;
 	}
 	index_scan_close(&scan);
-	if (hit)
-		mark_file(answer, &whole, NULL);
-	return hit;
+	if (!chunk_is_visible(answer, found))
+		return false;
+	for (size_t i = 0; i < count; i++)
+		mark_file(answer, &files[i], NULL);
+	return true;
 }
 
 int store_dedup_query(struct store *store, const struct hash *chunk, store_owner_filter may_see, void *context, struct buffer *out,

@@ -138,7 +138,7 @@ int xorb_footer_parse(struct span bytes, struct hash *xorb, struct xorb_chunk **
 	const uint8_t *hashes = at + layout.hashes + SECTION_HEAD_BYTES;
 	const uint8_t *body_ends = at + layout.bounds + SECTION_HEAD_BYTES;
 	const uint8_t *raw_ends = body_ends + 4 * (size_t)n;
-	struct xorb_chunk *table = malloc(n * sizeof(*table));
+	struct xorb_chunk *table = calloc(n, sizeof(*table));
 	if (!table)
 		return why_set(why, ERR_NO_MEMORY, "no memory for the chunk table");
 	for (uint32_t i = 0; i < n; i++) {
