@@ -30,7 +30,7 @@ static const char help[] =
 	"  gc [--dry-run] [--grace 21d] frees what no revision needs any more\n"
 	"  scrub                        reads every stored byte and checks it; exit status 2 when something is damaged\n"
 	"  operation list|cancel ID     running and recent gc and scrub\n"
-	"  dump xorb HASH | shard FILE  what is inside\n"
+	"  dump xorb HASH | shard FILE | volume FILE  what is inside\n"
 	"  fsck [--rebuild-index]       checks --data DIR while no server runs; exit status 2 when something is damaged\n"
 	"\n"
 	"Where\n"
@@ -64,7 +64,7 @@ static const struct noun nouns[] = {
 	{ "scrub", scrub_main, "cairn scrub\n\n"
 		"Reads every record of every volume and compares it with its checksum. Names what is damaged. Run it monthly.\n" },
 	{ "operation", operation_main, "cairn operation list\ncairn operation cancel ID\n\nThe gc and scrub runs that the hub remembers.\n" },
-	{ "dump", dump_main, "cairn dump xorb HASH\ncairn dump shard FILE\n\n"
+	{ "dump", dump_main, "cairn dump xorb HASH\ncairn dump shard FILE\ncairn dump volume FILE\n\n"
 		"The chunks of a stored xorb, or the files and xorbs named in a shard file.\n" },
 	{ "fsck", fsck_main, "cairn fsck [--data DIR] [--rebuild-index]\n\n"
 		"Checks every record of the store in DIR, and that everything a record names is there. The hub must be stopped.\n"

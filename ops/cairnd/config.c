@@ -47,7 +47,7 @@ static const char help[] =
 	"  --help, --version\n"
 	"\n"
 	"The first start makes the user \"admin\" and writes its token to DIR/admin-token, readable by this user only.\n"
-	"Signals: TERM and INT finish what runs and stop; HUP reads the certificate again.\n";
+	"Signals: TERM and INT finish what runs and stop; HUP reads the certificate and opens the access log again.\n";
 
 enum option_id {
 	OPTION_DATA = 256, OPTION_LISTEN, OPTION_BASE_URL, OPTION_TRUST, OPTION_CERT, OPTION_KEY, OPTION_ACCESS_LOG, OPTION_CONNECTIONS,

@@ -1,10 +1,11 @@
 /* main.c - cairnd: opens names, then bytes, then the door; closes them in the other order.
  *
  * All signals are blocked before the first thread starts, so that this thread alone waits for them: TERM and INT drain and stop, HUP
- * reads the certificate again. A second TERM or INT while draining stops at once. Exit status: 0 stopped as asked, 64 bad command line, 1 could not start. */
+ * opens the access log and reads the certificate again. A second TERM or INT while draining stops at once. Exit status: 0 stopped as asked, 64 bad command line, 1 could not start. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -110,12 +111,10 @@ static void greet(const struct daemon *daemon)
 static void reload(struct daemon *daemon)
 {
 	struct why why = { 0 };
-	if (!daemon->config.http.tls_key_file)
-		return;
 	if (http_server_reload(daemon->gateway.http, &why) == 0)
-		printf("the certificate was read again\n");
+		printf("certificate and access log were opened again\n");
 	else
-		fprintf(stderr, "cairnd: the old certificate stays: %s\n", why.text);
+		fprintf(stderr, "cairnd: what was open stays in use: %s\n", why.text);
 	fflush(stdout);
 }
 
@@ -154,6 +153,16 @@ static void serve(struct daemon *daemon, const sigset_t *signals)
 	drain(daemon, signals);
 }
 
+/* Every connection and every volume holds a descriptor: take as many as the system gives. */
+static void raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 static void block_signals(sigset_t *signals)
 {
 	signal(SIGPIPE, SIG_IGN);
@@ -174,6 +183,7 @@ int main(int argc, char **argv)
 	if (err)
 		return err > 0 ? 0 : EXIT_USAGE_STATUS;
 	block_signals(&signals);
+	raise_descriptor_limit();
 	if (sodium_init() < 0) {
 		fprintf(stderr, "cairnd: no source of randomness\n");
 		return EXIT_FAILED_STATUS;
