@@ -15,6 +15,7 @@ struct fsck {
 	store_finding finding;
 	void *context;
 	struct store_fsck_report *report;
+	uint64_t newest_end; /* where the newest volume's last record ends: what follows was being written when the server died */
 };
 
 static void corrupt(void *context, const char *what)
@@ -70,7 +71,7 @@ static int walk_volumes(struct fsck *fsck, struct why *why)
 	int err = 0;
 	for (size_t i = 0; i < count && err == 0; i++) {
 		struct volume *volume = volumes_get(volumes, ids[i]);
-		err = volume_walk(volume, VOLUME_BLOCK_BYTES, volumes_end(volumes, volume), &visit, NULL, why);
+		err = volume_walk(volume, VOLUME_BLOCK_BYTES, i + 1 == count ? fsck->newest_end : volumes_end(volumes, volume), &visit, NULL, why);
 		volume_release(volume);
 	}
 	free(ids);
@@ -202,7 +203,6 @@ static int open_parts(struct fsck *fsck, const struct store_config *config, bool
 {
 	struct store *store = fsck->store;
 	struct place from;
-	uint64_t end;
 	struct volumes_config volumes = { .dir = store->volumes_dir, .volume_bytes_max = STORE_VOLUME_BYTES_DEFAULT, .read_only = true };
 	int err = volumes_open(&store->volumes, &volumes, broken_volume, fsck, why);
 	if (err == 0)
@@ -221,7 +221,7 @@ static int open_parts(struct fsck *fsck, const struct store_config *config, bool
 	index_position(store->index, &from);
 	/* What cannot be taken into the index is told by the walk, or by the file that misses it. */
 	return store_replay(store->volumes, store->index, &from, NULL, NULL, rebuild ? &fsck->progress->done_bytes : NULL, &fsck->progress->cancel,
-		&end, why);
+		&fsck->newest_end, why);
 }
 
 static int check(struct fsck *fsck, struct why *why)

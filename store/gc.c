@@ -52,17 +52,16 @@ static int mark(void *context, const struct entity_id *owner, const struct hash 
 	uint8_t *out = gc->marks[gc->marks_count++];
 	memcpy(out, file->bytes, HASH_BYTES);
 	memcpy(out + HASH_BYTES, owner->bytes, ENTITY_ID_BYTES);
-	if (cancelled(gc))
-		return ERR_CLOSED;
-	return gc->marks_count == MARK_BATCH ? flush_marks(gc) : 0;
+	int err = gc->marks_count == MARK_BATCH ? flush_marks(gc) : 0;
+	return err ? err : cancelled(gc) ? ERR_CLOSED : 0;
 }
 
-/* `key`: file and owner, as both marks and claims have it. */
+/* `key`: file and owner, as both marks and claims have it. What cannot be read counts as alive, here and below. */
 static bool claim_lives(struct gc *gc, struct span key, int64_t claimed_ms)
 {
 	struct buffer none;
 	buffer_init(&none, 16);
-	bool marked = claimed_ms >= gc->old_ms || index_get_raw(gc->store->index, 'm', key, &none) == 0;
+	bool marked = claimed_ms >= gc->old_ms || index_get_raw(gc->store->index, 'm', key, &none) != ERR_NOT_FOUND;
 	buffer_fini(&none);
 	return marked;
 }
@@ -153,8 +152,7 @@ static bool file_lives(struct gc *gc, const struct hash *file)
 		memcpy(key + HASH_BYTES, scan.key.data, ENTITY_ID_BYTES);
 		lives = !gc->dry_run || claim_lives(gc, span_of(key, sizeof(key)), time_of(scan.value));
 	}
-	index_scan_close(&scan);
-	return lives;
+	return index_scan_close(&scan) != 0 || lives;
 }
 
 static bool file_goes(struct gc *gc, const struct drop_record *record)
@@ -194,8 +192,9 @@ static int sweep_files(struct gc *gc)
 
 /* ------------------------------------------------------------------ xorbs */
 
-/* Does a file use it that stays? Entries of files that are gone are cleared away in passing. */
-static bool xorb_is_used(struct gc *gc, const struct hash *xorb)
+/* Does a file use it that stays? With registrations held off (`clear`), entries of files that are gone are cleared away in passing; without, such
+ * a file might come back between the look and the clearing. */
+static bool xorb_is_used(struct gc *gc, const struct hash *xorb, bool clear)
 {
 	struct index_scan scan;
 	bool used = false;
@@ -208,15 +207,14 @@ static bool xorb_is_used(struct gc *gc, const struct hash *xorb)
 		memcpy(file.bytes, scan.key.data, HASH_BYTES);
 		bool there = index_file(gc->store->index, &file, &entry) != ERR_NOT_FOUND;
 		used = there && (!gc->dry_run || file_lives(gc, &file));
-		if (!there && !gc->dry_run) {
+		if (!there && clear) {
 			uint8_t key[2 * HASH_BYTES];
 			memcpy(key, xorb->bytes, HASH_BYTES);
 			memcpy(key + HASH_BYTES, file.bytes, HASH_BYTES);
 			index_drop_raw(gc->store->index, 'r', span_of(key, sizeof(key)));
 		}
 	}
-	index_scan_close(&scan);
-	return used;
+	return index_scan_close(&scan) != 0 || used;
 }
 
 static bool xorb_goes(struct gc *gc, const struct drop_record *record)
@@ -224,7 +222,7 @@ static bool xorb_goes(struct gc *gc, const struct drop_record *record)
 	struct index_xorb entry;
 	int err = index_xorb(gc->store->index, &record->hash, &entry);
 	index_xorb_fini(&entry);
-	return err == 0 && entry.stored_ms < gc->old_ms && !xorb_is_used(gc, &record->hash);
+	return err == 0 && entry.stored_ms < gc->old_ms && !xorb_is_used(gc, &record->hash, true);
 }
 
 static int by_bytes(const void *a, const void *b)
@@ -320,7 +318,7 @@ static int sweep_xorbs(struct gc *gc)
 		index_xorb_fini(&entry);
 		if (known != 0)
 			continue;
-		if (entry.stored_ms >= gc->old_ms || xorb_is_used(gc, &xorb)) {
+		if (entry.stored_ms >= gc->old_ms || xorb_is_used(gc, &xorb, false)) {
 			gc->report->xorbs_live++;
 		} else if (gc->dry_run) {
 			gc->report->xorbs_dropped++;
@@ -341,6 +339,7 @@ static int sweep_xorbs(struct gc *gc)
 
 struct usage {
 	uint32_t volume;
+	bool closed; /* before the uploads were waited for that may have written to it */
 	uint64_t live_bytes, used_bytes;
 };
 
@@ -391,13 +390,18 @@ static int compact(struct gc *gc)
 		if (usage[i].live_bytes * 2 <= usage[i].used_bytes && usage[i].used_bytes > HARDLY_USED_BYTES &&
 			volumes_is_active(gc->store->volumes, usage[i].volume))
 			volumes_roll(gc->store->volumes);
+	for (size_t i = 0; i < count; i++)
+		usage[i].closed = !volumes_is_active(gc->store->volumes, usage[i].volume);
 	/* What open uploads have written and not published yet is in no index: it lies in volumes that were active since they began. */
 	bool quiet = upload_list_wait(&gc->store->uploads, UPLOADS_WAIT_MS);
 	for (size_t i = 0; i < count && err == 0 && quiet && !cancelled(gc); i++) {
-		if (usage[i].live_bytes * 2 > usage[i].used_bytes || volumes_is_active(gc->store->volumes, usage[i].volume))
+		if (usage[i].live_bytes * 2 > usage[i].used_bytes || !usage[i].closed)
 			continue;
 		err = store_compact_volume(gc->store, usage[i].volume, gc->why);
-		if (err == 0) {
+		if (err == ERR_CORRUPT) {
+			fprintf(stderr, "cairn: volume %08x stays as it is: %s\n", usage[i].volume, gc->why ? gc->why->text : "it is damaged");
+			err = 0; /* the others need not wait for its repair */
+		} else if (err == 0) {
 			gc->report->volumes_compacted++;
 			gc->report->bytes_compacted += usage[i].used_bytes;
 		}

@@ -146,7 +146,7 @@ void index_close(struct index *index)
 /* What RocksDB says into `why`; frees it. */
 static int failed(char *error, struct why *why)
 {
-	int err = why_set(why, ERR_IO, "the index failed: %.300s", error);
+	int err = why_set(why, strstr(error, "No space left") ? ERR_NO_SPACE : ERR_IO, "the index failed: %.300s", error);
 	rocksdb_free(error);
 	return err;
 }
@@ -612,11 +612,19 @@ static int apply_xorb(struct index_batch *batch, struct span payload, const stru
 	if (xorb_record_decode(&record, payload) != 0)
 		return ERR_CORRUPT;
 	int known = index_xorb(batch->index, &record.xorb, &old);
+	if (known == 0 && !record.moved) {
+		/* The first copy stays: offsets that were handed out are its. But it is young again: somebody is about to name it. */
+		int err = 0;
+		if (record.stored_ms > old.stored_ms) {
+			old.stored_ms = record.stored_ms;
+			err = put_xorb(batch, &record.xorb, &old);
+		}
+		index_xorb_fini(&old);
+		return err;
+	}
 	index_xorb_fini(&old);
 	if (known != 0 && known != ERR_NOT_FOUND)
 		return known;
-	if (known == 0 && !record.moved)
-		return 0; /* the first copy stays: offsets that were handed out are its */
 	struct index_xorb value = { .body_length = record.body_length, .raw_length = record.raw_length, .chunks_count = record.chunks_count,
 		.stored_ms = record.stored_ms, .place = *place, .payload_length = (uint32_t)payload.length,
 		.fragments_count = record.fragments_count };

@@ -102,7 +102,7 @@ static int have_room(struct open_xorb *xorb, size_t room, uint64_t more, struct 
 	struct write_buffer *old = xorb->buffer, *buffer;
 	if (old && old->capacity - old->used >= room)
 		return 0;
-	bool replace = old && old->capacity < WRITE_BUFFER_BYTES_SCARCE;
+	bool replace = old && old->capacity < WRITE_BUFFER_BYTES_SCARCE && old->used + room <= WRITE_BUFFER_BYTES_SCARCE; /* all that is sure to be got */
 	if (old && !replace) {
 		int err = submit(xorb, why);
 		if (err)

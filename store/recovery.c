@@ -108,6 +108,7 @@ int store_recover(struct store *store, struct why *why)
 	struct place from;
 	uint64_t end;
 	index_position(store->index, &from);
+	volumes_pass_id(store->volumes, from.volume);
 	int err = store_replay(store->volumes, store->index, &from, log_damage, NULL, NULL, NULL, &end, why);
 	if (err == 0)
 		err = index_flush(store->index, why);

@@ -96,13 +96,14 @@ static int open_one(struct volumes *volumes, uint32_t id, struct why *why)
 		return why_set(why, ERR_CORRUPT, "volume %s: its first block is damaged", name);
 	}
 	struct volume *volume = calloc(1, sizeof(*volume));
+	if (volume) /* before it is put in its place, which is by its id */
+		*volume = (struct volume){ .id = id, .fd = fd, .direct_fd = -1, .salt = head.salt, .references = 1, .used = (uint64_t)status.st_size,
+			.allocated = (uint64_t)status.st_size };
 	if (!volume || add(volumes, volume) != 0) {
 		free(volume);
 		close(fd);
 		return why_set(why, ERR_NO_MEMORY, "no memory for volume %s", name);
 	}
-	*volume = (struct volume){ .id = id, .fd = fd, .direct_fd = -1, .salt = head.salt, .references = 1, .used = (uint64_t)status.st_size,
-		.allocated = (uint64_t)status.st_size };
 	return 0;
 }
 
@@ -149,6 +150,16 @@ static int open_all(struct volumes *volumes, void (*broken)(void *, const char *
 	return err;
 }
 
+/* The name of a directory that was just made is durable when the directory above it is. */
+static int sync_parent(int dir_fd)
+{
+	int fd = openat(dir_fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int failed = fd < 0 || fsync(fd) != 0;
+	if (fd >= 0)
+		close(fd);
+	return failed ? -1 : 0;
+}
+
 int volumes_open(struct volumes **out, const struct volumes_config *config, void (*broken)(void *context, const char *name), void *context,
 	struct why *why)
 {
@@ -159,10 +170,10 @@ int volumes_open(struct volumes **out, const struct volumes_config *config, void
 	volumes->next_id = 1;
 	pthread_mutex_init(&volumes->lock, NULL);
 	snprintf(volumes->dir, sizeof(volumes->dir), "%s", config->dir);
-	if (!config->read_only)
-		mkdir(volumes->dir, 0700);
+	bool made = !config->read_only && mkdir(volumes->dir, 0700) == 0;
 	volumes->dir_fd = open(volumes->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int err = volumes->dir_fd < 0 ? why_set(why, ERR_IO, "cannot open %s: %s", volumes->dir, strerror(errno))
+	int err = volumes->dir_fd < 0 || (made && sync_parent(volumes->dir_fd) != 0)
+		? why_set(why, ERR_IO, "cannot open %s: %s", volumes->dir, strerror(errno))
 		: open_all(volumes, broken, context, why);
 	if (err) {
 		volumes_close(volumes);
@@ -266,13 +277,23 @@ static void activate(struct volumes *volumes, struct volume *volume)
 	volumes->active_open = true;
 }
 
+void volumes_pass_id(struct volumes *volumes, uint32_t id)
+{
+	pthread_mutex_lock(&volumes->lock);
+	if (volumes->next_id <= id)
+		volumes->next_id = id + 1;
+	pthread_mutex_unlock(&volumes->lock);
+}
+
 int volumes_resume(struct volumes *volumes, uint64_t end, struct why *why)
 {
 	if (volumes->count == 0)
 		return 0;
 	struct volume *volume = volumes->items[volumes->count - 1];
+	uint64_t last = end;
 	end = volume_align(end, VOLUME_BLOCK_BYTES);
-	if (ftruncate(volume->fd, (off_t)end) != 0 || fsync(volume->fd) != 0)
+	/* Twice: what a torn write left in the rest of the last block becomes zeros, or every later check would call it damage. */
+	if (ftruncate(volume->fd, (off_t)last) != 0 || ftruncate(volume->fd, (off_t)end) != 0 || fsync(volume->fd) != 0)
 		return why_set(why, ERR_IO, "cannot cut volume %08x at its last record: %s", volume->id, strerror(errno));
 	volume->used = volume->allocated = end;
 	if (end < volumes->config.volume_bytes_max)
@@ -421,9 +442,8 @@ int volumes_allocate(struct volumes *volumes, uint64_t length, struct volume **o
 int volume_write(struct volumes *volumes, struct volume *volume, const void *data, size_t length, uint64_t offset, bool direct, struct why *why)
 {
 	const uint8_t *bytes = data;
-	int fd = direct && volume->direct_fd >= 0 ? volume->direct_fd : volume->fd;
-	volume->dirty = true;
-	while (length > 0) {
+	int fd = direct && volume->direct_fd >= 0 ? volume->direct_fd : volume->fd, err = 0;
+	while (length > 0 && err == 0) {
 		ssize_t done = pwrite(fd, bytes, length, (off_t)offset);
 		if (done < 0 && errno == EINTR)
 			continue;
@@ -435,13 +455,20 @@ int volume_write(struct volumes *volumes, struct volume *volume, const void *dat
 			int number = done < 0 ? errno : EIO;
 			if (error_of_errno(number) == ERR_IO)
 				volumes->failed = true;
-			return why_set(why, error_of_errno(number), "cannot write to volume %08x: %s", volume->id, strerror(number));
+			err = why_set(why, error_of_errno(number), "cannot write to volume %08x: %s", volume->id, strerror(number));
+			break;
 		}
 		bytes += done;
 		length -= (size_t)done;
 		offset += (uint64_t)done;
 	}
-	return 0;
+	volume->dirty = true; /* only now: a sync that began before may have missed these bytes, and the next one must not */
+	return err;
+}
+
+void volumes_fail(struct volumes *volumes)
+{
+	volumes->failed = true;
 }
 
 int volumes_sync(struct volumes *volumes, struct why *why)

@@ -59,15 +59,19 @@ bool volumes_is_active(struct volumes *volumes, uint32_t id);
 
 /* [blocks seldom] Room for one group of `length` bytes, at a block boundary. *out is held for the caller. ERR_NO_SPACE, ERR_IO. */
 int volumes_allocate(struct volumes *volumes, uint64_t length, struct volume **out, uint64_t *offset, struct why *why);
-/* [blocks] Writes; marks the volume dirty. */
+/* [blocks] Writes, then marks the volume dirty. */
 int volume_write(struct volumes *volumes, struct volume *volume, const void *data, size_t length, uint64_t offset, bool direct, struct why *why);
 /* [blocks] Makes all that was written before the call durable. */
 int volumes_sync(struct volumes *volumes, struct why *why);
 uint64_t volumes_syncs(struct volumes *volumes);
+/* Refuses every write from here on, as after a failed sync. */
+void volumes_fail(struct volumes *volumes);
 /* Ends the active volume: the next allocation starts a new one. */
 void volumes_roll(struct volumes *volumes);
 /* After recovery: cuts the newest volume at `end`, where its last record ends, and goes on writing there. */
 int volumes_resume(struct volumes *volumes, uint64_t end, struct why *why);
+/* No new volume gets this id or a lower one: a mark in the index may speak of one that is gone. */
+void volumes_pass_id(struct volumes *volumes, uint32_t id);
 /* Unlinks one that is not active. */
 int volumes_remove(struct volumes *volumes, uint32_t id, struct why *why);
 /* Bytes of all volume files. */

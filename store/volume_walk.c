@@ -85,13 +85,15 @@ static int read_payload(struct walk *walk, const struct volume_record *record, u
 	return 0;
 }
 
-static int visit_record(struct walk *walk, const struct volume_record *record)
+static int visit_record(struct walk *walk, const struct volume_record *record, bool *good)
 {
 	uint8_t *payload = NULL;
+	*good = true;
 	if (record->kind == VOLUME_FRAGMENT)
 		return walk->visit->record(walk->visit->context, walk->volume, record, span_of(NULL, 0));
 	int err = read_payload(walk, record, &payload);
 	if (err == ERR_CORRUPT) {
+		*good = false;
 		if (walk->visit->damage)
 			walk->visit->damage(walk->visit->context, walk->volume, record->offset, record->payload_length, "a record whose checksum is wrong");
 		return 0;
@@ -122,9 +124,11 @@ int volume_walk(struct volume *volume, uint64_t start, uint64_t end, const struc
 			break;
 		if (volume_record_decode(&record, header, volume->id, walk.at, volume->salt) == 0) {
 			end_damage(&walk);
-			err = visit_record(&walk, &record);
+			bool good;
+			err = visit_record(&walk, &record, &good);
 			walk.at += volume_record_bytes(record.payload_length);
-			good_end = walk.at;
+			if (good)
+				good_end = walk.at;
 		} else {
 			pass_block(&walk);
 		}
