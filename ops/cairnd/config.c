@@ -35,11 +35,11 @@ static const char help[] =
 	"  --bulk-loops N             threads for bodies (1 per core)\n"
 	"  --volume-size SIZE         a volume file is closed at this size (1G)\n"
 	"  --reserve SIZE             disk space that uploads leave free (256M)\n"
-	"  --write-buffers SIZE       memory for bytes on their way to disk (48M)\n"
+	"  --write-buffers SIZE       memory for bytes on their way to disk (32M)\n"
 	"  --index-cache SIZE         memory for the store's index (32M)\n"
 	"  --tree-cache SIZE          memory for directories of repositories (32M)\n"
 	"  --drain SECONDS            how long SIGTERM lets running transfers finish (60)\n"
-	"  --direct-io                write volumes past the page cache\n"
+	"  --buffered-io              write volumes through the page cache (costs more CPU; what was just pushed is then read from memory)\n"
 	"\n"
 	"Access\n"
 	"  --new-admin-token          mint another token for the user \"admin\" into DIR/admin-token\n"
@@ -52,7 +52,7 @@ static const char help[] =
 enum option_id {
 	OPTION_DATA = 256, OPTION_LISTEN, OPTION_BASE_URL, OPTION_TRUST, OPTION_CERT, OPTION_KEY, OPTION_ACCESS_LOG, OPTION_CONNECTIONS,
 	OPTION_PER_ADDRESS, OPTION_REQUESTS, OPTION_WORKERS, OPTION_CONTROL, OPTION_BULK, OPTION_VOLUME, OPTION_RESERVE, OPTION_BUFFERS,
-	OPTION_INDEX, OPTION_TREES, OPTION_DRAIN, OPTION_DIRECT, OPTION_NEW_TOKEN, OPTION_HELP, OPTION_VERSION,
+	OPTION_INDEX, OPTION_TREES, OPTION_DRAIN, OPTION_BUFFERED, OPTION_NEW_TOKEN, OPTION_HELP, OPTION_VERSION,
 };
 
 static const struct option options[] = {
@@ -75,7 +75,7 @@ static const struct option options[] = {
 	{ "index-cache", required_argument, NULL, OPTION_INDEX },
 	{ "tree-cache", required_argument, NULL, OPTION_TREES },
 	{ "drain", required_argument, NULL, OPTION_DRAIN },
-	{ "direct-io", no_argument, NULL, OPTION_DIRECT },
+	{ "buffered-io", no_argument, NULL, OPTION_BUFFERED },
 	{ "new-admin-token", no_argument, NULL, OPTION_NEW_TOKEN },
 	{ "help", no_argument, NULL, OPTION_HELP },
 	{ "version", no_argument, NULL, OPTION_VERSION },
@@ -186,7 +186,7 @@ static int read_option(struct config *config, int option, char *value)
 	case OPTION_CERT: config->http.tls_certificate_file = value; return 0;
 	case OPTION_KEY: config->http.tls_key_file = value; return 0;
 	case OPTION_ACCESS_LOG: config->http.access_log_file = value; return 0;
-	case OPTION_DIRECT: config->store.direct_io = true; return 0;
+	case OPTION_BUFFERED: config->store.direct_io = false; return 0;
 	case OPTION_NEW_TOKEN: config->new_admin_token = true; return 0;
 	case OPTION_HELP: fputs(help, stdout); return 1;
 	case OPTION_VERSION: puts("cairnd " CAIRN_VERSION); return 1;
@@ -196,7 +196,8 @@ static int read_option(struct config *config, int option, char *value)
 
 int config_read(struct config *out, int argc, char **argv)
 {
-	*out = (struct config){ .data_dir = "./data", .host = "127.0.0.1", .port = "8080", .tree_cache_bytes = 32 << 20, .drain_s = 60 };
+	*out = (struct config){ .data_dir = "./data", .host = "127.0.0.1", .port = "8080", .tree_cache_bytes = 32 << 20, .drain_s = 60,
+		.store.direct_io = true };
 	int option;
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		int err = read_option(out, option, optarg);

@@ -2,6 +2,7 @@
  *
  * All signals are blocked before the first thread starts, so that this thread alone waits for them: TERM and INT drain and stop, HUP
  * opens the access log and reads the certificate again. A second TERM or INT while draining stops at once. Exit status: 0 stopped as asked, 64 bad command line, 1 could not start. */
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -163,6 +164,14 @@ static void raise_descriptor_limit(void)
 	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+/* Buffers come and go by the megabyte on many threads: let the allocator keep few heaps and give large blocks back at once. */
+static void keep_memory_low(void)
+{
+	mallopt(M_ARENA_MAX, 4);
+	mallopt(M_MMAP_THRESHOLD, 256 << 10);
+	mallopt(M_TRIM_THRESHOLD, 1 << 20);
+}
+
 static void block_signals(sigset_t *signals)
 {
 	signal(SIGPIPE, SIG_IGN);
@@ -184,6 +193,7 @@ int main(int argc, char **argv)
 		return err > 0 ? 0 : EXIT_USAGE_STATUS;
 	block_signals(&signals);
 	raise_descriptor_limit();
+	keep_memory_low();
 	if (sodium_init() < 0) {
 		fprintf(stderr, "cairnd: no source of randomness\n");
 		return EXIT_FAILED_STATUS;
