@@ -98,6 +98,8 @@ static int move_xorbs(struct store *store, uint32_t volume, struct why *why)
 		int known = index_xorb(store->index, &xorb, &entry);
 		bool inside = known == 0 && lies_in(&entry, volume);
 		index_xorb_fini(&entry);
+		if (known != 0 && known != ERR_NOT_FOUND)
+			err = why_set(why, known, "the index entry of a xorb cannot be read");
 		if (inside)
 			err = move_xorb(store, &xorb, why);
 	}
@@ -110,6 +112,7 @@ static int move_xorbs(struct store *store, uint32_t volume, struct why *why)
 struct mover {
 	struct store *store;
 	bool has_older; /* volumes in which what a drop record speaks of may still stand */
+	bool damaged;   /* something in it could not be read, and may be somebody's */
 	struct why *why;
 };
 
@@ -167,9 +170,11 @@ static int move_claim(struct mover *mover, struct span payload)
 {
 	struct claim_record record;
 	uint8_t out[CLAIM_RECORD_BYTES];
-	if (claim_record_decode(&record, payload) != 0 ||
-		index_claim(mover->store->index, &record.file, &record.owner, &record.claimed_ms) != 0)
+	if (claim_record_decode(&record, payload) != 0)
 		return 0;
+	int err = index_claim(mover->store->index, &record.file, &record.owner, &record.claimed_ms);
+	if (err)
+		return err == ERR_NOT_FOUND ? 0 : err;
 	claim_record_encode(out, &record);
 	return write_again(mover, VOLUME_CLAIM, out, sizeof(out));
 }
@@ -178,30 +183,26 @@ static int move_verified(struct mover *mover, struct span payload)
 {
 	struct verified_record record;
 	struct index_file entry;
-	if (verified_record_decode(&record, payload) != 0 || index_file(mover->store->index, &record.file, &entry) != 0 || !entry.record.sha256_verified)
+	if (verified_record_decode(&record, payload) != 0)
 		return 0;
+	int err = index_file(mover->store->index, &record.file, &entry);
+	if (err || !entry.record.sha256_verified)
+		return err == ERR_NOT_FOUND ? 0 : err;
 	return write_again(mover, VOLUME_VERIFIED, payload.data, payload.length);
 }
 
-/* What it says is gone may stand in an older volume; if it has come back since, nothing is to be said. */
+/* What it says is gone may stand in an older volume; if it has come back since, nothing is to be said. Nor is it of a xorb: one could come back
+ * between the look and the word, and an old one that a rebuilt index knows again goes with the next collection. */
 static int move_drop(struct mover *mover, struct span payload)
 {
 	struct drop_record record;
 	struct index_file file;
-	struct index_xorb xorb;
 	int64_t claimed_ms;
-	int alive;
-	if (!mover->has_older || drop_record_decode(&record, payload) != 0)
+	if (!mover->has_older || drop_record_decode(&record, payload) != 0 || record.kind == VOLUME_XORB)
 		return 0;
-	if (record.kind == VOLUME_XORB) {
-		alive = index_xorb(mover->store->index, &record.hash, &xorb);
-		index_xorb_fini(&xorb);
-	} else if (record.kind == VOLUME_FILE) {
-		alive = index_file(mover->store->index, &record.hash, &file);
-	} else {
-		alive = index_claim(mover->store->index, &record.hash, &record.owner, &claimed_ms);
-	}
-	return alive == ERR_NOT_FOUND ? write_again(mover, VOLUME_DROP, payload.data, payload.length) : 0;
+	int alive = record.kind == VOLUME_FILE ? index_file(mover->store->index, &record.hash, &file)
+		: index_claim(mover->store->index, &record.hash, &record.owner, &claimed_ms);
+	return alive == ERR_NOT_FOUND ? write_again(mover, VOLUME_DROP, payload.data, payload.length) : alive;
 }
 
 static int move_touch(struct mover *mover, struct span payload)
@@ -212,7 +213,14 @@ static int move_touch(struct mover *mover, struct span payload)
 		return 0;
 	int known = index_xorb(mover->store->index, &record.xorb, &xorb);
 	index_xorb_fini(&xorb);
-	return known == 0 ? write_again(mover, VOLUME_TOUCH, payload.data, payload.length) : 0;
+	return known == 0 ? write_again(mover, VOLUME_TOUCH, payload.data, payload.length) : known == ERR_NOT_FOUND ? 0 : known;
+}
+
+static void on_damage(void *context, struct volume *volume, uint64_t offset, uint64_t length, const char *what)
+{
+	struct mover *mover = context;
+	mover->damaged = true;
+	why_set(mover->why, ERR_CORRUPT, "volume %08x at %llu: %s (%llu bytes)", volume->id, (unsigned long long)offset, what, (unsigned long long)length);
 }
 
 static int move_record(void *context, struct volume *volume, const struct volume_record *record, struct span payload)
@@ -235,19 +243,36 @@ static int move_record(void *context, struct volume *volume, const struct volume
 	return err;
 }
 
+static int pass(void *context, struct volume *volume, const struct volume_record *record, struct span payload)
+{
+	(void)context, (void)volume, (void)record, (void)payload;
+	return 0;
+}
+
 int store_compact_volume(struct store *store, uint32_t id, struct why *why)
 {
 	uint32_t first = 0;
 	struct mover mover = { .store = store, .why = why };
-	struct volume_visit visit = { .record = move_record, .context = &mover };
+	struct volume_visit look = { .record = pass, .damage = on_damage, .context = &mover }, visit = { .record = move_record, .context = &mover };
 	struct volume *volume = volumes_get(store->volumes, id);
 	if (!volume)
 		return why_set(why, ERR_NOT_FOUND, "there is no volume %08x", id);
 	volumes_list(store->volumes, &first, 1);
 	mover.has_older = first < id;
-	int err = move_xorbs(store, id, why);
+	/* What registrations have written to it already is in the index behind this: the walk does not miss them. */
+	pthread_rwlock_wrlock(&store->registration);
+	pthread_rwlock_unlock(&store->registration);
+	/* A volume with damage stays as it is: what cannot be read may be somebody's, and may still be repaired. */
+	int err = volume_walk(volume, VOLUME_BLOCK_BYTES, volumes_end(store->volumes, volume), &look, NULL, why);
+	if (err == 0 && mover.damaged)
+		err = ERR_CORRUPT;
+	if (err == 0)
+		err = move_xorbs(store, id, why);
 	if (err == 0)
 		err = volume_walk(volume, VOLUME_BLOCK_BYTES, volumes_end(store->volumes, volume), &visit, NULL, why);
 	volume_release(volume);
+	/* A crash must not bring back an index older than the removal: what it knows of this volume, and what was dropped in it, would be wrong. */
+	if (err == 0)
+		err = index_flush(store->index, why);
 	return err ? err : volumes_remove(store->volumes, id, why);
 }

@@ -15,7 +15,7 @@
 enum {
 	STORE_VOLUME_BYTES_DEFAULT = 1 << 30,
 	STORE_RESERVE_BYTES_DEFAULT = 256 << 20,
-	STORE_BUFFER_BYTES_DEFAULT = 48 << 20,
+	STORE_BUFFER_BYTES_DEFAULT = 32 << 20,
 	STORE_INDEX_CACHE_BYTES_DEFAULT = 32 << 20,
 };
 
@@ -61,8 +61,8 @@ int store_lock_dir(const char *dir, int *fd, struct why *why);
 /* Brings the index up to date with the volumes; recovery.c. */
 int store_recover(struct store *store, struct why *why);
 /* Applies all records from `from` on to the index, in order. Xorb records whose bytes are not all there are left out.
- * `damage` may be NULL. *end: where the newest volume's last record ends. */
+ * `damage` may be NULL. What the disk cannot read is passed over with `pass_unreadable`, else ERR_IO: it may be whole again later. *end: where the newest volume's last record ends. */
 int store_replay(struct volumes *volumes, struct index *index, const struct place *from, void (*damage)(void *context, const char *what),
-	void *context, _Atomic uint64_t *done_bytes, _Atomic int *cancel, uint64_t *end, struct why *why);
+	void *context, bool pass_unreadable, _Atomic uint64_t *done_bytes, _Atomic int *cancel, uint64_t *end, struct why *why);
 
 #endif

@@ -77,8 +77,10 @@ static int place(struct file_reader *reader, bool may_block, struct why *why)
 	err = stored_xorb_open(&reader->xorb, reader->store->xorbs, &term->xorb, may_block, why);
 	if (err)
 		return err == ERR_NOT_FOUND ? ERR_CORRUPT : err;
-	if (term->chunk_start >= term->chunk_end || term->chunk_end > reader->xorb->table.count)
+	if (term->chunk_start >= term->chunk_end || term->chunk_end > reader->xorb->table.count) {
+		leave_term(reader); /* the next call finds the same */
 		return why_set(why, ERR_CORRUPT, "a term names chunks that its xorb does not have");
+	}
 	reader->chunk = term->chunk_start;
 	reader->chunk_start = reader->terms.raw_start;
 	return 0;
@@ -93,6 +95,8 @@ static uint32_t raw_length_of(const struct stored_xorb *xorb, uint32_t chunk)
 static int settle(struct file_reader *reader, bool may_block, struct why *why)
 {
 	int err = place(reader, may_block, why);
+	if (err == 0 && reader->chunk >= reader->terms.term.chunk_end)
+		return why_set(why, ERR_CORRUPT, "a term is longer than its chunks");
 	while (err == 0 && reader->at >= reader->chunk_start + raw_length_of(reader->xorb, reader->chunk)) {
 		reader->chunk_start += raw_length_of(reader->xorb, reader->chunk);
 		reader->chunk++;

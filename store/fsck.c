@@ -60,7 +60,7 @@ static int count_record(void *context, struct volume *volume, const struct volum
 static int walk_volumes(struct fsck *fsck, struct why *why)
 {
 	struct volumes *volumes = fsck->store->volumes;
-	struct volume_visit visit = { .record = count_record, .damage = on_damage, .context = fsck, .done_bytes = &fsck->progress->done_bytes,
+	struct volume_visit visit = { .record = count_record, .damage = on_damage, .context = fsck, .pass_unreadable = true, .done_bytes = &fsck->progress->done_bytes,
 		.cancel = &fsck->progress->cancel };
 	size_t count = volumes_list(volumes, NULL, 0);
 	uint32_t *ids = malloc((count ? count : 1) * sizeof(*ids));
@@ -220,7 +220,7 @@ static int open_parts(struct fsck *fsck, const struct store_config *config, bool
 		return err;
 	index_position(store->index, &from);
 	/* What cannot be taken into the index is told by the walk, or by the file that misses it. */
-	return store_replay(store->volumes, store->index, &from, NULL, NULL, rebuild ? &fsck->progress->done_bytes : NULL, &fsck->progress->cancel,
+	return store_replay(store->volumes, store->index, &from, NULL, NULL, true, rebuild ? &fsck->progress->done_bytes : NULL, &fsck->progress->cancel,
 		&fsck->newest_end, why);
 }
 

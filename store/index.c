@@ -115,7 +115,8 @@ int index_open(struct index **out, const char *dir, uint64_t cache_bytes, struct
 	index->db = rocksdb_open_column_families(index->options, dir, 1, &(const char *){ "default" },
 		(const rocksdb_options_t *const *)&index->options, &index->family, &error);
 	if (error) {
-		int err = why_set(why, ERR_CORRUPT, "cannot open the index: %.300s", error);
+		/* A full disk says nothing of the index: it must not be thrown away for that. */
+		int err = why_set(why, strstr(error, "No space left") ? ERR_NO_SPACE : ERR_CORRUPT, "cannot open the index: %.300s", error);
 		rocksdb_free(error);
 		index->db = NULL;
 		index_close(index);

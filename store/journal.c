@@ -1,18 +1,28 @@
 #include "store/journal.h"
 
 #include <stdlib.h>
+#include <time.h>
 
-enum { STAGE_BYTES = 256 << 10 };
+#include "store/core.h"
+
+enum {
+	STAGE_BYTES = 256 << 10,
+	GATHER_GAP_US = 500,  /* without another operation: the group is complete */
+	GATHER_MAX_US = 4000, /* from the first of a group */
+};
 
 struct journal {
 	struct volumes *volumes;
 	struct index *index;
 	struct index_batch *batch;
+	bool behind;                 /* records are durable that the index could not take */
 	pthread_mutex_t lock;
 	pthread_cond_t work;
 	struct journal_operation *queue, **queue_tail;
 	bool stopping;
 	_Atomic uint64_t acknowledged;
+	size_t queued;
+	bool crowded;                /* the last group was of several callers */
 	uint64_t flushed_disk_bytes; /* of all volumes when the index was last flushed */
 	uint8_t *stage;              /* STAGE_BYTES */
 	pthread_t thread;
@@ -73,6 +83,20 @@ static uint64_t operation_bytes(const struct journal_operation *operation)
 	return bytes;
 }
 
+/* A group that failed for want of space is told to have failed: a later start must not find some of it. */
+static void wipe(struct journal *journal, struct volume *volume, uint64_t from, uint64_t end)
+{
+	memset(journal->stage, 0, STAGE_BYTES);
+	while (from < end) {
+		size_t some = end - from < STAGE_BYTES ? (size_t)(end - from) : STAGE_BYTES;
+		if (volume_write(journal->volumes, volume, journal->stage, some, from, false, NULL) != 0) {
+			volumes_fail(journal->volumes);
+			return;
+		}
+		from += some;
+	}
+}
+
 /* [blocks] Writes all records of the operations and syncs. *first: place of the first record. */
 static int write_group(struct journal *journal, const struct journal_operation *operations, uint64_t bytes, struct place *first, struct why *why)
 {
@@ -85,6 +109,8 @@ static int write_group(struct journal *journal, const struct journal_operation *
 		for (size_t i = 0; i < operation->count; i++)
 			add_record(&group, &operation->records[i]);
 	stage_flush(&group);
+	if (group.err == ERR_NO_SPACE)
+		wipe(journal, group.volume, first->offset, group.offset);
 	volume_release(group.volume);
 	return group.err ? group.err : volumes_sync(journal->volumes, why);
 }
@@ -103,6 +129,21 @@ static int apply(struct journal *journal, const struct journal_operation *operat
 	return index_batch_write(journal->batch, at, why);
 }
 
+/* Takes into the index what it could not take before: nothing new is written until it says again what the volumes say. */
+static int catch_up(struct journal *journal, struct why *why)
+{
+	struct place from;
+	uint64_t end;
+	index_position(journal->index, &from);
+	index_batch_close(journal->batch); /* with what it holds of the operation that failed */
+	journal->batch = NULL;
+	int err = store_replay(journal->volumes, journal->index, &from, NULL, NULL, false, NULL, NULL, &end, why);
+	if (err == 0 && index_batch_open(&journal->batch, journal->index) != 0)
+		err = why_set(why, ERR_NO_MEMORY, "no memory for the journal");
+	journal->behind = err != 0;
+	return err;
+}
+
 static void flush_sometimes(struct journal *journal)
 {
 	uint64_t bytes = volumes_disk_bytes(journal->volumes);
@@ -116,11 +157,15 @@ static void run_group(struct journal *journal, struct journal_operation *operati
 {
 	struct why why = { 0 };
 	struct place at = { 0 };
-	int err = write_group(journal, operations, bytes, &at, &why);
+	int err = journal->behind ? catch_up(journal, &why) : 0;
+	if (err == 0)
+		err = write_group(journal, operations, bytes, &at, &why);
 	for (struct journal_operation *operation = operations, *next; operation; operation = next) {
 		next = operation->next;
-		if (err == 0)
+		if (err == 0) {
 			err = apply(journal, operation, &at, &why);
+			journal->behind = err != 0;
+		}
 		if (err == 0)
 			journal->acknowledged++;
 		operation->done(operation, err, &why);
@@ -143,10 +188,45 @@ static struct journal_operation *take_group(struct journal *journal, uint64_t *b
 		last = last->next;
 	}
 	journal->queue = last->next;
+	for (const struct journal_operation *taken = first; taken != journal->queue; taken = taken->next)
+		journal->queued--;
 	if (!journal->queue)
 		journal->queue_tail = &journal->queue;
 	last->next = NULL;
 	return first;
+}
+
+static void add_us(struct timespec *time, long us)
+{
+	time->tv_nsec += us * 1000;
+	time->tv_sec += time->tv_nsec / 1000000000;
+	time->tv_nsec %= 1000000000;
+}
+
+static bool is_before(const struct timespec *a, const struct timespec *b)
+{
+	return a->tv_sec != b->tv_sec ? a->tv_sec < b->tv_sec : a->tv_nsec < b->tv_nsec;
+}
+
+/* On a disk that syncs faster than callers come, groups would be small and syncs many. So when there are several callers the journal waits
+ * while more keep coming, each soon after the one before; a lone caller never waits. Under the lock. */
+static void gather(struct journal *journal)
+{
+	struct timespec end;
+	if (!journal->crowded && journal->queued < 2)
+		return;
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	add_us(&end, GATHER_MAX_US);
+	for (size_t before = 0; journal->queued > before && !journal->stopping;) {
+		struct timespec until;
+		before = journal->queued;
+		clock_gettime(CLOCK_MONOTONIC, &until);
+		add_us(&until, GATHER_GAP_US);
+		if (is_before(&end, &until))
+			break;
+		while (journal->queued == before && !journal->stopping && pthread_cond_timedwait(&journal->work, &journal->lock, &until) == 0)
+			;
+	}
 }
 
 static void *journal_main(void *argument)
@@ -159,7 +239,9 @@ static void *journal_main(void *argument)
 		if (!journal->queue)
 			break;
 		uint64_t bytes;
+		gather(journal);
 		struct journal_operation *operations = take_group(journal, &bytes);
+		journal->crowded = operations->next != NULL;
 		pthread_mutex_unlock(&journal->lock);
 		run_group(journal, operations, bytes);
 		pthread_mutex_lock(&journal->lock);
@@ -174,6 +256,7 @@ void journal_submit(struct journal *journal, struct journal_operation *operation
 	pthread_mutex_lock(&journal->lock);
 	*journal->queue_tail = operation;
 	journal->queue_tail = &operation->next;
+	journal->queued++;
 	pthread_cond_signal(&journal->work);
 	pthread_mutex_unlock(&journal->lock);
 }
@@ -227,7 +310,11 @@ int journal_open(struct journal **out, struct volumes *volumes, struct index *in
 	journal->queue_tail = &journal->queue;
 	journal->flushed_disk_bytes = volumes_disk_bytes(volumes);
 	pthread_mutex_init(&journal->lock, NULL);
-	pthread_cond_init(&journal->work, NULL);
+	pthread_condattr_t attributes;
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_cond_init(&journal->work, &attributes);
+	pthread_condattr_destroy(&attributes);
 	journal->stage = malloc(STAGE_BYTES);
 	if (!journal->stage || index_batch_open(&journal->batch, index) != 0 ||
 		pthread_create(&journal->thread, NULL, journal_main, journal) != 0) {

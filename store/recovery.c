@@ -9,6 +9,7 @@ struct replay {
 	struct index_batch *batch;
 	void (*damage)(void *context, const char *what);
 	void *context;
+	bool pass_unreadable;
 	_Atomic int *cancel;
 	struct why *why;
 };
@@ -45,8 +46,8 @@ static int check_body(struct replay *replay, const struct place *place, struct s
 		err = stored_xorb_verify(xorb, false, &why);
 		stored_xorb_release(xorb);
 	}
-	if (err == ERR_IO)
-		err = ERR_CORRUPT; /* bytes that the file never got */
+	if (err == ERR_IO && replay->pass_unreadable)
+		err = ERR_CORRUPT;
 	if (err == ERR_CORRUPT) {
 		hash_to_text(name, &record.xorb);
 		snprintf(text, sizeof(text), "volume %08x at %llu: xorb %s is left out: %s", place->volume, (unsigned long long)place->offset, name, why.text);
@@ -71,10 +72,12 @@ static int on_record(void *context, struct volume *volume, const struct volume_r
 }
 
 int store_replay(struct volumes *volumes, struct index *index, const struct place *from, void (*damage)(void *context, const char *what),
-	void *context, _Atomic uint64_t *done_bytes, _Atomic int *cancel, uint64_t *end, struct why *why)
+	void *context, bool pass_unreadable, _Atomic uint64_t *done_bytes, _Atomic int *cancel, uint64_t *end, struct why *why)
 {
-	struct replay replay = { .volumes = volumes, .damage = damage, .context = context, .why = why };
-	struct volume_visit visit = { .record = on_record, .damage = on_damage, .context = &replay, .done_bytes = done_bytes, .cancel = cancel };
+	struct replay replay = { .volumes = volumes, .damage = damage, .context = context, .pass_unreadable = pass_unreadable,
+		.why = why };
+	struct volume_visit visit = { .record = on_record, .damage = on_damage, .context = &replay, .pass_unreadable = pass_unreadable,
+		.done_bytes = done_bytes, .cancel = cancel };
 	size_t count = volumes_list(volumes, NULL, 0);
 	uint32_t *ids = malloc((count ? count : 1) * sizeof(*ids));
 	if (!ids || index_batch_open(&replay.batch, index) != 0) {
@@ -109,7 +112,7 @@ int store_recover(struct store *store, struct why *why)
 	uint64_t end;
 	index_position(store->index, &from);
 	volumes_pass_id(store->volumes, from.volume);
-	int err = store_replay(store->volumes, store->index, &from, log_damage, NULL, NULL, NULL, &end, why);
+	int err = store_replay(store->volumes, store->index, &from, log_damage, NULL, false, NULL, NULL, &end, why);
 	if (err == 0)
 		err = index_flush(store->index, why);
 	if (err == 0 && end >= VOLUME_BLOCK_BYTES)

@@ -73,7 +73,7 @@ int store_scrub(struct store *store, struct store_progress *progress, store_find
 	struct why *why)
 {
 	struct scrub scrub = { .store = store, .report = out, .finding = finding, .context = context };
-	struct volume_visit visit = { .record = on_record, .damage = on_damage, .context = &scrub,
+	struct volume_visit visit = { .record = on_record, .damage = on_damage, .context = &scrub, .pass_unreadable = true,
 		.done_bytes = progress ? &progress->done_bytes : NULL, .cancel = progress ? &progress->cancel : NULL };
 	*out = (struct store_scrub_report){ 0 };
 	size_t count = volumes_list(store->volumes, NULL, 0);

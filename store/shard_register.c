@@ -38,7 +38,12 @@ static int open_named(struct store *store, const struct hash *hash, struct store
 {
 	char text[HASH_TEXT_BYTES];
 	struct why inner = { 0 };
-	int err = store_is_condemned(store, hash) ? ERR_NOT_FOUND : stored_xorb_open(out, store->xorbs, hash, true, &inner);
+	struct index_xorb entry = { 0 };
+	/* The cache may still hold one that was dropped while somebody loaded it: only the index says what is there. */
+	int err = store_is_condemned(store, hash) ? ERR_NOT_FOUND : index_xorb(store->index, hash, &entry);
+	index_xorb_fini(&entry);
+	if (err == 0)
+		err = stored_xorb_open(out, store->xorbs, hash, true, &inner);
 	hash_to_text(text, hash);
 	if (err == ERR_NOT_FOUND)
 		return why_set(why, ERR_INVALID, "the shard names xorb %s, which is not stored here: upload it first", text);

@@ -40,8 +40,16 @@ bool store_is_condemned(struct store *store, const struct hash *xorb)
 int store_lock_dir(const char *dir, int *fd, struct why *why)
 {
 	char path[4096];
-	if (mkdir(dir, 0700) != 0 && errno != EEXIST)
+	if (mkdir(dir, 0700) == 0) {
+		snprintf(path, sizeof(path), "%s/..", dir);
+		int above = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (above >= 0) {
+			fsync(above); /* or its name could be lost with all that is in it */
+			close(above);
+		}
+	} else if (errno != EEXIST) {
 		return why_set(why, ERR_IO, "cannot make %s: %s", dir, strerror(errno));
+	}
 	snprintf(path, sizeof(path), "%s/lock", dir);
 	*fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (*fd < 0)
@@ -93,7 +101,11 @@ int store_open(struct store **out, const struct store_config *config, struct why
 	if (!store)
 		return why_set(why, ERR_NO_MEMORY, "no memory for the store");
 	store->lock_fd = -1;
-	pthread_rwlock_init(&store->registration, NULL);
+	pthread_rwlockattr_t prefer; /* a garbage collection must not wait for a moment without registrations; nobody takes it twice */
+	pthread_rwlockattr_init(&prefer);
+	pthread_rwlockattr_setkind_np(&prefer, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+	pthread_rwlock_init(&store->registration, &prefer);
+	pthread_rwlockattr_destroy(&prefer);
 	pthread_rwlock_init(&store->condemned.lock, NULL);
 	upload_list_init(&store->uploads);
 	pthread_mutex_init(&store->care, NULL);

@@ -290,7 +290,8 @@ int stored_xorb_read(struct stored_xorb *xorb, uint32_t start, size_t length, vo
 		if (!may_block && (done < 0 ? errno == EAGAIN || errno == EOPNOTSUPP : (size_t)done < some))
 			return ERR_AGAIN;
 		if (done <= 0)
-			return why_set(why, ERR_IO, "cannot read volume %08x: %s", fragment->volume->id, done < 0 ? strerror(errno) : "the file ends before");
+			return why_set(why, done < 0 ? ERR_IO : ERR_CORRUPT, "cannot read volume %08x: %s", fragment->volume->id,
+				done < 0 ? strerror(errno) : "the file ends before");
 		bytes += done;
 		start += (uint32_t)done;
 		length -= (size_t)done;

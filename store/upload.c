@@ -152,6 +152,17 @@ static void seal_done(struct journal_operation *operation, int err, const struct
 	pthread_mutex_unlock(&upload->lock);
 }
 
+/* Chunks that files of this upload lean on are lost with the xorb that was to hold them: nothing of it can be committed any more. */
+static void spoil(struct upload *upload, int err, const struct why *why)
+{
+	pthread_mutex_lock(&upload->lock);
+	if (!upload->seal_err) {
+		upload->seal_err = err;
+		why_set(&upload->seal_why, err, "%s", why ? why->text : "an earlier write of this upload failed");
+	}
+	pthread_mutex_unlock(&upload->lock);
+}
+
 static int note_sealed(struct upload *upload, const struct hash *xorb)
 {
 	if (grow((void **)&upload->sealed, &upload->sealed_capacity, upload->xorbs_sealed, sizeof(struct hash)) != 0)
@@ -234,8 +245,10 @@ static int take_chunk(struct upload *upload, const struct hash *hash, const uint
 				err = seal_full_xorb(upload, why);
 			if (err == 0)
 				err = open_xorb_add(&upload->xorb, hash, raw, length, more, why);
-			if (err)
+			if (err) {
+				spoil(upload, err, why);
 				return err;
+			}
 			chunk = upload->xorb.chunks_count - 1;
 			upload->new_bytes += length;
 		}
@@ -488,6 +501,20 @@ static int commit_files(struct upload *upload, const struct sealed_xorb *sealed,
 	return err;
 }
 
+/* What was sealed in passing must still be there: a garbage collection may have dropped an equal xorb at that very moment. Under the
+ * registration lock. `count`: of the first ones, those that are not part of the commit itself. */
+static int check_sealed(struct upload *upload, uint32_t count, struct why *why)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		struct index_xorb entry;
+		int err = index_xorb(upload->store->index, &upload->sealed[i], &entry);
+		index_xorb_fini(&entry);
+		if (err)
+			return why_set(why, err == ERR_NOT_FOUND ? ERR_BUSY : err, "a part of the upload was removed meanwhile; send it once more");
+	}
+	return 0;
+}
+
 int upload_commit(struct upload *upload, struct why *why)
 {
 	struct sealed_xorb sealed = { .writer = upload->store->writer };
@@ -500,11 +527,17 @@ int upload_commit(struct upload *upload, struct why *why)
 			err = why_set(why, ERR_NO_MEMORY, "no memory to close a xorb");
 		}
 	}
-	if (err)
+	if (err) {
+		spoil(upload, err, why);
 		return err;
+	}
 	pthread_rwlock_rdlock(&upload->store->registration);
-	err = commit_files(upload, &sealed, why);
+	err = check_sealed(upload, upload->xorbs_sealed - (sealed.records_count > 0), why);
+	if (err == 0)
+		err = commit_files(upload, &sealed, why);
 	pthread_rwlock_unlock(&upload->store->registration);
+	if (err && sealed.records_count > 0)
+		spoil(upload, err, why);
 	sealed_xorb_fini(&sealed);
 	if (err == 0)
 		upload->files_count = upload->terms_count = 0;

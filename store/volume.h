@@ -87,6 +87,7 @@ struct volume_visit {
 	int (*record)(void *context, struct volume *volume, const struct volume_record *record, struct span payload);
 	void (*damage)(void *context, struct volume *volume, uint64_t offset, uint64_t length, const char *what);
 	void *context;
+	bool pass_unreadable;         /* what the disk cannot read is damage like any other; else it ends the walk with ERR_IO */
 	_Atomic uint64_t *done_bytes; /* may be NULL */
 	_Atomic int *cancel;          /* may be NULL */
 };

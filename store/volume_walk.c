@@ -11,6 +11,7 @@ struct walk {
 	uint8_t *window;        /* VOLUME_READ_BYTES */
 	uint64_t window_offset;
 	size_t window_length;
+	bool unreadable;        /* the disk refused bytes that were asked for */
 	uint64_t damage_start;  /* UINT64_MAX: none open */
 	uint64_t damage_end;    /* behind the last byte of it that is not zero */
 	const struct volume_visit *visit;
@@ -27,6 +28,8 @@ static const uint8_t *look(struct walk *walk, uint64_t offset, size_t length)
 				(off_t)(offset + walk->window_length));
 			if (done < 0 && errno == EINTR)
 				continue;
+			if (done < 0 && walk->window_length < length)
+				walk->unreadable = true;
 			if (done <= 0)
 				break;
 			walk->window_length += (size_t)done;
@@ -120,9 +123,13 @@ int volume_walk(struct volume *volume, uint64_t start, uint64_t end, const struc
 			err = why_set(why, ERR_CLOSED, "cancelled");
 			break;
 		}
-		if (!header)
+		if (!header && !walk.unreadable)
 			break;
-		if (volume_record_decode(&record, header, volume->id, walk.at, volume->salt) == 0) {
+		if (!header) {
+			if (visit->damage)
+				visit->damage(visit->context, volume, walk.at, VOLUME_BLOCK_BYTES - walk.at % VOLUME_BLOCK_BYTES, "bytes that the disk cannot read");
+			walk.at = volume_align(walk.at + 1, VOLUME_BLOCK_BYTES);
+		} else if (volume_record_decode(&record, header, volume->id, walk.at, volume->salt) == 0) {
 			end_damage(&walk);
 			bool good;
 			err = visit_record(&walk, &record, &good);
@@ -132,6 +139,9 @@ int volume_walk(struct volume *volume, uint64_t start, uint64_t end, const struc
 		} else {
 			pass_block(&walk);
 		}
+		if (err == 0 && walk.unreadable && !visit->pass_unreadable)
+			err = why_set(why, ERR_IO, "volume %08x cannot be read at %llu", volume->id, (unsigned long long)before);
+		walk.unreadable = false;
 		if (visit->done_bytes)
 			*visit->done_bytes += walk.at - before;
 	}

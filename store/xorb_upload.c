@@ -162,8 +162,10 @@ static int publish(struct xorb_upload *upload, const struct xorb_chunk *chunks, 
 	int err = xorb_record_encode(&payload, &record, upload->fragments, chunks) ? why_set(why, ERR_NO_MEMORY, "no memory for a xorb's record")
 		: write_group_wait(&upload->writes, why);
 	records[records_count++] = (struct journal_record){ .kind = VOLUME_XORB, .payload = buffer_span(&payload) };
+	pthread_rwlock_rdlock(&upload->store->registration); /* or a garbage collection that found an older equal one unused could drop this */
 	if (err == 0)
 		err = journal_commit(upload->store->journal, records, records_count, why);
+	pthread_rwlock_unlock(&upload->store->registration);
 	buffer_fini(&payload);
 	return err;
 }
