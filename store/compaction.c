@@ -7,7 +7,7 @@
 
 #include "store/core.h"
 #include "store/file_terms.h"
-#include "store/open_xorb.h"
+#include "store/xorb_body.h"
 
 /* ------------------------------------------------------------------ xorbs */
 

@@ -132,7 +132,7 @@ static int grow(void **array, size_t *capacity, size_t count, size_t element_byt
 
 struct seal {
 	struct journal_operation operation; /* first */
-	struct sealed_xorb sealed;
+	struct xorb_records sealed;
 	struct upload *upload;
 };
 
@@ -140,7 +140,7 @@ static void seal_done(struct journal_operation *operation, int err, const struct
 {
 	struct seal *seal = (struct seal *)operation;
 	struct upload *upload = seal->upload;
-	sealed_xorb_fini(&seal->sealed);
+	xorb_records_fini(&seal->sealed);
 	free(seal);
 	pthread_mutex_lock(&upload->lock);
 	upload->seals_pending--;
@@ -173,21 +173,22 @@ static int note_sealed(struct upload *upload, const struct hash *xorb)
 
 static int seal_full_xorb(struct upload *upload, struct why *why)
 {
+	struct hash xorb;
 	struct seal *seal = calloc(1, sizeof(*seal));
 	int err = seal ? wait_for_seals(upload, why) : why_set(why, ERR_NO_MEMORY, "no memory to close a xorb");
 	if (err == 0)
-		err = open_xorb_seal(&upload->xorb, &seal->sealed, why);
+		err = open_xorb_seal(&upload->xorb, &xorb, &seal->sealed, why);
 	if (err) {
 		free(seal);
 		return err;
 	}
-	if (note_sealed(upload, &seal->sealed.xorb) != 0) {
-		sealed_xorb_fini(&seal->sealed);
+	if (note_sealed(upload, &xorb) != 0) {
+		xorb_records_fini(&seal->sealed);
 		free(seal);
 		return why_set(why, ERR_NO_MEMORY, "no memory to close a xorb");
 	}
 	seal->upload = upload;
-	seal->operation = (struct journal_operation){ .records = seal->sealed.records, .count = seal->sealed.records_count, .done = seal_done };
+	seal->operation = (struct journal_operation){ .records = seal->sealed.records, .count = seal->sealed.count, .done = seal_done };
 	upload->seals_pending++; /* none is pending: nobody else looks */
 	journal_submit(upload->store->journal, &seal->operation);
 	return 0;
@@ -474,12 +475,12 @@ static int by_hash(const void *a, const void *b)
 	return memcmp(((const struct upload_file *)a)->file.bytes, ((const struct upload_file *)b)->file.bytes, HASH_BYTES);
 }
 
-static int commit_files(struct upload *upload, const struct sealed_xorb *sealed, struct why *why)
+static int commit_files(struct upload *upload, const struct xorb_records *sealed, struct why *why)
 {
 	struct commit_batch batch = { 0 };
 	int err = 0;
 	buffer_init(&batch.payloads, (size_t)4 * VOLUME_PAYLOAD_BYTES_MAX);
-	for (size_t i = 0; i < sealed->records_count && err == 0; i++)
+	for (size_t i = 0; i < sealed->count && err == 0; i++)
 		err = batch_add(&batch, sealed->records[i].kind, 0);
 	qsort(upload->files, upload->files_count, sizeof(*upload->files), by_hash);
 	for (size_t i = 0; i < upload->files_count && err == 0; i++)
@@ -488,7 +489,7 @@ static int commit_files(struct upload *upload, const struct sealed_xorb *sealed,
 	if (err)
 		err = why_set(why, err, "the upload cannot be recorded (%s)", err_name(err));
 	for (size_t i = 0; i < batch.count; i++) {
-		if (i < sealed->records_count)
+		if (i < sealed->count)
 			batch.records[i].payload = sealed->records[i].payload;
 		else
 			batch.records[i].payload.data = batch.payloads.data + batch.offsets[i];
@@ -517,13 +518,14 @@ static int check_sealed(struct upload *upload, uint32_t count, struct why *why)
 
 int upload_commit(struct upload *upload, struct why *why)
 {
-	struct sealed_xorb sealed = { .writer = upload->store->writer };
+	struct xorb_records sealed = { .writer = upload->store->writer };
+	struct hash xorb;
 	assert(!upload->file_open);
 	int err = wait_for_seals(upload, why);
 	if (err == 0 && upload->xorb.chunks_count > 0) {
-		err = open_xorb_seal(&upload->xorb, &sealed, why);
-		if (err == 0 && note_sealed(upload, &sealed.xorb) != 0) {
-			sealed_xorb_fini(&sealed);
+		err = open_xorb_seal(&upload->xorb, &xorb, &sealed, why);
+		if (err == 0 && note_sealed(upload, &xorb) != 0) {
+			xorb_records_fini(&sealed);
 			err = why_set(why, ERR_NO_MEMORY, "no memory to close a xorb");
 		}
 	}
@@ -532,13 +534,13 @@ int upload_commit(struct upload *upload, struct why *why)
 		return err;
 	}
 	pthread_rwlock_rdlock(&upload->store->registration);
-	err = check_sealed(upload, upload->xorbs_sealed - (sealed.records_count > 0), why);
+	err = check_sealed(upload, upload->xorbs_sealed - (sealed.count > 0), why);
 	if (err == 0)
 		err = commit_files(upload, &sealed, why);
 	pthread_rwlock_unlock(&upload->store->registration);
-	if (err && sealed.records_count > 0)
+	if (err && sealed.count > 0)
 		spoil(upload, err, why);
-	sealed_xorb_fini(&sealed);
+	xorb_records_fini(&sealed);
 	if (err == 0)
 		upload->files_count = upload->terms_count = 0;
 	return err;

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "store/core.h"
-#include "store/open_xorb.h"
+#include "store/xorb_body.h"
 
 enum { TOUCH_AFTER_MS = 60 * 60 * 1000 };
 
@@ -13,10 +13,7 @@ struct xorb_upload {
 	struct hash xorb;
 	bool known;              /* it is there already: only verify */
 	struct xorb_verifier *verifier;
-	struct write_group writes;
-	struct write_buffer *buffer;
-	struct xorb_fragment *fragments;
-	uint32_t fragments_count, fragments_capacity;
+	struct xorb_body body;
 	uint64_t length, received, body_length;
 };
 
@@ -35,7 +32,7 @@ int xorb_upload_open(struct xorb_upload **out, struct store *store, const struct
 	upload->length = length;
 	upload->known = index_xorb(store->index, xorb, &known) == 0;
 	index_xorb_fini(&known);
-	write_group_init(&upload->writes);
+	xorb_body_init(&upload->body, store->writer);
 	upload_list_add(&store->uploads, &upload->entry);
 	*out = upload;
 	return 0;
@@ -45,62 +42,10 @@ void xorb_upload_close(struct xorb_upload *upload)
 {
 	if (!upload)
 		return;
-	write_group_wait(&upload->writes, NULL);
-	write_group_fini(&upload->writes);
-	writer_give(upload->store->writer, upload->buffer);
+	xorb_body_fini(&upload->body);
 	upload_list_remove(&upload->store->uploads, &upload->entry);
 	xorb_verifier_close(upload->verifier);
-	free(upload->fragments);
 	free(upload);
-}
-
-static struct xorb_fragment *next_fragment(struct xorb_upload *upload)
-{
-	if (upload->fragments_count == upload->fragments_capacity) {
-		uint32_t capacity = upload->fragments_capacity ? 2 * upload->fragments_capacity : 8;
-		struct xorb_fragment *fragments = realloc(upload->fragments, capacity * sizeof(*fragments));
-		if (!fragments)
-			return NULL;
-		upload->fragments = fragments;
-		upload->fragments_capacity = capacity;
-	}
-	return &upload->fragments[upload->fragments_count];
-}
-
-static int submit(struct xorb_upload *upload, struct why *why)
-{
-	struct xorb_fragment *fragment = next_fragment(upload);
-	if (!fragment)
-		return why_set(why, ERR_NO_MEMORY, "no memory for a xorb");
-	struct write_buffer *buffer = upload->buffer;
-	upload->buffer = NULL;
-	int err = writer_submit(upload->store->writer, buffer, &upload->writes, fragment, why);
-	if (err == 0)
-		upload->fragments_count++;
-	return err;
-}
-
-static int store_body(struct xorb_upload *upload, const uint8_t *data, size_t length, struct why *why)
-{
-	while (length > 0) {
-		if (!upload->buffer) {
-			uint64_t left = upload->length - upload->received + length;
-			int err = writer_take(upload->store->writer, left < WRITE_BUFFER_BYTES_MAX ? (size_t)left : WRITE_BUFFER_BYTES_MAX, &upload->buffer, why);
-			if (err)
-				return err;
-		}
-		size_t room = upload->buffer->capacity - upload->buffer->used, some = room < length ? room : length;
-		memcpy(upload->buffer->data + upload->buffer->used, data, some);
-		upload->buffer->used += some;
-		data += some;
-		length -= some;
-		if (some == room) {
-			int err = submit(upload, why);
-			if (err)
-				return err;
-		}
-	}
-	return 0;
 }
 
 int xorb_upload_write(struct xorb_upload *upload, const void *data, size_t length, struct why *why)
@@ -113,7 +58,7 @@ int xorb_upload_write(struct xorb_upload *upload, const void *data, size_t lengt
 		return err;
 	upload->received += length;
 	upload->body_length += body;
-	return upload->known ? 0 : store_body(upload, data, body, why);
+	return upload->known ? 0 : xorb_body_append(&upload->body, data, body, upload->length - upload->received, why);
 }
 
 /* It was sent before: it counts as young again, so that a registration that follows finds it. */
@@ -138,35 +83,12 @@ static int touch(struct store *store, const struct hash *xorb, struct why *why)
 
 static int publish(struct xorb_upload *upload, const struct xorb_chunk *chunks, uint32_t count, struct why *why)
 {
-	struct journal_record records[2];
-	size_t records_count = 0;
-	struct buffer payload;
-	if (upload->buffer && upload->buffer->used - VOLUME_RECORD_HEADER_BYTES > OPEN_XORB_TAIL_BYTES_MAX) {
-		int err = submit(upload, why);
-		if (err)
-			return err;
-	}
-	if (upload->buffer && upload->buffer->used > VOLUME_RECORD_HEADER_BYTES) {
-		struct xorb_fragment *tail = next_fragment(upload);
-		if (!tail)
-			return why_set(why, ERR_NO_MEMORY, "no memory for a xorb");
-		size_t length = upload->buffer->used - VOLUME_RECORD_HEADER_BYTES;
-		*tail = (struct xorb_fragment){ .volume = 0, .length = (uint32_t)length };
-		upload->fragments_count++;
-		records[records_count++] = (struct journal_record){ .kind = VOLUME_FRAGMENT,
-			.payload = span_of(upload->buffer->data + VOLUME_RECORD_HEADER_BYTES, length) };
-	}
-	struct xorb_record record = { .xorb = upload->xorb, .stored_ms = store_now_ms(), .body_length = chunks[count - 1].body_end,
-		.raw_length = chunks[count - 1].raw_end, .fragments_count = upload->fragments_count, .chunks_count = count };
-	buffer_init(&payload, VOLUME_PAYLOAD_BYTES_MAX);
-	int err = xorb_record_encode(&payload, &record, upload->fragments, chunks) ? why_set(why, ERR_NO_MEMORY, "no memory for a xorb's record")
-		: write_group_wait(&upload->writes, why);
-	records[records_count++] = (struct journal_record){ .kind = VOLUME_XORB, .payload = buffer_span(&payload) };
-	pthread_rwlock_rdlock(&upload->store->registration); /* or a garbage collection that found an older equal one unused could drop this */
-	if (err == 0)
-		err = journal_commit(upload->store->journal, records, records_count, why);
-	pthread_rwlock_unlock(&upload->store->registration);
-	buffer_fini(&payload);
+	struct xorb_records records;
+	int err = xorb_body_finish(&upload->body, &upload->xorb, chunks, count, &records, why);
+	if (err)
+		return err;
+	err = journal_commit(upload->store->journal, records.records, records.count, why);
+	xorb_records_fini(&records);
 	return err;
 }
 
