@@ -15,7 +15,7 @@ struct writer {
 	struct write_buffer *queue, **queue_tail;
 	struct write_buffer *free_buffers;
 	size_t free_count;
-	size_t writing;          /* queued or being written */
+	size_t writing;          /* buffers on their way to disk, here or with the journal: they come back by themselves */
 	uint64_t budget_bytes, used_bytes;
 	bool stopping;
 	pthread_t threads[WRITER_THREADS];
@@ -118,7 +118,8 @@ int writer_take(struct writer *writer, size_t wanted, struct write_buffer **out,
 	pthread_mutex_lock(&writer->lock);
 	for (;;) {
 		/* Above half the budget everyone takes less, so that more of them can go on. */
-		if (capacity == WRITE_BUFFER_BYTES_MAX && writer->used_bytes > writer->budget_bytes / 2 && !writer->free_buffers)
+		uint64_t busy_bytes = writer->used_bytes - writer->free_count * (uint64_t)WRITE_BUFFER_BYTES_MAX;
+		if (capacity == WRITE_BUFFER_BYTES_MAX && busy_bytes > writer->budget_bytes / 2)
 			capacity = WRITE_BUFFER_BYTES_SCARCE;
 		if (capacity == WRITE_BUFFER_BYTES_MAX && writer->free_buffers) {
 			buffer = writer->free_buffers;
@@ -165,6 +166,21 @@ void writer_give(struct writer *writer, struct write_buffer *buffer)
 	if (!buffer)
 		return;
 	pthread_mutex_lock(&writer->lock);
+	take_back(writer, buffer);
+	pthread_mutex_unlock(&writer->lock);
+}
+
+void writer_lend(struct writer *writer)
+{
+	pthread_mutex_lock(&writer->lock);
+	writer->writing++;
+	pthread_mutex_unlock(&writer->lock);
+}
+
+void writer_give_lent(struct writer *writer, struct write_buffer *buffer)
+{
+	pthread_mutex_lock(&writer->lock);
+	writer->writing--;
 	take_back(writer, buffer);
 	pthread_mutex_unlock(&writer->lock);
 }

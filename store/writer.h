@@ -1,7 +1,7 @@
 /* writer.h - the buffers in which xorb bodies are gathered, and the threads that write them as fragments.
  *
  * DESIGN. A buffer has room for a record header in front, so that a full one goes to disk from where it was filled, in one write. All buffers
- * together stay within one budget: when it is used up, taking one waits for writes under way, and fails with ERR_BUSY when there
+ * together stay within one budget: when it is used up, taking one waits for those on their way to disk, and fails with ERR_BUSY when there
  * are none (then every buffer is being filled by somebody who may be waiting too). Buffers are smaller when memory is short.
  *
  * Any thread; a buffer has one owner at a time. */
@@ -49,6 +49,9 @@ void writer_close(struct writer *writer);
 /* [blocks] `wanted`: bytes of body that are expected at least; the buffer may be smaller, but holds any one chunk. ERR_BUSY, ERR_NO_MEMORY. */
 int writer_take(struct writer *writer, size_t wanted, struct write_buffer **out, struct why *why);
 void writer_give(struct writer *writer, struct write_buffer *buffer);
+/* Says that the buffer comes back without its owner's needing another one first (it is with the journal): others may wait for it. */
+void writer_lend(struct writer *writer);
+void writer_give_lent(struct writer *writer, struct write_buffer *buffer);
 /* Places the buffer's body as a fragment record and writes it in the background; the buffer belongs to the writer from here on.
  * *place tells where the body goes. ERR_NO_SPACE, ERR_IO (the buffer is given back then, too). */
 int writer_submit(struct writer *writer, struct write_buffer *buffer, struct write_group *group, struct xorb_fragment *place,

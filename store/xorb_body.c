@@ -45,32 +45,41 @@ static int submit(struct xorb_body *body, struct why *why)
 	return err;
 }
 
-/* A small buffer that is full is replaced by a larger one rather than written. */
+/* Takes over what is in a small buffer that is full, rather than writing it; false when it does not fit with `room` bytes behind it. */
+static bool absorb(struct xorb_body *body, struct write_buffer *buffer, size_t room)
+{
+	struct write_buffer *old = body->buffer;
+	if (!old || old->capacity >= WRITE_BUFFER_BYTES_SCARCE || buffer->capacity < old->used + room)
+		return false;
+	memcpy(buffer->data + buffer->used, old->data + VOLUME_RECORD_HEADER_BYTES, old->used - VOLUME_RECORD_HEADER_BYTES);
+	buffer->used = old->used;
+	writer_give(body->writer, old);
+	body->buffer = NULL;
+	return true;
+}
+
 int xorb_body_room(struct xorb_body *body, size_t room, uint64_t more, struct why *why)
 {
 	struct write_buffer *old = body->buffer, *buffer;
 	if (old && old->capacity - old->used >= room)
 		return 0;
-	bool replace = old && old->capacity < WRITE_BUFFER_BYTES_SCARCE;
-	if (old && !replace) {
-		int err = submit(body, why);
-		if (err)
-			return err;
-	}
 	uint64_t wanted = room + more;
-	if (replace)
+	int err = 0;
+	if (old && old->capacity < WRITE_BUFFER_BYTES_SCARCE)
 		wanted += 4 * old->used; /* many small files: grow fast */
-	int err = writer_take(body->writer, wanted < WRITE_BUFFER_BYTES_MAX ? (size_t)wanted : WRITE_BUFFER_BYTES_MAX, &buffer, why);
+	else if (old)
+		err = submit(body, why); /* first: it may be the one that comes back */
+	if (err == 0)
+		err = writer_take(body->writer, wanted < WRITE_BUFFER_BYTES_MAX ? (size_t)wanted : WRITE_BUFFER_BYTES_MAX, &buffer, why);
 	if (err)
 		return err;
-	if (replace) {
-		assert(buffer->capacity >= old->used + room);
-		memcpy(buffer->data + buffer->used, old->data + VOLUME_RECORD_HEADER_BYTES, old->used - VOLUME_RECORD_HEADER_BYTES);
-		buffer->used = old->used;
-		writer_give(body->writer, old);
-	}
-	body->buffer = buffer;
-	return 0;
+	if (body->buffer && !absorb(body, buffer, room))
+		err = submit(body, why);
+	if (err)
+		writer_give(body->writer, buffer);
+	else
+		body->buffer = buffer;
+	return err;
 }
 
 int xorb_body_append(struct xorb_body *body, const uint8_t *data, size_t length, uint64_t more, struct why *why)
@@ -116,6 +125,7 @@ static int take_tail(struct xorb_body *body, struct xorb_records *out, struct wh
 	body->fragments_count++;
 	out->tail = body->buffer;
 	body->buffer = NULL;
+	writer_lend(body->writer);
 	out->records[out->count++] =
 		(struct journal_record){ .kind = VOLUME_FRAGMENT, .payload = span_of(out->tail->data + VOLUME_RECORD_HEADER_BYTES, length) };
 	return 0;
@@ -143,6 +153,7 @@ int xorb_body_finish(struct xorb_body *body, const struct hash *xorb, const stru
 void xorb_records_fini(struct xorb_records *records)
 {
 	buffer_fini(&records->payload);
-	writer_give(records->writer, records->tail);
+	if (records->tail)
+		writer_give_lent(records->writer, records->tail);
 	records->tail = NULL;
 }
