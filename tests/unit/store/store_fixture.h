@@ -85,7 +85,7 @@ static inline void remove_index(void)
 static inline int set_up(void **state)
 {
 	(void)state;
-	strcpy(store_dir, "/tmp/cairn-store-XXXXXX");
+	snprintf(store_dir, sizeof(store_dir), "%s/cairn-store-XXXXXX", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
 	if (!mkdtemp(store_dir))
 		return 1;
 	why.text[0] = 0;
