@@ -87,7 +87,9 @@ static int publish(struct xorb_upload *upload, const struct xorb_chunk *chunks, 
 	int err = xorb_body_finish(&upload->body, &upload->xorb, chunks, count, &records, why);
 	if (err)
 		return err;
+	pthread_rwlock_rdlock(&upload->store->registration); /* or a garbage collection that found an older equal one unused could drop this */
 	err = journal_commit(upload->store->journal, records.records, records.count, why);
+	pthread_rwlock_unlock(&upload->store->registration);
 	xorb_records_fini(&records);
 	return err;
 }
