@@ -29,6 +29,7 @@ struct condemned {
 struct store {
 	char volumes_dir[4096], index_dir[4096];
 	int lock_fd;
+	unsigned volumes_left_out; /* damaged heads: what is in them is unknown, so nothing is collected */
 	struct volumes *volumes;
 	struct index *index;
 	struct writer *writer;

@@ -442,6 +442,10 @@ int store_gc(struct store *store, store_roots roots, void *context, int64_t grac
 	*out = (struct store_gc_report){ 0 };
 	if (!gc)
 		return why_set(why, ERR_NO_MEMORY, "no memory for garbage collection");
+	if (store->volumes_left_out) {
+		free(gc);
+		return why_set(why, ERR_CORRUPT, "a volume cannot be read, so what is needed cannot be told from what is not: repair or restore it first");
+	}
 	if (pthread_mutex_trylock(&store->care) != 0) {
 		free(gc);
 		return why_set(why, ERR_BUSY, "a garbage collection is under way");

@@ -72,7 +72,8 @@ static int open_index(struct store *store, uint64_t cache_bytes, struct why *why
 
 static void log_broken(void *context, const char *name)
 {
-	(void)context;
+	struct store *store = context;
+	store->volumes_left_out++;
 	fprintf(stderr, "cairn: volume %s cannot be read: its first block is damaged\n", name);
 }
 
@@ -81,7 +82,7 @@ static int open_parts(struct store *store, const struct store_config *config, st
 	struct volumes_config volumes = { .dir = store->volumes_dir, .direct_io = config->direct_io,
 		.volume_bytes_max = config->volume_bytes_max ? config->volume_bytes_max : STORE_VOLUME_BYTES_DEFAULT,
 		.reserve_bytes = config->reserve_bytes ? config->reserve_bytes : STORE_RESERVE_BYTES_DEFAULT };
-	int err = volumes_open(&store->volumes, &volumes, log_broken, NULL, why);
+	int err = volumes_open(&store->volumes, &volumes, log_broken, store, why);
 	if (err == 0)
 		err = open_index(store, config->index_cache_bytes ? config->index_cache_bytes : STORE_INDEX_CACHE_BYTES_DEFAULT, why);
 	if (err == 0 && xorb_cache_open(&store->xorbs, store->volumes, store->index) != 0)

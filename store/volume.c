@@ -90,10 +90,15 @@ static int open_one(struct volumes *volumes, uint32_t id, struct why *why)
 	int fd = openat(volumes->dir_fd, name, (volumes->config.read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC);
 	if (fd < 0)
 		return why_set(why, ERR_IO, "cannot open volume %s: %s", name, strerror(errno));
-	if (fstat(fd, &status) != 0 || pread(fd, block, sizeof(block), 0) != (ssize_t)sizeof(block) || volume_head_decode(&head, block) != 0 ||
-		head.id != id) {
+	ssize_t have = fstat(fd, &status) == 0 ? pread(fd, block, sizeof(block), 0) : -1;
+	int err = have < 0 ? why_set(why, ERR_IO, "cannot read volume %s: %s", name, strerror(errno)) : 0; /* it may be whole again later */
+	if (err == 0 && have == (ssize_t)sizeof(block) && (err = volume_head_decode(&head, block)) == ERR_UNSUPPORTED)
+		why_set(why, err, "volume %s has a format that this version does not know", name);
+	else if (err == 0 && (have != (ssize_t)sizeof(block) || head.id != id))
+		err = ERR_CORRUPT;
+	if (err) {
 		close(fd);
-		return why_set(why, ERR_CORRUPT, "volume %s: its first block is damaged", name);
+		return err == ERR_CORRUPT ? why_set(why, err, "volume %s: its first block is damaged", name) : err;
 	}
 	struct volume *volume = calloc(1, sizeof(*volume));
 	if (volume) /* before it is put in its place, which is by its id */
