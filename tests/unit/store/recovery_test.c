@@ -96,16 +96,22 @@ static uint64_t find_record(const struct bytes *volume, uint8_t kind, uint64_t b
 	return found;
 }
 
-/* The process goes without a word: the store's memory is not written down. */
-static void crash(void (*work)(void))
+/* A process of its own pushes and then goes without a word: what the store had in memory is not written down. */
+static int push_and_crash(const char *dir)
+{
+	snprintf(store_dir, sizeof(store_dir), "%s", dir);
+	configure_store();
+	push_files(4, 4);
+	_exit(0);
+}
+
+static void let_another_process_push_and_crash(void)
 {
 	close_store();
 	pid_t child = fork();
 	if (child == 0) {
-		if (store_open(&store, &store_config, &why) != 0)
-			_exit(1);
-		work();
-		_exit(0);
+		execl("/proc/self/exe", "recovery_test", "push-and-crash", store_dir, (char *)NULL);
+		_exit(127);
 	}
 	int status;
 	assert_true(child > 0 && waitpid(child, &status, 0) == child);
@@ -149,16 +155,11 @@ static void opening_and_closing_changes_no_volume(void **state)
 	free(after.data);
 }
 
-static void push_some(void)
-{
-	push_files(4, 4);
-}
-
 static void what_was_acknowledged_survives_a_crash(void **state)
 {
 	(void)state;
 	push_files(0, 4);
-	crash(push_some);
+	let_another_process_push_and_crash();
 	for (size_t i = 4; i < 8; i++) { /* the same again: known */
 		files[i] = bytes_random(3000 + i * 40000, 100 + i);
 		pushed[i] = push(i % 2 ? &ada : &bob, &files[i]);
@@ -454,8 +455,10 @@ static void a_volume_with_a_broken_head_is_named(void **state)
 	assert_files(2, 1);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+	if (argc == 3 && strcmp(argv[1], "push-and-crash") == 0)
+		return push_and_crash(argv[2]);
 	const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down_files)
 		TEST(what_was_pushed_is_there_after_closing),

@@ -82,16 +82,22 @@ static inline void remove_index(void)
 	remove_tree(path);
 }
 
-static inline int set_up(void **state)
+/* A small store in store_dir. */
+static inline void configure_store(void)
 {
-	(void)state;
-	snprintf(store_dir, sizeof(store_dir), "%s/cairn-store-XXXXXX", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
-	if (!mkdtemp(store_dir))
-		return 1;
 	why.text[0] = 0;
 	store_config = (struct store_config){ .dir = store_dir, .volume_bytes_max = 64 << 20, .reserve_bytes = 1 << 20,
 		.buffer_bytes_max = 8 << 20, .index_cache_bytes = 2 << 20 };
 	open_store();
+}
+
+static inline int set_up(void **state)
+{
+	(void)state;
+	strcpy(store_dir, "/tmp/cairn-store-XXXXXX");
+	if (!mkdtemp(store_dir))
+		return 1;
+	configure_store();
 	return 0;
 }
 

@@ -2,6 +2,7 @@
 #include "tests/unit/store/store_fixture.h"
 
 #include <pthread.h>
+#include <sys/uio.h>
 
 #include "schemas/shard.h"
 #include "store/digest.h"
@@ -134,6 +135,19 @@ static void a_whole_file_is_read_up_to_a_limit(void **state)
 	free(bytes.data);
 }
 
+/* Not every file system tells what is in the page cache (tmpfs does not); without that there are no extents. */
+static bool disk_tells_what_is_cached(void)
+{
+	char path[128], byte = 1;
+	snprintf(path, sizeof(path), "%s/probe", store_dir);
+	int fd = open(path, O_RDWR | O_CREAT, 0600);
+	struct iovec vector = { &byte, 1 };
+	assert_true(fd >= 0 && pwrite(fd, &byte, 1, 0) == 1);
+	bool tells = preadv2(fd, &vector, 1, 0, RWF_NOWAIT) == 1;
+	close(fd);
+	return tells;
+}
+
 /* Extents where there are any, reads in between: the same bytes. */
 static void extents_give_the_same_bytes_as_reads(void **state)
 {
@@ -160,7 +174,7 @@ static void extents_give_the_same_bytes_as_reads(void **state)
 		at += (size_t)some;
 	}
 	assert_memory_equal(got.data, bytes.data + 100, at);
-	assert_true(by_extent > 0);
+	assert_true(by_extent > 0 || !disk_tells_what_is_cached());
 	assert_int_equal(file_reader_read(reader, got.data, 10, true, &why), 0);
 	file_reader_close(reader);
 	free(bytes.data);
@@ -919,7 +933,7 @@ static void extents_of_a_xorb_are_its_bytes(void **state)
 		at += length;
 	}
 	assert_memory_equal(got.data, xorb.body.data + 5, at);
-	assert_true(by_extent > 0);
+	assert_true(by_extent > 0 || !disk_tells_what_is_cached());
 	xorb_reader_close(reader);
 	free(got.data);
 	free_xorb(&xorb);
