@@ -15,8 +15,8 @@
 enum {
 	STORE_VOLUME_BYTES_DEFAULT = 1 << 30,
 	STORE_RESERVE_BYTES_DEFAULT = 256 << 20,
-	STORE_BUFFER_BYTES_DEFAULT = 32 << 20,
-	STORE_INDEX_CACHE_BYTES_DEFAULT = 32 << 20,
+	STORE_BUFFER_BYTES_DEFAULT = 24 << 20,
+	STORE_INDEX_CACHE_BYTES_DEFAULT = 16 << 20,
 };
 
 /* Xorbs that a garbage collection is about to drop: uploads must not lean on them any more (gc.c). */

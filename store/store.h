@@ -25,8 +25,8 @@ struct store_config {
 	const char *dir;              /* created if absent; holds volumes/ and index/ */
 	uint64_t volume_bytes_max;    /* 0: 1 GiB */
 	uint64_t reserve_bytes;       /* keep this much free on the disk: writes get ERR_NO_SPACE below; 0: 256 MiB */
-	uint64_t buffer_bytes_max;    /* all write buffers together; 0: 32 MiB */
-	uint64_t index_cache_bytes;   /* RocksDB block cache; 0: 32 MiB */
+	uint64_t buffer_bytes_max;    /* all write buffers together; 0: 24 MiB */
+	uint64_t index_cache_bytes;   /* RocksDB block cache; 0: 16 MiB */
 	bool direct_io;               /* O_DIRECT where the file system allows it */
 };
 
