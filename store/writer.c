@@ -4,6 +4,7 @@
 
 enum {
 	FREE_BUFFERS_MAX = 16, /* full-size ones kept for the next */
+	FREE_BUFFERS_IDLE = 2,
 	SMALL_BUFFER_BYTES = 16 << 10,
 };
 
@@ -95,16 +96,21 @@ static void release(struct write_buffer *buffer)
 	free(buffer);
 }
 
+/* Under the lock. */
+static void drop_free(struct writer *writer)
+{
+	struct write_buffer *buffer = writer->free_buffers;
+	writer->free_buffers = buffer->next;
+	writer->free_count--;
+	writer->used_bytes -= buffer->capacity;
+	release(buffer);
+}
+
 /* Room for `capacity` bytes in the budget; under the lock. Keeping empty buffers is given up for it first. */
 static bool reserve(struct writer *writer, size_t capacity)
 {
-	while (writer->used_bytes + capacity > writer->budget_bytes && writer->free_buffers) {
-		struct write_buffer *buffer = writer->free_buffers;
-		writer->free_buffers = buffer->next;
-		writer->free_count--;
-		writer->used_bytes -= buffer->capacity;
-		release(buffer);
-	}
+	while (writer->used_bytes + capacity > writer->budget_bytes && writer->free_buffers)
+		drop_free(writer);
 	if (writer->used_bytes + capacity > writer->budget_bytes)
 		return false;
 	writer->used_bytes += capacity;
@@ -158,6 +164,9 @@ static void take_back(struct writer *writer, struct write_buffer *buffer)
 		writer->used_bytes -= buffer->capacity;
 		release(buffer);
 	}
+	/* Nobody is uploading: what was kept for the next goes back to the system, but for a little. */
+	while (writer->used_bytes == writer->free_count * (uint64_t)WRITE_BUFFER_BYTES_MAX && writer->free_count > FREE_BUFFERS_IDLE)
+		drop_free(writer);
 	pthread_cond_broadcast(&writer->returned);
 }
 
