@@ -25,6 +25,15 @@ enum command_type {
 	COMMAND_REPO_FORGET = 23, /* group 0: the intent goes */
 	COMMAND_REFS_UPDATE = 24,
 	COMMAND_SECRET_CREATE = 25,
+
+	/* Ranges, so that nouns can grow without meeting: */
+	/* 32: LFS locks and quotas */
+	/* 40: SSH keys */
+	/* 44: protected branches, replacement of packs */
+	/* 48: organisations, settings, rights, names that moved */
+	/* 64: derived facts, likes, downloads, search */
+	/* 80: discussions, collections, gates, notifications */
+	/* 104: webhooks */
 };
 
 enum {
