@@ -12,6 +12,8 @@ enum {
 	ROOM_BYTES_MIN = 16 << 20,  /* below it only what releases space is accepted: the engine's threshold */
 	CLOSE_WAIT_MS = 10 * 1000,  /* for entries under way when closing */
 	HOUSEKEEPING_MS = 1000,
+	GATHER_GAP_MS = 1,          /* without another proposal: the entry is complete */
+	GATHER_MAX_MS = 4,          /* from the first of an entry */
 };
 
 /* ---- rio: the world, in production ---- */
@@ -123,17 +125,35 @@ void meta_loop_applied(void *context)
 
 /* ---- the meta loop ---- */
 
-static void pump_proposals(struct consensus *c, struct group *group)
+static void on_gathered(uv_timer_t *timer);
+
+/* A log that syncs faster than callers come would sync once for each. So when there are several callers an entry waits while more keep coming, as
+ * the store's journal does; a lone caller never waits. */
+static bool gathering(struct group *group)
+{
+	if (uv_is_active((uv_handle_t *)&group->gather))
+		return true;
+	size_t waiting = proposals_waiting(&group->proposals);
+	if (waiting == 0 || (waiting == 1 && !group->crowded) || group->consensus->stopping)
+		return false;
+	group->gather_seen = waiting;
+	group->gather_until_ms = monotonic_ms(NULL) + GATHER_MAX_MS;
+	uv_timer_start(&group->gather, on_gathered, GATHER_GAP_MS, 0);
+	return true;
+}
+
+static void submit_proposals(struct consensus *c, struct group *group)
 {
 	struct driver_status status;
 	for (;;) {
 		driver_status(group->driver, &status);
-		if (status.role != ROLE_LEADER || status.in_flight >= PROPOSAL_ENTRIES_IN_FLIGHT_MAX || proposals_empty(&group->proposals))
+		if (status.role != ROLE_LEADER || status.in_flight >= PROPOSAL_ENTRIES_IN_FLIGHT_MAX || proposals_waiting(&group->proposals) == 0)
 			return;
 		struct buffer payload;
 		buffer_init(&payload, COMMAND_BYTES_MAX + PROPOSAL_ENTRY_BYTES_MAX + 64);
 		bool short_of_room = room_bytes(c) < ROOM_BYTES_MIN;
 		struct proposal *waiters = proposals_gather(&group->proposals, wall_ms(NULL), short_of_room, &payload);
+		group->crowded = waiters && waiters->next;
 		int err = waiters ? driver_submit(group->driver, ENTRY_COMMANDS, buffer_span(&payload), waiters, short_of_room) : 0;
 		buffer_fini(&payload);
 		for (struct proposal *proposal = err ? waiters : NULL; proposal; proposal = proposal->next) {
@@ -143,6 +163,24 @@ static void pump_proposals(struct consensus *c, struct group *group)
 		if (err)
 			proposals_release(waiters);
 	}
+}
+
+static void on_gathered(uv_timer_t *timer)
+{
+	struct group *group = timer->data;
+	size_t waiting = proposals_waiting(&group->proposals);
+	if (waiting > group->gather_seen && monotonic_ms(NULL) < group->gather_until_ms) {
+		group->gather_seen = waiting;
+		uv_timer_start(timer, on_gathered, GATHER_GAP_MS, 0);
+		return;
+	}
+	submit_proposals(group->consensus, group);
+}
+
+static void pump_proposals(struct consensus *c, struct group *group)
+{
+	if (!gathering(group))
+		submit_proposals(c, group);
 }
 
 static void settle_request(struct consensus *c, struct request *request, int err, const char *sentence)
@@ -432,6 +470,8 @@ void meta_loop_open(struct consensus *c)
 		group->snapshot_at_ms = monotonic_ms(NULL) + c->config.snapshot_ms;
 		uv_timer_init(&c->loop, &group->timer);
 		group->timer.data = group;
+		uv_timer_init(&c->loop, &group->gather);
+		group->gather.data = group;
 		proposals_init(&group->proposals);
 	}
 }

@@ -33,6 +33,10 @@ struct group {
 	struct driver *driver;
 	struct proposals proposals;
 	uv_timer_t timer;
+	uv_timer_t gather;         /* active while an entry waits for more proposals */
+	size_t gather_seen;        /* proposals when it was started */
+	uint64_t gather_until_ms;
+	bool crowded;              /* the last entry was of several callers */
 	uint64_t snapshot_at_ms;
 	uint64_t ids_hour_proposed;
 	uint64_t flushed;          /* applied when the flush that runs began: on disk when it ends */

@@ -172,10 +172,10 @@ void proposals_refuse(struct proposals *proposals, int err, const char *sentence
 	refuse_list(list, err, sentence);
 }
 
-bool proposals_empty(struct proposals *proposals)
+size_t proposals_waiting(struct proposals *proposals)
 {
 	pthread_mutex_lock(&proposals->lock);
-	bool empty = proposals->head == NULL;
+	size_t count = proposals->waiting_count;
 	pthread_mutex_unlock(&proposals->lock);
-	return empty;
+	return count;
 }

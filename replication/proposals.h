@@ -67,6 +67,6 @@ void proposals_release(struct proposal *list);
 struct proposal *proposals_gather(struct proposals *proposals, int64_t leader_ms, bool releases_only, struct buffer *payload);
 /* Settles everything queued with `err` and, if `close`, refuses what comes later. */
 void proposals_refuse(struct proposals *proposals, int err, const char *sentence, bool close);
-bool proposals_empty(struct proposals *proposals);
+size_t proposals_waiting(struct proposals *proposals);
 
 #endif

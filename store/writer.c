@@ -3,9 +3,14 @@
 #include <stdlib.h>
 
 enum {
-	FREE_BUFFERS_MAX = 16, /* full-size ones kept for the next */
-	FREE_BUFFERS_IDLE = 2,
 	SMALL_BUFFER_BYTES = 16 << 10,
+	IDLE_BYTES_MAX = 2 * WRITE_BUFFER_BYTES_MAX, /* kept when nobody uploads */
+};
+
+/* Empty buffers of one size, kept for the next who wants one: fresh memory costs a page fault for every 4 KiB written. */
+struct free_list {
+	struct write_buffer *first;
+	size_t capacity;
 };
 
 struct writer {
@@ -14,10 +19,10 @@ struct writer {
 	pthread_cond_t work;     /* for the threads */
 	pthread_cond_t returned; /* for those who wait for a buffer */
 	struct write_buffer *queue, **queue_tail;
-	struct write_buffer *free_buffers;
-	size_t free_count;
+	struct free_list kept[2]; /* full size, scarce size */
 	size_t writing;          /* buffers on their way to disk, here or with the journal: they come back by themselves */
 	uint64_t budget_bytes, used_bytes;
+	uint64_t kept_bytes;     /* part of used_bytes */
 	bool stopping;
 	pthread_t threads[WRITER_THREADS];
 	int threads_count;
@@ -96,23 +101,47 @@ static void release(struct write_buffer *buffer)
 	free(buffer);
 }
 
-/* Under the lock. */
-static void drop_free(struct writer *writer)
+/* The list for buffers of this size, or NULL: such are not kept. */
+static struct free_list *list_of(struct writer *writer, size_t capacity)
 {
-	struct write_buffer *buffer = writer->free_buffers;
-	writer->free_buffers = buffer->next;
-	writer->free_count--;
-	writer->used_bytes -= buffer->capacity;
-	release(buffer);
+	for (size_t i = 0; i < 2; i++)
+		if (writer->kept[i].capacity == capacity)
+			return &writer->kept[i];
+	return NULL;
+}
+
+/* Under the lock. NULL: none is kept. */
+static struct write_buffer *take_kept(struct writer *writer, size_t capacity)
+{
+	struct free_list *list = list_of(writer, capacity);
+	struct write_buffer *buffer = list ? list->first : NULL;
+	if (buffer) {
+		list->first = buffer->next;
+		writer->kept_bytes -= capacity;
+	}
+	return buffer;
+}
+
+/* Gives one kept buffer back to the system; under the lock. False: none is kept. */
+static bool drop_kept(struct writer *writer)
+{
+	for (size_t i = 0; i < 2; i++) {
+		struct write_buffer *buffer = take_kept(writer, writer->kept[i].capacity);
+		if (buffer) {
+			writer->used_bytes -= buffer->capacity;
+			release(buffer);
+			return true;
+		}
+	}
+	return false;
 }
 
 /* Room for `capacity` bytes in the budget; under the lock. Keeping empty buffers is given up for it first. */
 static bool reserve(struct writer *writer, size_t capacity)
 {
-	while (writer->used_bytes + capacity > writer->budget_bytes && writer->free_buffers)
-		drop_free(writer);
-	if (writer->used_bytes + capacity > writer->budget_bytes)
-		return false;
+	while (writer->used_bytes + capacity > writer->budget_bytes)
+		if (!drop_kept(writer))
+			return false;
 	writer->used_bytes += capacity;
 	return true;
 }
@@ -124,16 +153,10 @@ int writer_take(struct writer *writer, size_t wanted, struct write_buffer **out,
 	pthread_mutex_lock(&writer->lock);
 	for (;;) {
 		/* Above half the budget everyone takes less, so that more of them can go on. */
-		uint64_t busy_bytes = writer->used_bytes - writer->free_count * (uint64_t)WRITE_BUFFER_BYTES_MAX;
-		if (capacity == WRITE_BUFFER_BYTES_MAX && busy_bytes > writer->budget_bytes / 2)
+		if (capacity == WRITE_BUFFER_BYTES_MAX && writer->used_bytes - writer->kept_bytes > writer->budget_bytes / 2)
 			capacity = WRITE_BUFFER_BYTES_SCARCE;
-		if (capacity == WRITE_BUFFER_BYTES_MAX && writer->free_buffers) {
-			buffer = writer->free_buffers;
-			writer->free_buffers = buffer->next;
-			writer->free_count--;
-			break;
-		}
-		if (reserve(writer, capacity))
+		buffer = take_kept(writer, capacity);
+		if (buffer || reserve(writer, capacity))
 			break;
 		if (writer->writing == 0) {
 			pthread_mutex_unlock(&writer->lock);
@@ -156,17 +179,18 @@ int writer_take(struct writer *writer, size_t wanted, struct write_buffer **out,
 /* Under the lock. */
 static void take_back(struct writer *writer, struct write_buffer *buffer)
 {
-	if (buffer->capacity == WRITE_BUFFER_BYTES_MAX && writer->free_count < FREE_BUFFERS_MAX) {
-		buffer->next = writer->free_buffers;
-		writer->free_buffers = buffer;
-		writer->free_count++;
+	struct free_list *list = list_of(writer, buffer->capacity);
+	if (list) {
+		buffer->next = list->first;
+		list->first = buffer;
+		writer->kept_bytes += buffer->capacity;
 	} else {
 		writer->used_bytes -= buffer->capacity;
 		release(buffer);
 	}
 	/* Nobody is uploading: what was kept for the next goes back to the system, but for a little. */
-	while (writer->used_bytes == writer->free_count * (uint64_t)WRITE_BUFFER_BYTES_MAX && writer->free_count > FREE_BUFFERS_IDLE)
-		drop_free(writer);
+	while (writer->used_bytes == writer->kept_bytes && writer->kept_bytes > IDLE_BYTES_MAX)
+		drop_kept(writer);
 	pthread_cond_broadcast(&writer->returned);
 }
 
@@ -261,6 +285,8 @@ int writer_open(struct writer **out, struct volumes *volumes, uint64_t budget_by
 		return why_set(why, ERR_NO_MEMORY, "no memory for the writer");
 	writer->volumes = volumes;
 	writer->budget_bytes = budget_bytes;
+	writer->kept[0].capacity = WRITE_BUFFER_BYTES_MAX;
+	writer->kept[1].capacity = WRITE_BUFFER_BYTES_SCARCE;
 	writer->queue_tail = &writer->queue;
 	pthread_mutex_init(&writer->lock, NULL);
 	pthread_cond_init(&writer->work, NULL);
@@ -285,11 +311,8 @@ void writer_close(struct writer *writer)
 	pthread_mutex_unlock(&writer->lock);
 	for (int i = 0; i < writer->threads_count; i++)
 		pthread_join(writer->threads[i], NULL);
-	while (writer->free_buffers) {
-		struct write_buffer *buffer = writer->free_buffers;
-		writer->free_buffers = buffer->next;
-		release(buffer);
-	}
+	while (drop_kept(writer))
+		;
 	pthread_cond_destroy(&writer->work);
 	pthread_cond_destroy(&writer->returned);
 	pthread_mutex_destroy(&writer->lock);
