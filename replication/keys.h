@@ -1,7 +1,7 @@
 /* keys.h - how every key of the state machine's store begins: u32 group, u16 slot, u8 kind, all big-endian.
  *
  * The group is the Raft group that owns the key. The slot is the shard slot of the repository it belongs to (xxh3(id) mod 1024), 0 for what
- * belongs to no repository, SLOT_CONSENSUS for what consensus itself keeps. Moving a slot to another group is a range copy. */
+ * belongs to no repository, SLOT_CHANGES for the group's stream of changes, SLOT_CONSENSUS for what consensus itself keeps. Moving a slot to another group is a range copy. */
 #ifndef CAIRN_REPLICATION_KEYS_H
 #define CAIRN_REPLICATION_KEYS_H
 
@@ -13,6 +13,7 @@ enum {
 	KEY_PREFIX_BYTES = 7,
 	KEY_BYTES_MAX = 320,
 	SLOTS = 1024,
+	SLOT_CHANGES = 0xfffe,
 	SLOT_CONSENSUS = 0xffff,
 };
 

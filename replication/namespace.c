@@ -9,6 +9,7 @@ struct namespace {
 	struct consensus *consensus;
 	struct state_machine machine;
 	rocksdb_readoptions_t *read_options;
+	struct change_signal signal;
 };
 
 struct namespace_snapshot {
@@ -36,6 +37,7 @@ static const struct {
 	[COMMAND_REPO_FORGET - COMMAND_TYPE_NAMESPACE] = { repo_forget_apply, GROUP_CLUSTER },
 	[COMMAND_REFS_UPDATE - COMMAND_TYPE_NAMESPACE] = { refs_update_apply, GROUP_REPOS },
 	[COMMAND_SECRET_CREATE - COMMAND_TYPE_NAMESPACE] = { secret_create_apply, GROUP_CLUSTER },
+	[COMMAND_CHANGES_POSITION - COMMAND_TYPE_NAMESPACE] = { changes_position_apply, GROUP_CLUSTER },
 };
 
 static int apply_command(void *context, const struct apply_context *apply, struct span bytes, struct buffer *result, struct why *why)
@@ -53,6 +55,13 @@ static int apply_command(void *context, const struct apply_context *apply, struc
 	if (commands[slot].group != apply->group)
 		return why_set(why, ERR_INVALID, "command type %u does not belong to group %u", command.type, apply->group);
 	return commands[slot].apply(apply, &command, result, why);
+}
+
+static void wake_followers(void *context, uint64_t applied)
+{
+	(void)applied;
+	struct namespace *ns = context;
+	change_signal_raise(&ns->signal);
 }
 
 static int take_value(char *value, size_t length, const struct schema *schema, void *record, size_t record_bytes, struct why *why)
@@ -185,7 +194,8 @@ int namespace_open(struct namespace **out, const char *dir, struct why *why)
 	struct namespace *ns = calloc(1, sizeof(*ns));
 	if (!ns)
 		return why_set(why, ERR_NO_MEMORY, "no memory");
-	ns->machine = (struct state_machine){ .apply = apply_command, .context = ns };
+	ns->machine = (struct state_machine){ .apply = apply_command, .applied = wake_followers, .context = ns };
+	change_signal_init(&ns->signal);
 	ns->read_options = rocksdb_readoptions_create();
 	struct consensus_config config = { .dir = dir, .machine = &ns->machine };
 	int err = consensus_open(&ns->consensus, &config, why);
@@ -205,12 +215,18 @@ void namespace_close(struct namespace *ns)
 		return;
 	consensus_close(ns->consensus);
 	rocksdb_readoptions_destroy(ns->read_options);
+	change_signal_fini(&ns->signal);
 	free(ns);
 }
 
 struct consensus *namespace_consensus(struct namespace *ns)
 {
 	return ns->consensus;
+}
+
+struct change_signal *namespace_signal(struct namespace *ns)
+{
+	return &ns->signal;
 }
 
 uint64_t namespace_version(const struct namespace *ns)

@@ -82,6 +82,12 @@ void key_secret(struct key *key, struct span name)
 	key_add(key, name.data, name.length);
 }
 
+void key_changes_position(struct key *key, const char *follower)
+{
+	key_begin(key, GROUP_CLUSTER, 0, 'w');
+	key_add(key, follower, strlen(follower));
+}
+
 void key_repo_state(struct key *key, const struct entity_id *repo)
 {
 	begin_repo(key, repo, 'v');
@@ -117,4 +123,20 @@ void key_pack(struct key *key, const struct entity_id *repo, uint64_t version)
 {
 	key_pack_prefix(key, repo);
 	key_add_number(key, version, 8);
+}
+
+void key_change_prefix(struct key *key, uint32_t group)
+{
+	key_begin(key, group, SLOT_CHANGES, 'g');
+}
+
+void key_change(struct key *key, uint32_t group, uint64_t number)
+{
+	key_change_prefix(key, group);
+	key_add_number(key, number, 8);
+}
+
+void key_changes_last(struct key *key, uint32_t group)
+{
+	key_begin(key, group, SLOT_CHANGES, 'h');
 }

@@ -11,12 +11,17 @@
  *   'r' repository id             -> repository
  *   'd' repository id             -> (empty) its content is still to be purged
  *   's' name                      -> secret
+ *   'w' follower                  -> its position in the streams of changes
  *
  *   group 1, slot of the repository
  *   'v' repository id             -> its state {version, last change, deleted}
  *   'f' repository id, ref name   -> ref
  *   'l' repository id, ref name 00 version -> reflog entry
- *   'p' repository id, version    -> pack, in age order */
+ *   'p' repository id, version    -> pack, in age order
+ *
+ *   each group, SLOT_CHANGES
+ *   'g' number                    -> change
+ *   'h'                           -> number of the newest change */
 #ifndef CAIRN_REPLICATION_NAMESPACE_KEYS_H
 #define CAIRN_REPLICATION_NAMESPACE_KEYS_H
 
@@ -32,6 +37,7 @@ void key_repo_name(struct key *key, enum repo_type type, struct span owner, stru
 void key_repo(struct key *key, const struct entity_id *id);
 void key_repo_purge(struct key *key, const struct entity_id *id); /* NULL: the prefix of all */
 void key_secret(struct key *key, struct span name);
+void key_changes_position(struct key *key, const char *follower);
 
 void key_repo_state(struct key *key, const struct entity_id *repo);
 void key_ref(struct key *key, const struct entity_id *repo, struct span name); /* a prefix of names gives a prefix of keys */
@@ -39,5 +45,9 @@ void key_reflog(struct key *key, const struct entity_id *repo, struct span name,
 void key_reflog_prefix(struct key *key, const struct entity_id *repo, struct span name); /* "": of all refs */
 void key_pack(struct key *key, const struct entity_id *repo, uint64_t version);
 void key_pack_prefix(struct key *key, const struct entity_id *repo);
+
+void key_change(struct key *key, uint32_t group, uint64_t number);
+void key_change_prefix(struct key *key, uint32_t group);
+void key_changes_last(struct key *key, uint32_t group);
 
 #endif

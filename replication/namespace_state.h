@@ -5,8 +5,11 @@
 #ifndef CAIRN_REPLICATION_NAMESPACE_STATE_H
 #define CAIRN_REPLICATION_NAMESPACE_STATE_H
 
+#include "replication/changes.h"
 #include "replication/namespace_keys.h"
 #include "schemas/record.h"
+
+#include <pthread.h>
 
 enum { PROPOSE_TIMEOUT_MS = 30 * 1000 };
 
@@ -34,9 +37,24 @@ int repo_delete_apply(const struct apply_context *apply, const struct command *c
 int repo_purge_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
 int repo_forget_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
 int refs_update_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
+int changes_position_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
 int secret_create_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
 
+/* Adds to the group's stream of changes (changes.h) as the last thing an apply function does; number, type, time and actor are filled in. */
+int change_append(const struct apply_context *apply, const struct command *command, struct change *change, struct why *why);
+
 /* ---- outside ---- */
+/* Raised after each batch that was applied. */
+struct change_signal {
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	uint64_t raised;
+};
+void change_signal_init(struct change_signal *signal);
+void change_signal_fini(struct change_signal *signal);
+void change_signal_raise(struct change_signal *signal);
+struct change_signal *namespace_signal(struct namespace *ns);
+
 int namespace_get(struct namespace *ns, const struct namespace_snapshot *snapshot, const struct key *key, const struct schema *schema, void *record,
 	size_t record_bytes);
 int namespace_get_bytes(struct namespace *ns, const struct namespace_snapshot *snapshot, const struct key *key, void *out, size_t length);

@@ -180,6 +180,14 @@ static void write_update(const struct apply_context *apply, const struct batch *
 	state_put(apply, &key, &reflog_schema, &entry);
 }
 
+static int append_change(const struct apply_context *apply, const struct command *command, const struct batch *batch, size_t i, struct why *why)
+{
+	const struct ref_update *update = &batch->updates[i];
+	struct change change = { .repo = batch->repo, .old_oid = batch->before[i].oid, .new_oid = update->new_oid };
+	memcpy(change.ref, update->name, sizeof(change.ref));
+	return change_append(apply, command, &change, why);
+}
+
 static int apply_batch(const struct apply_context *apply, struct batch *batch, const struct command *command, struct buffer *result, struct why *why)
 {
 	struct repo_state state = { 0 };
@@ -195,6 +203,7 @@ static int apply_batch(const struct apply_context *apply, struct batch *batch, c
 		if (err)
 			return err;
 	}
+	err = 0;
 	state.version++;
 	state.modified_ms = apply->leader_ms;
 	for (size_t i = 0; i < batch->count; i++)
@@ -204,8 +213,11 @@ static int apply_batch(const struct apply_context *apply, struct batch *batch, c
 		state_put(apply, &key, &pack_schema, &batch->pack);
 	}
 	state_put(apply, &state_key, &repo_state_schema, &state);
-	pack_u64(result, state.version);
-	return 0;
+	for (size_t i = 0; i < batch->count && err == 0; i++)
+		err = append_change(apply, command, batch, i, why);
+	if (err == 0)
+		pack_u64(result, state.version);
+	return err;
 }
 
 int refs_update_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why)

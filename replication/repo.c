@@ -49,6 +49,14 @@ static int check(const struct repo *repo, struct why *why)
 	return 0;
 }
 
+static struct change change_of(const struct repo *repo)
+{
+	struct change change = { .repo = repo->id, .repo_type = repo->type };
+	memcpy(change.owner, repo->owner, sizeof(change.owner));
+	memcpy(change.name, repo->name, sizeof(change.name));
+	return change;
+}
+
 /* ---- apply ---- */
 
 int repo_create_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why)
@@ -69,7 +77,8 @@ int repo_create_apply(const struct apply_context *apply, const struct command *c
 	repo.created_ms = apply->leader_ms;
 	state_put_bytes(apply, &by_name, repo.id.bytes, ENTITY_ID_BYTES);
 	state_put(apply, &by_id, &repo_schema, &repo);
-	return 0;
+	struct change change = change_of(&repo);
+	return change_append(apply, command, &change, why);
 }
 
 static int load(const struct apply_context *apply, const struct entity_id *id, struct key *key, struct repo *repo, struct why *why)
@@ -93,7 +102,8 @@ int repo_update_apply(const struct apply_context *apply, const struct command *c
 	if (body.set_private)
 		repo.private = body.private;
 	state_put(apply, &key, &repo_schema, &repo);
-	return 0;
+	struct change change = change_of(&repo);
+	return change_append(apply, command, &change, why);
 }
 
 int repo_delete_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why)
@@ -112,7 +122,8 @@ int repo_delete_apply(const struct apply_context *apply, const struct command *c
 	state_delete(apply, &by_name);
 	state_delete(apply, &by_id);
 	state_put_bytes(apply, &purge, "", 0);
-	return 0;
+	struct change change = change_of(&repo);
+	return change_append(apply, command, &change, why);
 }
 
 int repo_purge_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why)

@@ -26,7 +26,9 @@ int user_create_apply(const struct apply_context *apply, const struct command *c
 		return err ? err : why_set(why, ERR_EXISTS, "the name \"%s\" is taken", user.name);
 	user.created_ms = apply->leader_ms;
 	state_put(apply, &key, &user_schema, &user);
-	return 0;
+	struct change change = { 0 };
+	memcpy(change.owner, user.name, sizeof(change.owner));
+	return change_append(apply, command, &change, why);
 }
 
 int user_create(struct namespace *ns, const char *actor, const struct user *user, struct why *why)

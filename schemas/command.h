@@ -34,6 +34,7 @@ enum command_type {
 	/* 64: derived facts, likes, downloads, search */
 	/* 80: discussions, collections, gates, notifications */
 	/* 104: webhooks */
+	COMMAND_CHANGES_POSITION = 111, /* how far a follower of the changes has come */
 };
 
 enum {
