@@ -1,10 +1,12 @@
 #include "store/writer.h"
 
 #include <stdlib.h>
+#include <time.h>
 
 enum {
 	SMALL_BUFFER_BYTES = 16 << 10,
-	IDLE_BYTES_MAX = 2 * WRITE_BUFFER_BYTES_MAX, /* kept when nobody uploads */
+	IDLE_S = 1,                                  /* without an upload: what was kept for the next goes back to the system, */
+	IDLE_BYTES_MAX = 2 * WRITE_BUFFER_BYTES_MAX, /* but for this much */
 };
 
 /* Empty buffers of one size, kept for the next who wants one: fresh memory costs a page fault for every 4 KiB written. */
@@ -188,9 +190,6 @@ static void take_back(struct writer *writer, struct write_buffer *buffer)
 		writer->used_bytes -= buffer->capacity;
 		release(buffer);
 	}
-	/* Nobody is uploading: what was kept for the next goes back to the system, but for a little. */
-	while (writer->used_bytes == writer->kept_bytes && writer->kept_bytes > IDLE_BYTES_MAX)
-		drop_kept(writer);
 	pthread_cond_broadcast(&writer->returned);
 }
 
@@ -255,13 +254,28 @@ static void write_one(struct writer *writer, struct write_buffer *buffer)
 	group_end(buffer->group, err, &why);
 }
 
+/* Waits until there is something to write, or the end. Under the lock. */
+static void wait_for_work(struct writer *writer)
+{
+	while (!writer->queue && !writer->stopping) {
+		bool idle = writer->used_bytes == writer->kept_bytes;
+		struct timespec until;
+		clock_gettime(CLOCK_MONOTONIC, &until);
+		until.tv_sec += IDLE_S;
+		if (writer->kept_bytes <= IDLE_BYTES_MAX)
+			pthread_cond_wait(&writer->work, &writer->lock);
+		else if (pthread_cond_timedwait(&writer->work, &writer->lock, &until) != 0 && idle)
+			while (writer->used_bytes == writer->kept_bytes && writer->kept_bytes > IDLE_BYTES_MAX)
+				drop_kept(writer);
+	}
+}
+
 static void *writer_main(void *argument)
 {
 	struct writer *writer = argument;
 	pthread_mutex_lock(&writer->lock);
 	for (;;) {
-		while (!writer->queue && !writer->stopping)
-			pthread_cond_wait(&writer->work, &writer->lock);
+		wait_for_work(writer);
 		struct write_buffer *buffer = writer->queue;
 		if (!buffer)
 			break;
@@ -289,7 +303,11 @@ int writer_open(struct writer **out, struct volumes *volumes, uint64_t budget_by
 	writer->kept[1].capacity = WRITE_BUFFER_BYTES_SCARCE;
 	writer->queue_tail = &writer->queue;
 	pthread_mutex_init(&writer->lock, NULL);
-	pthread_cond_init(&writer->work, NULL);
+	pthread_condattr_t attributes;
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_cond_init(&writer->work, &attributes);
+	pthread_condattr_destroy(&attributes);
 	pthread_cond_init(&writer->returned, NULL);
 	for (; writer->threads_count < WRITER_THREADS; writer->threads_count++) {
 		if (pthread_create(&writer->threads[writer->threads_count], NULL, writer_main, writer) != 0) {
