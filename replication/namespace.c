@@ -38,6 +38,9 @@ static const struct {
 	[COMMAND_REFS_UPDATE - COMMAND_TYPE_NAMESPACE] = { refs_update_apply, GROUP_REPOS },
 	[COMMAND_SECRET_CREATE - COMMAND_TYPE_NAMESPACE] = { secret_create_apply, GROUP_CLUSTER },
 	[COMMAND_CHANGES_POSITION - COMMAND_TYPE_NAMESPACE] = { changes_position_apply, GROUP_CLUSTER },
+	[COMMAND_LOCK_CREATE - COMMAND_TYPE_NAMESPACE] = { lock_create_apply, GROUP_REPOS },
+	[COMMAND_LOCK_DELETE - COMMAND_TYPE_NAMESPACE] = { lock_delete_apply, GROUP_REPOS },
+	[COMMAND_QUOTA_SET - COMMAND_TYPE_NAMESPACE] = { quota_set_apply, GROUP_CLUSTER },
 };
 
 static int apply_command(void *context, const struct apply_context *apply, struct span bytes, struct buffer *result, struct why *why)

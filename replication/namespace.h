@@ -86,10 +86,11 @@ struct repo {
 	int64_t created_ms;
 	int64_t modified_ms;            /* last ref change */
 	uint64_t version;               /* +1 per accepted ref batch */
+	bool lfs_locks;                 /* Git LFS file locks are switched on (replication/lock.h) */
 };
 int repo_create(struct namespace *ns, const char *actor, const struct repo *repo, struct entity_id *id, struct why *why); /* ERR_EXISTS: one of two racing creates */
 int repo_delete(struct namespace *ns, const char *actor, const struct entity_id *id, struct why *why); /* refs and packs go with it */
-struct repo_settings { bool set_private, private; };
+struct repo_settings { bool set_private, private, set_lfs_locks, lfs_locks; };
 int repo_update(struct namespace *ns, const char *actor, const struct entity_id *id, const struct repo_settings *settings, struct why *why);
 int repo_find(struct namespace *ns, const struct namespace_snapshot *snapshot, enum repo_type type, struct span owner, struct span name, struct repo *out); /* any case */
 int repo_get(struct namespace *ns, const struct namespace_snapshot *snapshot, const struct entity_id *id, struct repo *out);

@@ -88,6 +88,12 @@ void key_changes_position(struct key *key, const char *follower)
 	key_add(key, follower, strlen(follower));
 }
 
+void key_quota(struct key *key, struct span owner)
+{
+	key_begin(key, GROUP_CLUSTER, 0, 'q');
+	add_lower(key, owner);
+}
+
 void key_repo_state(struct key *key, const struct entity_id *repo)
 {
 	begin_repo(key, repo, 'v');
@@ -139,4 +145,21 @@ void key_change(struct key *key, uint32_t group, uint64_t number)
 void key_changes_last(struct key *key, uint32_t group)
 {
 	key_begin(key, group, SLOT_CHANGES, 'h');
+}
+
+void key_lock(struct key *key, const struct entity_id *repo, struct span id)
+{
+	begin_repo(key, repo, 'L');
+	key_add(key, id.data, id.length);
+}
+
+void key_lock_path(struct key *key, const struct entity_id *repo, struct span digest)
+{
+	begin_repo(key, repo, 'P');
+	key_add(key, digest.data, digest.length);
+}
+
+void key_lock_count(struct key *key, const struct entity_id *repo)
+{
+	begin_repo(key, repo, 'N');
 }

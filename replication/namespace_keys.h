@@ -12,12 +12,16 @@
  *   'd' repository id             -> (empty) its content is still to be purged
  *   's' name                      -> secret
  *   'w' follower                  -> its position in the streams of changes
+ *   'q' owner                     -> quota
  *
  *   group 1, slot of the repository
  *   'v' repository id             -> its state {version, last change, deleted}
  *   'f' repository id, ref name   -> ref
  *   'l' repository id, ref name 00 version -> reflog entry
  *   'p' repository id, version    -> pack, in age order
+ *   'L' repository id, lock id    -> LFS lock, newest first
+ *   'P' repository id, BLAKE2b-256 of a path -> lock id
+ *   'N' repository id             -> number of its locks
  *
  *   each group, SLOT_CHANGES
  *   'g' number                    -> change
@@ -38,6 +42,7 @@ void key_repo(struct key *key, const struct entity_id *id);
 void key_repo_purge(struct key *key, const struct entity_id *id); /* NULL: the prefix of all */
 void key_secret(struct key *key, struct span name);
 void key_changes_position(struct key *key, const char *follower);
+void key_quota(struct key *key, struct span owner);
 
 void key_repo_state(struct key *key, const struct entity_id *repo);
 void key_ref(struct key *key, const struct entity_id *repo, struct span name); /* a prefix of names gives a prefix of keys */
@@ -45,6 +50,9 @@ void key_reflog(struct key *key, const struct entity_id *repo, struct span name,
 void key_reflog_prefix(struct key *key, const struct entity_id *repo, struct span name); /* "": of all refs */
 void key_pack(struct key *key, const struct entity_id *repo, uint64_t version);
 void key_pack_prefix(struct key *key, const struct entity_id *repo);
+void key_lock(struct key *key, const struct entity_id *repo, struct span id); /* "": the prefix of all */
+void key_lock_path(struct key *key, const struct entity_id *repo, struct span digest); /* "": the prefix of all */
+void key_lock_count(struct key *key, const struct entity_id *repo);
 
 void key_change(struct key *key, uint32_t group, uint64_t number);
 void key_change_prefix(struct key *key, uint32_t group);

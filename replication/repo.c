@@ -15,6 +15,7 @@ static const struct field repo_fields[] = {
 	FIELD(struct repo, creator, FIELD_TEXT, false),
 	FIELD(struct repo, head, FIELD_TEXT, true),
 	FIELD(struct repo, created_ms, FIELD_I64, false),
+	FIELD(struct repo, lfs_locks, FIELD_BOOL, false),
 };
 static const struct schema repo_schema = SCHEMA(1, repo_fields);
 
@@ -28,11 +29,14 @@ const struct schema repo_state_schema = SCHEMA(1, repo_state_fields);
 struct repo_update_body {
 	struct entity_id id;
 	bool set_private, private;
+	bool set_lfs_locks, lfs_locks;
 };
 static const struct field repo_update_fields[] = {
 	FIELD(struct repo_update_body, id, FIELD_BYTES, true),
 	FIELD(struct repo_update_body, set_private, FIELD_BOOL, false),
 	FIELD(struct repo_update_body, private, FIELD_BOOL, false),
+	FIELD(struct repo_update_body, set_lfs_locks, FIELD_BOOL, false),
+	FIELD(struct repo_update_body, lfs_locks, FIELD_BOOL, false),
 };
 static const struct schema repo_update_schema = SCHEMA(1, repo_update_fields);
 
@@ -101,6 +105,8 @@ int repo_update_apply(const struct apply_context *apply, const struct command *c
 		return err;
 	if (body.set_private)
 		repo.private = body.private;
+	if (body.set_lfs_locks)
+		repo.lfs_locks = body.lfs_locks;
 	state_put(apply, &key, &repo_schema, &repo);
 	struct change change = change_of(&repo);
 	return change_append(apply, command, &change, why);
@@ -142,6 +148,8 @@ int repo_purge_apply(const struct apply_context *apply, const struct command *co
 	key_pack_prefix(&key, &body.id);
 	if (err == 0)
 		err = state_delete_prefix(apply, &key, why);
+	if (err == 0)
+		err = locks_purge(apply, &body.id, why);
 	if (err)
 		return err;
 	key_repo_state(&key, &body.id);
@@ -188,7 +196,8 @@ int repo_update(struct namespace *ns, const char *actor, const struct entity_id 
 {
 	struct buffer body;
 	buffer_init(&body, COMMAND_BYTES_MAX);
-	struct repo_update_body update = { .id = *id, .set_private = settings->set_private, .private = settings->private };
+	struct repo_update_body update = { .id = *id, .set_private = settings->set_private, .private = settings->private,
+		.set_lfs_locks = settings->set_lfs_locks, .lfs_locks = settings->lfs_locks };
 	record_encode(&body, &repo_update_schema, &update);
 	return namespace_propose(ns, GROUP_CLUSTER, COMMAND_REPO_UPDATE, actor, &body, NULL, why);
 }

@@ -47,6 +47,7 @@ bool command_releases(uint16_t type)
 	case COMMAND_REPO_DELETE:
 	case COMMAND_REPO_PURGE:
 	case COMMAND_REPO_FORGET:
+	case COMMAND_LOCK_DELETE:
 		return true;
 	default:
 		return false;

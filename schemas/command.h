@@ -27,7 +27,10 @@ enum command_type {
 	COMMAND_SECRET_CREATE = 25,
 
 	/* Ranges, so that nouns can grow without meeting: */
-	/* 32: LFS locks and quotas */
+	COMMAND_LOCK_CREATE = 32,
+	COMMAND_LOCK_DELETE = 33,
+	COMMAND_QUOTA_SET = 34,
+	/* up to 39: LFS locks and quotas */
 	/* 40: SSH keys */
 	/* 44: protected branches, replacement of packs */
 	/* 48: organisations, settings, rights, names that moved */

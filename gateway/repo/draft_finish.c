@@ -5,6 +5,7 @@
 #include "gateway/repo/attributes.h"
 #include "gateway/repo/object_hash.h"
 #include "gateway/repo/pack_file.h"
+#include "gateway/repo/path_lock.h"
 #include "gateway/repo/turn.h"
 
 enum {
@@ -197,6 +198,45 @@ static int is_retry(struct finish *finish, const struct oid *head, bool *retry)
 	return err;
 }
 
+/* ------------------------------------------------------------------ locks of others */
+
+static struct draft_node *child_of(struct commit_draft *draft, struct draft_node *node, struct span *rest)
+{
+	const uint8_t *slash = memchr(rest->data, '/', rest->length);
+	size_t length = slash ? (size_t)(slash - rest->data) : rest->length;
+	struct draft_node *child = draft_child(draft, node, span_of(rest->data, length), false);
+	*rest = slash ? span_of(slash + 1, rest->length - length - 1) : span_of(NULL, 0);
+	return child;
+}
+
+/* Does the draft, merged with its base, change or remove this path, or a folder above it? A file that is set to what it is does not change. */
+static bool draft_touches(void *context, struct span path)
+{
+	struct commit_draft *draft = context;
+	struct draft_node *node = &draft->root;
+	bool emptied = node->emptied;
+	for (struct span rest = path; rest.length && node;) {
+		node = child_of(draft, node, &rest);
+		bool is_same = node && node->change == DRAFT_SET && node->has_base_file && git_oid_equal(&node->file->oid, &node->base_file);
+		if (node && node->change != DRAFT_KEEP && !is_same)
+			return true;
+		if (node && rest.length == 0)
+			return emptied && !is_same;
+		emptied = emptied || (node && node->emptied);
+	}
+	return emptied;
+}
+
+static int check_locks(struct finish *finish)
+{
+	struct commit_draft *draft = finish->draft;
+	struct path_locks locks;
+	int err = path_locks_open(&locks, draft->gateway, &draft->repo, finish->actor);
+	if (err)
+		return why_set(finish->why, err, "the locks of the repository cannot be read");
+	return path_locks_find(&locks, draft_touches, draft, finish->why);
+}
+
 /* ------------------------------------------------------------------ building */
 
 static int build_commit(struct finish *finish)
@@ -302,6 +342,9 @@ static int attempt(struct finish *finish)
 		if (retry || moved)
 			return retry ? 0 : why_set(finish->why, ERR_CONFLICT, "%s is no longer where the commit was made for", draft->ref);
 	}
+	err = check_locks(finish);
+	if (err)
+		return err;
 	err = build_commit(finish);
 	return err ? why_set(finish->why, err, "the commit is too big") : publish(finish);
 }

@@ -104,7 +104,8 @@ int commit_draft_copy(struct commit_draft *draft, struct span path, struct span 
 struct commit_author { const char *name, *email; int64_t when_ms; };
 /* [blocks] Builds trees and commit, makes everything durable, moves the ref. An identical retry (same parent, same tree, branch head already that tree with
  * this parent and title) answers the existing commit. Without expected parent, a branch that moved is no conflict: the operations are merged with its new head.
- * ERR_CONFLICT: the branch is not at the expected parent, or a path clashes with the new head. ERR_BUSY: too many commits wait for the branch. */
+ * ERR_CONFLICT: the branch is not at the expected parent, or a path clashes with the new head. ERR_BUSY: too many commits wait for the branch.
+ * ERR_DENIED: a path that changes is locked by somebody else (path_lock.h). */
 int commit_draft_finish(struct commit_draft *draft, const char *actor, const struct commit_author *author, struct span title, struct span message,
 	struct oid *commit, struct why *why);
 
