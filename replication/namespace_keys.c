@@ -163,3 +163,51 @@ void key_lock_count(struct key *key, const struct entity_id *repo)
 {
 	begin_repo(key, repo, 'N');
 }
+
+void key_like(struct key *key, const struct entity_id *repo, struct span user)
+{
+	key_begin(key, GROUP_CLUSTER, 0, '1');
+	key_add(key, repo->bytes, ENTITY_ID_BYTES);
+	add_lower(key, user);
+}
+
+void key_user_like(struct key *key, struct span user, const struct like *like)
+{
+	key_begin(key, GROUP_CLUSTER, 0, '2');
+	add_lower(key, user);
+	add_end(key);
+	if (!like)
+		return;
+	key_add_number(key, ~(uint64_t)like->created_ms, 8);
+	key_add(key, like->repo.bytes, ENTITY_ID_BYTES);
+}
+
+void key_repo_likes(struct key *key, const struct entity_id *repo)
+{
+	key_begin(key, GROUP_CLUSTER, 0, '3');
+	key_add(key, repo->bytes, ENTITY_ID_BYTES);
+}
+
+void key_repo_downloads(struct key *key, const struct entity_id *repo)
+{
+	begin_repo(key, repo, '1');
+}
+
+void key_file_downloads(struct key *key, const struct entity_id *repo, struct span path)
+{
+	begin_repo(key, repo, '2');
+	if (path.length == 0)
+		return;
+	XXH128_canonical_t digest;
+	XXH128_canonicalFromHash(&digest, XXH3_128bits(path.data, path.length));
+	key_add(key, digest.digest, sizeof(digest.digest));
+}
+
+void key_downloads_changed(struct key *key, uint64_t index, const struct entity_id *repo)
+{
+	key_begin(key, GROUP_REPOS, SLOT_CHANGES, '1');
+	if (!repo)
+		return;
+	key_add_number(key, index, 8);
+	key_add(key, repo->bytes, ENTITY_ID_BYTES);
+}

@@ -13,6 +13,9 @@
  *   's' name                      -> secret
  *   'w' follower                  -> its position in the streams of changes
  *   'q' owner                     -> quota
+ *   '1' repository id, user       -> like
+ *   '2' user 00 ~time, repository id -> like: a user's, newest first
+ *   '3' repository id             -> how many likes
  *
  *   group 1, slot of the repository
  *   'v' repository id             -> its state {version, last change, deleted}
@@ -22,14 +25,18 @@
  *   'L' repository id, lock id    -> LFS lock, newest first
  *   'P' repository id, BLAKE2b-256 of a path -> lock id
  *   'N' repository id             -> number of its locks
+ *   '1' repository id             -> how many downloads
+ *   '2' repository id, XXH3-128 of a path -> u64 downloads of the file
  *
  *   each group, SLOT_CHANGES
  *   'g' number                    -> change
- *   'h'                           -> number of the newest change */
+ *   'h'                           -> number of the newest change
+ *   '1' log index, repository id  -> (empty) in group 1: downloads counted there last */
 #ifndef CAIRN_REPLICATION_NAMESPACE_KEYS_H
 #define CAIRN_REPLICATION_NAMESPACE_KEYS_H
 
 #include "replication/keys.h"
+#include "replication/likes.h"
 #include "replication/namespace.h"
 
 void key_user(struct key *key, struct span name); /* "": the prefix of all */
@@ -41,6 +48,9 @@ void key_repo_name(struct key *key, enum repo_type type, struct span owner, stru
 void key_repo(struct key *key, const struct entity_id *id);
 void key_repo_purge(struct key *key, const struct entity_id *id); /* NULL: the prefix of all */
 void key_secret(struct key *key, struct span name);
+void key_like(struct key *key, const struct entity_id *repo, struct span user); /* "": the prefix of all of the repository */
+void key_user_like(struct key *key, struct span user, const struct like *like); /* NULL: the prefix of all of the user */
+void key_repo_likes(struct key *key, const struct entity_id *repo);
 void key_changes_position(struct key *key, const char *follower);
 void key_quota(struct key *key, struct span owner);
 
@@ -53,6 +63,10 @@ void key_pack_prefix(struct key *key, const struct entity_id *repo);
 void key_lock(struct key *key, const struct entity_id *repo, struct span id); /* "": the prefix of all */
 void key_lock_path(struct key *key, const struct entity_id *repo, struct span digest); /* "": the prefix of all */
 void key_lock_count(struct key *key, const struct entity_id *repo);
+
+void key_repo_downloads(struct key *key, const struct entity_id *repo);
+void key_file_downloads(struct key *key, const struct entity_id *repo, struct span path); /* "": the prefix of all files */
+void key_downloads_changed(struct key *key, uint64_t index, const struct entity_id *repo); /* NULL: the prefix of all */
 
 void key_change(struct key *key, uint32_t group, uint64_t number);
 void key_change_prefix(struct key *key, uint32_t group);

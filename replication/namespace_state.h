@@ -37,6 +37,12 @@ int repo_delete_apply(const struct apply_context *apply, const struct command *c
 int repo_purge_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
 int repo_forget_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
 int refs_update_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
+int repo_like_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
+int repo_unlike_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
+int likes_drop_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
+int downloads_add_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
+/* Of a repository whose content goes. */
+int downloads_forget(const struct apply_context *apply, const struct entity_id *repo, struct why *why);
 int changes_position_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
 int secret_create_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
 int lock_create_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);

@@ -150,6 +150,8 @@ int repo_purge_apply(const struct apply_context *apply, const struct command *co
 		err = state_delete_prefix(apply, &key, why);
 	if (err == 0)
 		err = locks_purge(apply, &body.id, why);
+	if (err == 0)
+		err = downloads_forget(apply, &body.id, why);
 	if (err)
 		return err;
 	key_repo_state(&key, &body.id);
@@ -214,6 +216,8 @@ static int propose_entity(struct namespace *ns, uint32_t group, enum command_typ
 static int purge(struct namespace *ns, const char *actor, const struct entity_id *id, struct why *why)
 {
 	int err = propose_entity(ns, GROUP_REPOS, COMMAND_REPO_PURGE, actor, id, why);
+	if (err == 0)
+		err = likes_drop(ns, id, why);
 	return err ? err : propose_entity(ns, GROUP_CLUSTER, COMMAND_REPO_FORGET, actor, id, why);
 }
 

@@ -48,6 +48,7 @@ bool command_releases(uint16_t type)
 	case COMMAND_REPO_PURGE:
 	case COMMAND_REPO_FORGET:
 	case COMMAND_LOCK_DELETE:
+	case COMMAND_LIKES_DROP:
 		return true;
 	default:
 		return false;

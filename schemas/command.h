@@ -35,6 +35,10 @@ enum command_type {
 	/* 44: protected branches, replacement of packs */
 	/* 48: organisations, settings, rights, names that moved */
 	/* 64: derived facts, likes, downloads, search */
+	COMMAND_REPO_LIKE = 64,
+	COMMAND_REPO_UNLIKE = 65,
+	COMMAND_LIKES_DROP = 66,   /* some of a deleted repository's */
+	COMMAND_DOWNLOADS_ADD = 67,
 	/* 80: discussions, collections, gates, notifications */
 	/* 104: webhooks */
 	COMMAND_CHANGES_POSITION = 111, /* how far a follower of the changes has come */
