@@ -160,7 +160,7 @@ int git_commit_decode(struct git_commit *out, struct span payload)
 	return 0;
 }
 
-int git_commit_tree(struct span payload, struct oid *tree)
+int git_commit_root(struct span payload, struct oid *tree)
 {
 	return take_oid_line(&payload, "tree ", tree) ? 0 : ERR_CORRUPT;
 }
@@ -215,7 +215,7 @@ int git_commit_encode(struct buffer *out, const struct git_commit *commit)
 	return out->failed ? ERR_TOO_BIG : 0;
 }
 
-int git_tag_target(struct span payload, struct oid *target, enum git_type *type)
+int git_tag_object_of(struct span payload, struct oid *target, enum git_type *type)
 {
 	static const struct {
 		const char *name;

@@ -75,9 +75,9 @@ int git_commit_decode(struct git_commit *out, struct span payload); /* 0, ERR_CO
 /* Names lose what would break the line (angle brackets, control bytes), the message its NULs; an empty name becomes "unknown". */
 int git_commit_encode(struct buffer *out, const struct git_commit *commit);
 /* Only the tree: for look-ups. */
-int git_commit_tree(struct span payload, struct oid *tree);
+int git_commit_root(struct span payload, struct oid *tree);
 /* What an annotated tag points to. */
-int git_tag_target(struct span payload, struct oid *target, enum git_type *type);
+int git_tag_object_of(struct span payload, struct oid *target, enum git_type *type);
 
 /* ---- LFS pointer files ---- */
 struct git_pointer {

@@ -56,7 +56,7 @@ static int load_one(struct gateway *gateway, const struct entity_id *repo, const
 		return err == ERR_CORRUPT && !must_exist ? ERR_NOT_FOUND : err; /* it is a tree or a blob */
 	if (object.type == GIT_TAG) {
 		enum git_type type;
-		err = git_tag_target(object.payload, next, &type);
+		err = git_tag_object_of(object.payload, next, &type);
 		free((void *)object.payload.data);
 		return err ? err : type == GIT_COMMIT || type == GIT_TAG ? 0 : ERR_NOT_FOUND;
 	}
@@ -64,7 +64,7 @@ static int load_one(struct gateway *gateway, const struct entity_id *repo, const
 	free((void *)object.payload.data);
 	if (!commit)
 		return ERR_NO_MEMORY;
-	err = git_commit_tree(span_of(commit->payload, commit->length), &commit->tree);
+	err = git_commit_root(span_of(commit->payload, commit->length), &commit->tree);
 	if (err) {
 		cached_release(&commit->cached);
 		return err;

@@ -5,29 +5,13 @@
 #include <zlib.h>
 
 #include "gateway/repo/object_hash.h"
+#include "gateway/repo/pack_part.h"
+#include "schemas/little_endian.h"
 
 enum {
-	MAP_HEADER_BYTES = 16,
-	MAP_ENTRY_BYTES = OID_BYTES + HASH_BYTES + 8,
 	IO_BYTES = 64 << 10,
 	DEFLATE_LEVEL = 1, /* trees are mostly hashes: more effort buys nothing */
 };
-
-static const char map_magic[8] = "CRNMAP01";
-
-static void put_u64(uint8_t *out, uint64_t value)
-{
-	for (unsigned i = 0; i < 8; i++)
-		out[i] = (uint8_t)(value >> 8 * i);
-}
-
-static uint64_t get_u64(const uint8_t *in)
-{
-	uint64_t value = 0;
-	for (unsigned i = 0; i < 8; i++)
-		value |= (uint64_t)in[i] << 8 * i;
-	return value;
-}
 
 /* ------------------------------------------------------------------ writing */
 
@@ -111,12 +95,12 @@ static int write_map(struct pack_writer *writer, const struct oid *oids, const s
 			items[used++] = (struct map_item){ &oids[i], &objects[i] };
 	qsort(items, used, sizeof(*items), compare_items);
 	uint8_t number[8];
-	put_u64(number, mapped);
-	buffer_append(&writer->out, map_magic, sizeof(map_magic));
+	le_write_u64(number, mapped);
+	buffer_append(&writer->out, pack_map_magic, sizeof(pack_map_magic));
 	buffer_append(&writer->out, number, sizeof(number));
 	int err = 0;
 	for (size_t i = 0; i < used && err == 0; i++) {
-		put_u64(number, items[i].object->length);
+		le_write_u64(number, items[i].object->length);
 		buffer_append(&writer->out, items[i].oid->bytes, OID_BYTES);
 		buffer_append(&writer->out, items[i].object->file.bytes, HASH_BYTES);
 		buffer_append(&writer->out, number, sizeof(number));
@@ -294,9 +278,9 @@ static int read_map(struct pack_reader *reader, int (*each)(void *, const struct
 	if (err)
 		return err;
 	struct span header = unread(reader);
-	if (header.length < MAP_HEADER_BYTES || memcmp(header.data, map_magic, sizeof(map_magic)) != 0)
+	if (header.length < MAP_HEADER_BYTES || memcmp(header.data, pack_map_magic, sizeof(pack_map_magic)) != 0)
 		return why_set(reader->why, ERR_CORRUPT, "the map of a pack has a malformed header");
-	uint64_t count = get_u64(header.data + sizeof(map_magic));
+	uint64_t count = le_read_u64(header.data + sizeof(pack_map_magic));
 	reader->start += MAP_HEADER_BYTES;
 	if (count > PACK_MAP_ENTRIES_MAX || count * MAP_ENTRY_BYTES != reader->left + unread(reader).length)
 		return why_set(reader->why, ERR_CORRUPT, "the map of a pack has another length than announced");
@@ -306,7 +290,7 @@ static int read_map(struct pack_reader *reader, int (*each)(void *, const struct
 			return err;
 		const uint8_t *entry = reader->data + reader->start;
 		struct oid oid;
-		struct git_object object = { .type = GIT_BLOB, .length = get_u64(entry + OID_BYTES + HASH_BYTES) };
+		struct git_object object = { .type = GIT_BLOB, .length = le_read_u64(entry + OID_BYTES + HASH_BYTES) };
 		memcpy(oid.bytes, entry, OID_BYTES);
 		memcpy(object.file.bytes, entry + OID_BYTES, HASH_BYTES);
 		reader->start += MAP_ENTRY_BYTES;
@@ -315,35 +299,60 @@ static int read_map(struct pack_reader *reader, int (*each)(void *, const struct
 	return err;
 }
 
-int pack_file_read(struct store *store, const struct pack *pack, int (*each)(void *context, const struct oid *oid, const struct git_object *object), void *context,
-	struct why *why)
+static int reader_open(struct pack_reader **out, struct store *store, const struct pack *pack, enum pack_part part, struct why *why)
 {
-	struct file_info info;
-	int err = store_file_info(store, &pack->file, &info);
+	uint64_t start, end;
+	int err = pack_file_part(store, pack, part, &start, &end, why);
 	if (err)
-		return why_set(why, err == ERR_NOT_FOUND ? ERR_CORRUPT : err, "the store file of a pack is missing");
-	if (pack->length > info.length)
-		return why_set(why, ERR_CORRUPT, "a pack is longer than its store file");
+		return err;
 	struct pack_reader *reader = calloc(1, sizeof(*reader));
 	if (!reader)
 		return ERR_NO_MEMORY;
 	reader->why = why;
-	reader->left = pack->length;
+	reader->left = end - start;
 	buffer_init(&reader->payload, GIT_OBJECT_BYTES_MAX + 1);
-	err = file_reader_open(&reader->file, store, &pack->file, 0, info.length, why);
+	err = file_reader_open(&reader->file, store, &pack->file, start, end, why);
 	if (err == 0 && inflateInit(&reader->inflater) == Z_OK) {
-		err = read_packed(reader, each, context);
-		if (err == 0 && info.length > pack->length) {
-			reader->left = info.length - pack->length;
-			err = read_map(reader, each, context);
-		}
-		inflateEnd(&reader->inflater);
-	} else if (err == 0) {
-		err = ERR_NO_MEMORY;
+		*out = reader;
+		return 0;
 	}
 	if (reader->file)
 		file_reader_close(reader->file);
+	free(reader);
+	return err ? err : ERR_NO_MEMORY;
+}
+
+static void reader_close(struct pack_reader *reader)
+{
+	inflateEnd(&reader->inflater);
+	file_reader_close(reader->file);
 	buffer_fini(&reader->payload);
 	free(reader);
+}
+
+int pack_map_read(struct store *store, const struct pack *pack, pack_each each, void *context, struct why *why)
+{
+	struct pack_reader *reader;
+	int err = reader_open(&reader, store, pack, PACK_PART_MAP, why);
+	if (err)
+		return err == ERR_NOT_FOUND ? 0 : err;
+	err = read_map(reader, each, context);
+	reader_close(reader);
 	return err;
+}
+
+int pack_file_read(struct gateway *gateway, const struct pack *pack, pack_each each, void *context, struct why *why)
+{
+	int err;
+	if (pack->class == PACK_INSERT) {
+		struct pack_reader *reader;
+		err = reader_open(&reader, gateway->store, pack, PACK_PART_PACK, why);
+		if (err)
+			return err;
+		err = read_packed(reader, each, context);
+		reader_close(reader);
+	} else {
+		err = pack_unpacked_read(gateway, pack, each, context, why);
+	}
+	return err ? err : pack_map_read(gateway->store, pack, each, context, why);
 }

@@ -93,7 +93,7 @@ static int put_pack(struct gateway *gateway, const struct entity_id *repo, const
 		return ERR_NO_MEMORY;
 	batch->gateway = gateway;
 	batch->repo = repo;
-	int err = pack_file_read(gateway->store, pack, batch_add, batch, why);
+	int err = pack_file_read(gateway, pack, batch_add, batch, why);
 	int flushed = batch_flush(batch);
 	free(batch);
 	return err ? err : flushed;
@@ -125,9 +125,8 @@ static int presence_flush(struct presence *presence)
 	return err;
 }
 
-static int presence_add(void *context, const struct oid *oid, const struct git_object *object)
+static int presence_add(void *context, const struct oid *oid)
 {
-	(void)object;
 	struct presence *presence = context;
 	presence->oids[presence->count++] = *oid;
 	return presence->count == BATCH_OBJECTS ? presence_flush(presence) : 0;
@@ -136,7 +135,7 @@ static int presence_add(void *context, const struct oid *oid, const struct git_o
 static int pack_present(struct gateway *gateway, const struct entity_id *repo, const struct pack *pack, bool *present, struct why *why)
 {
 	struct presence presence = { .gateway = gateway, .repo = repo };
-	int err = pack_file_read(gateway->store, pack, presence_add, &presence, why);
+	int err = pack_file_oids(gateway, pack, presence_add, &presence, why);
 	if (err == 0)
 		err = presence_flush(&presence);
 	*present = err == 0;

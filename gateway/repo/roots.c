@@ -132,7 +132,7 @@ static int mark_everything(struct marking *marking, const struct pack *packs, si
 {
 	int err = 0;
 	for (size_t i = 0; i < count && err == 0; i++)
-		err = pack_file_read(marking->gateway->store, &packs[i], emit_packed, marking, marking->why);
+		err = pack_file_read(marking->gateway, &packs[i], emit_packed, marking, marking->why);
 	return err;
 }
 

@@ -16,6 +16,7 @@
 #include "gateway/auth/grant.h"
 #include "gateway/process.h"
 #include "gateway/repo/repo.h"
+#include "gateway/repo/scratch_dir.h"
 #include "ops/cairnd/bootstrap.h"
 #include "ops/cairnd/config.h"
 #include "ops/cairnd/data_dir.h"
@@ -36,6 +37,7 @@ static int open_disk(struct daemon *daemon, struct why *why)
 	if (err)
 		return err;
 	daemon->has_dir = true;
+	scratch_dir_sweep(daemon->dir.path);
 	struct sync_probe probe;
 	err = sync_probe(&probe, daemon->dir.tmp, why);
 	if (err)

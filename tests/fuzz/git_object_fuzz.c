@@ -33,7 +33,7 @@ static void fuzz_commit(struct span bytes)
 	}
 	struct oid oid;
 	enum git_type type;
-	git_tag_target(bytes, &oid, &type);
+	git_tag_object_of(bytes, &oid, &type);
 	buffer_fini(&out);
 	free(commit);
 	free(again);

@@ -304,7 +304,7 @@ static int write_pack(void *context, const struct pack *pack)
 	assert_memory_equal(bytes.data + pack->length - OID_BYTES, pack->sha1.bytes, OID_BYTES);
 	buffer_fini(&bytes);
 	run("git -C %s index-pack %s >/dev/null", target->git, path);
-	assert_int_equal(pack_file_read(gateway.store, pack, write_blob, target, &why), 0);
+	assert_int_equal(pack_file_read(&gateway, pack, write_blob, target, &why), 0);
 	return 0;
 }
 
@@ -1325,17 +1325,17 @@ static void a_pack_that_does_not_fit_its_record_is_corrupt(void **state)
 	struct why why = { 0 };
 	assert_int_equal(pack_list(gateway.ns, NULL, &repo.id, keep_pack, &pack), 0);
 	assert_int_equal(pack.objects, 2);
-	assert_int_equal(pack_file_read(gateway.store, &pack, ignore_object, NULL, &why), 0);
+	assert_int_equal(pack_file_read(&gateway, &pack, ignore_object, NULL, &why), 0);
 	uint64_t length = pack.length;
 	static const int64_t off[] = { 1, -1, 20, -20, -60, 1000000, 10 };
 	for (size_t i = 0; i < sizeof(off) / sizeof(off[0]); i++) {
 		pack.length = length + (uint64_t)off[i];
-		assert_int_equal(pack_file_read(gateway.store, &pack, ignore_object, NULL, &why), ERR_CORRUPT);
+		assert_int_equal(pack_file_read(&gateway, &pack, ignore_object, NULL, &why), ERR_CORRUPT);
 	}
 	pack.length = 0;
-	assert_int_equal(pack_file_read(gateway.store, &pack, ignore_object, NULL, &why), ERR_CORRUPT);
+	assert_int_equal(pack_file_read(&gateway, &pack, ignore_object, NULL, &why), ERR_CORRUPT);
 	memset(pack.file.bytes, 7, HASH_BYTES);
-	assert_int_equal(pack_file_read(gateway.store, &pack, ignore_object, NULL, &why), ERR_CORRUPT);
+	assert_int_equal(pack_file_read(&gateway, &pack, ignore_object, NULL, &why), ERR_CORRUPT);
 }
 
 /* ------------------------------------------------------------------ readers beside writers */

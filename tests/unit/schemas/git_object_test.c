@@ -141,11 +141,11 @@ static void a_tag_names_its_target(void **state)
 	(void)state;
 	struct oid oid;
 	enum git_type type;
-	assert_int_equal(git_tag_target(TEXT("object " HEX40 "\ntype commit\ntag v1\n"), &oid, &type), 0);
+	assert_int_equal(git_tag_object_of(TEXT("object " HEX40 "\ntype commit\ntag v1\n"), &oid, &type), 0);
 	assert_int_equal(type, GIT_COMMIT);
 	assert_memory_equal(oid.bytes, OID20, OID_BYTES);
-	assert_int_equal(git_tag_target(TEXT("object " HEX40 "\ntype horse\n"), &oid, &type), ERR_CORRUPT);
-	assert_int_equal(git_tag_target(TEXT("object " HEX40 "\n"), &oid, &type), ERR_CORRUPT);
+	assert_int_equal(git_tag_object_of(TEXT("object " HEX40 "\ntype horse\n"), &oid, &type), ERR_CORRUPT);
+	assert_int_equal(git_tag_object_of(TEXT("object " HEX40 "\n"), &oid, &type), ERR_CORRUPT);
 }
 
 /* ------------------------------------------------------------------ pointers */
