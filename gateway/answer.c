@@ -20,6 +20,7 @@ static const struct answer {
 	{ ERR_NO_MEMORY, 503, "The server is out of memory, try again" },
 	{ ERR_UNSUPPORTED, 501, "This is not implemented by this server" },
 	{ ERR_CLOSED, 503, "The server is shutting down" },
+	{ ERR_GATED, 403, "Access to this repository is restricted and you are not in the authorized list" },
 };
 
 static const struct answer *answer_of(int err)
@@ -41,7 +42,7 @@ void answer_err(struct http_request *request, int err, const struct why *why)
 	const struct answer *answer = answer_of(err);
 	if (answer->status == 503)
 		http_add_headerf(request, "Retry-After", "%d", ANSWER_RETRY_AFTER_S);
-	http_reply_error(request, answer->status, err == ERR_UNSUPPORTED ? "NotImplemented" : NULL,
+	http_reply_error(request, answer->status, err == ERR_UNSUPPORTED ? "NotImplemented" : err == ERR_GATED ? "GatedRepo" : NULL,
 		why && why->text[0] ? why->text : answer->text);
 }
 

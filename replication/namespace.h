@@ -74,6 +74,7 @@ int token_list(struct namespace *ns, const char *user, int (*each)(void *context
 
 /* ---- repositories ---- */
 enum repo_type { REPO_MODEL = 1, REPO_DATASET = 2, REPO_SPACE = 3, REPO_KERNEL = 4 };
+enum repo_gate { REPO_GATE_NONE = 0, REPO_GATE_AUTO = 1, REPO_GATE_MANUAL = 2 }; /* whether reading files needs an accepted request: gate.h */
 struct repo {
 	struct entity_id id;
 	enum repo_type type;
@@ -84,13 +85,20 @@ struct repo {
 	char creator[NAME_BYTES_MAX + 1]; /* "": the actor that creates it */
 	char head[REF_BYTES_MAX + 1];   /* "refs/heads/main"; "" when creating means that */
 	int64_t created_ms;
+	enum repo_gate gated;
+	bool discussions_disabled;      /* and pull requests */
 	int64_t modified_ms;            /* last ref change */
 	uint64_t version;               /* +1 per accepted ref batch */
 	bool lfs_locks;                 /* Git LFS file locks are switched on (replication/lock.h) */
 };
 int repo_create(struct namespace *ns, const char *actor, const struct repo *repo, struct entity_id *id, struct why *why); /* ERR_EXISTS: one of two racing creates */
 int repo_delete(struct namespace *ns, const char *actor, const struct entity_id *id, struct why *why); /* refs and packs go with it */
-struct repo_settings { bool set_private, private, set_lfs_locks, lfs_locks; };
+struct repo_settings {
+	bool set_private, private;
+	bool set_lfs_locks, lfs_locks;
+	bool set_gated, set_discussions_disabled, discussions_disabled;
+	enum repo_gate gated;
+};
 int repo_update(struct namespace *ns, const char *actor, const struct entity_id *id, const struct repo_settings *settings, struct why *why);
 int repo_find(struct namespace *ns, const struct namespace_snapshot *snapshot, enum repo_type type, struct span owner, struct span name, struct repo *out); /* any case */
 int repo_get(struct namespace *ns, const struct namespace_snapshot *snapshot, const struct entity_id *id, struct repo *out);

@@ -2,7 +2,7 @@
 
 #include <xxhash.h>
 
-static void add_lower(struct key *key, struct span name)
+void key_add_lower(struct key *key, struct span name)
 {
 	for (size_t i = 0; i < name.length; i++) {
 		uint8_t c = name.data[i];
@@ -17,7 +17,7 @@ static void add_end(struct key *key)
 	key_add(key, "", 1);
 }
 
-static void begin_repo(struct key *key, const struct entity_id *repo, char kind)
+void key_begin_repo(struct key *key, const struct entity_id *repo, char kind)
 {
 	key_begin(key, GROUP_REPOS, (uint16_t)(XXH3_64bits(repo->bytes, ENTITY_ID_BYTES) % SLOTS), kind);
 	key_add(key, repo->bytes, ENTITY_ID_BYTES);
@@ -26,7 +26,7 @@ static void begin_repo(struct key *key, const struct entity_id *repo, char kind)
 void key_user(struct key *key, struct span name)
 {
 	key_begin(key, GROUP_CLUSTER, 0, 'u');
-	add_lower(key, name);
+	key_add_lower(key, name);
 }
 
 void key_token(struct key *key, const struct hash *digest)
@@ -44,7 +44,7 @@ void key_token_id(struct key *key, const struct entity_id *id)
 void key_user_token(struct key *key, struct span user, const struct entity_id *id)
 {
 	key_begin(key, GROUP_CLUSTER, 0, 't');
-	add_lower(key, user);
+	key_add_lower(key, user);
 	add_end(key);
 	if (id)
 		key_add(key, id->bytes, ENTITY_ID_BYTES);
@@ -58,9 +58,9 @@ void key_repo_name(struct key *key, enum repo_type type, struct span owner, stru
 	key_add_number(key, (uint64_t)type, 1);
 	if (owner.length == 0)
 		return;
-	add_lower(key, owner);
+	key_add_lower(key, owner);
 	add_end(key);
-	add_lower(key, name);
+	key_add_lower(key, name);
 }
 
 void key_repo(struct key *key, const struct entity_id *id)
@@ -91,23 +91,23 @@ void key_changes_position(struct key *key, const char *follower)
 void key_quota(struct key *key, struct span owner)
 {
 	key_begin(key, GROUP_CLUSTER, 0, 'q');
-	add_lower(key, owner);
+	key_add_lower(key, owner);
 }
 
 void key_repo_state(struct key *key, const struct entity_id *repo)
 {
-	begin_repo(key, repo, 'v');
+	key_begin_repo(key, repo, 'v');
 }
 
 void key_ref(struct key *key, const struct entity_id *repo, struct span name)
 {
-	begin_repo(key, repo, 'f');
+	key_begin_repo(key, repo, 'f');
 	key_add(key, name.data, name.length);
 }
 
 void key_reflog_prefix(struct key *key, const struct entity_id *repo, struct span name)
 {
-	begin_repo(key, repo, 'l');
+	key_begin_repo(key, repo, 'l');
 	if (name.length == 0)
 		return;
 	key_add(key, name.data, name.length);
@@ -122,7 +122,7 @@ void key_reflog(struct key *key, const struct entity_id *repo, struct span name,
 
 void key_pack_prefix(struct key *key, const struct entity_id *repo)
 {
-	begin_repo(key, repo, 'p');
+	key_begin_repo(key, repo, 'p');
 }
 
 void key_pack(struct key *key, const struct entity_id *repo, uint64_t version)
@@ -149,19 +149,19 @@ void key_changes_last(struct key *key, uint32_t group)
 
 void key_lock(struct key *key, const struct entity_id *repo, struct span id)
 {
-	begin_repo(key, repo, 'L');
+	key_begin_repo(key, repo, 'L');
 	key_add(key, id.data, id.length);
 }
 
 void key_lock_path(struct key *key, const struct entity_id *repo, struct span digest)
 {
-	begin_repo(key, repo, 'P');
+	key_begin_repo(key, repo, 'P');
 	key_add(key, digest.data, digest.length);
 }
 
 void key_lock_count(struct key *key, const struct entity_id *repo)
 {
-	begin_repo(key, repo, 'N');
+	key_begin_repo(key, repo, 'N');
 }
 
 void key_like(struct key *key, const struct entity_id *repo, struct span user)

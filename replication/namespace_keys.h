@@ -1,6 +1,6 @@
 /* namespace_keys.h - where each noun lives in the state machine's store.
  *
- * After the prefix of keys.h (group, slot, kind); names in keys are lower case, ids are 12 bytes:
+ * What people say to each other is in community_keys.h. After the prefix of keys.h (group, slot, kind); names in keys are lower case, ids are 12 bytes:
  *
  *   group 0, slot 0
  *   'u' name                      -> user
@@ -38,6 +38,10 @@
 #include "replication/keys.h"
 #include "replication/likes.h"
 #include "replication/namespace.h"
+
+/* Begins a key of group 1 under a repository's slot. */
+void key_begin_repo(struct key *key, const struct entity_id *repo, char kind);
+void key_add_lower(struct key *key, struct span name);
 
 void key_user(struct key *key, struct span name); /* "": the prefix of all */
 void key_token(struct key *key, const struct hash *digest);

@@ -43,6 +43,8 @@ int likes_drop_apply(const struct apply_context *apply, const struct command *co
 int downloads_add_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
 /* Of a repository whose content goes. */
 int downloads_forget(const struct apply_context *apply, const struct entity_id *repo, struct why *why);
+int access_purge(const struct apply_context *apply, const struct entity_id *repo, struct why *why); /* within repo purge */
+int access_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
 int changes_position_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
 int secret_create_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
 int lock_create_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);

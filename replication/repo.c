@@ -16,6 +16,8 @@ static const struct field repo_fields[] = {
 	FIELD(struct repo, head, FIELD_TEXT, true),
 	FIELD(struct repo, created_ms, FIELD_I64, false),
 	FIELD(struct repo, lfs_locks, FIELD_BOOL, false),
+	FIELD(struct repo, gated, FIELD_ENUM, false),
+	FIELD(struct repo, discussions_disabled, FIELD_BOOL, false),
 };
 static const struct schema repo_schema = SCHEMA(1, repo_fields);
 
@@ -30,6 +32,8 @@ struct repo_update_body {
 	struct entity_id id;
 	bool set_private, private;
 	bool set_lfs_locks, lfs_locks;
+	bool set_gated, set_discussions_disabled, discussions_disabled;
+	enum repo_gate gated;
 };
 static const struct field repo_update_fields[] = {
 	FIELD(struct repo_update_body, id, FIELD_BYTES, true),
@@ -37,6 +41,10 @@ static const struct field repo_update_fields[] = {
 	FIELD(struct repo_update_body, private, FIELD_BOOL, false),
 	FIELD(struct repo_update_body, set_lfs_locks, FIELD_BOOL, false),
 	FIELD(struct repo_update_body, lfs_locks, FIELD_BOOL, false),
+	FIELD(struct repo_update_body, set_gated, FIELD_BOOL, false),
+	FIELD(struct repo_update_body, gated, FIELD_ENUM, false),
+	FIELD(struct repo_update_body, set_discussions_disabled, FIELD_BOOL, false),
+	FIELD(struct repo_update_body, discussions_disabled, FIELD_BOOL, false),
 };
 static const struct schema repo_update_schema = SCHEMA(1, repo_update_fields);
 
@@ -103,10 +111,16 @@ int repo_update_apply(const struct apply_context *apply, const struct command *c
 		err = load(apply, &body.id, &key, &repo, why);
 	if (err)
 		return err;
+	if (body.set_gated && body.gated > REPO_GATE_MANUAL)
+		return why_set(why, ERR_INVALID, "%u is not a gate", (unsigned)body.gated);
 	if (body.set_private)
 		repo.private = body.private;
 	if (body.set_lfs_locks)
 		repo.lfs_locks = body.lfs_locks;
+	if (body.set_gated)
+		repo.gated = body.gated;
+	if (body.set_discussions_disabled)
+		repo.discussions_disabled = body.discussions_disabled;
 	state_put(apply, &key, &repo_schema, &repo);
 	struct change change = change_of(&repo);
 	return change_append(apply, command, &change, why);
@@ -152,6 +166,8 @@ int repo_purge_apply(const struct apply_context *apply, const struct command *co
 		err = locks_purge(apply, &body.id, why);
 	if (err == 0)
 		err = downloads_forget(apply, &body.id, why);
+	if (err == 0)
+		err = access_purge(apply, &body.id, why);
 	if (err)
 		return err;
 	key_repo_state(&key, &body.id);
@@ -199,7 +215,9 @@ int repo_update(struct namespace *ns, const char *actor, const struct entity_id 
 	struct buffer body;
 	buffer_init(&body, COMMAND_BYTES_MAX);
 	struct repo_update_body update = { .id = *id, .set_private = settings->set_private, .private = settings->private,
-		.set_lfs_locks = settings->set_lfs_locks, .lfs_locks = settings->lfs_locks };
+		.set_lfs_locks = settings->set_lfs_locks, .lfs_locks = settings->lfs_locks,
+		.set_gated = settings->set_gated, .gated = settings->gated, .set_discussions_disabled = settings->set_discussions_disabled,
+		.discussions_disabled = settings->discussions_disabled };
 	record_encode(&body, &repo_update_schema, &update);
 	return namespace_propose(ns, GROUP_CLUSTER, COMMAND_REPO_UPDATE, actor, &body, NULL, why);
 }

@@ -40,6 +40,7 @@ enum command_type {
 	COMMAND_LIKES_DROP = 66,   /* some of a deleted repository's */
 	COMMAND_DOWNLOADS_ADD = 67,
 	/* 80: discussions, collections, gates, notifications */
+	COMMAND_ACCESS = 88, /* to a gated repository: asked for, decided, cancelled */
 	/* 104: webhooks */
 	COMMAND_CHANGES_POSITION = 111, /* how far a follower of the changes has come */
 };

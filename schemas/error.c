@@ -19,7 +19,7 @@ const char *err_name(int err)
 	static const char *const names[] = {
 		"OK", "ERR_INVALID", "ERR_NOT_FOUND", "ERR_EXISTS", "ERR_CONFLICT", "ERR_CORRUPT", "ERR_TOO_BIG",
 		"ERR_RANGE", "ERR_NO_SPACE", "ERR_DENIED", "ERR_UNAUTHENTICATED", "ERR_BUSY", "ERR_UNKNOWN_OUTCOME",
-		"ERR_IO", "ERR_NO_MEMORY", "ERR_UNSUPPORTED", "ERR_CLOSED", "ERR_AGAIN",
+		"ERR_IO", "ERR_NO_MEMORY", "ERR_UNSUPPORTED", "ERR_CLOSED", "ERR_AGAIN", "ERR_GATED",
 	};
 	int index = -err;
 	if (index < 0 || index >= (int)(sizeof(names) / sizeof(names[0])))

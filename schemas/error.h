@@ -24,6 +24,7 @@ enum {
 	ERR_UNSUPPORTED = -15,     /* understood, not built */
 	ERR_CLOSED = -16,          /* shutting down, or the peer is gone */
 	ERR_AGAIN = -17,           /* would block; internal, never shown */
+	ERR_GATED = -18,           /* may see the repository, not its files: access must be asked for */
 };
 
 enum { WHY_BYTES_MAX = 512 };

@@ -25,7 +25,9 @@ int auth_identify(struct http_request *request, struct actor *out);
 int auth_by_name(struct namespace *ns, const char *name, enum token_role role, struct actor *out);
 
 enum action {
-	ACTION_READ,         /* see a repository and its files */
+	ACTION_READ,         /* see a repository: what it is, which files it has */
+	ACTION_READ_FILES,   /* read what is in them */
+	ACTION_PROPOSE,      /* open discussions and pull requests, and upload for them */
 	ACTION_WRITE,        /* commit, branches, tags, uploads */
 	ACTION_ADMIN,        /* settings, delete */
 	ACTION_CREATE,       /* a repository in a namespace (resource.owner) */
@@ -35,10 +37,14 @@ enum action {
 struct resource {
 	const struct repo *repo; /* NULL for ACTION_CREATE and ACTION_OPERATE */
 	const char *owner;       /* ACTION_CREATE: the namespace */
+	struct namespace *ns;    /* ACTION_READ_FILES and ACTION_PROPOSE: where accepted access requests are looked up */
 };
 
 /* 0; ERR_NOT_FOUND: hidden from this caller (anonymous callers get ERR_UNAUTHENTICATED instead, the edge answers 401 with
- * RepoNotFound); ERR_DENIED: may see it, not do it (role or rights). */
+ * RepoNotFound); ERR_GATED: may see it, but has no accepted request for its files; ERR_DENIED: may see it, not do it (role or rights). */
 int may(const struct actor *actor, enum action action, const struct resource *resource);
+
+/* ACTION_WRITE, narrowed to one ref: whoever opened a pull request also moves its "refs/pr/N" while it is neither merged nor closed. ERR_CONFLICT: it is. */
+int may_move_ref(const struct actor *actor, const struct resource *resource, const char *ref);
 
 #endif

@@ -1,11 +1,12 @@
 /* may.c - every permission of the hub, in one function.
  *
  * What is not built yet has its place here: an organisation makes owns() true for its members according to their role; a fine-grained token
- * narrows role_allows() to the repositories and permissions it lists; a gate turns a read that sees() into one that needs a grant. */
+ * narrows role_allows() to the repositories and permissions it lists. */
 #include <assert.h>
 #include <strings.h>
 
 #include "gateway/auth/auth.h"
+#include "replication/gate.h"
 
 /* A namespace belongs to the user of that name. */
 static bool owns(const struct actor *actor, const char *owner)
@@ -21,14 +22,28 @@ static bool sees(const struct actor *actor, const struct repo *repo)
 /* A token never does more than its role, whoever holds it. */
 static bool role_allows(const struct actor *actor, enum action action)
 {
-	return action == ACTION_READ || actor->role == TOKEN_WRITE;
+	return action == ACTION_READ || action == ACTION_READ_FILES || actor->role == TOKEN_WRITE;
+}
+
+/* Who may change a repository needs no request to read it. */
+static bool passes_gate(const struct actor *actor, const struct resource *resource)
+{
+	const struct repo *repo = resource->repo;
+	if (repo->gated == REPO_GATE_NONE || actor->admin || owns(actor, repo->owner))
+		return true;
+	assert(resource->ns);
+	struct access_request request;
+	return !actor->anonymous && access_get(resource->ns, &repo->id, actor->name, &request) == 0 && request.status == ACCESS_ACCEPTED;
 }
 
 static bool rights_allow(const struct actor *actor, enum action action, const struct resource *resource)
 {
 	switch (action) {
 	case ACTION_READ:
+	case ACTION_READ_FILES:
 		return true; /* to whom sees it */
+	case ACTION_PROPOSE:
+		return !resource->repo->discussions_disabled || actor->admin || owns(actor, resource->repo->owner);
 	case ACTION_WRITE:
 	case ACTION_ADMIN:
 		return actor->admin || owns(actor, resource->repo->owner);
@@ -47,7 +62,11 @@ int may(const struct actor *actor, enum action action, const struct resource *re
 		return actor->anonymous ? ERR_UNAUTHENTICATED : ERR_NOT_FOUND;
 	if (action == ACTION_READ)
 		return 0;
+	if (action == ACTION_READ_FILES)
+		return passes_gate(actor, resource) ? 0 : ERR_GATED;
 	if (actor->anonymous)
 		return ERR_UNAUTHENTICATED;
+	if (action == ACTION_PROPOSE && !passes_gate(actor, resource))
+		return ERR_GATED;
 	return role_allows(actor, action) && rights_allow(actor, action, resource) ? 0 : ERR_DENIED;
 }

@@ -1,5 +1,7 @@
 #include "gateway/hub/call.h"
 
+#include "replication/gate.h"
+
 struct call *call_open(struct http_request *request)
 {
 	struct call *call = http_alloc(request, sizeof(*call));
@@ -20,6 +22,27 @@ static struct span decoded_segment(struct http_request *request, struct span raw
 	return text ? span_text(text) : span_of(NULL, 0);
 }
 
+void answer_gated(struct http_request *request, const struct call *call)
+{
+	const struct repo *repo = &call->repo;
+	const char *what = http_printf(request, "%s %s/%s", type_singular(repo->type), repo->owner, repo->name);
+	if (call->actor.anonymous) {
+		http_add_header(request, "WWW-Authenticate", "Basic realm=\"cairn\"");
+		http_reply_error(request, 401, "GatedRepo", http_printf(request, "Access to %s is restricted. You must have access to it and be "
+			"authenticated to access it. Please log in.", what));
+		return;
+	}
+	struct access_request asked;
+	bool has_asked = access_get(call->gateway->ns, &repo->id, call->actor.name, &asked) == 0;
+	if (has_asked && asked.status == ACCESS_PENDING)
+		http_reply_error(request, 403, "GatedRepo", http_printf(request, "Your request to access %s is awaiting a review from the repo authors.", what));
+	else if (has_asked && asked.status == ACCESS_REJECTED)
+		http_reply_error(request, 403, "GatedRepo", http_printf(request, "Your request to access %s has been rejected by the repo's authors.", what));
+	else
+		http_reply_error(request, 403, "GatedRepo", http_printf(request, "Access to %s is restricted and you are not in the authorized list. "
+			"Visit %s to ask for access.", what, repo_url(request, repo)));
+}
+
 struct call *call_open_repo(struct http_request *request, const struct route_match *match, size_t after, enum action action)
 {
 	struct call *call = call_open(request);
@@ -31,8 +54,12 @@ struct call *call_open_repo(struct http_request *request, const struct route_mat
 		err = repo_find(call->gateway->ns, NULL, name.type, decoded_segment(request, name.owner),
 			decoded_segment(request, name.name), &call->repo);
 	if (err == 0) {
-		struct resource resource = { .repo = &call->repo };
+		struct resource resource = { .repo = &call->repo, .ns = call->gateway->ns };
 		err = may(&call->actor, action, &resource);
+	}
+	if (err == ERR_GATED) {
+		answer_gated(request, call);
+		return NULL;
 	}
 	if (err == ERR_NOT_FOUND || err == ERR_UNAUTHENTICATED || err == ERR_INVALID) {
 		answer_repo_missing(request, call->actor.anonymous);

@@ -42,6 +42,9 @@ struct call *call_open(struct http_request *request);
 /* Also finds the repository of the route and checks the right. `after`: captures that follow the id. NULL: answered already. */
 struct call *call_open_repo(struct http_request *request, const struct route_match *match, size_t after, enum action action);
 
+/* 403 (401 to the anonymous) with GatedRepo: what stands between this caller and the files. */
+void answer_gated(struct http_request *request, const struct call *call);
+
 /* Runs `run` here with REPO_NO_WAIT and, if that says ERR_AGAIN, on a worker with REPO_MAY_WAIT. */
 void call_run(struct http_request *request, struct call *call, int (*run)(struct http_request *, struct call *, enum repo_wait));
 /* Runs it on a worker at once. */

@@ -109,7 +109,7 @@ static void duplicate_body(struct http_request *request, struct span text, void 
 
 void lfs_files_duplicate(struct http_request *request, const struct route_match *match)
 {
-	struct call *call = call_open_repo(request, match, 0, ACTION_READ);
+	struct call *call = call_open_repo(request, match, 0, ACTION_READ_FILES);
 	if (call)
 		http_collect(request, DUPLICATE_BODY_BYTES_MAX, duplicate_body, call);
 }

@@ -158,7 +158,7 @@ static void reply_allowed(struct http_request *request, const struct route_match
 
 void auth_check_read(struct http_request *request, const struct route_match *match)
 {
-	reply_allowed(request, match, ACTION_READ);
+	reply_allowed(request, match, ACTION_READ_FILES);
 }
 
 void auth_check_write(struct http_request *request, const struct route_match *match)

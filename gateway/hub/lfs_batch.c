@@ -239,7 +239,8 @@ static void handle_batch(struct http_request *request, struct call *call, const 
 	const char *algorithm = json_body_text(body, "hash_algo", "sha256");
 	const json_t *objects = json_object_get(body, "objects");
 	struct batch batch = { .request = request, .call = call, .is_upload = strcmp(operation, "upload") == 0 };
-	struct resource resource = { .repo = &call->repo };
+	struct resource resource = { .repo = &call->repo, .ns = call->gateway->ns };
+	int allowed = may(&call->actor, batch.is_upload ? ACTION_PROPOSE : ACTION_READ_FILES, &resource); /* uploads may be for a pull request */
 	if (!batch.is_upload && strcmp(operation, "download") != 0) {
 		reply_lfs_error(request, 422, NULL, "The operation must be \"upload\" or \"download\"");
 	} else if (strcmp(algorithm, "sha256") != 0 && strcmp(algorithm, "sha_256") != 0) {
@@ -248,7 +249,10 @@ static void handle_batch(struct http_request *request, struct call *call, const 
 		reply_lfs_error(request, 422, NULL, "\"objects\" must be a list");
 	} else if (json_array_size(objects) > LFS_BATCH_OBJECTS_MAX) {
 		reply_lfs_error(request, 413, NULL, "Too many objects in one batch");
-	} else if (batch.is_upload && may(&call->actor, ACTION_WRITE, &resource) != 0) {
+	} else if (allowed == ERR_GATED) {
+		reply_lfs_error(request, call->actor.anonymous ? 401 : 403, "GatedRepo",
+			"Access to this repository is restricted and you are not in the authorized list");
+	} else if (batch.is_upload && allowed != 0) {
 		if (call->actor.anonymous) {
 			http_add_header(request, "WWW-Authenticate", "Basic realm=\"cairn\"");
 			reply_lfs_error(request, 401, NULL, "Credentials are needed to upload");

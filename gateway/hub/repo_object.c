@@ -114,6 +114,14 @@ static void write_card_members(struct json_writer *json, const struct repo_view 
 		json_text(json, "library_name", card->library_name);
 }
 
+void write_gate(struct json_writer *json, enum repo_gate gated)
+{
+	if (gated == REPO_GATE_NONE)
+		json_bool(json, "gated", false);
+	else
+		json_text(json, "gated", gated == REPO_GATE_AUTO ? "auto" : "manual");
+}
+
 void write_repo_members(struct json_writer *json, const struct repo_view *view)
 {
 	const struct repo *repo = view->repo;
@@ -138,7 +146,7 @@ void write_repo_members(struct json_writer *json, const struct repo_view *view)
 	if (show & SHOW_PRIVATE)
 		json_bool(json, "private", repo->private);
 	if (show & SHOW_GATED)
-		json_bool(json, "gated", false);
+		write_gate(json, repo->gated);
 	if (show & SHOW_DISABLED)
 		json_bool(json, "disabled", false);
 	if (show & SHOW_DOWNLOADS)

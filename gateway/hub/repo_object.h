@@ -47,5 +47,7 @@ struct repo_view {
 };
 /* Writes the members (all but siblings) into the open object. */
 void write_repo_members(struct json_writer *json, const struct repo_view *view);
+/* The member `gated`: false, "auto" or "manual". */
+void write_gate(struct json_writer *json, enum repo_gate gated);
 
 #endif

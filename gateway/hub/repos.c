@@ -5,6 +5,7 @@
 #include "gateway/hub/call.h"
 #include "gateway/hub/initial_commit.h"
 #include "gateway/hub/json_body.h"
+#include "gateway/hub/repo_object.h"
 #include "gateway/hub/validate_yaml.h"
 #include "schemas/json_writer.h"
 
@@ -240,15 +241,33 @@ void repos_delete(struct http_request *request, const struct route_match *match)
 /* The first setting asked for that is not built, or NULL. */
 static const char *unbuilt_setting(const json_t *body)
 {
-	static const char *const settings[] = { "gated", "discussionsDisabled", "discussionsSorting", "orgMembersGated",
+	static const char *const settings[] = { "discussionsSorting", "orgMembersGated",
 		"gatedNotificationsEmail", "gatedNotificationsMode" };
 	for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
 		const json_t *value = json_object_get(body, settings[i]);
-		bool off = strcmp(settings[i], "gated") == 0 && json_is_false(value); /* already so */
-		if (value && !json_is_null(value) && !off)
+		if (value && !json_is_null(value))
 			return settings[i];
 	}
 	return NULL;
+}
+
+/* "auto", "manual" or false. */
+static int read_gate(const json_t *body, struct repo_settings *settings, struct why *why)
+{
+	const json_t *value = json_object_get(body, "gated");
+	const char *text = json_string_value(value);
+	if (!value || json_is_null(value))
+		return 0;
+	settings->set_gated = true;
+	if (json_is_false(value))
+		settings->gated = REPO_GATE_NONE;
+	else if (text && strcmp(text, "auto") == 0)
+		settings->gated = REPO_GATE_AUTO;
+	else if (text && strcmp(text, "manual") == 0)
+		settings->gated = REPO_GATE_MANUAL;
+	else
+		return why_set(why, ERR_INVALID, "\"gated\" must be \"auto\", \"manual\" or false");
+	return 0;
 }
 
 static void settings_from(struct http_request *request, struct call *call, const json_t *body)
@@ -261,13 +280,18 @@ static void settings_from(struct http_request *request, struct call *call, const
 		return;
 	}
 	int err = read_visibility(body, &settings.set_private, &settings.private, &why);
-	if (err == 0 && settings.set_private)
+	if (err == 0)
+		err = read_gate(body, &settings, &why);
+	settings.set_discussions_disabled = json_is_boolean(json_object_get(body, "discussionsDisabled"));
+	settings.discussions_disabled = json_body_bool(body, "discussionsDisabled", false);
+	if (err == 0 && (settings.set_private || settings.set_gated || settings.set_discussions_disabled))
 		err = repo_update(call->gateway->ns, call->actor.name, &call->repo.id, &settings, &why);
 	if (err) {
 		answer_err(request, err, &why);
 		return;
 	}
 	bool private = settings.set_private ? settings.private : call->repo.private;
+	enum repo_gate gated = settings.set_gated ? settings.gated : call->repo.gated;
 	struct buffer answer;
 	buffer_init(&answer, ANSWER_BYTES_MAX);
 	struct json_writer json;
@@ -275,7 +299,8 @@ static void settings_from(struct http_request *request, struct call *call, const
 	json_object_begin(&json, NULL);
 	json_bool(&json, "private", private);
 	json_text(&json, "visibility", private ? "private" : "public");
-	json_bool(&json, "gated", false);
+	write_gate(&json, gated);
+	json_bool(&json, "discussionsDisabled", settings.set_discussions_disabled ? settings.discussions_disabled : call->repo.discussions_disabled);
 	json_object_end(&json);
 	answer_json(request, 200, &answer);
 }

@@ -165,7 +165,7 @@ static int resolve_run(struct http_request *request, struct call *call, enum rep
 
 static void resolve_start(struct http_request *request, const struct route_match *match, enum resolve_kind kind)
 {
-	struct call *call = call_open_repo(request, match, 1, ACTION_READ);
+	struct call *call = call_open_repo(request, match, 1, ACTION_READ_FILES);
 	if (!call)
 		return;
 	struct resolve *resolve = http_alloc(request, sizeof(*resolve));

@@ -26,7 +26,7 @@ static int token_run(struct http_request *request, struct call *call, enum repo_
 
 static void token_start(struct http_request *request, const struct route_match *match, bool write)
 {
-	struct call *call = call_open_repo(request, match, 1, write ? ACTION_WRITE : ACTION_READ);
+	struct call *call = call_open_repo(request, match, 1, write ? ACTION_WRITE : ACTION_READ_FILES);
 	if (!call)
 		return;
 	bool *state = http_alloc(request, sizeof(*state));

@@ -19,8 +19,8 @@ int xet_grant_holder(struct gateway *gateway, const struct grant *grant, enum ac
 {
 	int err = repo_get(gateway->ns, NULL, &grant->repo, repo);
 	if (err == 0)
-		err = auth_by_name(gateway->ns, grant->actor, action == ACTION_WRITE ? TOKEN_WRITE : TOKEN_READ, actor);
-	struct resource resource = { .repo = repo };
+		err = auth_by_name(gateway->ns, grant->actor, action == ACTION_PROPOSE ? TOKEN_WRITE : TOKEN_READ, actor);
+	struct resource resource = { .repo = repo, .ns = gateway->ns };
 	if (err == 0)
 		err = may(actor, action, &resource);
 	return err == 0 || err == ERR_IO ? err : ERR_DENIED;
@@ -42,7 +42,7 @@ struct xet_caller *xet_caller_open(struct http_request *request, enum xet_scope 
 		answer_err(request, ERR_DENIED, &(struct why){ "This token does not permit uploads" });
 		return NULL;
 	}
-	int err = xet_grant_holder(caller->gateway, &grant, scope == XET_WRITE ? ACTION_WRITE : ACTION_READ, &caller->actor, &caller->repo);
+	int err = xet_grant_holder(caller->gateway, &grant, scope == XET_WRITE ? ACTION_PROPOSE : ACTION_READ_FILES, &caller->actor, &caller->repo);
 	if (err) {
 		answer_err(request, err, NULL);
 		return NULL;

@@ -14,8 +14,8 @@ static bool may_see(void *context, const struct entity_id *owner)
 	if (memcmp(owner->bytes, caller->repo.id.bytes, ENTITY_ID_BYTES) == 0)
 		return true;
 	struct repo repo;
-	struct resource resource = { .repo = &repo };
-	return repo_get(caller->gateway->ns, NULL, owner, &repo) == 0 && may(&caller->actor, ACTION_READ, &resource) == 0;
+	struct resource resource = { .repo = &repo, .ns = caller->gateway->ns };
+	return repo_get(caller->gateway->ns, NULL, owner, &repo) == 0 && may(&caller->actor, ACTION_READ_FILES, &resource) == 0;
 }
 
 static void dedup_work(struct http_request *request, void *context)
