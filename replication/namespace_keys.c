@@ -168,13 +168,13 @@ void key_like(struct key *key, const struct entity_id *repo, struct span user)
 {
 	key_begin(key, GROUP_CLUSTER, 0, '1');
 	key_add(key, repo->bytes, ENTITY_ID_BYTES);
-	add_lower(key, user);
+	key_add_lower(key, user);
 }
 
 void key_user_like(struct key *key, struct span user, const struct like *like)
 {
 	key_begin(key, GROUP_CLUSTER, 0, '2');
-	add_lower(key, user);
+	key_add_lower(key, user);
 	add_end(key);
 	if (!like)
 		return;
@@ -190,12 +190,12 @@ void key_repo_likes(struct key *key, const struct entity_id *repo)
 
 void key_repo_downloads(struct key *key, const struct entity_id *repo)
 {
-	begin_repo(key, repo, '1');
+	key_begin_repo(key, repo, '1');
 }
 
 void key_file_downloads(struct key *key, const struct entity_id *repo, struct span path)
 {
-	begin_repo(key, repo, '2');
+	key_begin_repo(key, repo, '2');
 	if (path.length == 0)
 		return;
 	XXH128_canonical_t digest;
