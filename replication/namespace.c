@@ -46,6 +46,13 @@ static const struct {
 	[COMMAND_LOCK_CREATE - COMMAND_TYPE_NAMESPACE] = { lock_create_apply, GROUP_REPOS },
 	[COMMAND_LOCK_DELETE - COMMAND_TYPE_NAMESPACE] = { lock_delete_apply, GROUP_REPOS },
 	[COMMAND_QUOTA_SET - COMMAND_TYPE_NAMESPACE] = { quota_set_apply, GROUP_CLUSTER },
+	[COMMAND_ORG_CREATE - COMMAND_TYPE_NAMESPACE] = { org_create_apply, GROUP_CLUSTER },
+	[COMMAND_ORG_UPDATE - COMMAND_TYPE_NAMESPACE] = { org_update_apply, GROUP_CLUSTER },
+	[COMMAND_ORG_DELETE - COMMAND_TYPE_NAMESPACE] = { org_delete_apply, GROUP_CLUSTER },
+	[COMMAND_MEMBER_SET - COMMAND_TYPE_NAMESPACE] = { member_set_apply, GROUP_CLUSTER },
+	[COMMAND_MEMBER_DELETE - COMMAND_TYPE_NAMESPACE] = { member_delete_apply, GROUP_CLUSTER },
+	[COMMAND_REPO_MOVE - COMMAND_TYPE_NAMESPACE] = { repo_move_apply, GROUP_CLUSTER },
+	[COMMAND_TOKEN_CREATE_FINE - COMMAND_TYPE_NAMESPACE] = { token_create_fine_apply, GROUP_CLUSTER },
 };
 
 static int apply_command(void *context, const struct apply_context *apply, struct span bytes, struct buffer *result, struct why *why)
@@ -302,6 +309,21 @@ int namespace_get_bytes(struct namespace *ns, const struct namespace_snapshot *s
 	const char *value = rocksdb_pinnableslice_value(slice, &found_length);
 	if (found_length == length)
 		memcpy(out, value, length);
+	else
+		err = ERR_CORRUPT;
+	rocksdb_pinnableslice_destroy(slice);
+	return err;
+}
+
+int namespace_get_some(struct namespace *ns, const struct namespace_snapshot *snapshot, const struct key *key, void *out, size_t size, size_t *length)
+{
+	int err;
+	rocksdb_pinnableslice_t *slice = get_pinned(ns, snapshot, key, &err);
+	if (!slice)
+		return err;
+	const char *value = rocksdb_pinnableslice_value(slice, length);
+	if (*length <= size)
+		memcpy(out, value, *length);
 	else
 		err = ERR_CORRUPT;
 	rocksdb_pinnableslice_destroy(slice);

@@ -7,11 +7,12 @@
  *
  * Reads go to the database directly, or to a snapshot when several reads must agree. Writers [block] until applied.
  *
- * Organisations, fine-grained tokens, gates, likes and webhooks get record types of their own beside these. */
+ * Organisations are in org.h; gates, likes and webhooks get record types of their own beside these. */
 #ifndef CAIRN_REPLICATION_NAMESPACE_H
 #define CAIRN_REPLICATION_NAMESPACE_H
 
 #include "replication/consensus.h"
+#include "replication/token_rights.h"
 #include "schemas/hash.h"
 
 struct namespace; /* opaque */
@@ -56,7 +57,12 @@ int user_find(struct namespace *ns, const char *name, struct user *out); /* any 
 int user_list(struct namespace *ns, const char *after, int (*each)(void *context, const struct user *user), void *context);
 
 /* ---- tokens ---- */
-enum token_role { TOKEN_READ = 1, TOKEN_WRITE = 2 };
+enum token_role {
+	TOKEN_READ = 1,
+	TOKEN_WRITE = 2,
+	TOKEN_FINE_GRAINED = 3, /* what `rights` say, and no more */
+	TOKEN_REFRESH = 4,      /* no call takes it: it is only ever exchanged for another token */
+};
 struct token {
 	struct entity_id id;
 	struct hash digest;            /* keyless BLAKE2b-256 of the token text: all that is stored of it */
@@ -65,10 +71,12 @@ struct token {
 	enum token_role role;
 	int64_t created_ms;
 	int64_t expires_ms;            /* 0: never */
+	struct token_rights rights;    /* TOKEN_FINE_GRAINED; else zero */
 };
 /* Mints a token; its text ("hf_...") goes to `text` and nowhere else. */
 int token_create(struct namespace *ns, const char *actor, const struct token *token, char text[TOKEN_TEXT_BYTES_MAX], struct why *why);
 int token_find(struct namespace *ns, struct span text, struct token *out); /* 0, ERR_NOT_FOUND; expiry is the caller's to check */
+int token_get(struct namespace *ns, const struct entity_id *id, struct token *out); /* the same, by id */
 int token_delete(struct namespace *ns, const char *actor, const struct entity_id *id, struct why *why);
 int token_list(struct namespace *ns, const char *user, int (*each)(void *context, const struct token *token), void *context);
 
@@ -81,27 +89,43 @@ struct repo {
 	char owner[NAME_BYTES_MAX + 1]; /* namespace part, stored case */
 	char name[NAME_BYTES_MAX + 1];
 	bool private;
+	enum repo_gate gated;
+	bool discussions_disabled;      /* and pull requests */
+	bool org_members_gated;         /* members of its organisation need a grant too */
+	bool gate_mails_daily;          /* requests for access are told once a day, not one by one */
+	char gate_email[EMAIL_BYTES_MAX + 1]; /* who is told; "": nobody */
+	char discussions_sorting[32];   /* "": by what was opened last */
 	char sdk[32];                   /* spaces */
 	char creator[NAME_BYTES_MAX + 1]; /* "": the actor that creates it */
 	char head[REF_BYTES_MAX + 1];   /* "refs/heads/main"; "" when creating means that */
 	int64_t created_ms;
-	enum repo_gate gated;
-	bool discussions_disabled;      /* and pull requests */
 	int64_t modified_ms;            /* last ref change */
 	uint64_t version;               /* +1 per accepted ref batch */
 	bool lfs_locks;                 /* Git LFS file locks are switched on (replication/lock.h) */
 };
 int repo_create(struct namespace *ns, const char *actor, const struct repo *repo, struct entity_id *id, struct why *why); /* ERR_EXISTS: one of two racing creates */
 int repo_delete(struct namespace *ns, const char *actor, const struct entity_id *id, struct why *why); /* refs and packs go with it */
+/* Each is changed where its set_ is true. */
 struct repo_settings {
-	bool set_private, private;
-	bool set_lfs_locks, lfs_locks;
-	bool set_gated, set_discussions_disabled, discussions_disabled;
+	bool set_private, private, set_lfs_locks, lfs_locks;
+	bool set_gated;
 	enum repo_gate gated;
+	bool set_discussions_disabled, discussions_disabled;
+	bool set_org_members_gated, org_members_gated;
+	bool set_gate_mails_daily, gate_mails_daily;
+	bool set_gate_email;
+	char gate_email[EMAIL_BYTES_MAX + 1];
+	bool set_discussions_sorting;
+	char discussions_sorting[32];
 };
 int repo_update(struct namespace *ns, const char *actor, const struct entity_id *id, const struct repo_settings *settings, struct why *why);
 int repo_find(struct namespace *ns, const struct namespace_snapshot *snapshot, enum repo_type type, struct span owner, struct span name, struct repo *out); /* any case */
 int repo_get(struct namespace *ns, const struct namespace_snapshot *snapshot, const struct entity_id *id, struct repo *out);
+/* The repository that had this name before it moved, unless another one has it now. */
+int repo_find_moved(struct namespace *ns, enum repo_type type, struct span owner, struct span name, struct repo *out);
+/* Gives it another name, another owner or both. Its old name leads to it until somebody creates a repository of that name. ERR_EXISTS: the new name is taken;
+ * ERR_NOT_FOUND: no such repository, user or organisation. */
+int repo_move(struct namespace *ns, const char *actor, const struct entity_id *id, const char *owner, const char *name, struct why *why);
 /* All repositories in (type, owner, name) order, from `after` ("model/owner/name", exclusive, NULL: start); type 0: all. What `each` returns, if not 0,
  * stops every listing of this header and is returned. */
 int repo_list(struct namespace *ns, enum repo_type type, const char *owner, const char *after, int (*each)(void *context, const struct repo *repo), void *context);

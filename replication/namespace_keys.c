@@ -94,6 +94,65 @@ void key_quota(struct key *key, struct span owner)
 	key_add_lower(key, owner);
 }
 
+void key_org(struct key *key, struct span name)
+{
+	key_begin(key, GROUP_CLUSTER, 0, 'o');
+	key_add_lower(key, name);
+}
+
+void key_member(struct key *key, struct span org, struct span user)
+{
+	key_begin(key, GROUP_CLUSTER, 0, 'm');
+	key_add_lower(key, org);
+	add_end(key);
+	key_add_lower(key, user);
+}
+
+void key_user_orgs(struct key *key, struct span user)
+{
+	key_begin(key, GROUP_CLUSTER, 0, 'b');
+	key_add_lower(key, user);
+	add_end(key);
+}
+
+void key_user_org(struct key *key, struct span user, struct span org)
+{
+	key_user_orgs(key, user);
+	key_add_lower(key, org);
+}
+
+void key_token_rights(struct key *key, const struct entity_id *id)
+{
+	key_begin(key, GROUP_CLUSTER, 0, 'g');
+	key_add(key, id->bytes, ENTITY_ID_BYTES);
+}
+
+static void add_full_name(struct key *key, enum repo_type type, struct span owner, struct span name)
+{
+	key_add_number(key, (uint64_t)type, 1);
+	key_add_lower(key, owner);
+	add_end(key);
+	key_add_lower(key, name);
+}
+
+void key_repo_alias(struct key *key, enum repo_type type, struct span owner, struct span name)
+{
+	key_begin(key, GROUP_CLUSTER, 0, 'a');
+	add_full_name(key, type, owner, name);
+}
+
+void key_aliases_of(struct key *key, const struct entity_id *repo)
+{
+	key_begin(key, GROUP_CLUSTER, 0, 'x');
+	key_add(key, repo->bytes, ENTITY_ID_BYTES);
+}
+
+void key_alias_of(struct key *key, const struct entity_id *repo, enum repo_type type, struct span owner, struct span name)
+{
+	key_aliases_of(key, repo);
+	add_full_name(key, type, owner, name);
+}
+
 void key_repo_state(struct key *key, const struct entity_id *repo)
 {
 	key_begin_repo(key, repo, 'v');

@@ -16,6 +16,12 @@
  *   '1' repository id, user       -> like
  *   '2' user 00 ~time, repository id -> like: a user's, newest first
  *   '3' repository id             -> how many likes
+ *   'o' name                      -> organisation
+ *   'm' organisation 00 user      -> member
+ *   'b' user 00 organisation      -> (empty) the same, seen from the user
+ *   'g' token id                  -> rights of a fine-grained token
+ *   'a' type owner 00 name        -> id of the repository that had this name
+ *   'x' repository id, type owner 00 name -> (empty) the same, seen from the repository
  *
  *   group 1, slot of the repository
  *   'v' repository id             -> its state {version, last change, deleted}
@@ -57,6 +63,14 @@ void key_user_like(struct key *key, struct span user, const struct like *like); 
 void key_repo_likes(struct key *key, const struct entity_id *repo);
 void key_changes_position(struct key *key, const char *follower);
 void key_quota(struct key *key, struct span owner);
+void key_org(struct key *key, struct span name); /* "": the prefix of all */
+void key_member(struct key *key, struct span org, struct span user); /* user "": the prefix of all members */
+void key_user_org(struct key *key, struct span user, struct span org);
+void key_user_orgs(struct key *key, struct span user); /* the prefix */
+void key_token_rights(struct key *key, const struct entity_id *id);
+void key_repo_alias(struct key *key, enum repo_type type, struct span owner, struct span name);
+void key_alias_of(struct key *key, const struct entity_id *repo, enum repo_type type, struct span owner, struct span name);
+void key_aliases_of(struct key *key, const struct entity_id *repo); /* the prefix */
 
 void key_repo_state(struct key *key, const struct entity_id *repo);
 void key_ref(struct key *key, const struct entity_id *repo, struct span name); /* a prefix of names gives a prefix of keys */

@@ -27,6 +27,11 @@ bool state_any(const struct apply_context *apply, const struct key *prefix, bool
 /* A command's body as a record: ERR_INVALID when it does not parse, ERR_UNSUPPORTED for a version of tomorrow. */
 int body_decode(void *record, size_t record_bytes, const struct schema *schema, const struct command *command, struct why *why);
 
+/* 0, ERR_EXISTS: a user or an organisation has this name. */
+int state_name_free(const struct apply_context *apply, const char *name, struct why *why);
+/* 0, ERR_NOT_FOUND with a sentence. */
+int state_user(const struct apply_context *apply, const char *name, struct user *out, struct why *why);
+
 typedef int (*command_apply)(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
 int user_create_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
 int token_create_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
@@ -55,6 +60,13 @@ int locks_purge(const struct apply_context *apply, const struct entity_id *repo,
 
 /* Adds to the group's stream of changes (changes.h) as the last thing an apply function does; number, type, time and actor are filled in. */
 int change_append(const struct apply_context *apply, const struct command *command, struct change *change, struct why *why);
+int org_create_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
+int org_update_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
+int org_delete_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
+int member_set_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
+int member_delete_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
+int repo_move_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
+int token_create_fine_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
 
 /* ---- outside ---- */
 /* Raised after each batch that was applied. */
@@ -71,6 +83,8 @@ struct change_signal *namespace_signal(struct namespace *ns);
 int namespace_get(struct namespace *ns, const struct namespace_snapshot *snapshot, const struct key *key, const struct schema *schema, void *record,
 	size_t record_bytes);
 int namespace_get_bytes(struct namespace *ns, const struct namespace_snapshot *snapshot, const struct key *key, void *out, size_t length);
+/* A value of at most `size` bytes. */
+int namespace_get_some(struct namespace *ns, const struct namespace_snapshot *snapshot, const struct key *key, void *out, size_t size, size_t *length);
 /* Calls `each` for keys with `prefix`, from `start` on (NULL: the first). What it returns, if not 0, ends the scan and is returned. ERR_IO. */
 int namespace_scan(struct namespace *ns, const struct namespace_snapshot *snapshot, const struct key *prefix, const struct key *start,
 	int (*each)(void *context, struct span key, struct span value), void *context);
@@ -95,5 +109,11 @@ extern const struct schema entity_body_schema;
 int repo_sweep(struct namespace *ns, struct why *why);
 
 extern const struct schema pack_schema;
+
+/* ---- names that moved ---- */
+extern const struct schema repo_schema;
+/* In apply: forgets that a name once led to another repository; forgets all former names of one. */
+int alias_drop(const struct apply_context *apply, enum repo_type type, const char *owner, const char *name, struct why *why);
+int aliases_drop(const struct apply_context *apply, const struct entity_id *repo, struct why *why);
 
 #endif

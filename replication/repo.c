@@ -11,15 +11,19 @@ static const struct field repo_fields[] = {
 	FIELD(struct repo, owner, FIELD_TEXT, true),
 	FIELD(struct repo, name, FIELD_TEXT, true),
 	FIELD(struct repo, private, FIELD_BOOL, false),
+	FIELD(struct repo, gated, FIELD_ENUM, false),
+	FIELD(struct repo, discussions_disabled, FIELD_BOOL, false),
+	FIELD(struct repo, org_members_gated, FIELD_BOOL, false),
+	FIELD(struct repo, gate_mails_daily, FIELD_BOOL, false),
+	FIELD(struct repo, gate_email, FIELD_TEXT, false),
+	FIELD(struct repo, discussions_sorting, FIELD_TEXT, false),
 	FIELD(struct repo, sdk, FIELD_TEXT, false),
 	FIELD(struct repo, creator, FIELD_TEXT, false),
 	FIELD(struct repo, head, FIELD_TEXT, true),
 	FIELD(struct repo, created_ms, FIELD_I64, false),
 	FIELD(struct repo, lfs_locks, FIELD_BOOL, false),
-	FIELD(struct repo, gated, FIELD_ENUM, false),
-	FIELD(struct repo, discussions_disabled, FIELD_BOOL, false),
 };
-static const struct schema repo_schema = SCHEMA(1, repo_fields);
+const struct schema repo_schema = SCHEMA(1, repo_fields);
 
 static const struct field repo_state_fields[] = {
 	FIELD(struct repo_state, version, FIELD_U64, true),
@@ -30,21 +34,21 @@ const struct schema repo_state_schema = SCHEMA(1, repo_state_fields);
 
 struct repo_update_body {
 	struct entity_id id;
-	bool set_private, private;
-	bool set_lfs_locks, lfs_locks;
-	bool set_gated, set_discussions_disabled, discussions_disabled;
-	enum repo_gate gated;
+	struct repo_settings settings;
 };
+#define SETTING(member, kind) \
+	{ "set_" #member, FIELD_BOOL, offsetof(struct repo_update_body, settings.set_##member), sizeof(bool), false }, \
+	{ #member, kind, offsetof(struct repo_update_body, settings.member), sizeof(((struct repo_settings *)0)->member), false }
 static const struct field repo_update_fields[] = {
 	FIELD(struct repo_update_body, id, FIELD_BYTES, true),
-	FIELD(struct repo_update_body, set_private, FIELD_BOOL, false),
-	FIELD(struct repo_update_body, private, FIELD_BOOL, false),
-	FIELD(struct repo_update_body, set_lfs_locks, FIELD_BOOL, false),
-	FIELD(struct repo_update_body, lfs_locks, FIELD_BOOL, false),
-	FIELD(struct repo_update_body, set_gated, FIELD_BOOL, false),
-	FIELD(struct repo_update_body, gated, FIELD_ENUM, false),
-	FIELD(struct repo_update_body, set_discussions_disabled, FIELD_BOOL, false),
-	FIELD(struct repo_update_body, discussions_disabled, FIELD_BOOL, false),
+	SETTING(private, FIELD_BOOL),
+	SETTING(gated, FIELD_ENUM),
+	SETTING(discussions_disabled, FIELD_BOOL),
+	SETTING(org_members_gated, FIELD_BOOL),
+	SETTING(gate_mails_daily, FIELD_BOOL),
+	SETTING(gate_email, FIELD_TEXT),
+	SETTING(discussions_sorting, FIELD_TEXT),
+	SETTING(lfs_locks, FIELD_BOOL),
 };
 static const struct schema repo_update_schema = SCHEMA(1, repo_update_fields);
 
@@ -86,6 +90,9 @@ int repo_create_apply(const struct apply_context *apply, const struct command *c
 	err = state_get(apply, &by_name, NULL, NULL, 0, why);
 	if (err != ERR_NOT_FOUND)
 		return err ? err : why_set(why, ERR_EXISTS, "the repository \"%s/%s\" exists", repo.owner, repo.name);
+	err = alias_drop(apply, repo.type, repo.owner, repo.name, why); /* the name leads to the new one from here on */
+	if (err)
+		return err;
 	repo.created_ms = apply->leader_ms;
 	state_put_bytes(apply, &by_name, repo.id.bytes, ENTITY_ID_BYTES);
 	state_put(apply, &by_id, &repo_schema, &repo);
@@ -111,16 +118,25 @@ int repo_update_apply(const struct apply_context *apply, const struct command *c
 		err = load(apply, &body.id, &key, &repo, why);
 	if (err)
 		return err;
-	if (body.set_gated && body.gated > REPO_GATE_MANUAL)
-		return why_set(why, ERR_INVALID, "%u is not a gate", (unsigned)body.gated);
-	if (body.set_private)
-		repo.private = body.private;
-	if (body.set_lfs_locks)
-		repo.lfs_locks = body.lfs_locks;
-	if (body.set_gated)
-		repo.gated = body.gated;
-	if (body.set_discussions_disabled)
-		repo.discussions_disabled = body.discussions_disabled;
+	const struct repo_settings *settings = &body.settings;
+	if (settings->set_gated && settings->gated > REPO_GATE_MANUAL)
+		return why_set(why, ERR_INVALID, "%u is not a gate", (unsigned)settings->gated);
+	if (settings->set_private)
+		repo.private = settings->private;
+	if (settings->set_gated)
+		repo.gated = settings->gated;
+	if (settings->set_discussions_disabled)
+		repo.discussions_disabled = settings->discussions_disabled;
+	if (settings->set_org_members_gated)
+		repo.org_members_gated = settings->org_members_gated;
+	if (settings->set_gate_mails_daily)
+		repo.gate_mails_daily = settings->gate_mails_daily;
+	if (settings->set_gate_email)
+		memcpy(repo.gate_email, settings->gate_email, sizeof(repo.gate_email));
+	if (settings->set_discussions_sorting)
+		memcpy(repo.discussions_sorting, settings->discussions_sorting, sizeof(repo.discussions_sorting));
+	if (settings->set_lfs_locks)
+		repo.lfs_locks = settings->lfs_locks;
 	state_put(apply, &key, &repo_schema, &repo);
 	struct change change = change_of(&repo);
 	return change_append(apply, command, &change, why);
@@ -139,6 +155,9 @@ int repo_delete_apply(const struct apply_context *apply, const struct command *c
 		return err;
 	key_repo_name(&by_name, repo.type, span_text(repo.owner), span_text(repo.name));
 	key_repo_purge(&purge, &body.id);
+	err = aliases_drop(apply, &body.id, why);
+	if (err)
+		return err;
 	state_delete(apply, &by_name);
 	state_delete(apply, &by_id);
 	state_put_bytes(apply, &purge, "", 0);
@@ -214,10 +233,7 @@ int repo_update(struct namespace *ns, const char *actor, const struct entity_id 
 {
 	struct buffer body;
 	buffer_init(&body, COMMAND_BYTES_MAX);
-	struct repo_update_body update = { .id = *id, .set_private = settings->set_private, .private = settings->private,
-		.set_lfs_locks = settings->set_lfs_locks, .lfs_locks = settings->lfs_locks,
-		.set_gated = settings->set_gated, .gated = settings->gated, .set_discussions_disabled = settings->set_discussions_disabled,
-		.discussions_disabled = settings->discussions_disabled };
+	struct repo_update_body update = { .id = *id, .settings = *settings };
 	record_encode(&body, &repo_update_schema, &update);
 	return namespace_propose(ns, GROUP_CLUSTER, COMMAND_REPO_UPDATE, actor, &body, NULL, why);
 }

@@ -17,7 +17,33 @@ static const struct schema token_schema = SCHEMA(1, token_fields);
 
 static bool role_valid(enum token_role role)
 {
-	return role == TOKEN_READ || role == TOKEN_WRITE;
+	return role >= TOKEN_READ && role <= TOKEN_REFRESH;
+}
+
+/* In the stream of changes: whose it is as owner, what it is called as name, its role as action. */
+static int tell(const struct apply_context *apply, const struct command *command, const struct token *token, struct why *why)
+{
+	struct change change = { .action = token->role };
+	memcpy(change.owner, token->user, sizeof(token->user));
+	memcpy(change.name, token->name, sizeof(token->name));
+	return change_append(apply, command, &change, why);
+}
+
+static int create(const struct apply_context *apply, struct token *token, struct why *why)
+{
+	struct user user;
+	int err = state_user(apply, token->user, &user, why);
+	if (err)
+		return err;
+	struct key key;
+	token->created_ms = apply->leader_ms;
+	key_token(&key, &token->digest);
+	state_put(apply, &key, &token_schema, token);
+	key_token_id(&key, &token->id);
+	state_put_bytes(apply, &key, token->digest.bytes, HASH_BYTES);
+	key_user_token(&key, span_text(token->user), &token->id);
+	state_put_bytes(apply, &key, token->digest.bytes, HASH_BYTES);
+	return 0;
 }
 
 int token_create_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why)
@@ -25,23 +51,32 @@ int token_create_apply(const struct apply_context *apply, const struct command *
 	(void)result;
 	struct token token;
 	int err = body_decode(&token, sizeof(token), &token_schema, command, why);
+	if (err == 0 && (!role_valid(token.role) || token.role == TOKEN_FINE_GRAINED))
+		err = why_set(why, ERR_INVALID, "a token's role is read or write");
+	if (err == 0)
+		err = create(apply, &token, why);
+	return err ? err : tell(apply, command, &token, why);
+}
+
+/* Body: [token, rights]. */
+int token_create_fine_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why)
+{
+	(void)result;
+	struct token token;
+	struct token_rights rights;
+	struct cursor cursor = cursor_of(command->body);
+	cursor_array(&cursor, 2);
+	int err = record_decode_at(&cursor, &token, sizeof(token), &token_schema);
+	struct span encoded = cursor_value(&cursor);
+	if (err || !cursor_done(&cursor) || token.role != TOKEN_FINE_GRAINED || token_rights_decode(&rights, encoded) != 0)
+		return why_set(why, ERR_INVALID, "the body of a command of type %u does not parse", command->type);
+	err = create(apply, &token, why);
 	if (err)
 		return err;
-	if (!role_valid(token.role))
-		return why_set(why, ERR_INVALID, "a token's role is read or write");
 	struct key key;
-	key_user(&key, span_text(token.user));
-	err = state_get(apply, &key, NULL, NULL, 0, why);
-	if (err)
-		return err == ERR_NOT_FOUND ? why_set(why, err, "there is no user \"%s\"", token.user) : err;
-	token.created_ms = apply->leader_ms;
-	key_token(&key, &token.digest);
-	state_put(apply, &key, &token_schema, &token);
-	key_token_id(&key, &token.id);
-	state_put_bytes(apply, &key, token.digest.bytes, HASH_BYTES);
-	key_user_token(&key, span_text(token.user), &token.id);
-	state_put_bytes(apply, &key, token.digest.bytes, HASH_BYTES);
-	return 0;
+	key_token_rights(&key, &token.id);
+	state_put_bytes(apply, &key, encoded.data, encoded.length);
+	return tell(apply, command, &token, why);
 }
 
 int token_delete_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why)
@@ -66,7 +101,9 @@ int token_delete_apply(const struct apply_context *apply, const struct command *
 	state_delete(apply, &by_id);
 	state_delete(apply, &by_digest);
 	state_delete(apply, &by_user);
-	return 0;
+	key_token_rights(&by_user, &token.id);
+	state_delete(apply, &by_user);
+	return tell(apply, command, &token, why);
 }
 
 static void digest_of(struct hash *out, struct span text)
@@ -77,8 +114,11 @@ static void digest_of(struct hash *out, struct span text)
 int token_create(struct namespace *ns, const char *actor, const struct token *token, char text[TOKEN_TEXT_BYTES_MAX], struct why *why)
 {
 	static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+	bool fine = token->role == TOKEN_FINE_GRAINED;
 	if (!name_valid(span_text(token->user)) || !role_valid(token->role))
 		return why_set(why, ERR_INVALID, "a token needs a user and a role");
+	if (fine && !token_rights_valid(&token->rights))
+		return why_set(why, ERR_INVALID, "a fine-grained token has at most %d scopes, each with a permission", TOKEN_SCOPES_MAX);
 	memcpy(text, "hf_", 3);
 	for (size_t i = 0; i < TOKEN_RANDOM_CHARACTERS; i++)
 		text[3 + i] = alphabet[randombytes_uniform(sizeof(alphabet) - 1)];
@@ -88,11 +128,32 @@ int token_create(struct namespace *ns, const char *actor, const struct token *to
 	digest_of(&made.digest, span_text(text));
 	struct buffer body;
 	buffer_init(&body, COMMAND_BYTES_MAX);
+	if (fine)
+		pack_array(&body, 2);
 	record_encode(&body, &token_schema, &made);
-	int err = namespace_propose(ns, GROUP_CLUSTER, COMMAND_TOKEN_CREATE, actor, &body, NULL, why);
+	if (fine)
+		token_rights_encode(&body, &made.rights);
+	int err = namespace_propose(ns, GROUP_CLUSTER, fine ? COMMAND_TOKEN_CREATE_FINE : COMMAND_TOKEN_CREATE, actor, &body, NULL, why);
 	if (err)
 		sodium_memzero(text, TOKEN_TEXT_BYTES_MAX);
 	return err;
+}
+
+/* Rights have one encoding, of at most this length. */
+enum { RIGHTS_BYTES_MAX = 32 + TOKEN_SCOPES_MAX * (8 + 2 + ENTITY_ID_BYTES) };
+
+static int find_by_digest(struct namespace *ns, const struct hash *digest, struct token *out)
+{
+	struct key key;
+	uint8_t bytes[RIGHTS_BYTES_MAX];
+	size_t length;
+	key_token(&key, digest);
+	int err = namespace_get(ns, NULL, &key, &token_schema, out, sizeof(*out));
+	if (err || out->role != TOKEN_FINE_GRAINED)
+		return err;
+	key_token_rights(&key, &out->id);
+	err = namespace_get_some(ns, NULL, &key, bytes, sizeof(bytes), &length);
+	return err ? err : token_rights_decode(&out->rights, span_of(bytes, length));
 }
 
 int token_find(struct namespace *ns, struct span text, struct token *out)
@@ -101,9 +162,16 @@ int token_find(struct namespace *ns, struct span text, struct token *out)
 		return ERR_NOT_FOUND;
 	struct hash digest;
 	digest_of(&digest, text);
+	return find_by_digest(ns, &digest, out);
+}
+
+int token_get(struct namespace *ns, const struct entity_id *id, struct token *out)
+{
 	struct key key;
-	key_token(&key, &digest);
-	return namespace_get(ns, NULL, &key, &token_schema, out, sizeof(*out));
+	struct hash digest;
+	key_token_id(&key, id);
+	int err = namespace_get_bytes(ns, NULL, &key, digest.bytes, HASH_BYTES);
+	return err ? err : find_by_digest(ns, &digest, out);
 }
 
 int token_delete(struct namespace *ns, const char *actor, const struct entity_id *id, struct why *why)
@@ -128,10 +196,8 @@ static int list_one(void *context, struct span key, struct span value)
 		return ERR_CORRUPT;
 	struct hash digest;
 	memcpy(digest.bytes, value.data, HASH_BYTES);
-	struct key by_digest;
-	key_token(&by_digest, &digest);
 	struct token token;
-	int err = namespace_get(listing->ns, NULL, &by_digest, &token_schema, &token, sizeof(token));
+	int err = find_by_digest(listing->ns, &digest, &token);
 	if (err == ERR_NOT_FOUND)
 		return 0; /* deleted since the scan began */
 	return err ? err : listing->each(listing->context, &token);

@@ -10,6 +10,27 @@ static const struct field user_fields[] = {
 };
 static const struct schema user_schema = SCHEMA(1, user_fields);
 
+int state_name_free(const struct apply_context *apply, const char *name, struct why *why)
+{
+	struct key keys[2];
+	key_user(&keys[0], span_text(name));
+	key_org(&keys[1], span_text(name));
+	for (size_t i = 0; i < 2; i++) {
+		int err = state_get(apply, &keys[i], NULL, NULL, 0, why);
+		if (err != ERR_NOT_FOUND)
+			return err ? err : why_set(why, ERR_EXISTS, "the name \"%s\" is taken", name);
+	}
+	return 0;
+}
+
+int state_user(const struct apply_context *apply, const char *name, struct user *out, struct why *why)
+{
+	struct key key;
+	key_user(&key, span_text(name));
+	int err = name[0] ? state_get(apply, &key, &user_schema, out, sizeof(*out), why) : ERR_NOT_FOUND;
+	return err == ERR_NOT_FOUND ? why_set(why, err, "there is no user \"%s\"", name) : err;
+}
+
 int user_create_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why)
 {
 	(void)result;
@@ -19,11 +40,11 @@ int user_create_apply(const struct apply_context *apply, const struct command *c
 		return err;
 	if (!name_valid(span_text(user.name)))
 		return why_set(why, ERR_INVALID, "\"%s\" is not a name", user.name);
+	err = state_name_free(apply, user.name, why);
+	if (err)
+		return err;
 	struct key key;
 	key_user(&key, span_text(user.name));
-	err = state_get(apply, &key, NULL, NULL, 0, why);
-	if (err != ERR_NOT_FOUND)
-		return err ? err : why_set(why, ERR_EXISTS, "the name \"%s\" is taken", user.name);
 	user.created_ms = apply->leader_ms;
 	state_put(apply, &key, &user_schema, &user);
 	struct change change = { 0 };

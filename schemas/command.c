@@ -49,6 +49,8 @@ bool command_releases(uint16_t type)
 	case COMMAND_REPO_FORGET:
 	case COMMAND_LOCK_DELETE:
 	case COMMAND_LIKES_DROP:
+	case COMMAND_ORG_DELETE:
+	case COMMAND_MEMBER_DELETE:
 		return true;
 	default:
 		return false;

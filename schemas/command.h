@@ -34,6 +34,13 @@ enum command_type {
 	/* 40: SSH keys */
 	/* 44: protected branches, replacement of packs */
 	/* 48: organisations, settings, rights, names that moved */
+	COMMAND_ORG_CREATE = 48,
+	COMMAND_ORG_UPDATE = 49,
+	COMMAND_ORG_DELETE = 50,
+	COMMAND_MEMBER_SET = 51,
+	COMMAND_MEMBER_DELETE = 52,
+	COMMAND_REPO_MOVE = 53,
+	COMMAND_TOKEN_CREATE_FINE = 54,
 	/* 64: derived facts, likes, downloads, search */
 	COMMAND_REPO_LIKE = 64,
 	COMMAND_REPO_UNLIKE = 65,
