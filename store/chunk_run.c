@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <sys/uio.h>
 
-int chunk_run_load(struct chunk_run *run, struct stored_xorb *xorb, uint32_t chunk, uint32_t end, bool may_block, const uint8_t **bytes,
-	struct why *why)
+int chunk_run_read(struct chunk_run *run, struct stored_xorb *xorb, uint32_t chunk, uint32_t end, bool may_block, const uint8_t **bytes,
+	struct xorb_chunk_header *header, struct why *why)
 {
 	if (run->xorb != xorb || chunk < run->first || chunk >= run->end) {
 		uint32_t start = stored_chunk_start(xorb, chunk), last = chunk + 1;
@@ -19,8 +19,17 @@ int chunk_run_load(struct chunk_run *run, struct stored_xorb *xorb, uint32_t chu
 		run->xorb = xorb;
 		run->first = chunk;
 		run->end = last;
+		run->has_checked = false;
 	}
 	*bytes = run->bytes + (stored_chunk_start(xorb, chunk) - stored_chunk_start(xorb, run->first));
+	if (!run->has_checked || run->checked != chunk) {
+		int err = stored_chunk_check(xorb, chunk, *bytes, &run->header, why);
+		if (err)
+			return err;
+		run->checked = chunk;
+		run->has_checked = true;
+	}
+	*header = run->header;
 	return 0;
 }
 

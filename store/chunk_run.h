@@ -10,11 +10,14 @@ struct chunk_run {
 	struct stored_xorb *xorb; /* borrowed; NULL: nothing is loaded */
 	uint32_t first, end;      /* chunks */
 	uint8_t *bytes;           /* CHUNK_RUN_BYTES, allocated at the first load */
+	bool has_checked;
+	uint32_t checked;         /* the chunk that was checked last, */
+	struct xorb_chunk_header header; /* and its header */
 };
 
-/* Stored bytes of a chunk, loading it and as many of those up to `end` behind it as fit. Not checked yet. ERR_AGAIN, ERR_IO, ... */
-int chunk_run_load(struct chunk_run *run, struct stored_xorb *xorb, uint32_t chunk, uint32_t end, bool may_block, const uint8_t **bytes,
-	struct why *why);
+/* Stored bytes of a chunk and its header, checked; loads it and as many of those up to `end` behind it as fit. ERR_AGAIN, ERR_CORRUPT, ERR_IO, ... */
+int chunk_run_read(struct chunk_run *run, struct stored_xorb *xorb, uint32_t chunk, uint32_t end, bool may_block, const uint8_t **bytes,
+	struct xorb_chunk_header *header, struct why *why);
 void chunk_run_fini(struct chunk_run *run);
 
 /* True when a byte of a volume is in the page cache. */

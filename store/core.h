@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 
+#include "store/damaged.h"
 #include "store/index.h"
 #include "store/journal.h"
 #include "store/store.h"
@@ -19,7 +20,7 @@ enum {
 	STORE_INDEX_CACHE_BYTES_DEFAULT = 16 << 20,
 };
 
-/* Xorbs that a garbage collection is about to drop: uploads must not lean on them any more (gc.c). */
+/* Xorbs that a garbage collection is about to drop (gc.c). */
 struct condemned {
 	pthread_rwlock_t lock;
 	struct hash *xorbs; /* sorted */
@@ -39,6 +40,7 @@ struct store {
 	 * a garbage collection drops things. */
 	pthread_rwlock_t registration;
 	struct condemned condemned;
+	struct damaged_list damaged;
 	struct upload_list uploads;
 	pthread_mutex_t care; /* one garbage collection at a time */
 	_Atomic int64_t collecting_since_ms; /* 0: none is under way */
@@ -52,7 +54,12 @@ static inline bool store_claim_is_fresh(struct store *store, int64_t claimed_ms,
 }
 
 int64_t store_now_ms(void);
-bool store_is_condemned(struct store *store, const struct hash *xorb);
+/* False: damaged, or about to go. It may still not exist. */
+bool store_may_lean_on(struct store *store, const struct hash *xorb);
+/* An equal xorb was stored: if the one before was damaged, it is no more. */
+void store_xorb_replaced(struct store *store, const struct hash *xorb);
+/* True when a xorb that the file needs is known to be damaged. [blocks], but hardly ever when nothing is. */
+bool store_file_is_damaged(struct store *store, const struct hash *file);
 
 /* Moves what is alive out of a volume that is not active, and removes it. compaction.c; under `care`. */
 int store_compact_volume(struct store *store, uint32_t id, struct why *why);

@@ -51,7 +51,7 @@ static struct visible_xorb *find_or_add(struct answer *answer, const struct hash
 		if (hash_equal(&answer->xorbs[i].xorb->table.xorb, hash))
 			return &answer->xorbs[i];
 	struct visible_xorb added = { 0 };
-	if (answer->count == DEDUP_XORBS_MAX || store_is_condemned(answer->store, hash) ||
+	if (answer->count == DEDUP_XORBS_MAX || !store_may_lean_on(answer->store, hash) ||
 		stored_xorb_open(&added.xorb, answer->store->xorbs, hash, true, NULL) != 0)
 		return NULL;
 	size_t bytes = (1 + (size_t)added.xorb->table.count) * SHARD_RECORD_BYTES;

@@ -75,6 +75,8 @@ static int place(struct file_reader *reader, bool may_block, struct why *why)
 	if (reader->xorb)
 		return 0;
 	err = stored_xorb_open(&reader->xorb, reader->store->xorbs, &term->xorb, may_block, why);
+	if (err == ERR_CORRUPT)
+		damaged_list_add(&reader->store->damaged, &term->xorb);
 	if (err)
 		return err == ERR_NOT_FOUND ? ERR_CORRUPT : err;
 	if (term->chunk_start >= term->chunk_end || term->chunk_end > reader->xorb->table.count) {
@@ -115,9 +117,9 @@ static int read_chunk(struct file_reader *reader, uint8_t *out, size_t length, s
 	if (!reader->raw_valid) {
 		const uint8_t *bytes;
 		struct xorb_chunk_header header;
-		int err = chunk_run_load(&reader->run, reader->xorb, reader->chunk, reader->terms.term.chunk_end, may_block, &bytes, why);
-		if (err == 0)
-			err = stored_chunk_check(reader->xorb, reader->chunk, bytes, &header, why);
+		int err = chunk_run_read(&reader->run, reader->xorb, reader->chunk, reader->terms.term.chunk_end, may_block, &bytes, &header, why);
+		if (err == ERR_CORRUPT || err == ERR_IO)
+			damaged_list_add(&reader->store->damaged, &reader->xorb->table.xorb);
 		if (err)
 			return err;
 		const uint8_t *payload = bytes + XORB_CHUNK_HEADER_BYTES;

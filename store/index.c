@@ -635,6 +635,8 @@ static int apply_xorb(struct index_batch *batch, struct span payload, const stru
 	xorb_fragments_resolve(value.fragments, &record, place);
 	int err = put_xorb(batch, &record.xorb, &value);
 	index_xorb_fini(&value);
+	if (known == 0) /* a copy that replaces a damaged one may be compressed differently */
+		batch->totals.stored_bytes += record.body_length - (uint64_t)old.body_length;
 	if (err || known == 0)
 		return err;
 	uint32_t raw_start = 0;

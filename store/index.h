@@ -11,6 +11,7 @@
  *   u owner                     -> files and bytes claimed
  *   g repository, object id     -> a git object (git_table.c)
  *   m ...                       -> marks of a garbage collection under way (gc.c)
+ *   d xorb hash                 -> nothing: found damaged (damaged.c)
  *   t                           -> totals;  l -> log position up to which volumes are in here
  * Entries made from one group of records are written in one batch with the log position. What a crash takes from memory is made again from
  * the volumes behind that position (recovery.c). Applying a record twice changes nothing.
@@ -27,6 +28,7 @@
 
 enum {
 	INDEX_DOMAIN = 0,
+	INDEX_DAMAGED = 'd',
 	INDEX_TERMS_INLINE_MAX = 16,
 	INDEX_KEY_BYTES_MAX = 2 + HASH_BYTES + HASH_BYTES,
 };

@@ -4,6 +4,7 @@
 #ifndef CAIRN_STORE_OPEN_XORB_H
 #define CAIRN_STORE_OPEN_XORB_H
 
+#include "store/damaged.h"
 #include "store/digest.h"
 #include "store/xorb_body.h"
 
@@ -26,7 +27,7 @@ uint32_t open_xorb_find(const struct open_xorb *xorb, const struct hash *chunk);
 bool open_xorb_is_full(const struct open_xorb *xorb, size_t raw_length);
 /* [blocks when write buffers are used up] Appends a chunk. `more`: bytes that are expected to follow. ERR_BUSY, ERR_NO_SPACE, ... */
 int open_xorb_add(struct open_xorb *xorb, const struct hash *hash, const uint8_t *raw, size_t length, uint64_t more, struct why *why);
-/* [blocks] Closes the xorb: its hash, and what the journal has to write. The open xorb is as after open_xorb_init then. */
-int open_xorb_seal(struct open_xorb *xorb, struct hash *hash, struct xorb_records *out, struct why *why);
+/* [blocks] Closes the xorb: its hash, and what the journal has to write. If an equal one is damaged, this one takes its place. The open xorb is as after open_xorb_init then. */
+int open_xorb_seal(struct open_xorb *xorb, struct damaged_list *damaged, struct hash *hash, struct xorb_records *out, struct why *why);
 
 #endif

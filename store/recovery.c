@@ -6,7 +6,9 @@
 
 struct replay {
 	struct volumes *volumes;
+	struct index *index;
 	struct index_batch *batch;
+	bool left_out;                /* some xorb */
 	void (*damage)(void *context, const char *what);
 	void *context;
 	bool pass_unreadable;
@@ -52,6 +54,10 @@ static int check_body(struct replay *replay, const struct place *place, struct s
 		hash_to_text(name, &record.xorb);
 		snprintf(text, sizeof(text), "volume %08x at %llu: xorb %s is left out: %s", place->volume, (unsigned long long)place->offset, name, why.text);
 		tell(replay, text);
+		replay->left_out = true;
+		index_put_raw(replay->index, &(struct index_raw){ INDEX_DAMAGED, span_of(record.xorb.bytes, HASH_BYTES), span_of(NULL, 0) }, 1);
+	} else if (err == 0 && replay->left_out) {
+		index_drop_raw(replay->index, INDEX_DAMAGED, span_of(record.xorb.bytes, HASH_BYTES));
 	}
 	return err;
 }
@@ -74,7 +80,7 @@ static int on_record(void *context, struct volume *volume, const struct volume_r
 int store_replay(struct volumes *volumes, struct index *index, const struct place *from, void (*damage)(void *context, const char *what),
 	void *context, bool pass_unreadable, _Atomic uint64_t *done_bytes, _Atomic int *cancel, uint64_t *end, struct why *why)
 {
-	struct replay replay = { .volumes = volumes, .damage = damage, .context = context, .pass_unreadable = pass_unreadable,
+	struct replay replay = { .volumes = volumes, .index = index, .damage = damage, .context = context, .pass_unreadable = pass_unreadable,
 		.why = why };
 	struct volume_visit visit = { .record = on_record, .damage = on_damage, .context = &replay, .pass_unreadable = pass_unreadable,
 		.done_bytes = done_bytes, .cancel = cancel };

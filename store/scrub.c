@@ -43,6 +43,8 @@ static void check_xorb(struct scrub *scrub, const struct place *place, struct sp
 			err = stored_xorb_verify(xorb, false, &why);
 			stored_xorb_release(xorb);
 		}
+		if (err == 0)
+			damaged_list_remove(&scrub->store->damaged, &record.xorb);
 		scrub->report->bytes += record.body_length;
 	}
 	index_xorb_fini(&entry);
@@ -56,6 +58,7 @@ static void check_xorb(struct scrub *scrub, const struct place *place, struct sp
 	hash_to_text(name, &record.xorb);
 	snprintf(text, sizeof(text), "volume %08x at %llu: xorb %s: %s", place->volume, (unsigned long long)place->offset, name, why.text);
 	found(scrub, text);
+	damaged_list_add(&scrub->store->damaged, &record.xorb);
 }
 
 static int on_record(void *context, struct volume *volume, const struct volume_record *record, struct span payload)

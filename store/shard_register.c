@@ -40,7 +40,7 @@ static int open_named(struct store *store, const struct hash *hash, struct store
 	struct why inner = { 0 };
 	struct index_xorb entry = { 0 };
 	/* The cache may still hold one that was dropped while somebody loaded it: only the index says what is there. */
-	int err = store_is_condemned(store, hash) ? ERR_NOT_FOUND : index_xorb(store->index, hash, &entry);
+	int err = store_may_lean_on(store, hash) ? index_xorb(store->index, hash, &entry) : ERR_NOT_FOUND;
 	index_xorb_fini(&entry);
 	if (err == 0)
 		err = stored_xorb_open(out, store->xorbs, hash, true, &inner);
@@ -156,7 +156,7 @@ static int register_file(struct shard_batch *batch, const struct shard_file *fil
 		return err;
 	if (err == 0 && known.record.sha256_verified && !same_sha256)
 		return why_set(why, ERR_INVALID, "the SHA-256 that the shard gives for a file is not that of its bytes");
-	if (err == ERR_NOT_FOUND || !same_sha256) {
+	if (err == ERR_NOT_FOUND || !same_sha256 || store_file_is_damaged(batch->store, &file->hash)) {
 		struct file_record record = { .file = file->hash, .sha256 = file->sha256, .has_sha256 = file->has_sha256, .length = length,
 			.registered_ms = store_now_ms(), .terms_count = file->terms_count };
 		size_t offset = batch->payloads.length;

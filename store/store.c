@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "store/file_terms.h"
 #include "store/sha256.h"
 
 enum { VERIFY_BYTES = 256 << 10 };
@@ -26,13 +27,34 @@ static int by_bytes(const void *a, const void *b)
 	return memcmp(a, b, HASH_BYTES);
 }
 
-bool store_is_condemned(struct store *store, const struct hash *xorb)
+bool store_may_lean_on(struct store *store, const struct hash *xorb)
 {
 	struct condemned *condemned = &store->condemned;
 	pthread_rwlock_rdlock(&condemned->lock);
 	bool found = condemned->count && bsearch(xorb, condemned->xorbs, condemned->count, sizeof(*xorb), by_bytes);
 	pthread_rwlock_unlock(&condemned->lock);
-	return found;
+	return !found && !damaged_list_has(&store->damaged, xorb);
+}
+
+void store_xorb_replaced(struct store *store, const struct hash *xorb)
+{
+	if (!damaged_list_has(&store->damaged, xorb))
+		return;
+	xorb_cache_drop(store->xorbs, xorb);
+	damaged_list_remove(&store->damaged, xorb);
+}
+
+bool store_file_is_damaged(struct store *store, const struct hash *file)
+{
+	struct file_terms terms;
+	if (damaged_list_is_empty(&store->damaged) || file_terms_open(&terms, store, file, NULL) != 0)
+		return false;
+	int more = terms.file.record.length ? file_terms_seek(&terms, 0, true, NULL) : -1;
+	bool damaged = false;
+	for (more = more == 0 ? 1 : more; more == 1 && !damaged; more = file_terms_next(&terms, true, NULL))
+		damaged = damaged_list_has(&store->damaged, &terms.term.xorb);
+	file_terms_close(&terms);
+	return damaged;
 }
 
 /* ------------------------------------------------------------------ opening */
@@ -89,6 +111,8 @@ static int open_parts(struct store *store, const struct store_config *config, st
 		err = why_set(why, ERR_NO_MEMORY, "no memory for the store");
 	if (err == 0)
 		err = store_recover(store, why);
+	if (err == 0 && damaged_list_load(&store->damaged, store->index) != 0)
+		err = why_set(why, ERR_IO, "the list of damaged xorbs cannot be read");
 	if (err == 0)
 		err = writer_open(&store->writer, store->volumes, config->buffer_bytes_max ? config->buffer_bytes_max : STORE_BUFFER_BYTES_DEFAULT, why);
 	if (err == 0)
@@ -109,6 +133,7 @@ int store_open(struct store **out, const struct store_config *config, struct why
 	pthread_rwlockattr_destroy(&prefer);
 	pthread_rwlock_init(&store->condemned.lock, NULL);
 	upload_list_init(&store->uploads);
+	damaged_list_init(&store->damaged);
 	pthread_mutex_init(&store->care, NULL);
 	int err = 0;
 	if (snprintf(store->volumes_dir, sizeof(store->volumes_dir), "%s/volumes", config->dir) >= (int)sizeof(store->volumes_dir) ||
@@ -141,6 +166,7 @@ void store_close(struct store *store)
 	pthread_rwlock_destroy(&store->registration);
 	pthread_rwlock_destroy(&store->condemned.lock);
 	upload_list_fini(&store->uploads);
+	damaged_list_fini(&store->damaged);
 	pthread_mutex_destroy(&store->care);
 	free(store);
 }
@@ -196,6 +222,8 @@ int store_file_by_sha256(struct store *store, const struct entity_id *owner, con
 		}
 	}
 	int err = index_scan_close(&scan);
+	if (err == 0 && found)
+		out->is_damaged = store_file_is_damaged(store, &out->file);
 	return err ? err : found ? 0 : ERR_NOT_FOUND;
 }
 

@@ -44,6 +44,7 @@ struct file_info {
 	uint64_t length;       /* raw bytes */
 	uint32_t terms_count;
 	int64_t registered_ms;
+	bool is_damaged;       /* store_file_by_sha256 only: some of its bytes are known to be damaged, whoever has them should send them again */
 };
 
 int store_file_info(struct store *store, const struct hash *file, struct file_info *out); /* 0, ERR_NOT_FOUND, ERR_IO */

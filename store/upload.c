@@ -177,7 +177,7 @@ static int seal_full_xorb(struct upload *upload, struct why *why)
 	struct seal *seal = calloc(1, sizeof(*seal));
 	int err = seal ? wait_for_seals(upload, why) : why_set(why, ERR_NO_MEMORY, "no memory to close a xorb");
 	if (err == 0)
-		err = open_xorb_seal(&upload->xorb, &xorb, &seal->sealed, why);
+		err = open_xorb_seal(&upload->xorb, &upload->store->damaged, &xorb, &seal->sealed, why);
 	if (err) {
 		free(seal);
 		return err;
@@ -222,7 +222,7 @@ static bool may_use(struct upload *upload, const struct hash *xorb)
 		if (hash_equal(&upload->known[i], xorb))
 			return true;
 	struct index_xorb entry;
-	if (store_is_condemned(upload->store, xorb))
+	if (!store_may_lean_on(upload->store, xorb))
 		return false;
 	int err = index_xorb(upload->store->index, xorb, &entry);
 	index_xorb_fini(&entry);
@@ -445,7 +445,7 @@ static int add_file(struct upload *upload, const struct upload_file *file, struc
 	int64_t claimed_ms = 0;
 	size_t offset;
 	int err = index_file(upload->store->index, &file->file, &known);
-	if (err == ERR_NOT_FOUND) {
+	if (err == ERR_NOT_FOUND || (err == 0 && store_file_is_damaged(upload->store, &file->file))) {
 		err = add_file_record(upload, file, batch);
 	} else if (err == 0 && (!known.record.sha256_verified || memcmp(&known.record.sha256, &file->sha256, sizeof(struct sha256)) != 0)) {
 		offset = batch->payloads.length;
@@ -523,7 +523,7 @@ int upload_commit(struct upload *upload, struct why *why)
 	assert(!upload->file_open);
 	int err = wait_for_seals(upload, why);
 	if (err == 0 && upload->xorb.chunks_count > 0) {
-		err = open_xorb_seal(&upload->xorb, &xorb, &sealed, why);
+		err = open_xorb_seal(&upload->xorb, &upload->store->damaged, &xorb, &sealed, why);
 		if (err == 0 && note_sealed(upload, &xorb) != 0) {
 			xorb_records_fini(&sealed);
 			err = why_set(why, ERR_NO_MEMORY, "no memory to close a xorb");
@@ -541,7 +541,10 @@ int upload_commit(struct upload *upload, struct why *why)
 	if (err && sealed.count > 0)
 		spoil(upload, err, why);
 	xorb_records_fini(&sealed);
-	if (err == 0)
-		upload->files_count = upload->terms_count = 0;
-	return err;
+	if (err)
+		return err;
+	for (uint32_t i = 0; i < upload->xorbs_sealed; i++)
+		store_xorb_replaced(upload->store, &upload->sealed[i]);
+	upload->files_count = upload->terms_count = 0;
+	return 0;
 }

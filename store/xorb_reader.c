@@ -5,6 +5,7 @@
 #include "store/core.h"
 
 struct xorb_reader {
+	struct store *store;
 	struct stored_xorb *xorb;
 	uint32_t at, end; /* body bytes */
 	uint32_t chunk;   /* the one that holds `at` */
@@ -16,7 +17,10 @@ int xorb_reader_open(struct xorb_reader **out, struct store *store, const struct
 	struct xorb_reader *reader = calloc(1, sizeof(*reader));
 	if (!reader)
 		return why_set(why, ERR_NO_MEMORY, "no memory to read a xorb");
+	reader->store = store;
 	int err = stored_xorb_open(&reader->xorb, store->xorbs, xorb, true, why);
+	if (err == ERR_CORRUPT)
+		damaged_list_add(&store->damaged, xorb);
 	uint32_t length = err ? 0 : reader->xorb->table.chunks[reader->xorb->table.count - 1].body_end;
 	if (err == 0 && (start >= end || start >= length))
 		err = why_set(why, ERR_RANGE, "the xorb has %u bytes", length);
@@ -74,9 +78,10 @@ int64_t xorb_reader_read(struct xorb_reader *reader, void *out, size_t length, b
 		uint32_t stop = reader->xorb->table.chunks[reader->chunk].body_end < reader->end ? reader->xorb->table.chunks[reader->chunk].body_end
 			: reader->end;
 		bool loaded = reader->run.xorb && reader->chunk >= reader->run.first && reader->chunk < reader->run.end;
-		int err = chunk_run_load(&reader->run, reader->xorb, reader->chunk, loaded ? reader->run.end : chunks_end(reader), may_block, &bytes, why);
-		if (err == 0)
-			err = stored_chunk_check(reader->xorb, reader->chunk, bytes, &header, why);
+		int err = chunk_run_read(&reader->run, reader->xorb, reader->chunk, loaded ? reader->run.end : chunks_end(reader), may_block, &bytes, &header,
+			why);
+		if (err == ERR_CORRUPT || err == ERR_IO)
+			damaged_list_add(&reader->store->damaged, &reader->xorb->table.xorb);
 		if (err)
 			return total ? (int64_t)total : err;
 		size_t some = stop - reader->at < length - total ? stop - reader->at : length - total;

@@ -11,7 +11,8 @@ struct xorb_upload {
 	struct store *store;
 	struct upload_entry entry;
 	struct hash xorb;
-	bool known;              /* it is there already: only verify */
+	bool known;              /* it is there already, and whole: only verify */
+	bool replaces;           /* a damaged one */
 	struct xorb_verifier *verifier;
 	struct xorb_body body;
 	uint64_t length, received, body_length;
@@ -30,7 +31,8 @@ int xorb_upload_open(struct xorb_upload **out, struct store *store, const struct
 	upload->store = store;
 	upload->xorb = *xorb;
 	upload->length = length;
-	upload->known = index_xorb(store->index, xorb, &known) == 0;
+	upload->replaces = damaged_list_has(&store->damaged, xorb);
+	upload->known = index_xorb(store->index, xorb, &known) == 0 && !upload->replaces;
 	index_xorb_fini(&known);
 	xorb_body_init(&upload->body, store->writer);
 	upload_list_add(&store->uploads, &upload->entry);
@@ -84,13 +86,15 @@ static int touch(struct store *store, const struct hash *xorb, struct why *why)
 static int publish(struct xorb_upload *upload, const struct xorb_chunk *chunks, uint32_t count, struct why *why)
 {
 	struct xorb_records records;
-	int err = xorb_body_finish(&upload->body, &upload->xorb, chunks, count, &records, why);
+	int err = xorb_body_finish(&upload->body, &upload->xorb, upload->replaces, chunks, count, &records, why);
 	if (err)
 		return err;
 	pthread_rwlock_rdlock(&upload->store->registration); /* or a garbage collection that found an older equal one unused could drop this */
 	err = journal_commit(upload->store->journal, records.records, records.count, why);
 	pthread_rwlock_unlock(&upload->store->registration);
 	xorb_records_fini(&records);
+	if (err == 0)
+		store_xorb_replaced(upload->store, &upload->xorb);
 	return err;
 }
 

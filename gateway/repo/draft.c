@@ -328,6 +328,8 @@ static int find_lfs_object(struct commit_draft *draft, struct span path, const s
 	int err = store_file_by_sha256(draft->gateway->store, &draft->repo.id, sha256, info);
 	if (err)
 		return why_set(why, err, "the LFS object %s of \"%.*s\" was not uploaded", text, PATH_SHOWN(path));
+	if (info->is_damaged)
+		return why_set(why, ERR_CORRUPT, "the stored bytes of the LFS object %s of \"%.*s\" are damaged: upload it again", text, PATH_SHOWN(path));
 	if (length != UINT64_MAX && info->length != length)
 		return why_set(why, ERR_INVALID, "the LFS object %s of \"%.*s\" has another size than announced", text, PATH_SHOWN(path));
 	err = info->sha256_verified ? 0 : store_file_verify_sha256(draft->gateway->store, &info->file, sha256, NULL);

@@ -281,15 +281,19 @@ def test_an_index_that_is_lost_is_made_again(hub, library, fsck):
     assert hub.stop() == 0, hub.tail()
 
 
-def test_what_was_damaged_is_whole_again_once_it_is_sent_again(hub, library, fsck, check_disk):
-    """After the index has been made anew from what is sound, what is lost counts as not stored: whoever sends it repairs it for all."""
+@pytest.mark.parametrize("noticed_by", ["rebuild", "scrub", "reader"])
+def test_what_was_damaged_is_whole_again_once_it_is_sent_again(hub, library, fsck, check_disk, noticed_by):
+    """Once damage has been noticed, what is lost counts as not stored: whoever sends it repairs it for all."""
     file = library.push_xet("victim.bin", "victim")
     assert hub.stop() == 0, hub.tail()
     damage(hub, library.files["large.bin"], 100_000)
     damage(hub, file.data, 330_000)
-    report = fsck(hub, "--rebuild-index", status=2)
-    assert report["missing"] == 2, report
+    if noticed_by == "rebuild":
+        report = fsck(hub, "--rebuild-index", status=2)
+        assert report["missing"] == 2, report
     hub.start()
+    if noticed_by == "scrub":
+        assert hub.operation("scrub")["result"]["corrupt"] == 2
     library.check(but=["large.bin", "victim.bin"])
     for path in ("large.bin", "victim.bin"):
         status, body = library.get(path)

@@ -387,6 +387,52 @@ static void scrub_and_fsck_name_what_is_damaged(void **state)
 	assert_content(&pushed[0].file, &files[0]);
 }
 
+static void damage_the_second_file(void)
+{
+	push_files(0, 2);
+	close_store();
+	flip_bit(1, some_chunk_byte());
+	open_store();
+}
+
+/* The first to notice is a reader or a scrub, or an earlier process that had noticed. */
+static void what_is_damaged_is_whole_again_once_it_is_sent_again(void **state)
+{
+	(void)state;
+	struct file_info info;
+	struct store_scrub_report scrubbed;
+	struct store_fsck_report checked;
+	for (int way = 0; way < 3; way++) {
+		if (way)
+			tear_down_files(state), set_up(state);
+		damage_the_second_file();
+		if (way == 1)
+			assert_ok(store_scrub(store, NULL, on_finding, NULL, &scrubbed, &why));
+		else
+			assert_damaged(&pushed[1].file, files[1].length);
+		if (way == 2)
+			reopen_store();
+		assert_ok(store_file_by_sha256(store, &ada, &pushed[1].sha256, &info));
+		assert_true(info.is_damaged);
+		struct upload_result again = push(&bob, &files[1]);
+		assert_true(hash_equal(&again.file, &pushed[1].file) && again.new_bytes == files[1].length);
+		assert_ok(store_file_by_sha256(store, &ada, &pushed[1].sha256, &info));
+		assert_false(info.is_damaged);
+		assert_files(0, 2);
+		reopen_store();
+		assert_files(0, 2);
+		assert_ok(store_scrub(store, NULL, on_finding, NULL, &scrubbed, &why));
+		assert_int_equal(scrubbed.corrupt, 0);
+		close_store();
+		remove_index();
+		open_store();
+		assert_files(0, 2);
+		assert_int_equal(push(&bob, &files[1]).new_bytes, 0);
+		check_store(false, &checked);
+		assert_int_equal(checked.missing, 0);
+	}
+}
+
 static void a_damaged_record_is_named_and_loses_itself_alone(void **state)
 {
 	(void)state;
@@ -474,6 +520,7 @@ int main(int argc, char **argv)
 		TEST(a_volume_whose_making_was_cut_short_is_no_obstacle),
 		TEST(a_flipped_bit_is_never_handed_out),
 		TEST(scrub_and_fsck_name_what_is_damaged),
+		TEST(what_is_damaged_is_whole_again_once_it_is_sent_again),
 		TEST(a_damaged_record_is_named_and_loses_itself_alone),
 		TEST(a_xorb_whose_bytes_are_missing_is_left_out),
 		TEST(a_volume_with_a_broken_head_is_named),

@@ -1,0 +1,35 @@
+/* damaged.h - xorbs whose stored bytes were found wrong: nothing new leans on them, and what is sent again replaces them.
+ *
+ * DESIGN. A list in memory, kept in the index under `d` so that a restart remembers it. Whoever finds damage (a reader, a scrub, recovery) adds
+ * to it; a copy that arrives later is recorded as *moved*, which takes the place of the damaged one (index.c), and strikes it off.
+ * The list is short or the disk is lost: beyond DAMAGED_XORBS_MAX nothing is added.
+ *
+ * Any thread. */
+#ifndef CAIRN_STORE_DAMAGED_H
+#define CAIRN_STORE_DAMAGED_H
+
+#include <pthread.h>
+
+#include "store/index.h"
+
+enum { DAMAGED_XORBS_MAX = 1 << 20 };
+
+struct damaged_list {
+	struct index *index;
+	pthread_rwlock_t lock;
+	struct hash *xorbs; /* sorted */
+	size_t count, capacity;
+};
+
+void damaged_list_init(struct damaged_list *list);
+/* [blocks] Reads what an earlier run found. ERR_IO, ERR_NO_MEMORY. */
+int damaged_list_load(struct damaged_list *list, struct index *index);
+void damaged_list_fini(struct damaged_list *list);
+
+bool damaged_list_has(struct damaged_list *list, const struct hash *xorb);
+bool damaged_list_is_empty(struct damaged_list *list);
+void damaged_list_add(struct damaged_list *list, const struct hash *xorb);
+/* It was replaced, or found whole. */
+void damaged_list_remove(struct damaged_list *list, const struct hash *xorb);
+
+#endif
