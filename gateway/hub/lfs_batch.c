@@ -166,7 +166,7 @@ static void write_object(struct batch *batch, const json_t *object)
 		write_download_actions(batch, &oid, (uint64_t)length, err ? NULL : &info);
 	else if (err == 0 && info.length != (uint64_t)length)
 		write_object_error(json, 422, "The object exists with another size");
-	else if (err)
+	else if (err || info.is_damaged) /* sent again, it is whole again */
 		write_upload_actions(batch, &oid, (uint64_t)length);
 	json_object_end(json);
 }

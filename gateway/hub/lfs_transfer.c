@@ -252,7 +252,7 @@ static void complete_body(struct http_request *request, struct span text, void *
 	int err = body ? read_parts(body, &list, &why) : ERR_INVALID;
 	json_decref(body);
 	/* A repeated completion (its answer was lost) finds the object. */
-	bool done = store_file_by_sha256(gateway->store, &grant->repo, &sha256, &known) == 0 && known.sha256_verified;
+	bool done = store_file_by_sha256(gateway->store, &grant->repo, &sha256, &known) == 0 && known.sha256_verified && !known.is_damaged;
 	if (err == 0 && !done) {
 		struct upload *upload;
 		err = upload_open(&upload, gateway->store, &grant->repo, &why);
