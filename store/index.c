@@ -1,50 +1,18 @@
-#include "store/index.h"
+#include "store/index_entries.h"
 
-#include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "schemas/little_endian.h"
 
 enum {
-	CHUNK_VALUE_BYTES = HASH_BYTES + 8,
-	XORB_VALUE_FIXED_BYTES = 44,
-	FILE_VALUE_FIXED_BYTES = HASH_BYTES + 40,
-	TOTALS_BYTES = 48,
 	WRITE_BUFFER_BYTES = 8 << 20,
 	BACKGROUND_JOBS = 2,
 	LOOKUP_BATCH = 64,
 };
 
-struct index {
-	rocksdb_t *db;
-	rocksdb_column_family_handle_t *family; /* the default one: only by its handle can many keys be looked up at once */
-	rocksdb_options_t *options;
-	rocksdb_cache_t *cache;
-	rocksdb_readoptions_t *read;
-	rocksdb_writeoptions_t *write;
-	struct index_totals totals;   /* changed by the one that applies */
-	struct place position;
-	pthread_mutex_t lock;         /* over the two above, for readers */
-};
-
-struct index_batch {
-	struct index *index;
-	rocksdb_writebatch_t *batch;
-	struct index_totals totals;
-	struct entity_id owner;       /* whose usage is pending */
-	bool has_owner;
-	int64_t owner_files, owner_bytes;
-};
-
 /* ------------------------------------------------------------------ keys */
 
-struct key {
-	uint8_t bytes[INDEX_KEY_BYTES_MAX];
-	size_t length;
-};
-
-static struct key key_of(char letter, const void *a, size_t a_length, const void *b, size_t b_length)
+struct key key_of(char letter, const void *a, size_t a_length, const void *b, size_t b_length)
 {
 	struct key key = { .length = 2 + a_length + b_length };
 	key.bytes[0] = INDEX_DOMAIN;
@@ -54,11 +22,6 @@ static struct key key_of(char letter, const void *a, size_t a_length, const void
 	if (b_length)
 		memcpy(key.bytes + 2 + a_length, b, b_length);
 	return key;
-}
-
-static struct key key1(char letter, const struct hash *hash)
-{
-	return key_of(letter, hash->bytes, HASH_BYTES, NULL, 0);
 }
 
 /* ------------------------------------------------------------------ opening */
@@ -115,8 +78,9 @@ int index_open(struct index **out, const char *dir, uint64_t cache_bytes, struct
 	index->db = rocksdb_open_column_families(index->options, dir, 1, &(const char *){ "default" },
 		(const rocksdb_options_t *const *)&index->options, &index->family, &error);
 	if (error) {
-		/* A full disk says nothing of the index: it must not be thrown away for that. */
-		int err = why_set(why, strstr(error, "No space left") ? ERR_NO_SPACE : ERR_CORRUPT, "cannot open the index: %.300s", error);
+		/* Only what says that the index itself is bad: a full disk, a right or a limit that is missing must not cost the index. */
+		bool is_bad = strstr(error, "Corruption") || strstr(error, "No such file");
+		int err = why_set(why, strstr(error, "No space left") ? ERR_NO_SPACE : is_bad ? ERR_CORRUPT : ERR_IO, "cannot open the index: %.300s", error);
 		rocksdb_free(error);
 		index->db = NULL;
 		index_close(index);
@@ -187,8 +151,7 @@ void index_position(struct index *index, struct place *out)
 
 /* ------------------------------------------------------------------ questions */
 
-/* 1 and *value (destroy it), 0 when absent, ERR_IO. */
-static int get(struct index *index, const struct key *key, rocksdb_pinnableslice_t **value)
+int entry_get(struct index *index, const struct key *key, rocksdb_pinnableslice_t **value)
 {
 	char *error = NULL;
 	*value = rocksdb_get_pinned(index->db, index->read, (const char *)key->bytes, key->length, &error);
@@ -197,7 +160,7 @@ static int get(struct index *index, const struct key *key, rocksdb_pinnableslice
 	return *value != NULL;
 }
 
-static struct span bytes_of(const rocksdb_pinnableslice_t *slice)
+struct span entry_bytes(const rocksdb_pinnableslice_t *slice)
 {
 	size_t length;
 	const char *data = rocksdb_pinnableslice_value(slice, &length);
@@ -233,7 +196,7 @@ static int find_some(struct index *index, const struct hash *chunks, size_t coun
 		if (errors[i])
 			err = failed(errors[i], why);
 		if (values[i]) {
-			chunk_decode(&out[i], bytes_of(values[i]));
+			chunk_decode(&out[i], entry_bytes(values[i]));
 			rocksdb_pinnableslice_destroy(values[i]);
 		}
 	}
@@ -282,10 +245,10 @@ int index_xorb(struct index *index, const struct hash *xorb, struct index_xorb *
 	struct key key = key1('x', xorb);
 	rocksdb_pinnableslice_t *value;
 	*out = (struct index_xorb){ 0 };
-	int found = get(index, &key, &value);
+	int found = entry_get(index, &key, &value);
 	if (found != 1)
 		return found < 0 ? found : ERR_NOT_FOUND;
-	int err = xorb_value_decode(out, bytes_of(value));
+	int err = xorb_value_decode(out, entry_bytes(value));
 	rocksdb_pinnableslice_destroy(value);
 	return err;
 }
@@ -321,10 +284,10 @@ int index_file(struct index *index, const struct hash *file, struct index_file *
 {
 	struct key key = key1('f', file);
 	rocksdb_pinnableslice_t *value;
-	int found = get(index, &key, &value);
+	int found = entry_get(index, &key, &value);
 	if (found != 1)
 		return found < 0 ? found : ERR_NOT_FOUND;
-	int err = file_value_decode(out, file, bytes_of(value));
+	int err = file_value_decode(out, file, entry_bytes(value));
 	rocksdb_pinnableslice_destroy(value);
 	return err;
 }
@@ -333,10 +296,10 @@ int index_claim(struct index *index, const struct hash *file, const struct entit
 {
 	struct key key = key_of('o', file->bytes, HASH_BYTES, owner->bytes, ENTITY_ID_BYTES);
 	rocksdb_pinnableslice_t *value;
-	int found = get(index, &key, &value);
+	int found = entry_get(index, &key, &value);
 	if (found != 1)
 		return found < 0 ? found : ERR_NOT_FOUND;
-	struct span bytes = bytes_of(value);
+	struct span bytes = entry_bytes(value);
 	*claimed_ms = bytes.length == 8 ? (int64_t)le_read_u64(bytes.data) : 0;
 	rocksdb_pinnableslice_destroy(value);
 	return 0;
@@ -347,10 +310,10 @@ int index_usage(struct index *index, const struct entity_id *owner, uint64_t *fi
 	struct key key = key_of('u', owner->bytes, ENTITY_ID_BYTES, NULL, 0);
 	rocksdb_pinnableslice_t *value;
 	*files = *bytes = 0;
-	int found = get(index, &key, &value);
+	int found = entry_get(index, &key, &value);
 	if (found != 1)
 		return found < 0 ? found : 0;
-	struct span span = bytes_of(value);
+	struct span span = entry_bytes(value);
 	if (span.length == 16) {
 		*files = le_read_u64(span.data);
 		*bytes = le_read_u64(span.data + 8);
@@ -401,19 +364,19 @@ int index_scan_close(struct index_scan *scan)
 
 /* ------------------------------------------------------------------ raw entries */
 
-static int write_batch(struct index *index, rocksdb_writebatch_t *batch, struct why *why)
+int entries_write(struct index *index, rocksdb_writebatch_t *batch, struct why *why)
 {
 	char *error = NULL;
 	rocksdb_write(index->db, index->write, batch, &error);
 	return error ? failed(error, why) : 0;
 }
 
-static void put(rocksdb_writebatch_t *batch, const struct key *key, const void *value, size_t length)
+void entry_put(rocksdb_writebatch_t *batch, const struct key *key, const void *value, size_t length)
 {
 	rocksdb_writebatch_put(batch, (const char *)key->bytes, key->length, value, length);
 }
 
-static void forget(rocksdb_writebatch_t *batch, const struct key *key)
+void entry_forget(rocksdb_writebatch_t *batch, const struct key *key)
 {
 	rocksdb_writebatch_delete(batch, (const char *)key->bytes, key->length);
 }
@@ -423,9 +386,9 @@ int index_put_raw(struct index *index, const struct index_raw *entries, size_t c
 	rocksdb_writebatch_t *batch = rocksdb_writebatch_create();
 	for (size_t i = 0; i < count; i++) {
 		struct key key = key_of(entries[i].letter, entries[i].key.data, entries[i].key.length, NULL, 0);
-		put(batch, &key, entries[i].value.data, entries[i].value.length);
+		entry_put(batch, &key, entries[i].value.data, entries[i].value.length);
 	}
-	int err = write_batch(index, batch, NULL);
+	int err = entries_write(index, batch, NULL);
 	rocksdb_writebatch_destroy(batch);
 	return err;
 }
@@ -434,10 +397,10 @@ int index_get_raw(struct index *index, char letter, struct span key_rest, struct
 {
 	struct key key = key_of(letter, key_rest.data, key_rest.length, NULL, 0);
 	rocksdb_pinnableslice_t *value;
-	int found = get(index, &key, &value);
+	int found = entry_get(index, &key, &value);
 	if (found != 1)
 		return found < 0 ? found : ERR_NOT_FOUND;
-	struct span bytes = bytes_of(value);
+	struct span bytes = entry_bytes(value);
 	int err = buffer_append(out, bytes.data, bytes.length);
 	rocksdb_pinnableslice_destroy(value);
 	return err;
@@ -452,7 +415,7 @@ int index_drop_prefix(struct index *index, char letter, struct span prefix)
 	to.bytes[to.length - 1]++;
 	rocksdb_writebatch_t *batch = rocksdb_writebatch_create();
 	rocksdb_writebatch_delete_range(batch, (const char *)from.bytes, from.length, (const char *)to.bytes, to.length);
-	int err = write_batch(index, batch, NULL);
+	int err = entries_write(index, batch, NULL);
 	rocksdb_writebatch_destroy(batch);
 	return err;
 }
@@ -461,8 +424,8 @@ int index_drop_raw(struct index *index, char letter, struct span rest)
 {
 	struct key key = key_of(letter, rest.data, rest.length, NULL, 0);
 	rocksdb_writebatch_t *batch = rocksdb_writebatch_create();
-	forget(batch, &key);
-	int err = write_batch(index, batch, NULL);
+	entry_forget(batch, &key);
+	int err = entries_write(index, batch, NULL);
 	rocksdb_writebatch_destroy(batch);
 	return err;
 }
@@ -478,394 +441,11 @@ int index_forget_chunks(struct index *index, const struct hash *xorb, const stru
 		for (size_t i = 0; i < some && err == 0; i++) {
 			struct key key = key1('c', &chunks[first + i]);
 			if (found[i].found && hash_equal(&found[i].xorb, xorb))
-				forget(batch, &key);
+				entry_forget(batch, &key);
 		}
 	}
 	if (err == 0)
-		err = write_batch(index, batch, NULL);
+		err = entries_write(index, batch, NULL);
 	rocksdb_writebatch_destroy(batch);
 	return err;
-}
-
-/* ------------------------------------------------------------------ batches */
-
-int index_batch_open(struct index_batch **out, struct index *index)
-{
-	struct index_batch *batch = calloc(1, sizeof(*batch));
-	if (!batch)
-		return ERR_NO_MEMORY;
-	batch->index = index;
-	batch->batch = rocksdb_writebatch_create();
-	index_totals(index, &batch->totals);
-	*out = batch;
-	return 0;
-}
-
-void index_batch_close(struct index_batch *batch)
-{
-	if (!batch)
-		return;
-	rocksdb_writebatch_destroy(batch->batch);
-	free(batch);
-}
-
-static int flush_owner(struct index_batch *batch)
-{
-	if (!batch->has_owner)
-		return 0;
-	uint64_t files, bytes;
-	uint8_t value[16];
-	int err = index_usage(batch->index, &batch->owner, &files, &bytes);
-	le_write_u64(value, files + (uint64_t)batch->owner_files);
-	le_write_u64(value + 8, bytes + (uint64_t)batch->owner_bytes);
-	struct key key = key_of('u', batch->owner.bytes, ENTITY_ID_BYTES, NULL, 0);
-	put(batch->batch, &key, value, sizeof(value));
-	batch->has_owner = false;
-	batch->owner_files = batch->owner_bytes = 0;
-	return err;
-}
-
-int index_batch_write(struct index_batch *batch, const struct place *position, struct why *why)
-{
-	struct index *index = batch->index;
-	uint8_t totals[TOTALS_BYTES], log[12];
-	int err = flush_owner(batch);
-	const uint64_t values[] = { batch->totals.chunks, batch->totals.xorbs, batch->totals.files, batch->totals.stored_bytes,
-		batch->totals.raw_bytes, batch->totals.logical_bytes };
-	for (size_t i = 0; i < 6; i++)
-		le_write_u64(totals + 8 * i, values[i]);
-	struct key key = key_of('t', NULL, 0, NULL, 0);
-	put(batch->batch, &key, totals, sizeof(totals));
-	if (position) {
-		le_write_u32(log, position->volume);
-		le_write_u64(log + 4, position->offset);
-		key = key_of('l', NULL, 0, NULL, 0);
-		put(batch->batch, &key, log, sizeof(log));
-	}
-	if (err == 0)
-		err = write_batch(index, batch->batch, why);
-	rocksdb_writebatch_clear(batch->batch);
-	if (err)
-		return err;
-	pthread_mutex_lock(&index->lock);
-	index->totals = batch->totals;
-	if (position)
-		index->position = *position;
-	pthread_mutex_unlock(&index->lock);
-	return 0;
-}
-
-/* Usage is kept for one owner at a time: what is pending of another one is written first. */
-static int account(struct index_batch *batch, const struct entity_id *owner, int64_t files, int64_t bytes)
-{
-	if (batch->has_owner && memcmp(&batch->owner, owner, sizeof(*owner)) != 0) {
-		int err = index_batch_write(batch, NULL, NULL);
-		if (err)
-			return err;
-	}
-	batch->owner = *owner;
-	batch->has_owner = true;
-	batch->owner_files += files;
-	batch->owner_bytes += bytes;
-	batch->totals.logical_bytes += (uint64_t)bytes;
-	return 0;
-}
-
-void xorb_fragments_resolve(struct xorb_fragment *out, const struct xorb_record *record, const struct place *place)
-{
-	for (uint32_t i = 0; i < record->fragments_count; i++) {
-		xorb_fragment_at(&out[i], record->fragments, i);
-		if (out[i].volume)
-			continue;
-		out[i].volume = place->volume;
-		out[i].offset = place->offset - volume_record_bytes(out[i].length) + VOLUME_RECORD_HEADER_BYTES;
-	}
-}
-
-static int put_xorb(struct index_batch *batch, const struct hash *xorb, const struct index_xorb *value)
-{
-	struct buffer out;
-	buffer_init(&out, XORB_VALUE_FIXED_BYTES + XORB_FRAGMENTS_MAX * XORB_RECORD_FRAGMENT_BYTES);
-	uint8_t fixed[XORB_VALUE_FIXED_BYTES] = { 0 };
-	le_write_u32(fixed, value->body_length);
-	le_write_u32(fixed + 4, value->raw_length);
-	le_write_u32(fixed + 8, value->chunks_count);
-	le_write_u64(fixed + 12, (uint64_t)value->stored_ms);
-	le_write_u32(fixed + 20, value->place.volume);
-	le_write_u64(fixed + 24, value->place.offset);
-	le_write_u32(fixed + 32, value->payload_length);
-	le_write_u32(fixed + 36, value->fragments_count);
-	buffer_append(&out, fixed, sizeof(fixed));
-	for (uint32_t i = 0; i < value->fragments_count; i++)
-		xorb_record_add_fragment(&out, &value->fragments[i]);
-	struct key key = key1('x', xorb);
-	if (!out.failed)
-		put(batch->batch, &key, out.data, out.length);
-	int err = out.failed ? ERR_NO_MEMORY : 0;
-	buffer_fini(&out);
-	return err;
-}
-
-static int apply_xorb(struct index_batch *batch, struct span payload, const struct place *place)
-{
-	struct xorb_record record;
-	struct index_xorb old;
-	if (xorb_record_decode(&record, payload) != 0)
-		return ERR_CORRUPT;
-	int known = index_xorb(batch->index, &record.xorb, &old);
-	if (known == 0 && !record.moved) {
-		/* The first copy stays: offsets that were handed out are its. But it is young again: somebody is about to name it. */
-		int err = 0;
-		if (record.stored_ms > old.stored_ms) {
-			old.stored_ms = record.stored_ms;
-			err = put_xorb(batch, &record.xorb, &old);
-		}
-		index_xorb_fini(&old);
-		return err;
-	}
-	index_xorb_fini(&old);
-	if (known != 0 && known != ERR_NOT_FOUND)
-		return known;
-	struct index_xorb value = { .body_length = record.body_length, .raw_length = record.raw_length, .chunks_count = record.chunks_count,
-		.stored_ms = record.stored_ms, .place = *place, .payload_length = (uint32_t)payload.length,
-		.fragments_count = record.fragments_count };
-	value.fragments = malloc(record.fragments_count * sizeof(*value.fragments));
-	if (!value.fragments)
-		return ERR_NO_MEMORY;
-	xorb_fragments_resolve(value.fragments, &record, place);
-	int err = put_xorb(batch, &record.xorb, &value);
-	index_xorb_fini(&value);
-	if (known == 0) /* a copy that replaces a damaged one may be compressed differently */
-		batch->totals.stored_bytes += record.body_length - (uint64_t)old.body_length;
-	if (err || known == 0)
-		return err;
-	uint32_t raw_start = 0;
-	for (uint32_t i = 0; i < record.chunks_count; i++) {
-		struct xorb_record_chunk chunk;
-		uint8_t entry[CHUNK_VALUE_BYTES];
-		xorb_record_chunk_at(&chunk, record.chunks, i);
-		memcpy(entry, record.xorb.bytes, HASH_BYTES);
-		le_write_u32(entry + HASH_BYTES, i);
-		le_write_u32(entry + HASH_BYTES + 4, chunk.raw_end - raw_start);
-		raw_start = chunk.raw_end;
-		struct key key = key1('c', &chunk.hash);
-		put(batch->batch, &key, entry, sizeof(entry));
-	}
-	batch->totals.xorbs++;
-	batch->totals.chunks += record.chunks_count;
-	batch->totals.stored_bytes += record.body_length;
-	batch->totals.raw_bytes += record.raw_length;
-	return 0;
-}
-
-static void put_sha256(struct index_batch *batch, const struct file_record *record)
-{
-	if (!record->has_sha256)
-		return;
-	struct key key = key_of('s', record->sha256.bytes, HASH_BYTES, record->file.bytes, HASH_BYTES);
-	uint8_t verified = record->sha256_verified;
-	put(batch->batch, &key, &verified, 1);
-}
-
-static int put_file(struct index_batch *batch, const struct index_file *file)
-{
-	uint8_t value[FILE_VALUE_FIXED_BYTES + INDEX_TERMS_INLINE_MAX * FILE_RECORD_TERM_BYTES] = { 0 };
-	const struct file_record *record = &file->record;
-	size_t length = FILE_VALUE_FIXED_BYTES;
-	memcpy(value, record->sha256.bytes, HASH_BYTES);
-	uint8_t *at = value + HASH_BYTES;
-	at[0] = (uint8_t)((record->has_sha256 ? 1 : 0) | (record->sha256_verified ? 2 : 0));
-	le_write_u64(at + 4, record->length);
-	le_write_u64(at + 12, (uint64_t)record->registered_ms);
-	le_write_u32(at + 20, record->terms_count);
-	le_write_u32(at + 24, file->place.volume);
-	le_write_u64(at + 28, file->place.offset);
-	if (file->terms_inline) {
-		for (uint32_t i = 0; i < record->terms_count; i++, length += FILE_RECORD_TERM_BYTES)
-			file_term_encode(value + length, &file->terms[i]);
-	}
-	struct key key = key1('f', &record->file);
-	put(batch->batch, &key, value, length);
-	return 0;
-}
-
-/* What an earlier registration said of the SHA-256 stays when it was verified; a verified one replaces what was only said. */
-static void keep_sha256(struct file_record *record, const struct file_record *old)
-{
-	if (old->sha256_verified || !record->has_sha256) {
-		record->sha256 = old->sha256;
-		record->has_sha256 = old->has_sha256;
-		record->sha256_verified = old->sha256_verified;
-	}
-}
-
-static int apply_file(struct index_batch *batch, struct span payload, const struct place *place)
-{
-	struct index_file file = { .place = *place }, old;
-	if (file_record_decode(&file.record, payload) != 0)
-		return ERR_CORRUPT;
-	put_sha256(batch, &file.record);
-	file.terms_inline = file.record.terms_count <= INDEX_TERMS_INLINE_MAX;
-	int known = index_file(batch->index, &file.record.file, &old);
-	if (known == 0)
-		keep_sha256(&file.record, &old.record);
-	else if (known != ERR_NOT_FOUND)
-		return known;
-	struct hash last = { 0 };
-	for (uint32_t k = 0; k < file_blocks_count(file.record.terms_count); k++) {
-		struct file_block block;
-		size_t offset = file_block_offset(k), length = file_block_length(file.record.terms_count, k);
-		if (file_block_decode(&block, span_of(payload.data + offset, length)) != 0)
-			return ERR_CORRUPT;
-		for (uint32_t i = 0; i < block.count; i++) {
-			struct file_term term;
-			file_term_decode(&term, block.terms + (size_t)i * FILE_RECORD_TERM_BYTES);
-			if (file.terms_inline)
-				file.terms[k * FILE_BLOCK_TERMS + i] = term;
-			if (hash_equal(&term.xorb, &last))
-				continue;
-			last = term.xorb;
-			struct key key = key_of('r', term.xorb.bytes, HASH_BYTES, file.record.file.bytes, HASH_BYTES);
-			put(batch->batch, &key, NULL, 0);
-		}
-	}
-	if (known == ERR_NOT_FOUND)
-		batch->totals.files++;
-	return put_file(batch, &file);
-}
-
-static int apply_claim(struct index_batch *batch, struct span payload)
-{
-	struct claim_record record;
-	int64_t before;
-	uint8_t value[8];
-	if (claim_record_decode(&record, payload) != 0)
-		return ERR_CORRUPT;
-	int known = index_claim(batch->index, &record.file, &record.owner, &before);
-	if (known != 0 && known != ERR_NOT_FOUND)
-		return known;
-	if (known == ERR_NOT_FOUND) {
-		int err = account(batch, &record.owner, 1, (int64_t)record.length);
-		if (err)
-			return err;
-		struct key key = key_of('w', record.owner.bytes, ENTITY_ID_BYTES, record.file.bytes, HASH_BYTES);
-		le_write_u64(value, record.length);
-		put(batch->batch, &key, value, sizeof(value));
-	} else if (before > record.claimed_ms) {
-		return 0;
-	}
-	struct key key = key_of('o', record.file.bytes, HASH_BYTES, record.owner.bytes, ENTITY_ID_BYTES);
-	le_write_u64(value, (uint64_t)record.claimed_ms);
-	put(batch->batch, &key, value, sizeof(value));
-	return 0;
-}
-
-static int apply_verified(struct index_batch *batch, struct span payload)
-{
-	struct verified_record record;
-	struct index_file file;
-	if (verified_record_decode(&record, payload) != 0)
-		return ERR_CORRUPT;
-	int known = index_file(batch->index, &record.file, &file);
-	if (known)
-		return known == ERR_NOT_FOUND ? 0 : known;
-	file.record.sha256 = record.sha256;
-	file.record.has_sha256 = file.record.sha256_verified = true;
-	put_sha256(batch, &file.record);
-	return put_file(batch, &file);
-}
-
-static int drop_claim(struct index_batch *batch, const struct drop_record *record)
-{
-	struct key length_key = key_of('w', record->owner.bytes, ENTITY_ID_BYTES, record->hash.bytes, HASH_BYTES);
-	rocksdb_pinnableslice_t *value;
-	int found = get(batch->index, &length_key, &value);
-	if (found != 1)
-		return found;
-	struct span bytes = bytes_of(value);
-	int64_t length = bytes.length == 8 ? (int64_t)le_read_u64(bytes.data) : 0;
-	rocksdb_pinnableslice_destroy(value);
-	int err = account(batch, &record->owner, -1, -length);
-	struct key key = key_of('o', record->hash.bytes, HASH_BYTES, record->owner.bytes, ENTITY_ID_BYTES);
-	forget(batch->batch, &key);
-	forget(batch->batch, &length_key);
-	return err;
-}
-
-/* Entries that lead from xorbs to the file go with the xorbs' own (gc.c asks whether the file exists). */
-static int drop_file(struct index_batch *batch, const struct hash *hash)
-{
-	struct index_file file;
-	int known = index_file(batch->index, hash, &file);
-	if (known)
-		return known == ERR_NOT_FOUND ? 0 : known;
-	struct key key = key1('f', hash);
-	forget(batch->batch, &key);
-	if (file.record.has_sha256) {
-		key = key_of('s', file.record.sha256.bytes, HASH_BYTES, hash->bytes, HASH_BYTES);
-		forget(batch->batch, &key);
-	}
-	for (uint32_t i = 0; file.terms_inline && i < file.record.terms_count; i++) {
-		key = key_of('r', file.terms[i].xorb.bytes, HASH_BYTES, hash->bytes, HASH_BYTES);
-		forget(batch->batch, &key);
-	}
-	batch->totals.files--;
-	return 0;
-}
-
-static int drop_xorb(struct index_batch *batch, const struct hash *hash)
-{
-	struct index_xorb xorb;
-	int known = index_xorb(batch->index, hash, &xorb);
-	index_xorb_fini(&xorb);
-	if (known)
-		return known == ERR_NOT_FOUND ? 0 : known;
-	struct key key = key1('x', hash);
-	forget(batch->batch, &key);
-	batch->totals.xorbs--;
-	batch->totals.chunks -= xorb.chunks_count;
-	batch->totals.stored_bytes -= xorb.body_length;
-	batch->totals.raw_bytes -= xorb.raw_length;
-	return 0;
-}
-
-static int apply_drop(struct index_batch *batch, struct span payload)
-{
-	struct drop_record record;
-	if (drop_record_decode(&record, payload) != 0)
-		return ERR_CORRUPT;
-	switch (record.kind) {
-	case VOLUME_CLAIM: return drop_claim(batch, &record);
-	case VOLUME_FILE: return drop_file(batch, &record.hash);
-	default: return drop_xorb(batch, &record.hash);
-	}
-}
-
-static int apply_touch(struct index_batch *batch, struct span payload)
-{
-	struct touch_record record;
-	struct index_xorb xorb;
-	if (touch_record_decode(&record, payload) != 0)
-		return ERR_CORRUPT;
-	int known = index_xorb(batch->index, &record.xorb, &xorb);
-	if (known == 0 && record.touched_ms > xorb.stored_ms) {
-		xorb.stored_ms = record.touched_ms;
-		known = put_xorb(batch, &record.xorb, &xorb);
-	}
-	index_xorb_fini(&xorb);
-	return known == ERR_NOT_FOUND ? 0 : known;
-}
-
-int index_batch_apply(struct index_batch *batch, uint8_t kind, struct span payload, const struct place *place)
-{
-	switch (kind) {
-	case VOLUME_FRAGMENT: return 0;
-	case VOLUME_XORB: return apply_xorb(batch, payload, place);
-	case VOLUME_FILE: return apply_file(batch, payload, place);
-	case VOLUME_CLAIM: return apply_claim(batch, payload);
-	case VOLUME_VERIFIED: return apply_verified(batch, payload);
-	case VOLUME_DROP: return apply_drop(batch, payload);
-	case VOLUME_TOUCH: return apply_touch(batch, payload);
-	default: return ERR_UNSUPPORTED; /* written by a newer version */
-	}
 }
