@@ -220,7 +220,9 @@ static void on_damage(void *context, struct volume *volume, uint64_t offset, uin
 {
 	struct mover *mover = context;
 	mover->damaged = true;
-	why_set(mover->why, ERR_CORRUPT, "volume %08x at %llu: %s (%llu bytes)", volume->id, (unsigned long long)offset, what, (unsigned long long)length);
+	char text[VOLUME_DAMAGE_TEXT_BYTES];
+	volume_damage_text(text, volume, offset, length, what);
+	why_set(mover->why, ERR_CORRUPT, "%s", text);
 }
 
 static int move_record(void *context, struct volume *volume, const struct volume_record *record, struct span payload)

@@ -44,8 +44,8 @@ static void broken_volume(void *context, const char *name)
 
 static void on_damage(void *context, struct volume *volume, uint64_t offset, uint64_t length, const char *what)
 {
-	char text[256];
-	snprintf(text, sizeof(text), "volume %08x at %llu: %s (%llu bytes)", volume->id, (unsigned long long)offset, what, (unsigned long long)length);
+	char text[VOLUME_DAMAGE_TEXT_BYTES];
+	volume_damage_text(text, volume, offset, length, what);
 	corrupt(context, text);
 }
 

@@ -20,8 +20,8 @@ static void found(struct scrub *scrub, const char *what)
 
 static void on_damage(void *context, struct volume *volume, uint64_t offset, uint64_t length, const char *what)
 {
-	char text[256];
-	snprintf(text, sizeof(text), "volume %08x at %llu: %s (%llu bytes)", volume->id, (unsigned long long)offset, what, (unsigned long long)length);
+	char text[VOLUME_DAMAGE_TEXT_BYTES];
+	volume_damage_text(text, volume, offset, length, what);
 	found(context, text);
 }
 

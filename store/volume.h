@@ -91,6 +91,9 @@ struct volume_visit {
 	_Atomic uint64_t *done_bytes; /* may be NULL */
 	_Atomic int *cancel;          /* may be NULL */
 };
+/* The sentence that names a damaged place. */
+enum { VOLUME_DAMAGE_TEXT_BYTES = 160 };
+void volume_damage_text(char out[VOLUME_DAMAGE_TEXT_BYTES], const struct volume *volume, uint64_t offset, uint64_t length, const char *what);
 /* [blocks] *end_out: where the last good record ends. 0, ERR_IO, ERR_CLOSED (cancelled), or what `record` said. */
 int volume_walk(struct volume *volume, uint64_t start, uint64_t end, const struct volume_visit *visit, uint64_t *end_out, struct why *why);
 

@@ -1,5 +1,6 @@
 /* volume_walk.c - reads a volume record by record, past whatever is damaged. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -36,6 +37,12 @@ static const uint8_t *look(struct walk *walk, uint64_t offset, size_t length)
 		}
 	}
 	return offset + length <= walk->window_offset + walk->window_length ? walk->window + (offset - walk->window_offset) : NULL;
+}
+
+void volume_damage_text(char out[VOLUME_DAMAGE_TEXT_BYTES], const struct volume *volume, uint64_t offset, uint64_t length, const char *what)
+{
+	snprintf(out, VOLUME_DAMAGE_TEXT_BYTES, "volume %08x at %llu: %s (%llu bytes)", volume->id, (unsigned long long)offset, what,
+		(unsigned long long)length);
 }
 
 static void end_damage(struct walk *walk)
