@@ -14,6 +14,7 @@
 #include "replication/consensus.h"
 #include "replication/token_rights.h"
 #include "schemas/hash.h"
+#include "schemas/ssh_public_key.h"
 
 struct namespace; /* opaque */
 
@@ -24,6 +25,7 @@ enum {
 	REF_BYTES_MAX = 250,
 	TOKEN_TEXT_BYTES_MAX = 64,     /* "hf_" and 34 characters and NUL fit */
 	REFS_PER_COMMAND_MAX = 1000,
+	SSH_KEYS_PER_USER_MAX = 100,
 };
 
 int namespace_open(struct namespace **out, const char *dir, struct why *why); /* opens its consensus in dir */
@@ -79,6 +81,22 @@ int token_find(struct namespace *ns, struct span text, struct token *out); /* 0,
 int token_get(struct namespace *ns, const struct entity_id *id, struct token *out); /* the same, by id */
 int token_delete(struct namespace *ns, const char *actor, const struct entity_id *id, struct why *why);
 int token_list(struct namespace *ns, const char *user, int (*each)(void *context, const struct token *token), void *context);
+
+/* ---- SSH keys ---- */
+struct ssh_key {
+	struct entity_id id;
+	struct hash fingerprint;        /* SHA-256 of the key's blob: its name, so that a key has one owner */
+	char user[NAME_BYTES_MAX + 1];
+	char title[NAME_BYTES_MAX + 1]; /* what the owner calls it */
+	char type[SSH_KEY_TYPE_BYTES_MAX];
+	char base64[SSH_KEY_BASE64_BYTES_MAX];
+	int64_t created_ms;
+};
+int ssh_key_create(struct namespace *ns, const char *actor, const struct ssh_key *ssh_key, struct why *why); /* id and created_ms are made; ERR_EXISTS: somebody's already */
+int ssh_key_find(struct namespace *ns, const struct hash *fingerprint, struct ssh_key *out); /* 0, ERR_NOT_FOUND */
+/* `user` not NULL: only if it is theirs. ERR_NOT_FOUND. */
+int ssh_key_delete(struct namespace *ns, const char *actor, const struct hash *fingerprint, const char *user, struct why *why);
+int ssh_key_list(struct namespace *ns, const char *user, int (*each)(void *context, const struct ssh_key *ssh_key), void *context); /* NULL: everybody's */
 
 /* ---- repositories ---- */
 enum repo_type { REPO_MODEL = 1, REPO_DATASET = 2, REPO_SPACE = 3, REPO_KERNEL = 4 };

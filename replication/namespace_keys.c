@@ -50,6 +50,22 @@ void key_user_token(struct key *key, struct span user, const struct entity_id *i
 		key_add(key, id->bytes, ENTITY_ID_BYTES);
 }
 
+void key_ssh_key(struct key *key, const struct hash *fingerprint)
+{
+	key_begin(key, GROUP_CLUSTER, 0, 'y');
+	if (fingerprint)
+		key_add(key, fingerprint->bytes, HASH_BYTES);
+}
+
+void key_user_ssh_key(struct key *key, struct span user, const struct hash *fingerprint)
+{
+	key_begin(key, GROUP_CLUSTER, 0, 'z');
+	key_add_lower(key, user);
+	add_end(key);
+	if (fingerprint)
+		key_add(key, fingerprint->bytes, HASH_BYTES);
+}
+
 void key_repo_name(struct key *key, enum repo_type type, struct span owner, struct span name)
 {
 	key_begin(key, GROUP_CLUSTER, 0, 'n');

@@ -7,6 +7,8 @@
  *   'k' digest                    -> token
  *   'i' token id                  -> digest
  *   't' user 00 token id          -> digest
+ *   'y' fingerprint               -> SSH key
+ *   'z' user 00 fingerprint       -> (empty) whose it is
  *   'n' type owner 00 name        -> repository id
  *   'r' repository id             -> repository
  *   'd' repository id             -> (empty) its content is still to be purged
@@ -53,6 +55,8 @@ void key_user(struct key *key, struct span name); /* "": the prefix of all */
 void key_token(struct key *key, const struct hash *digest);
 void key_token_id(struct key *key, const struct entity_id *id);
 void key_user_token(struct key *key, struct span user, const struct entity_id *id); /* NULL: the prefix of a user's */
+void key_ssh_key(struct key *key, const struct hash *fingerprint); /* NULL: the prefix of all */
+void key_user_ssh_key(struct key *key, struct span user, const struct hash *fingerprint); /* NULL: the prefix of a user's */
 /* type 0: all; owner "" : all of the type; name "": all of the owner. */
 void key_repo_name(struct key *key, enum repo_type type, struct span owner, struct span name);
 void key_repo(struct key *key, const struct entity_id *id);

@@ -57,6 +57,8 @@ int lock_delete_apply(const struct apply_context *apply, const struct command *c
 int quota_set_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
 /* The locks of a repository that is being purged. */
 int locks_purge(const struct apply_context *apply, const struct entity_id *repo, struct why *why);
+int ssh_key_create_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
+int ssh_key_delete_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
 
 /* Adds to the group's stream of changes (changes.h) as the last thing an apply function does; number, type, time and actor are filled in. */
 int change_append(const struct apply_context *apply, const struct command *command, struct change *change, struct why *why);

@@ -32,6 +32,8 @@ enum command_type {
 	COMMAND_QUOTA_SET = 34,
 	/* up to 39: LFS locks and quotas */
 	/* 40: SSH keys */
+	COMMAND_SSH_KEY_CREATE = 40,
+	COMMAND_SSH_KEY_DELETE = 41,
 	/* 44: protected branches, replacement of packs */
 	/* 48: organisations, settings, rights, names that moved */
 	COMMAND_ORG_CREATE = 48,

@@ -11,6 +11,9 @@
  * | GET  /api/admin/tokens | ?user= | [{id, user, name, role, created_at, expires_at?}] |
  * | POST /api/admin/tokens | {user, name?, role: "read"|"write", expires_in_s?} | {id, user, name, role, token}: the only time the text is shown |
  * | DELETE /api/admin/tokens/{id} | | {} |
+ * | GET  /api/admin/ssh-keys | ?user= | [{id, user, title, type, fingerprint, key, created_at}] |
+ * | POST /api/admin/ssh-keys | {user, key, title?} | the key; 409 when somebody has it already |
+ * | GET, DELETE /api/admin/ssh-keys/{fingerprint} | | the key; {} |
  * | GET  /api/admin/repos | ?type=model|dataset|space|kernel &owner= &usage=true &limit= (at most 1000) &after=type/owner/name |
  * |      | | [{id, type, owner, name, private, created_at, modified_at, version, files?, bytes?}] |
  * | GET  /api/admin/repos/{type}/{owner}/{name}/usage | | {id, files, bytes} |

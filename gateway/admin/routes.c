@@ -2,6 +2,7 @@
 #include "gateway/admin/inspect.h"
 #include "gateway/admin/operation.h"
 #include "gateway/admin/people.h"
+#include "gateway/admin/ssh_keys.h"
 
 const struct route admin_routes[] = {
 	{ HTTP_GET, "/api/admin/status", admin_status, "admin-status" },
@@ -12,6 +13,10 @@ const struct route admin_routes[] = {
 	{ HTTP_GET, "/api/admin/tokens", admin_tokens_list, "admin-tokens" },
 	{ HTTP_POST, "/api/admin/tokens", admin_tokens_create, "admin-tokens" },
 	{ HTTP_DELETE, "/api/admin/tokens/{}", admin_tokens_delete, "admin-tokens" },
+	{ HTTP_GET, "/api/admin/ssh-keys", admin_ssh_keys_list, "admin-ssh-keys" },
+	{ HTTP_POST, "/api/admin/ssh-keys", admin_ssh_keys_add, "admin-ssh-keys" },
+	{ HTTP_GET, "/api/admin/ssh-keys/{}", admin_ssh_keys_get, "admin-ssh-keys" },
+	{ HTTP_DELETE, "/api/admin/ssh-keys/{}", admin_ssh_keys_delete, "admin-ssh-keys" },
 	{ HTTP_GET, "/api/admin/repos", admin_repos, "admin-repos" },
 	{ HTTP_GET, "/api/admin/repos/{}/{}/{}/usage", admin_repo_usage, "admin-repo-usage" },
 	{ HTTP_GET, "/api/admin/xorbs/{}", admin_xorb, "admin-xorb" },

@@ -5,6 +5,7 @@
  * revocation is applied, and there is no list of things to invalidate. On a hub that commits all the time the cache misses and the look-up goes to the state
  * machine's block cache, which costs some microseconds. The text of a token is never kept. */
 #include "gateway/auth/auth.h"
+#include "gateway/auth/grant.h"
 #include "gateway/process.h"
 
 #include <pthread.h>
@@ -13,8 +14,8 @@
 
 enum {
 	CACHE_ENTRIES = 256,             /* power of two; about 600 bytes each */
-	BASIC_TEXT_BYTES_MAX = 512,      /* decoded user:password */
-	CREDENTIAL_BYTES_MAX = 256,
+	BASIC_TEXT_BYTES_MAX = 768,      /* decoded user:password */
+	CREDENTIAL_BYTES_MAX = GRANT_TEXT_BYTES_MAX,
 };
 
 struct cached {
@@ -145,16 +146,8 @@ static int look_up(struct namespace *ns, struct span text, struct token *token, 
 	return err;
 }
 
-int auth_identify(struct http_request *request, struct actor *out)
+static int identify_by_token(struct http_request *request, struct span text, struct actor *out)
 {
-	memset(out, 0, sizeof(*out));
-	struct span text;
-	if (!credential_of(request, &text)) {
-		out->anonymous = true;
-		return 0;
-	}
-	if (text.length == 0 || text.length > CREDENTIAL_BYTES_MAX)
-		return ERR_UNAUTHENTICATED;
 	struct user user;
 	int err = look_up(gateway_of(request)->ns, text, &out->token, &user);
 	if (err || (out->token.expires_ms && out->token.expires_ms <= unix_ms())) {
@@ -169,6 +162,52 @@ int auth_identify(struct http_request *request, struct actor *out)
 	out->admin = user.admin;
 	http_set_actor_name(request, out->name);
 	return 0;
+}
+
+/* A grant that came by an SSH key is worth as much as the key is now. */
+static int identify_by_grant(struct http_request *request, struct span text, struct actor *out)
+{
+	const struct gateway *gateway = gateway_of(request);
+	struct grant grant;
+	struct ssh_key ssh_key;
+	int err = grant_verify(gateway, text, &grant);
+	if (err || (grant.kind != GRANT_GIT_READ && grant.kind != GRANT_GIT_WRITE) || !grant.actor[0])
+		return ERR_UNAUTHENTICATED;
+	err = ssh_key_find(gateway->ns, &grant.object, &ssh_key);
+	if (err || strcmp(ssh_key.user, grant.actor) != 0)
+		return ERR_UNAUTHENTICATED;
+	err = auth_by_name(gateway->ns, grant.actor, grant.kind == GRANT_GIT_WRITE ? TOKEN_WRITE : TOKEN_READ, out);
+	if (err)
+		return ERR_UNAUTHENTICATED;
+	out->one_repo_only = true;
+	out->only_repo = grant.repo;
+	http_set_actor_name(request, out->name);
+	return 0;
+}
+
+static int identify(struct http_request *request, bool takes_grants, struct actor *out)
+{
+	memset(out, 0, sizeof(*out));
+	struct span text;
+	if (!credential_of(request, &text)) {
+		out->anonymous = true;
+		return 0;
+	}
+	if (text.length == 0 || text.length > CREDENTIAL_BYTES_MAX)
+		return ERR_UNAUTHENTICATED;
+	if (text.length <= TOKEN_TEXT_BYTES_MAX) /* every grant is longer */
+		return identify_by_token(request, text, out);
+	return takes_grants ? identify_by_grant(request, text, out) : ERR_UNAUTHENTICATED;
+}
+
+int auth_identify(struct http_request *request, struct actor *out)
+{
+	return identify(request, false, out);
+}
+
+int auth_identify_for_repo(struct http_request *request, struct actor *out)
+{
+	return identify(request, true, out);
 }
 
 int auth_by_name(struct namespace *ns, const char *name, enum token_role role, struct actor *out)

@@ -15,11 +15,15 @@ struct actor {
 	struct entity_id token_id;
 	struct token token;            /* digest zeroed */
 	enum token_role role;
+	bool one_repo_only;            /* came by a grant: reads, or reads and writes, `only_repo` and nothing else */
+	struct entity_id only_repo;
 };
 
 /* From `Authorization: Bearer`, Basic (password = token) or the cookie "token". No credentials: anonymous, 0. A wrong, revoked or
  * expired token: ERR_UNAUTHENTICATED. Any thread; reads from memory almost always. Sets the access log's actor name. */
 int auth_identify(struct http_request *request, struct actor *out);
+/* The same for the calls of one repository, which ask may() about it: they also take a grant on that repository where a token may stand. */
+int auth_identify_for_repo(struct http_request *request, struct actor *out);
 
 /* The user of a grant, as they are now: rights may have been lost since it was signed. "" is the anonymous. 0, ERR_UNAUTHENTICATED: gone. */
 int auth_by_name(struct namespace *ns, const char *name, enum token_role role, struct actor *out);

@@ -15,6 +15,8 @@ enum grant_kind {
 	GRANT_LFS_DOWNLOAD = 4,
 	GRANT_XORB_DATA = 5,    /* byte ranges of one xorb */
 	GRANT_LFS_PART = 6,     /* one part of a multipart upload */
+	GRANT_GIT_READ = 7,     /* clone, fetch, LFS downloads of one repository; `object` is the SSH key that it came by */
+	GRANT_GIT_WRITE = 8,    /* and push, LFS uploads */
 };
 
 enum { GRANT_TEXT_BYTES_MAX = 512, GRANT_SKEW_MS = 60000 };

@@ -19,9 +19,17 @@ static bool sees(const struct actor *actor, const struct repo *repo)
 	return !repo->private || actor->admin || owns(actor, repo->owner);
 }
 
-/* A token never does more than its role, whoever holds it. */
+/* A grant on one repository reaches no other, not even a public one. */
+static bool reaches(const struct actor *actor, const struct repo *repo)
+{
+	return !actor->one_repo_only || memcmp(&actor->only_repo, &repo->id, sizeof(repo->id)) == 0;
+}
+
+/* A token never does more than its role, whoever holds it; a grant on one repository moves its content and nothing else. */
 static bool role_allows(const struct actor *actor, enum action action)
 {
+	if (actor->one_repo_only && (action == ACTION_ADMIN || action == ACTION_CREATE || action == ACTION_OPERATE))
+		return false;
 	return action == ACTION_READ || action == ACTION_READ_FILES || actor->role == TOKEN_WRITE;
 }
 
@@ -58,7 +66,7 @@ static bool rights_allow(const struct actor *actor, enum action action, const st
 int may(const struct actor *actor, enum action action, const struct resource *resource)
 {
 	assert(action == ACTION_OPERATE || (action == ACTION_CREATE ? resource->owner != NULL : resource->repo != NULL));
-	if (action != ACTION_OPERATE && action != ACTION_CREATE && !sees(actor, resource->repo))
+	if (action != ACTION_OPERATE && action != ACTION_CREATE && !(sees(actor, resource->repo) && reaches(actor, resource->repo)))
 		return actor->anonymous ? ERR_UNAUTHENTICATED : ERR_NOT_FOUND;
 	if (action == ACTION_READ)
 		return 0;

@@ -10,6 +10,7 @@
 #include "gateway/hub/refs.h"
 #include "gateway/hub/repos.h"
 #include "gateway/hub/resolve.h"
+#include "gateway/hub/ssh_keys.h"
 #include "gateway/hub/telemetry.h"
 #include "gateway/hub/token_call.h"
 #include "gateway/hub/tree.h"
@@ -37,6 +38,9 @@ const struct route hub_routes[] = {
 	{ HTTP_GET, "/api/agent-harnesses", agent_harnesses, "hub-agent-harnesses" },
 	{ READ, "/api/telemetry/**", telemetry_head, "hub-telemetry" },
 	{ HTTP_POST, "/api/validate-yaml", validate_yaml, "hub-validate-yaml" },
+	{ READ, "/api/settings/ssh-keys", ssh_keys_list, "hub-ssh-keys" },
+	{ HTTP_POST, "/api/settings/ssh-keys", ssh_keys_add, "hub-ssh-keys" },
+	{ HTTP_DELETE, "/api/settings/ssh-keys/{}", ssh_keys_delete, "hub-ssh-keys" },
 
 	/* repositories */
 	{ HTTP_POST, "/api/repos/create", repos_create, "hub-repo-create" },

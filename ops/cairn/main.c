@@ -17,6 +17,9 @@ static const char help[] =
 	"  token create --user NAME --role read|write [--name TEXT] [--expires 90d]   prints it once, as JSON\n"
 	"  token list [USER]\n"
 	"  token delete ID\n"
+	"  key add USER FILE [--title TEXT]    a public SSH key (- for standard input)\n"
+	"  key list [USER]\n"
+	"  key remove FINGERPRINT\n"
 	"\n"
 	"Repositories\n"
 	"  repo list [--type model|dataset|space] [--owner NAME] [--usage]\n"
@@ -52,6 +55,10 @@ static const struct noun nouns[] = {
 		"cairn token delete ID\n\n"
 		"The text of a token is printed once, at create: {\"token\": \"hf_...\"}; the hub keeps only a digest. A deleted token stops\n"
 		"working at once, except that transfers it has begun may finish.\n" },
+	{ "key", key_main, "cairn key add USER FILE [--title TEXT]\ncairn key list [USER]\ncairn key remove FINGERPRINT\n\n"
+		"Public SSH keys: whoever holds the private half is USER to git over SSH. FILE is what ssh-keygen wrote into *.pub; - reads it from\n"
+		"standard input. Ed25519, ECDSA, RSA from 2048 bits on, and keys in security tokens. A key belongs to one user, who gets at most 100.\n"
+		"FINGERPRINT is SHA256:... as list and ssh-keygen -l show it. Users add their own with POST /api/settings/ssh-keys.\n" },
 	{ "repo", repo_main, "cairn repo list [--type T] [--owner NAME] [--usage]\ncairn repo create OWNER/NAME [--type T] [--private] [--sdk S]\n"
 		"cairn repo info OWNER/NAME [--type T]\ncairn repo delete OWNER/NAME [--type T] --yes\n\n"
 		"Types: model (default), dataset, space, kernel; a space needs an sdk. --usage adds files and bytes of all revisions.\n"

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "gateway/auth/auth.h"
+#include "gateway/auth/grant.h"
 #include "gateway/process.h"
 #include "tests/unit/gateway/fake_request.h"
 
@@ -44,6 +45,7 @@ static int open_hub(void **state)
 	mint("alice", TOKEN_WRITE, 0, alice);
 	mint("alice", TOKEN_READ, 0, alice_read);
 	mint("root", TOKEN_WRITE, 0, root);
+	crypto_sign_keypair(gateway.grant_public_key, gateway.grant_secret_key);
 	return 0;
 }
 
@@ -153,6 +155,104 @@ static void a_revoked_token_is_refused_at_once(void **state)
 	assert_int_equal(identify_bearer(text, &actor), ERR_UNAUTHENTICATED);
 }
 
+/* ------------------------------------------------------------------ grants on one repository */
+
+static int identify_for_repo(const char *value, struct actor *actor)
+{
+	struct http_request request = { .user_data = &gateway };
+	fake_header(&request, "Authorization", value);
+	int err = auth_identify_for_repo(&request, actor);
+	fake_fini(&request);
+	return err;
+}
+
+static struct ssh_key alices_key(void)
+{
+	return (struct ssh_key){ .user = "alice", .type = "ssh-ed25519", .base64 = "AAAA", .fingerprint.bytes = { 7 } };
+}
+
+static struct grant git_grant(enum grant_kind kind)
+{
+	return (struct grant){ .kind = kind, .actor = "alice", .repo.bytes = { 1 }, .expires_ms = unix_ms() + 60000, .object.bytes = { 7 } };
+}
+
+/* "Bearer ..." or, as git sends it, "Basic ...". */
+static void sign(const struct grant *grant, bool basic, char value[1024])
+{
+	char text[GRANT_TEXT_BYTES_MAX], plain[GRANT_TEXT_BYTES_MAX + 8];
+	grant_sign(&gateway, grant, text);
+	if (!basic) {
+		snprintf(value, 1024, "Bearer %s", text);
+		return;
+	}
+	snprintf(plain, sizeof(plain), "git:%s", text);
+	memcpy(value, "Basic ", 6);
+	sodium_bin2base64(value + 6, 1018, (const uint8_t *)plain, strlen(plain), sodium_base64_VARIANT_ORIGINAL);
+}
+
+static void a_grant_on_a_repository_stands_where_a_token_may(void **state)
+{
+	(void)state;
+	struct actor actor;
+	struct ssh_key key = alices_key();
+	struct grant grant = git_grant(GRANT_GIT_WRITE);
+	char value[1024];
+	assert_int_equal(ssh_key_create(gateway.ns, "", &key, NULL), 0);
+	for (int basic = 0; basic < 2; basic++) {
+		sign(&grant, basic, value);
+		assert_int_equal(identify_for_repo(value, &actor), 0);
+		assert_string_equal(actor.name, "alice");
+		assert_true(actor.one_repo_only && actor.role == TOKEN_WRITE && actor.only_repo.bytes[0] == 1);
+		assert_int_equal(identify("Authorization", value, &actor), ERR_UNAUTHENTICATED); /* not for calls about everything */
+	}
+	grant.kind = GRANT_GIT_READ;
+	sign(&grant, false, value);
+	assert_int_equal(identify_for_repo(value, &actor), 0);
+	assert_int_equal(actor.role, TOKEN_READ);
+	snprintf(value, sizeof(value), "Bearer %s", alice);
+	assert_int_equal(identify_for_repo(value, &actor), 0);
+	assert_false(actor.one_repo_only);
+	assert_int_equal(ssh_key_delete(gateway.ns, "", &key.fingerprint, NULL, NULL), 0);
+}
+
+static void a_grant_ends_with_the_key_that_it_came_by(void **state)
+{
+	(void)state;
+	struct actor actor;
+	struct ssh_key key = alices_key();
+	struct grant grant = git_grant(GRANT_GIT_WRITE);
+	char value[1024];
+	sign(&grant, false, value);
+	assert_int_equal(identify_for_repo(value, &actor), ERR_UNAUTHENTICATED);
+	assert_int_equal(ssh_key_create(gateway.ns, "", &key, NULL), 0);
+	assert_int_equal(identify_for_repo(value, &actor), 0);
+	assert_int_equal(ssh_key_delete(gateway.ns, "", &key.fingerprint, NULL, NULL), 0);
+	assert_int_equal(identify_for_repo(value, &actor), ERR_UNAUTHENTICATED);
+	snprintf(key.user, sizeof(key.user), "bob"); /* somebody else's now */
+	assert_int_equal(ssh_key_create(gateway.ns, "", &key, NULL), 0);
+	assert_int_equal(identify_for_repo(value, &actor), ERR_UNAUTHENTICATED);
+	assert_int_equal(ssh_key_delete(gateway.ns, "", &key.fingerprint, NULL, NULL), 0);
+}
+
+static void other_and_old_grants_identify_nobody(void **state)
+{
+	(void)state;
+	struct actor actor;
+	struct ssh_key key = alices_key();
+	char value[1024];
+	assert_int_equal(ssh_key_create(gateway.ns, "", &key, NULL), 0);
+	for (enum grant_kind kind = GRANT_XET_READ; kind <= GRANT_LFS_PART; kind++) {
+		struct grant grant = git_grant(kind);
+		sign(&grant, false, value);
+		assert_int_equal(identify_for_repo(value, &actor), ERR_UNAUTHENTICATED);
+	}
+	struct grant grant = git_grant(GRANT_GIT_WRITE);
+	grant.expires_ms = unix_ms() - GRANT_SKEW_MS - 1;
+	sign(&grant, false, value);
+	assert_int_equal(identify_for_repo(value, &actor), ERR_UNAUTHENTICATED);
+	assert_int_equal(ssh_key_delete(gateway.ns, "", &key.fingerprint, NULL, NULL), 0);
+}
+
 /* ------------------------------------------------------------------ may */
 
 static struct actor actor_named(const char *name, enum token_role role, bool admin)
@@ -209,6 +309,27 @@ static void only_owners_and_admins_change_things(void **state)
 	assert_int_equal(asked(actor_named("root", TOKEN_WRITE, true), ACTION_OPERATE, false), 0);
 }
 
+static void a_grant_reaches_the_content_of_its_repository_and_nothing_else(void **state)
+{
+	(void)state;
+	struct actor actor = actor_named("root", TOKEN_WRITE, true);
+	struct repo repo = { .type = REPO_MODEL, .owner = "alice", .name = "m", .id.bytes = { 1 } };
+	struct resource resource = { .repo = &repo, .owner = "root" };
+	actor.one_repo_only = true;
+	actor.only_repo = repo.id;
+	assert_int_equal(may(&actor, ACTION_READ, &resource), 0);
+	assert_int_equal(may(&actor, ACTION_WRITE, &resource), 0);
+	assert_int_equal(may(&actor, ACTION_ADMIN, &resource), ERR_DENIED);
+	assert_int_equal(may(&actor, ACTION_CREATE, &resource), ERR_DENIED);
+	assert_int_equal(may(&actor, ACTION_OPERATE, &resource), ERR_DENIED);
+	repo.id.bytes[0] = 2;
+	assert_int_equal(may(&actor, ACTION_READ, &resource), ERR_NOT_FOUND);
+	assert_int_equal(may(&actor, ACTION_WRITE, &resource), ERR_NOT_FOUND);
+	actor.role = TOKEN_READ;
+	actor.only_repo = repo.id;
+	assert_int_equal(may(&actor, ACTION_WRITE, &resource), ERR_DENIED);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -217,7 +338,9 @@ int main(void)
 		cmocka_unit_test(wrong_credentials_are_refused_not_ignored), cmocka_unit_test(an_expired_token_is_refused),
 		cmocka_unit_test(a_revoked_token_is_refused_at_once), cmocka_unit_test(everybody_reads_what_is_public),
 		cmocka_unit_test(what_is_private_does_not_exist_for_others), cmocka_unit_test(a_read_token_never_writes),
-		cmocka_unit_test(only_owners_and_admins_change_things),
+		cmocka_unit_test(only_owners_and_admins_change_things), cmocka_unit_test(a_grant_on_a_repository_stands_where_a_token_may),
+		cmocka_unit_test(a_grant_ends_with_the_key_that_it_came_by), cmocka_unit_test(other_and_old_grants_identify_nobody),
+		cmocka_unit_test(a_grant_reaches_the_content_of_its_repository_and_nothing_else),
 	};
 	return cmocka_run_group_tests(tests, open_hub, close_hub);
 }
