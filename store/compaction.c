@@ -109,17 +109,48 @@ static int move_xorbs(struct store *store, uint32_t volume, struct why *why)
 
 /* ------------------------------------------------------------------ small records */
 
+enum { PENDING_MAX = 1024, PENDING_BYTES_MAX = 1 << 20 };
+
+/* A record of the old volume that waits for its turn. */
+struct pending {
+	uint8_t kind;
+	struct place place;
+	size_t offset, length; /* in `read` */
+};
+
+/* Records are looked at and written again many at a time, with one sync for all: under the registration lock, so that what the index says of
+ * them stays true until the new ones are visible. */
 struct mover {
 	struct store *store;
+	struct pending pending[PENDING_MAX];
+	size_t pending_count;
+	struct buffer read;                        /* payloads of what is pending */
+	struct journal_record records[PENDING_MAX]; /* payload.data: an offset into `written` until it goes to the journal */
+	size_t records_count;
+	struct buffer written;
 	bool has_older; /* volumes in which what a drop record speaks of may still stand */
 	bool damaged;   /* something in it could not be read, and may be somebody's */
 	struct why *why;
 };
 
+static int write_out(struct mover *mover)
+{
+	for (size_t i = 0; i < mover->records_count; i++)
+		mover->records[i].payload.data = mover->written.data + (uintptr_t)mover->records[i].payload.data;
+	int err = mover->records_count ? journal_commit(mover->store->journal, mover->records, mover->records_count, mover->why) : 0;
+	mover->records_count = 0;
+	buffer_clear(&mover->written);
+	return err;
+}
+
 static int write_again(struct mover *mover, uint8_t kind, const void *payload, size_t length)
 {
-	struct journal_record record = { .kind = kind, .payload = span_of(payload, length) };
-	return journal_commit(mover->store->journal, &record, 1, mover->why);
+	size_t offset = mover->written.length;
+	int err = buffer_append(&mover->written, payload, length);
+	if (err)
+		return why_set(mover->why, err, "no memory to move records");
+	mover->records[mover->records_count++] = (struct journal_record){ .kind = kind, .payload = { (const uint8_t *)(uintptr_t)offset, length } };
+	return mover->written.length >= PENDING_BYTES_MAX ? write_out(mover) : 0;
 }
 
 static int read_terms(struct store *store, const struct hash *file, struct index_file *entry, struct file_term **out, struct why *why)
@@ -225,23 +256,55 @@ static void on_damage(void *context, struct volume *volume, uint64_t offset, uin
 	why_set(mover->why, ERR_CORRUPT, "%s", text);
 }
 
-static int move_record(void *context, struct volume *volume, const struct volume_record *record, struct span payload)
+static int move_one(struct mover *mover, const struct pending *pending)
+{
+	struct span payload = span_of(mover->read.data + pending->offset, pending->length);
+	switch (pending->kind) {
+	case VOLUME_FILE: return move_file(mover, &pending->place, payload);
+	case VOLUME_CLAIM: return move_claim(mover, payload);
+	case VOLUME_VERIFIED: return move_verified(mover, payload);
+	case VOLUME_DROP: return move_drop(mover, payload);
+	case VOLUME_TOUCH: return move_touch(mover, payload);
+	default: return why_set(mover->why, ERR_UNSUPPORTED, "volume %08x holds a record of a kind that this version does not know", pending->place.volume);
+	}
+}
+
+static int move_pending(struct mover *mover)
+{
+	int err = 0;
+	pthread_rwlock_wrlock(&mover->store->registration);
+	for (size_t i = 0; i < mover->pending_count && err == 0; i++)
+		err = move_one(mover, &mover->pending[i]);
+	if (err == 0)
+		err = write_out(mover);
+	pthread_rwlock_unlock(&mover->store->registration);
+	mover->pending_count = 0;
+	buffer_clear(&mover->read);
+	return err;
+}
+
+static int take_record(void *context, struct volume *volume, const struct volume_record *record, struct span payload)
 {
 	struct mover *mover = context;
-	struct place place = { volume->id, record->offset };
-	int err = 0;
 	if (record->kind == VOLUME_FRAGMENT || record->kind == VOLUME_XORB)
 		return 0;
-	pthread_rwlock_wrlock(&mover->store->registration);
-	switch (record->kind) {
-	case VOLUME_FILE: err = move_file(mover, &place, payload); break;
-	case VOLUME_CLAIM: err = move_claim(mover, payload); break;
-	case VOLUME_VERIFIED: err = move_verified(mover, payload); break;
-	case VOLUME_DROP: err = move_drop(mover, payload); break;
-	case VOLUME_TOUCH: err = move_touch(mover, payload); break;
-	default: err = why_set(mover->why, ERR_UNSUPPORTED, "volume %08x holds a record of a kind that this version does not know", volume->id);
-	}
-	pthread_rwlock_unlock(&mover->store->registration);
+	mover->pending[mover->pending_count++] = (struct pending){ .kind = record->kind, .place = { volume->id, record->offset },
+		.offset = mover->read.length, .length = payload.length };
+	if (buffer_append(&mover->read, payload.data, payload.length) != 0)
+		return why_set(mover->why, ERR_NO_MEMORY, "no memory to move records");
+	return mover->pending_count == PENDING_MAX || mover->read.length >= PENDING_BYTES_MAX ? move_pending(mover) : 0;
+}
+
+static int move_records(struct mover *mover, struct volume *volume, uint64_t end)
+{
+	struct volume_visit visit = { .record = take_record, .context = mover };
+	buffer_init(&mover->read, PENDING_BYTES_MAX + (size_t)VOLUME_PAYLOAD_BYTES_MAX);
+	buffer_init(&mover->written, PENDING_BYTES_MAX + (size_t)VOLUME_PAYLOAD_BYTES_MAX);
+	int err = volume_walk(volume, VOLUME_BLOCK_BYTES, end, &visit, NULL, mover->why);
+	if (err == 0)
+		err = move_pending(mover);
+	buffer_fini(&mover->read);
+	buffer_fini(&mover->written);
 	return err;
 }
 
@@ -251,27 +314,39 @@ static int pass(void *context, struct volume *volume, const struct volume_record
 	return 0;
 }
 
+static int compact(struct mover *mover, struct volume *volume)
+{
+	struct volume_visit look = { .record = pass, .damage = on_damage, .context = mover };
+	uint64_t end = volumes_end(mover->store->volumes, volume);
+	/* What registrations have written to it already is in the index behind this: the walk does not miss them. */
+	pthread_rwlock_wrlock(&mover->store->registration);
+	pthread_rwlock_unlock(&mover->store->registration);
+	/* A volume with damage stays as it is: what cannot be read may be somebody's, and may still be repaired. */
+	int err = volume_walk(volume, VOLUME_BLOCK_BYTES, end, &look, NULL, mover->why);
+	if (err == 0 && mover->damaged)
+		err = ERR_CORRUPT;
+	if (err == 0)
+		err = move_xorbs(mover->store, volume->id, mover->why);
+	return err ? err : move_records(mover, volume, end);
+}
+
 int store_compact_volume(struct store *store, uint32_t id, struct why *why)
 {
 	uint32_t first = 0;
-	struct mover mover = { .store = store, .why = why };
-	struct volume_visit look = { .record = pass, .damage = on_damage, .context = &mover }, visit = { .record = move_record, .context = &mover };
 	struct volume *volume = volumes_get(store->volumes, id);
 	if (!volume)
 		return why_set(why, ERR_NOT_FOUND, "there is no volume %08x", id);
+	struct mover *mover = calloc(1, sizeof(*mover));
+	if (!mover) {
+		volume_release(volume);
+		return why_set(why, ERR_NO_MEMORY, "no memory to empty a volume");
+	}
+	mover->store = store;
+	mover->why = why;
 	volumes_list(store->volumes, &first, 1);
-	mover.has_older = first < id;
-	/* What registrations have written to it already is in the index behind this: the walk does not miss them. */
-	pthread_rwlock_wrlock(&store->registration);
-	pthread_rwlock_unlock(&store->registration);
-	/* A volume with damage stays as it is: what cannot be read may be somebody's, and may still be repaired. */
-	int err = volume_walk(volume, VOLUME_BLOCK_BYTES, volumes_end(store->volumes, volume), &look, NULL, why);
-	if (err == 0 && mover.damaged)
-		err = ERR_CORRUPT;
-	if (err == 0)
-		err = move_xorbs(store, id, why);
-	if (err == 0)
-		err = volume_walk(volume, VOLUME_BLOCK_BYTES, volumes_end(store->volumes, volume), &visit, NULL, why);
+	mover->has_older = first < id;
+	int err = compact(mover, volume);
+	free(mover);
 	volume_release(volume);
 	/* A crash must not bring back an index older than the removal: what it knows of this volume, and what was dropped in it, would be wrong. */
 	if (err == 0)
