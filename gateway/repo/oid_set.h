@@ -1,4 +1,4 @@
-/* oid_set.h - a bounded set of object ids, for walks that must not go the same way twice. Private to gateway/repo.
+/* oid_set.h - a bounded set of object ids, for walks that must not go the same way twice. For gateway/repo and gateway/git.
  *
  * Open addressing on the ids' own bytes: they are hashes already. Grows up to its bound. One thread. */
 #ifndef CAIRN_GATEWAY_REPO_OID_SET_H

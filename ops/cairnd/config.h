@@ -11,6 +11,7 @@ struct config {
 	struct http_config http;   /* host and port point above */
 	struct store_config store; /* dir is the caller's to set */
 	uint64_t tree_cache_bytes;
+	uint64_t git_cache_bytes;  /* 0: a share of the disk */
 	uint64_t drain_s;
 	bool new_admin_token;
 };

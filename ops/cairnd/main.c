@@ -14,6 +14,7 @@
 
 #include "gateway/admin/admin.h"
 #include "gateway/auth/grant.h"
+#include "gateway/git/cache.h"
 #include "gateway/process.h"
 #include "gateway/repo/repo.h"
 #include "gateway/repo/scratch_dir.h"
@@ -61,6 +62,11 @@ static int open_core(struct daemon *daemon, struct why *why)
 		err = store_open(&gateway->store, &daemon->config.store, why);
 	if (err == 0)
 		err = repo_cache_open(&gateway->trees, daemon->config.tree_cache_bytes);
+	if (err == 0) {
+		struct git_cache_config config = { .data_dir = daemon->dir.path, .bytes_max = daemon->config.git_cache_bytes,
+			.reserve_bytes = daemon->config.store.reserve_bytes };
+		err = git_cache_open(&gateway->git_cache, gateway, &config, why);
+	}
 	if (err == 0)
 		err = grant_keys_load(gateway, why);
 	if (err == 0)
@@ -82,6 +88,8 @@ static void close_all(struct daemon *daemon)
 	struct gateway *gateway = &daemon->gateway;
 	if (gateway->admin)
 		admin_close(gateway->admin);
+	if (gateway->git_cache)
+		git_cache_close(gateway->git_cache);
 	if (gateway->trees)
 		repo_cache_close(gateway->trees);
 	if (gateway->store)
