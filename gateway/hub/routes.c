@@ -2,6 +2,7 @@
  *
  * Calls of the Hub that are known and not served are in gateway/hub_unbuilt.c. Where the JavaScript client leaves the slashes of a
  * revision raw ("tree/refs/pr/1/dir"), the pattern ends in "**" and call_revision finds where the revision ends. */
+#include "gateway/hub/access.h"
 #include "gateway/hub/commit.h"
 #include "gateway/hub/duplicate.h"
 #include "gateway/hub/info.h"
@@ -71,6 +72,16 @@ const struct route hub_routes[] = {
 	{ HTTP_POST, REPO "/lfs-files/duplicate", lfs_files_duplicate, "hub-lfs-duplicate" },
 	{ READ, REPO "/xet-read-token/{}", xet_read_token, "hub-xet-token" },
 	{ READ, REPO "/xet-write-token/{}", xet_write_token, "hub-xet-token" },
+
+	/* gated repositories */
+	{ HTTP_POST, OTHER_PAGE "/ask-access", access_asked, "hub-access" },
+	{ HTTP_POST, MODEL_PAGE "/ask-access", access_asked, "hub-access" },
+	{ HTTP_GET, OTHER_PAGE "/user-access-report", access_reported, "hub-access" },
+	{ HTTP_GET, MODEL_PAGE "/user-access-report", access_reported, "hub-access" },
+	{ HTTP_POST, REPO "/user-access-request/handle", access_handled, "hub-access" },
+	{ HTTP_POST, REPO "/user-access-request/grant", access_granted, "hub-access" },
+	{ HTTP_POST, REPO "/user-access-request/cancel", access_cancelled, "hub-access" },
+	{ HTTP_GET, REPO "/user-access-request/{}", access_listed, "hub-access" },
 
 	/* LFS: the batch call, and the addresses that its answers carry */
 	{ HTTP_POST, OTHER_PAGE "/info/lfs/objects/batch", lfs_batch, "lfs-batch" },
