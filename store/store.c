@@ -227,6 +227,40 @@ int store_file_by_sha256(struct store *store, const struct entity_id *owner, con
 	return err ? err : found ? 0 : ERR_NOT_FOUND;
 }
 
+/* Has anybody a claim on `file` whom `may_see` accepts? *left: claims that may still be looked at. */
+static bool is_seen(struct store *store, const struct hash *file, store_owner_filter may_see, void *context, int *left)
+{
+	struct index_scan scan;
+	bool seen = false;
+	index_scan_open(&scan, store->index, 'o', span_of(file->bytes, HASH_BYTES), span_of(NULL, 0));
+	while (!seen && *left > 0 && index_scan_next(&scan)) {
+		struct entity_id owner;
+		if (scan.key.length != ENTITY_ID_BYTES)
+			continue;
+		memcpy(owner.bytes, scan.key.data, ENTITY_ID_BYTES);
+		seen = may_see(context, &owner);
+		--*left;
+	}
+	return index_scan_close(&scan) == 0 && seen;
+}
+
+int store_file_by_sha256_seen(struct store *store, const struct sha256 *sha256, store_owner_filter may_see, void *context, struct file_info *out)
+{
+	struct index_scan scan;
+	bool found = false;
+	int left = STORE_CLAIMS_SEEN_MAX;
+	index_scan_open(&scan, store->index, 's', span_of(sha256->bytes, HASH_BYTES), span_of(NULL, 0));
+	while (!found && left > 0 && index_scan_next(&scan)) {
+		struct hash file;
+		if (scan.key.length != HASH_BYTES)
+			continue;
+		memcpy(file.bytes, scan.key.data, HASH_BYTES);
+		found = is_candidate(store, NULL, &file, sha256, out) && out->sha256_verified && is_seen(store, &file, may_see, context, &left);
+	}
+	int err = index_scan_close(&scan);
+	return err ? err : found ? 0 : ERR_NOT_FOUND;
+}
+
 int store_claim_check(struct store *store, const struct entity_id *owner, const struct hash *file)
 {
 	int64_t claimed_ms;

@@ -36,6 +36,8 @@ void store_close(struct store *store);
 
 /* ------------------------------------------------------------------ files known to the store */
 
+enum { STORE_CLAIMS_SEEN_MAX = 256 };
+
 struct file_info {
 	struct hash file;      /* Xet file hash; all-zero for the empty file */
 	struct sha256 sha256;
@@ -50,6 +52,9 @@ struct file_info {
 int store_file_info(struct store *store, const struct hash *file, struct file_info *out); /* 0, ERR_NOT_FOUND, ERR_IO */
 /* Any verified-or-not file with this digest that `owner` has a claim on (NULL: anyone's). Verified ones first. */
 int store_file_by_sha256(struct store *store, const struct entity_id *owner, const struct sha256 *sha256, struct file_info *out);
+/* A *verified* file with this digest that some owner has a claim on whom `may_see` accepts; looks at STORE_CLAIMS_SEEN_MAX claims at most. */
+typedef bool (*store_owner_filter)(void *context, const struct entity_id *owner);
+int store_file_by_sha256_seen(struct store *store, const struct sha256 *sha256, store_owner_filter may_see, void *context, struct file_info *out);
 /* 0 if `owner` has a claim on `file`, else ERR_NOT_FOUND. */
 int store_claim_check(struct store *store, const struct entity_id *owner, const struct hash *file);
 /* [blocks] Gives `owner` a claim on a file that exists; durable on return. Idempotent. */
@@ -123,7 +128,6 @@ int store_shard_register(struct store *store, const struct entity_id *owner, str
 
 /* Global dedup: an answer shard for a chunk that is a dedup candidate, chunk hashes keyed with a random key, or
  * ERR_NOT_FOUND. Only xorbs of files that some `may_see` owner claims... the caller passes one owner it may read. */
-typedef bool (*store_owner_filter)(void *context, const struct entity_id *owner);
 int store_dedup_query(struct store *store, const struct hash *chunk, store_owner_filter may_see, void *context,
 	struct buffer *answer, struct why *why); /* [blocks] */
 

@@ -1,7 +1,7 @@
 /* lfs.h - Git LFS as git-lfs, the Hub clients and git-xet speak it: the batch call, and the transfers it hands out.
  *
  * DESIGN. The batch answer carries signed grants in its URLs, so the calls that move bytes need no credentials: a grant says which repository,
- * which object (SHA-256 and length) and until when. An object is "already there" only if this very repository has a claim on it.
+ * which object (SHA-256 and length) and until when. Whether an object is "already there" is told in lfs_batch.c.
  * A part of a multipart upload is a store file of its own, claimed by the repository; its ETag is its file hash, which the client hands
  * back at completion. So the server keeps no state between the calls, parts may come in any order and survive restarts on both
  * sides, and parts that nobody completes are garbage like any other unnamed file. */
@@ -12,12 +12,9 @@
 
 enum {
 	LFS_GRANT_MS = 24 * 3600 * 1000,
-	LFS_BATCH_OBJECTS_MAX = 1000,
 	LFS_PARTS_MAX = 200,           /* the parts grow rather than their number */
 	LFS_PART_BYTES_MIN = 64 << 20,
 };
-#define LFS_OBJECT_BYTES_MAX ((uint64_t)8 << 40)
-
 void lfs_batch(struct http_request *request, const struct route_match *match);
 
 void lfs_upload(struct http_request *request, const struct route_match *match);   /* PUT, one object */
@@ -26,8 +23,12 @@ void lfs_complete(struct http_request *request, const struct route_match *match)
 void lfs_verify(struct http_request *request, const struct route_match *match);   /* POST {oid, size} */
 void lfs_download(struct http_request *request, const struct route_match *match);
 
-/* Error in both dialects: {"error", "message"}. */
-void reply_lfs_error(struct http_request *request, int status, const char *code, const char *text);
+/* Locks: 404 until the repository switches them on. */
+void lfs_locks_list(struct http_request *request, const struct route_match *match);
+void lfs_locks_create(struct http_request *request, const struct route_match *match);
+void lfs_locks_verify(struct http_request *request, const struct route_match *match);
+void lfs_locks_delete(struct http_request *request, const struct route_match *match);
+
 /* How many parts of `part_bytes` an object has. */
 uint64_t lfs_parts_count(uint64_t length, uint64_t part_bytes);
 

@@ -1,23 +1,37 @@
-#include "gateway/auth/grant.h"
+/* lfs_batch.c - which objects a client has to move, and where.
+ *
+ * An object that this repository has is "already there": no actions. So is one that another repository has which the caller may read: it is claimed for
+ * this one on the spot, which is as good as sending it again. Anything else has to be sent, whoever may have stored it: the answer for an object that
+ * only a hidden repository has is the answer for one that nobody has. Only digests that this server computed count; what a Xet client merely named does not. */
 #include "gateway/auth/xet_token.h"
-#include "gateway/hub/call.h"
-#include "gateway/hub/json_body.h"
 #include "gateway/hub/lfs.h"
+#include "gateway/hub/lfs_body.h"
+#include "gateway/hub/lfs_call.h"
+#include "gateway/repo/quota.h"
 #include "schemas/json_writer.h"
 
 enum { BATCH_BODY_BYTES_MAX = 4 << 20 };
 
 enum transfer { TRANSFER_BASIC, TRANSFER_MULTIPART, TRANSFER_XET };
 
+/* What is known of an object before anything is answered. */
+struct known {
+	int err;               /* 0: the caller may have `info`; ERR_NOT_FOUND; ERR_IO */
+	bool elsewhere;        /* in another repository, not in this one */
+	struct file_info info;
+};
+
 struct batch {
 	struct http_request *request;
 	struct call *call;
-	bool is_upload;
+	struct lfs_batch_body body;
+	struct known *known;   /* one per object; request memory */
 	enum transfer transfer;
 	int64_t expires_ms;
 	struct xet_token xet;     /* TRANSFER_XET */
 	const char *xet_href;
 	struct json_writer json;
+	struct why why;
 };
 
 static const char *grant_url(const struct batch *batch, const char *verb, const struct grant *grant)
@@ -134,72 +148,107 @@ static void write_download_actions(struct batch *batch, const struct sha256 *oid
 	json_object_end(json);
 }
 
-/* Lower-case only: an oid has one spelling. */
-static int read_oid(const char *text, struct sha256 *out)
-{
-	for (const char *p = text; *p; p++)
-		if (*p >= 'A' && *p <= 'F')
-			return ERR_INVALID;
-	return hex_decode(out->bytes, HASH_BYTES, text, strlen(text));
-}
-
-static void write_object(struct batch *batch, const json_t *object)
+static void write_object(struct batch *batch, const struct lfs_object *object, const struct known *known)
 {
 	struct json_writer *json = &batch->json;
-	const char *text = json_body_text(object, "oid", "");
-	const json_t *size = json_object_get(object, "size");
-	json_int_t length = json_integer_value(size);
-	struct sha256 oid;
 	json_object_begin(json, NULL);
-	json_text(json, "oid", text);
-	json_i64(json, "size", length);
-	if (read_oid(text, &oid) != 0 || !json_is_integer(size) || length < 0 || (uint64_t)length > LFS_OBJECT_BYTES_MAX) {
+	json_text(json, "oid", object->text);
+	json_i64(json, "size", object->size);
+	uint64_t length = (uint64_t)object->size;
+	if (!object->valid)
 		write_object_error(json, 422, "The oid must be 64 lower-case hex digits, and the size a whole number");
-		json_object_end(json);
-		return;
-	}
-	struct file_info info;
-	int err = store_file_by_sha256(batch->call->gateway->store, &batch->call->repo.id, &oid, &info);
-	if (err && err != ERR_NOT_FOUND)
+	else if (known->err && known->err != ERR_NOT_FOUND)
 		write_object_error(json, 500, "The object cannot be looked up");
-	else if (!batch->is_upload)
-		write_download_actions(batch, &oid, (uint64_t)length, err ? NULL : &info);
-	else if (err == 0 && info.length != (uint64_t)length)
+	else if (!batch->body.is_upload)
+		write_download_actions(batch, &object->oid, length, known->err ? NULL : &known->info);
+	else if (known->err == 0 && known->info.length != length)
 		write_object_error(json, 422, "The object exists with another size");
-	else if (err || info.is_damaged) /* sent again, it is whole again */
-		write_upload_actions(batch, &oid, (uint64_t)length);
+	else if (known->err || known->info.is_damaged) /* sent again, it is whole again */
+		write_upload_actions(batch, &object->oid, length);
 	json_object_end(json);
 }
 
-static bool offers(const json_t *transfers, const char *name)
+/* ------------------------------------------------------------------ what is there */
+
+static bool may_see(void *context, const struct entity_id *owner)
 {
-	size_t i;
-	const json_t *item;
-	json_array_foreach(transfers, i, item)
-		if (json_is_string(item) && strcmp(json_string_value(item), name) == 0)
-			return true;
-	return false;
+	const struct call *call = context;
+	struct repo repo;
+	struct resource resource = { .repo = &repo, .ns = call->gateway->ns };
+	return repo_get(call->gateway->ns, NULL, owner, &repo) == 0 && may(&call->actor, ACTION_READ_FILES, &resource) == 0;
 }
 
-static bool has_large_object(const json_t *objects)
+static void look_up(struct batch *batch, const struct lfs_object *object, struct known *known)
 {
-	size_t i;
-	const json_t *object;
-	json_array_foreach(objects, i, object)
-		if (json_integer_value(json_object_get(object, "size")) > LFS_PART_BYTES_MIN)
-			return true;
-	return false;
+	struct call *call = batch->call;
+	struct store *store = call->gateway->store;
+	known->err = ERR_NOT_FOUND;
+	if (!object->valid)
+		return;
+	known->err = store_file_by_sha256(store, &call->repo.id, &object->oid, &known->info);
+	if (!batch->body.is_upload)
+		return;
+	if (known->err == 0 && !known->info.sha256_verified && !known->info.is_damaged)
+		known->err = ERR_NOT_FOUND; /* somebody only said so */
+	if (known->err == ERR_NOT_FOUND) {
+		known->err = store_file_by_sha256_seen(store, &object->oid, may_see, call, &known->info);
+		known->elsewhere = known->err == 0;
+		if (known->elsewhere && known->info.is_damaged)
+			known->err = ERR_NOT_FOUND;
+		if (known->elsewhere && known->info.length != (uint64_t)object->size)
+			known->err = ERR_NOT_FOUND; /* let the upload tell */
+	}
 }
 
-static int choose_transfer(struct batch *batch, const json_t *body)
+/* Claims what is there already, anew where it is this repository's: no garbage collection may drop it before a commit names it. */
+static void claim(struct batch *batch, const struct lfs_object *object, struct known *known)
 {
-	const json_t *transfers = json_object_get(body, "transfers");
-	batch->transfer = TRANSFER_BASIC;
-	if (!batch->is_upload)
+	struct call *call = batch->call;
+	if (known->err || known->info.length != (uint64_t)object->size || hash_is_zero(&known->info.file))
+		return;
+	int err = store_claim(call->gateway->store, &call->repo.id, &known->info.file, &batch->why);
+	if (err)
+		known->err = err == ERR_NOT_FOUND ? ERR_NOT_FOUND : ERR_IO;
+}
+
+/* 0, or ERR_NO_SPACE: what the batch would add is more than the owner may have. */
+static int look_up_all(struct batch *batch)
+{
+	uint64_t more_bytes = 0;
+	batch->known = http_alloc(batch->request, (batch->body.objects_count + 1) * sizeof(*batch->known));
+	for (size_t i = 0; i < batch->body.objects_count; i++) {
+		const struct lfs_object *object = &batch->body.objects[i];
+		look_up(batch, object, &batch->known[i]);
+		if (object->valid && (batch->known[i].err || batch->known[i].elsewhere))
+			more_bytes += (uint64_t)object->size; /* 1000 times 8 TiB fit */
+	}
+	if (!batch->body.is_upload)
 		return 0;
-	if (offers(transfers, "multipart") && has_large_object(json_object_get(body, "objects")))
+	int err = quota_check(batch->call->gateway, &batch->call->repo, more_bytes, &batch->why);
+	for (size_t i = 0; i < batch->body.objects_count && err == 0; i++)
+		claim(batch, &batch->body.objects[i], &batch->known[i]);
+	return err;
+}
+
+/* ------------------------------------------------------------------ the call */
+
+static bool has_large_object(const struct lfs_batch_body *body)
+{
+	for (size_t i = 0; i < body->objects_count; i++)
+		if (body->objects[i].size > LFS_PART_BYTES_MIN)
+			return true;
+	return false;
+}
+
+static int choose_transfer(struct batch *batch)
+{
+	const struct lfs_batch_body *body = &batch->body;
+	batch->transfer = TRANSFER_BASIC;
+	if (!body->is_upload)
+		return 0;
+	if (body->offers_multipart && has_large_object(body))
 		batch->transfer = TRANSFER_MULTIPART;
-	if (!offers(transfers, "xet"))
+	if (!body->offers_xet)
 		return 0;
 	const struct call *call = batch->call;
 	batch->transfer = TRANSFER_XET;
@@ -208,7 +257,7 @@ static int choose_transfer(struct batch *batch, const json_t *body)
 	return xet_token_issue(batch->request, &call->repo, call->actor.name, true, &batch->xet);
 }
 
-static void reply_batch(struct batch *batch, const json_t *body)
+static void reply_batch(struct batch *batch)
 {
 	static const char *const names[] = { "basic", "multipart", "xet" };
 	struct buffer out;
@@ -219,69 +268,45 @@ static void reply_batch(struct batch *batch, const json_t *body)
 	json_text(json, "transfer", names[batch->transfer]);
 	json_text(json, "hash_algo", "sha256");
 	json_array_begin(json, "objects");
-	size_t i;
-	const json_t *object;
-	json_array_foreach(json_object_get(body, "objects"), i, object)
-		if (!out.failed)
-			write_object(batch, object);
+	for (size_t i = 0; i < batch->body.objects_count && !out.failed; i++)
+		write_object(batch, &batch->body.objects[i], &batch->known[i]);
 	json_array_end(json);
 	json_object_end(json);
-	if (out.failed)
-		reply_lfs_error(batch->request, 413, NULL, "The batch is too large");
-	else
-		http_reply_buffer(batch->request, 200, "application/vnd.git-lfs+json", &out);
-	buffer_fini(&out);
+	lfs_reply_json(batch->request, 200, &out);
 }
 
-static void handle_batch(struct http_request *request, struct call *call, const json_t *body)
+static void handle_batch(struct batch *batch)
 {
-	const char *operation = json_body_text(body, "operation", "");
-	const char *algorithm = json_body_text(body, "hash_algo", "sha256");
-	const json_t *objects = json_object_get(body, "objects");
-	struct batch batch = { .request = request, .call = call, .is_upload = strcmp(operation, "upload") == 0 };
-	struct resource resource = { .repo = &call->repo, .ns = call->gateway->ns };
-	int allowed = may(&call->actor, batch.is_upload ? ACTION_PROPOSE : ACTION_READ_FILES, &resource); /* uploads may be for a pull request */
-	if (!batch.is_upload && strcmp(operation, "download") != 0) {
-		reply_lfs_error(request, 422, NULL, "The operation must be \"upload\" or \"download\"");
-	} else if (strcmp(algorithm, "sha256") != 0 && strcmp(algorithm, "sha_256") != 0) {
-		reply_lfs_error(request, 409, NULL, "The only hash algorithm here is sha256");
-	} else if (!json_is_array(objects)) {
-		reply_lfs_error(request, 422, NULL, "\"objects\" must be a list");
-	} else if (json_array_size(objects) > LFS_BATCH_OBJECTS_MAX) {
-		reply_lfs_error(request, 413, NULL, "Too many objects in one batch");
-	} else if (allowed == ERR_GATED) {
-		reply_lfs_error(request, call->actor.anonymous ? 401 : 403, "GatedRepo",
-			"Access to this repository is restricted and you are not in the authorized list");
-	} else if (batch.is_upload && allowed != 0) {
-		if (call->actor.anonymous) {
-			http_add_header(request, "WWW-Authenticate", "Basic realm=\"cairn\"");
-			reply_lfs_error(request, 401, NULL, "Credentials are needed to upload");
-		} else {
-			reply_lfs_error(request, 403, NULL, "You may not write to this repository");
-		}
-	} else {
-		batch.expires_ms = unix_ms() + LFS_GRANT_MS;
-		if (choose_transfer(&batch, body) != 0)
-			reply_lfs_error(request, 500, NULL, "A token could not be made");
-		else
-			reply_batch(&batch, body);
-	}
+	/* Uploads may be for a pull request. */
+	if (lfs_call_may(batch->request, batch->call, batch->body.is_upload ? ACTION_PROPOSE : ACTION_READ_FILES) != 0)
+		return;
+	batch->expires_ms = unix_ms() + LFS_GRANT_MS;
+	int err = look_up_all(batch);
+	if (err == 0)
+		err = choose_transfer(batch);
+	if (err)
+		lfs_reply_err(batch->request, err, &batch->why);
+	else
+		reply_batch(batch);
 }
 
 static void batch_body(struct http_request *request, struct span text, void *context)
 {
-	struct why why = { 0 };
-	json_t *body = json_body_parse(text, &why);
-	if (body)
-		handle_batch(request, context, body);
+	struct batch *batch = http_alloc(request, sizeof(*batch));
+	batch->request = request;
+	batch->call = context;
+	int status = lfs_batch_body_read(text, &batch->body, &batch->why);
+	struct lfs_batch_body body = batch->body; /* the request's memory may be gone after the answer */
+	if (status)
+		lfs_reply_error(request, status, NULL, batch->why.text);
 	else
-		reply_lfs_error(request, 422, NULL, why.text);
-	json_decref(body);
+		handle_batch(batch);
+	lfs_batch_body_fini(&body);
 }
 
 void lfs_batch(struct http_request *request, const struct route_match *match)
 {
-	struct call *call = call_open_repo(request, match, 0, ACTION_READ);
+	struct call *call = lfs_call_open(request, match, 0, ACTION_READ);
 	if (call)
 		http_collect(request, BATCH_BODY_BYTES_MAX, batch_body, call);
 }

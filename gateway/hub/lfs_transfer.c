@@ -1,11 +1,10 @@
 #include <stdlib.h>
 
-#include "gateway/auth/grant.h"
-#include "gateway/hub/call.h"
 #include "gateway/hub/content.h"
-#include "gateway/hub/json_body.h"
 #include "gateway/hub/lfs.h"
-#include "schemas/json_writer.h"
+#include "gateway/hub/lfs_body.h"
+#include "gateway/hub/lfs_call.h"
+#include "gateway/repo/quota.h"
 
 enum {
 	COMPLETION_BODY_BYTES_MAX = 1 << 20,
@@ -13,58 +12,9 @@ enum {
 	COPY_BYTES = 1 << 20, /* read and written at a time when parts are joined */
 };
 
-void reply_lfs_error(struct http_request *request, int status, const char *code, const char *text)
-{
-	struct buffer body;
-	buffer_init(&body, ANSWER_BYTES_MAX);
-	struct json_writer json;
-	json_writer_init(&json, &body);
-	json_object_begin(&json, NULL);
-	json_text(&json, "error", text);
-	json_text(&json, "message", text);
-	json_text(&json, "request_id", http_request_id(request));
-	json_object_end(&json);
-	char *line = http_strndup(request, text, strlen(text));
-	for (char *p = line; *p; p++)
-		if ((unsigned char)*p < 0x20 || *p == 0x7f)
-			*p = ' ';
-	http_add_header(request, "X-Error-Message", line);
-	if (code)
-		http_add_header(request, "X-Error-Code", code);
-	if (status == 401)
-		http_add_header(request, "LFS-Authenticate", "Basic realm=\"cairn\"");
-	http_reply_buffer(request, status, "application/vnd.git-lfs+json", &body);
-	buffer_fini(&body);
-}
-
-static void reply_store_error(struct http_request *request, int err, const struct why *why)
-{
-	int status = err == ERR_NO_SPACE ? 507 : err == ERR_BUSY || err == ERR_NO_MEMORY ? 503 : err == ERR_TOO_BIG ? 413 :
-		err == ERR_INVALID ? 422 : 500;
-	reply_lfs_error(request, status, NULL, why->text[0] ? why->text : "The object could not be stored");
-}
-
 uint64_t lfs_parts_count(uint64_t length, uint64_t part_bytes)
 {
 	return (length + part_bytes - 1) / part_bytes;
-}
-
-/* The grant of this URL, of the kind wanted, for a repository that still exists. NULL: answered already. */
-static struct grant *grant_open(struct http_request *request, const struct route_match *match, enum grant_kind kind)
-{
-	struct gateway *gateway = gateway_of(request);
-	struct grant *grant = http_alloc(request, sizeof(*grant));
-	struct repo repo;
-	if (grant_verify(gateway, match->captures[0], grant) != 0 || grant->kind != kind) {
-		reply_lfs_error(request, 403, NULL, "This URL is not valid, or no longer");
-		return NULL;
-	}
-	if (repo_get(gateway->ns, NULL, &grant->repo, &repo) != 0) {
-		reply_lfs_error(request, 404, "RepoNotFound", "Repository not found");
-		return NULL;
-	}
-	http_set_actor_name(request, grant->actor);
-	return grant;
 }
 
 static struct sha256 grant_sha256(const struct grant *grant)
@@ -83,6 +33,7 @@ struct receiving {
 	uint64_t length;        /* expected */
 	uint64_t received;
 	struct upload *upload;  /* opened with the first byte */
+	struct quota_reservation reservation;
 	struct why why;
 };
 
@@ -128,8 +79,9 @@ static void receiving_end(struct http_request *request, int err, void *context)
 		err = receiving_finish(receiving, &result);
 	if (receiving->upload)
 		upload_close(receiving->upload);
+	quota_release(&receiving->reservation, err == 0);
 	if (err) {
-		reply_store_error(request, err, &receiving->why);
+		lfs_reply_err(request, err, &receiving->why);
 		return;
 	}
 	char etag[HASH_TEXT_BYTES];
@@ -141,11 +93,11 @@ static void receiving_end(struct http_request *request, int err, void *context)
 	http_reply(request, 200, NULL, span_of(NULL, 0));
 }
 
-static void receive(struct http_request *request, const struct grant *grant, bool is_part)
+static void receive(struct http_request *request, const struct grant *grant, const struct repo *repo, bool is_part)
 {
 	uint64_t announced = http_body_length(request);
 	if (announced != UINT64_MAX && announced != grant->length) {
-		reply_lfs_error(request, 422, NULL, http_printf(request, "This URL takes %llu bytes, not %llu",
+		lfs_reply_error(request, 422, NULL, http_printf(request, "This URL takes %llu bytes, not %llu",
 			(unsigned long long)grant->length, (unsigned long long)announced));
 		return;
 	}
@@ -154,22 +106,29 @@ static void receive(struct http_request *request, const struct grant *grant, boo
 	receiving->grant = grant;
 	receiving->is_part = is_part;
 	receiving->length = grant->length;
+	int err = quota_reserve(receiving->gateway, repo, grant->length, &receiving->reservation, &receiving->why);
+	if (err) {
+		lfs_reply_err(request, err, &receiving->why);
+		return;
+	}
 	static const struct http_sink sink = { .write = receiving_write, .end = receiving_end };
 	http_sink(request, grant->length, &sink, receiving);
 }
 
 void lfs_upload(struct http_request *request, const struct route_match *match)
 {
-	const struct grant *grant = grant_open(request, match, GRANT_LFS_UPLOAD);
+	struct repo repo;
+	const struct grant *grant = lfs_grant_open(request, match, GRANT_LFS_UPLOAD, &repo);
 	if (grant)
-		receive(request, grant, false);
+		receive(request, grant, &repo, false);
 }
 
 void lfs_part(struct http_request *request, const struct route_match *match)
 {
-	const struct grant *grant = grant_open(request, match, GRANT_LFS_PART);
+	struct repo repo;
+	const struct grant *grant = lfs_grant_open(request, match, GRANT_LFS_PART, &repo);
 	if (grant)
-		receive(request, grant, true);
+		receive(request, grant, &repo, true);
 }
 
 /* ------------------------------------------------------------------ completion of a multipart upload */
@@ -262,18 +221,18 @@ static void complete_body(struct http_request *request, struct span text, void *
 		}
 	}
 	if (err)
-		reply_store_error(request, err, &why);
+		lfs_reply_err(request, err, &why);
 	else
 		http_reply(request, 200, "application/json; charset=utf-8", span_text("{\"success\":true}"));
 }
 
 void lfs_complete(struct http_request *request, const struct route_match *match)
 {
-	struct grant *grant = grant_open(request, match, GRANT_LFS_UPLOAD);
+	struct grant *grant = lfs_grant_open(request, match, GRANT_LFS_UPLOAD, NULL);
 	if (!grant)
 		return;
 	if (grant->number == 0 || lfs_parts_count(grant->length, grant->number) > LFS_PARTS_MAX)
-		reply_lfs_error(request, 422, NULL, "This upload has no parts");
+		lfs_reply_error(request, 422, NULL, "This upload has no parts");
 	else
 		http_collect(request, COMPLETION_BODY_BYTES_MAX, complete_body, grant);
 }
@@ -288,23 +247,23 @@ static void verify_body(struct http_request *request, struct span text, void *co
 	struct sha256 sha256 = { 0 };
 	const char *oid = json_body_text(body, "oid", "");
 	const json_t *size = json_object_get(body, "size");
-	bool well_formed = hex_decode(sha256.bytes, HASH_BYTES, oid, strlen(oid)) == 0 && json_is_integer(size);
+	bool well_formed = lfs_oid_read(oid, &sha256) == 0 && json_is_integer(size) && json_integer_value(size) >= 0;
 	uint64_t length = well_formed ? (uint64_t)json_integer_value(size) : 0;
 	json_decref(body);
 	struct file_info info;
 	if (!well_formed || memcmp(sha256.bytes, grant->object.bytes, HASH_BYTES) != 0)
-		reply_lfs_error(request, 422, NULL, "The oid is not the one that was uploaded here");
+		lfs_reply_error(request, 422, NULL, "The oid is not the one that was uploaded here");
 	else if (store_file_by_sha256(gateway_of(request)->store, &grant->repo, &sha256, &info) != 0)
-		reply_lfs_error(request, 404, NULL, "The object is not stored");
+		lfs_reply_error(request, 404, NULL, "The object is not stored");
 	else if (info.length != length)
-		reply_lfs_error(request, 422, NULL, "The object has another size");
+		lfs_reply_error(request, 422, NULL, "The object has another size");
 	else
-		http_reply(request, 200, "application/vnd.git-lfs+json", span_text("{}"));
+		http_reply(request, 200, LFS_MEDIA_TYPE, span_text("{}"));
 }
 
 void lfs_verify(struct http_request *request, const struct route_match *match)
 {
-	struct grant *grant = grant_open(request, match, GRANT_LFS_UPLOAD);
+	struct grant *grant = lfs_grant_open(request, match, GRANT_LFS_UPLOAD, NULL);
 	if (grant)
 		http_collect(request, VERIFY_BODY_BYTES_MAX, verify_body, grant);
 }
@@ -315,8 +274,16 @@ static void download_work(struct http_request *request, void *context)
 	struct gateway *gateway = gateway_of(request);
 	struct sha256 sha256 = grant_sha256(grant);
 	struct file_info info;
-	if (store_file_by_sha256(gateway->store, &grant->repo, &sha256, &info) != 0) {
-		reply_lfs_error(request, 404, NULL, "The object is not stored");
+	struct why why = { 0 };
+	int err = store_file_by_sha256(gateway->store, &grant->repo, &sha256, &info);
+	if (err == 0 && !info.sha256_verified) /* seldom: no commit has named it yet */
+		err = store_file_verify_sha256(gateway->store, &info.file, &sha256, &why);
+	if (err == ERR_NOT_FOUND || err == ERR_CORRUPT) {
+		lfs_reply_error(request, 404, NULL, "The object is not stored");
+		return;
+	}
+	if (err) {
+		lfs_reply_err(request, err, &why);
 		return;
 	}
 	char text[HASH_TEXT_BYTES];
@@ -330,7 +297,7 @@ static void download_work(struct http_request *request, void *context)
 
 void lfs_download(struct http_request *request, const struct route_match *match)
 {
-	struct grant *grant = grant_open(request, match, GRANT_LFS_DOWNLOAD);
+	struct grant *grant = lfs_grant_open(request, match, GRANT_LFS_DOWNLOAD, NULL);
 	if (grant)
 		http_work(request, download_work, grant);
 }

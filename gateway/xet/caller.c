@@ -15,17 +15,6 @@ static struct span token_of(struct http_request *request)
 	return span_of(value.data + length, value.length - length);
 }
 
-int xet_grant_holder(struct gateway *gateway, const struct grant *grant, enum action action, struct actor *actor, struct repo *repo)
-{
-	int err = repo_get(gateway->ns, NULL, &grant->repo, repo);
-	if (err == 0)
-		err = auth_by_name(gateway->ns, grant->actor, action == ACTION_PROPOSE ? TOKEN_WRITE : TOKEN_READ, actor);
-	struct resource resource = { .repo = repo, .ns = gateway->ns };
-	if (err == 0)
-		err = may(actor, action, &resource);
-	return err == 0 || err == ERR_IO ? err : ERR_DENIED;
-}
-
 struct xet_caller *xet_caller_open(struct http_request *request, enum xet_scope scope)
 {
 	struct xet_caller *caller = http_alloc(request, sizeof(*caller));
@@ -42,7 +31,7 @@ struct xet_caller *xet_caller_open(struct http_request *request, enum xet_scope 
 		answer_err(request, ERR_DENIED, &(struct why){ "This token does not permit uploads" });
 		return NULL;
 	}
-	int err = xet_grant_holder(caller->gateway, &grant, scope == XET_WRITE ? ACTION_PROPOSE : ACTION_READ_FILES, &caller->actor, &caller->repo);
+	int err = grant_holder(caller->gateway, &grant, scope == XET_WRITE ? ACTION_PROPOSE : ACTION_READ_FILES, &caller->actor, &caller->repo);
 	if (err) {
 		answer_err(request, err, NULL);
 		return NULL;

@@ -5,8 +5,7 @@
 #ifndef CAIRN_GATEWAY_XET_CALLER_H
 #define CAIRN_GATEWAY_XET_CALLER_H
 
-#include "gateway/auth/auth.h"
-#include "gateway/auth/grant.h"
+#include "gateway/auth/grant_holder.h"
 
 enum xet_scope { XET_READ, XET_WRITE };
 
@@ -18,9 +17,6 @@ struct xet_caller {
 
 /* NULL: answered already (401 no or bad token, 403 wrong scope or lost rights). */
 struct xet_caller *xet_caller_open(struct http_request *request, enum xet_scope scope);
-
-/* The repository of a verified grant and its holder, who must still be allowed `action`. 0, ERR_DENIED, ERR_IO. */
-int xet_grant_holder(struct gateway *gateway, const struct grant *grant, enum action action, struct actor *actor, struct repo *repo);
 
 /* A hash in a path. False: answered already (400). */
 bool xet_hash_capture(struct http_request *request, struct span capture, struct hash *out);

@@ -133,7 +133,7 @@ static int check(struct http_request *request, struct span ranges, const struct 
 		return ERR_DENIED;
 	struct actor actor;
 	struct repo repo;
-	return xet_grant_holder(gateway, &grant, ACTION_READ_FILES, &actor, &repo);
+	return grant_holder(gateway, &grant, ACTION_READ_FILES, &actor, &repo);
 }
 
 void xet_data_get(struct http_request *request, const struct route_match *match)
