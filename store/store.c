@@ -255,7 +255,8 @@ int store_file_by_sha256_seen(struct store *store, const struct sha256 *sha256, 
 		if (scan.key.length != HASH_BYTES)
 			continue;
 		memcpy(file.bytes, scan.key.data, HASH_BYTES);
-		found = is_candidate(store, NULL, &file, sha256, out) && out->sha256_verified && is_seen(store, &file, may_see, context, &left);
+		found = is_candidate(store, NULL, &file, sha256, out) && out->sha256_verified &&
+			!store_file_is_damaged(store, &file) && is_seen(store, &file, may_see, context, &left);
 	}
 	int err = index_scan_close(&scan);
 	return err ? err : found ? 0 : ERR_NOT_FOUND;

@@ -52,7 +52,7 @@ struct file_info {
 int store_file_info(struct store *store, const struct hash *file, struct file_info *out); /* 0, ERR_NOT_FOUND, ERR_IO */
 /* Any verified-or-not file with this digest that `owner` has a claim on (NULL: anyone's). Verified ones first. */
 int store_file_by_sha256(struct store *store, const struct entity_id *owner, const struct sha256 *sha256, struct file_info *out);
-/* A *verified* file with this digest that some owner has a claim on whom `may_see` accepts; looks at STORE_CLAIMS_SEEN_MAX claims at most. */
+/* A *verified*, undamaged file with this digest that some owner has a claim on whom `may_see` accepts; looks at STORE_CLAIMS_SEEN_MAX claims at most. */
 typedef bool (*store_owner_filter)(void *context, const struct entity_id *owner);
 int store_file_by_sha256_seen(struct store *store, const struct sha256 *sha256, store_owner_filter may_see, void *context, struct file_info *out);
 /* 0 if `owner` has a claim on `file`, else ERR_NOT_FOUND. */

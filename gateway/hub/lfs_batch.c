@@ -193,8 +193,6 @@ static void look_up(struct batch *batch, const struct lfs_object *object, struct
 	if (known->err == ERR_NOT_FOUND) {
 		known->err = store_file_by_sha256_seen(store, &object->oid, may_see, call, &known->info);
 		known->elsewhere = known->err == 0;
-		if (known->elsewhere && known->info.is_damaged)
-			known->err = ERR_NOT_FOUND;
 		if (known->elsewhere && known->info.length != (uint64_t)object->size)
 			known->err = ERR_NOT_FOUND; /* let the upload tell */
 	}
