@@ -107,6 +107,28 @@ static struct span cookie_token(struct span cookies)
 	return span_of(NULL, 0);
 }
 
+/* The authority of "https://host:port/..." or "https://host:port". */
+static struct span authority_of(struct span url)
+{
+	const uint8_t *colon = memmem(url.data, url.length, "://", 3);
+	if (!colon)
+		return span_of(NULL, 0);
+	const uint8_t *start = colon + 3, *end = memchr(start, '/', url.length - (size_t)(start - url.data));
+	return span_of(start, (size_t)((end ? end : url.data + url.length) - start));
+}
+
+/* A browser adds the cookie to what any page makes it send. It also says which page that was: only ours may change things. Whoever is not a browser says
+ * nothing and sends no cookie by accident. */
+static bool is_forged(struct http_request *request)
+{
+	if (http_method(request) & (HTTP_GET | HTTP_HEAD | HTTP_OPTIONS))
+		return false;
+	struct span site = http_header(request, "Sec-Fetch-Site"), origin = http_header(request, "Origin");
+	if (site.data && !span_equal(site, span_text("same-origin")) && !span_equal(site, span_text("none")))
+		return true;
+	return origin.data && !span_equal(authority_of(origin), authority_of(span_text(http_base_url(request))));
+}
+
 /* True when the request carries credentials; *out may then still be nonsense. */
 static bool credential_of(struct http_request *request, struct span *out)
 {
@@ -122,7 +144,11 @@ static bool credential_of(struct http_request *request, struct span *out)
 	}
 	struct span cookies = http_header(request, "Cookie");
 	*out = cookies.data ? cookie_token(cookies) : cookies;
-	return out->length > 0;
+	if (out->length == 0)
+		return false;
+	if (is_forged(request))
+		*out = span_of(out->data, 0);
+	return true;
 }
 
 /* ------------------------------------------------------------------ the actor */
@@ -146,11 +172,16 @@ static int look_up(struct namespace *ns, struct span text, struct token *token, 
 	return err;
 }
 
+static bool token_lives(const struct token *token)
+{
+	return token->role != TOKEN_REFRESH && (token->expires_ms == 0 || token->expires_ms > unix_ms());
+}
+
 static int identify_by_token(struct http_request *request, struct span text, struct actor *out)
 {
 	struct user user;
 	int err = look_up(gateway_of(request)->ns, text, &out->token, &user);
-	if (err || (out->token.expires_ms && out->token.expires_ms <= unix_ms())) {
+	if (err || !token_lives(&out->token)) {
 		memset(out, 0, sizeof(*out));
 		return ERR_UNAUTHENTICATED;
 	}
@@ -160,6 +191,7 @@ static int identify_by_token(struct http_request *request, struct span text, str
 	out->token_id = out->token.id;
 	out->role = out->token.role;
 	out->admin = user.admin;
+	out->ns = gateway_of(request)->ns;
 	http_set_actor_name(request, out->name);
 	return 0;
 }
@@ -225,5 +257,28 @@ int auth_by_name(struct namespace *ns, const char *name, enum token_role role, s
 	out->user_id = user.id;
 	out->role = role;
 	out->admin = user.admin;
+	out->ns = ns;
+	return 0;
+}
+
+int auth_by_token(struct namespace *ns, const char *name, const struct entity_id *token_id, enum token_role role, struct actor *out)
+{
+	static const struct entity_id none;
+	int err = auth_by_name(ns, name, role, out);
+	if (err || memcmp(token_id->bytes, none.bytes, ENTITY_ID_BYTES) == 0)
+		return err;
+	struct token token;
+	err = token_get(ns, token_id, &token);
+	if (err == 0 && (!token_lives(&token) || strcmp(token.user, out->name) != 0))
+		err = ERR_NOT_FOUND;
+	if (err) {
+		memset(out, 0, sizeof(*out));
+		return err == ERR_NOT_FOUND ? ERR_UNAUTHENTICATED : err;
+	}
+	memset(&token.digest, 0, sizeof(token.digest));
+	out->token = token;
+	out->token_id = *token_id;
+	if (token.role != TOKEN_WRITE) /* it never asked for more than it had */
+		out->role = token.role;
 	return 0;
 }

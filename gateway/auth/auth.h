@@ -17,16 +17,21 @@ struct actor {
 	enum token_role role;
 	bool one_repo_only;            /* came by a grant: reads, or reads and writes, `only_repo` and nothing else */
 	struct entity_id only_repo;
+	struct namespace *ns;          /* where memberships are looked up; NULL: the actor has none */
 };
 
 /* From `Authorization: Bearer`, Basic (password = token) or the cookie "token". No credentials: anonymous, 0. A wrong, revoked or
- * expired token: ERR_UNAUTHENTICATED. Any thread; reads from memory almost always. Sets the access log's actor name. */
+ * expired token, or a cookie that another site's page makes a browser send with a change: ERR_UNAUTHENTICATED. Any thread; reads from memory almost
+ * always. Sets the access log's actor name. */
 int auth_identify(struct http_request *request, struct actor *out);
 /* The same for the calls of one repository, which ask may() about it: they also take a grant on that repository where a token may stand. */
 int auth_identify_for_repo(struct http_request *request, struct actor *out);
 
 /* The user of a grant, as they are now: rights may have been lost since it was signed. "" is the anonymous. 0, ERR_UNAUTHENTICATED: gone. */
 int auth_by_name(struct namespace *ns, const char *name, enum token_role role, struct actor *out);
+
+/* The same for what a token asked for (zero: no token was in play): it must still be there, unexpired, and reaches as far as it does now. */
+int auth_by_token(struct namespace *ns, const char *name, const struct entity_id *token_id, enum token_role role, struct actor *out);
 
 enum action {
 	ACTION_READ,         /* see a repository: what it is, which files it has */
@@ -35,12 +40,14 @@ enum action {
 	ACTION_WRITE,        /* commit, branches, tags, uploads */
 	ACTION_ADMIN,        /* settings, delete */
 	ACTION_CREATE,       /* a repository in a namespace (resource.owner) */
+	ACTION_ORG_READ,     /* see what an organisation (resource.owner) shows to its members */
+	ACTION_ORG_ADMIN,    /* its members and its settings */
 	ACTION_OPERATE,      /* the hub itself: users, tokens, gc, scrub, stats */
 };
 
 struct resource {
-	const struct repo *repo; /* NULL for ACTION_CREATE and ACTION_OPERATE */
-	const char *owner;       /* ACTION_CREATE: the namespace */
+	const struct repo *repo; /* unused by the actions on a namespace and on the hub */
+	const char *owner;       /* ACTION_CREATE, ACTION_ORG_*: the namespace */
 	struct namespace *ns;    /* ACTION_READ_FILES and ACTION_PROPOSE: where accepted access requests are looked up */
 };
 

@@ -10,7 +10,7 @@
 #include "schemas/record.h"
 
 enum {
-	RECORD_BYTES_MAX = 304,
+	RECORD_BYTES_MAX = 336,
 	SIGNED_BYTES_MAX = crypto_sign_BYTES + RECORD_BYTES_MAX,
 };
 _Static_assert((crypto_sign_BYTES + RECORD_BYTES_MAX) * 4 / 3 + 4 <= GRANT_TEXT_BYTES_MAX, "the longest grant fits its text");
@@ -21,6 +21,7 @@ static const struct field grant_fields[] = {
 	FIELD(struct grant, kind, FIELD_ENUM, true),
 	FIELD(struct grant, repo, FIELD_BYTES, true),
 	FIELD(struct grant, actor, FIELD_TEXT, true),
+	FIELD(struct grant, token, FIELD_BYTES, false),
 	FIELD(struct grant, expires_ms, FIELD_I64, true),
 	FIELD(struct grant, object, FIELD_BYTES, true),
 	FIELD(struct grant, length, FIELD_U64, true),

@@ -19,12 +19,13 @@ enum grant_kind {
 	GRANT_GIT_WRITE = 8,    /* and push, LFS uploads */
 };
 
-enum { GRANT_TEXT_BYTES_MAX = 512, GRANT_SKEW_MS = 60000 };
+enum { GRANT_TEXT_BYTES_MAX = 560, GRANT_SKEW_MS = 60000 };
 
 struct grant {
 	enum grant_kind kind;
 	struct entity_id repo;
 	char actor[NAME_BYTES_MAX + 1];
+	struct entity_id token; /* with which it was asked for: it dies with that one. Zero: with none */
 	int64_t expires_ms;
 	struct hash object;     /* xorb or SHA-256 (as bytes), by kind; zero when unused */
 	uint64_t length;        /* by kind */

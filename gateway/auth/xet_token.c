@@ -7,14 +7,14 @@
 
 enum { TOKEN_ANSWER_BYTES_MAX = 64 << 10 };
 
-int xet_token_issue(struct http_request *request, const struct repo *repo, const char *actor, bool write, struct xet_token *out)
+int xet_token_issue(struct http_request *request, const struct repo *repo, const struct actor *actor, bool write, struct xet_token *out)
 {
 	int64_t expires_s = (unix_ms() + XET_TOKEN_MS) / 1000;
 	struct grant grant = {
 		.kind = write ? GRANT_XET_WRITE : GRANT_XET_READ, .repo = repo->id, .expires_ms = expires_s * 1000
 	};
-	size_t length = strnlen(actor, NAME_BYTES_MAX);
-	memcpy(grant.actor, actor, length);
+	grant.token = actor->token_id;
+	memcpy(grant.actor, actor->name, sizeof(grant.actor));
 	char text[GRANT_TEXT_BYTES_MAX];
 	grant_sign(gateway_of(request), &grant, text);
 	out->cas_url = http_strndup(request, http_base_url(request), strlen(http_base_url(request)));

@@ -15,8 +15,8 @@ struct xet_token {
 	const char *access_token; /* request memory */
 	int64_t expires_s;
 };
-/* The caller has checked that `actor` ("" for anonymous) may read or write. Returns 0. */
-int xet_token_issue(struct http_request *request, const struct repo *repo, const char *actor, bool write, struct xet_token *out);
+/* The caller has checked that `actor` may read or write. Returns 0. */
+int xet_token_issue(struct http_request *request, const struct repo *repo, const struct actor *actor, bool write, struct xet_token *out);
 /* Answers the token call both ways: headers for older clients, JSON for newer ones. */
 void xet_token_reply(struct http_request *request, const struct xet_token *token);
 

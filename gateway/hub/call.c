@@ -1,5 +1,6 @@
 #include "gateway/hub/call.h"
 
+#include "gateway/moved.h"
 #include "replication/gate.h"
 
 static struct call *open_for(struct http_request *request, int (*identify)(struct http_request *request, struct actor *out))
@@ -66,6 +67,8 @@ struct call *call_open_repo(struct http_request *request, const struct route_mat
 		answer_gated(request, call);
 		return NULL;
 	}
+	if (err == ERR_NOT_FOUND && answer_if_moved(request, &call->actor, name.type, name.owner, name.name))
+		return NULL;
 	if (err == ERR_NOT_FOUND || err == ERR_UNAUTHENTICATED || err == ERR_INVALID) {
 		answer_repo_missing(request, call->actor.anonymous);
 		return NULL;

@@ -44,6 +44,7 @@ static const char *grant_url(const struct batch *batch, const char *verb, const 
 static struct grant object_grant(const struct batch *batch, enum grant_kind kind, const struct sha256 *oid, uint64_t length)
 {
 	struct grant grant = { .kind = kind, .repo = batch->call->repo.id, .expires_ms = batch->expires_ms, .length = length };
+	grant.token = batch->call->actor.token_id;
 	memcpy(grant.actor, batch->call->actor.name, sizeof(grant.actor));
 	memcpy(grant.object.bytes, oid->bytes, HASH_BYTES);
 	return grant;
@@ -252,7 +253,7 @@ static int choose_transfer(struct batch *batch)
 	batch->transfer = TRANSFER_XET;
 	batch->xet_href = http_printf(batch->request, "%s/api/%s/%s/%s/xet-write-token/%s", http_base_url(batch->request),
 		type_plural(call->repo.type), call->repo.owner, call->repo.name, call->repo.head + strlen("refs/heads/"));
-	return xet_token_issue(batch->request, &call->repo, call->actor.name, true, &batch->xet);
+	return xet_token_issue(batch->request, &call->repo, &call->actor, true, &batch->xet);
 }
 
 static void reply_batch(struct batch *batch)

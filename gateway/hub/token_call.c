@@ -16,7 +16,7 @@ static int token_run(struct http_request *request, struct call *call, enum repo_
 	if (err)
 		return err == ERR_AGAIN ? err : 0;
 	struct xet_token token;
-	err = xet_token_issue(request, &call->repo, call->actor.name, *write, &token);
+	err = xet_token_issue(request, &call->repo, &call->actor, *write, &token);
 	if (err)
 		answer_err(request, err, NULL);
 	else

@@ -33,6 +33,7 @@ void data_url_append(struct buffer *out, const char *base_url, const struct xet_
 	if (out->failed)
 		return;
 	struct grant grant = { .kind = GRANT_XORB_DATA, .repo = caller->repo.id, .expires_ms = now_ms + DATA_URL_MS };
+	grant.token = caller->actor.token_id;
 	memcpy(grant.actor, caller->actor.name, sizeof(grant.actor));
 	bind(&grant.object, xorb, span_of(out->data + start, out->length - start));
 	char signed_text[GRANT_TEXT_BYTES_MAX];

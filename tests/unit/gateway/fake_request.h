@@ -18,6 +18,7 @@ struct http_request {
 	void *allocations[FAKE_ALLOCATIONS_MAX];
 	size_t allocations_count;
 	char actor_name[256];
+	enum http_method method; /* 0: GET */
 };
 
 static inline void fake_header(struct http_request *request, const char *name, const char *value)
@@ -39,6 +40,17 @@ struct span http_header(const struct http_request *request, const char *name)
 		if (strcasecmp(request->names[i], name) == 0)
 			return span_text(request->values[i]);
 	return span_of(NULL, 0);
+}
+
+enum http_method http_method(const struct http_request *request)
+{
+	return request->method ? request->method : HTTP_GET;
+}
+
+const char *http_base_url(const struct http_request *request)
+{
+	(void)request;
+	return "https://hub.example.org";
 }
 
 void *http_user_data(const struct http_request *request)
