@@ -82,6 +82,10 @@ int consensus_read_barrier(struct consensus *consensus, uint32_t group, uint64_t
 /* [blocks] Takes a flush mark now: the state is on disk, the log is compacted up to it less what is kept for slow peers. */
 int consensus_snapshot(struct consensus *consensus, struct why *why);
 
+/* [blocks] Makes `dir` and in it copies of both stores that a node can be started from; links, as far as the file system has them. On error
+ * what is there of it is left to the caller. ERR_BUSY: try again. */
+int consensus_checkpoint(struct consensus *consensus, const char *dir, struct why *why);
+
 struct consensus_status {
 	uint64_t node_id;
 	uint64_t term;                             /* highest of the groups */

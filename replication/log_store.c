@@ -101,6 +101,26 @@ rocksdb_t *log_store_db(struct log_store *store)
 	return store->db;
 }
 
+uint64_t log_store_first(struct log_store *store, uint32_t group)
+{
+	uint8_t key[ENTRY_KEY_BYTES];
+	uint64_t first = UINT64_MAX;
+	entry_key(key, group, 0);
+	rocksdb_readoptions_t *options = rocksdb_readoptions_create();
+	rocksdb_iterator_t *iterator = rocksdb_create_iterator(store->db, options);
+	rocksdb_iter_seek(iterator, (const char *)key, sizeof(key));
+	size_t length = 0;
+	const char *found = rocksdb_iter_valid(iterator) ? rocksdb_iter_key(iterator, &length) : NULL;
+	if (length == ENTRY_KEY_BYTES && memcmp(found, key, RECORD_KEY_BYTES) == 0) {
+		first = 0;
+		for (size_t i = RECORD_KEY_BYTES; i < ENTRY_KEY_BYTES; i++)
+			first = first << 8 | (uint8_t)found[i];
+	}
+	rocksdb_iter_destroy(iterator);
+	rocksdb_readoptions_destroy(options);
+	return first;
+}
+
 uint64_t log_store_syncs(const struct log_store *store)
 {
 	return atomic_load(&store->syncs);

@@ -50,6 +50,8 @@ rocksdb_t *log_store_db(struct log_store *store);
 int log_store_write(struct log_store *store, const struct log_job *jobs, struct why *why);
 /* [blocks] */
 int log_store_put_hard_state(struct log_store *store, uint32_t group, uint64_t term, uint64_t voted_for, struct why *why);
+/* Index of the oldest entry, UINT64_MAX when there is none. */
+uint64_t log_store_first(struct log_store *store, uint32_t group);
 uint64_t log_store_syncs(const struct log_store *store);
 
 /* What a group finds at start. */

@@ -3,6 +3,7 @@
 #define CAIRN_STORE_CORE_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "store/damaged.h"
 #include "store/index.h"
@@ -42,7 +43,7 @@ struct store {
 	struct condemned condemned;
 	struct damaged_list damaged;
 	struct upload_list uploads;
-	pthread_mutex_t care; /* one garbage collection at a time */
+	atomic_flag care; /* taken by a garbage collection, or by whoever copies the volumes */
 	_Atomic int64_t collecting_since_ms; /* 0: none is under way */
 };
 

@@ -446,9 +446,9 @@ int store_gc(struct store *store, store_roots roots, void *context, int64_t grac
 		free(gc);
 		return why_set(why, ERR_CORRUPT, "a volume cannot be read, so what is needed cannot be told from what is not: repair or restore it first");
 	}
-	if (pthread_mutex_trylock(&store->care) != 0) {
+	if (atomic_flag_test_and_set(&store->care)) {
 		free(gc);
-		return why_set(why, ERR_BUSY, "a garbage collection is under way");
+		return why_set(why, ERR_BUSY, "a garbage collection or a backup is under way");
 	}
 	*gc = (struct gc){ .store = store, .dry_run = dry_run, .progress = progress, .report = out, .why = why, .started_ms = store_now_ms() };
 	gc->old_ms = gc->started_ms - (grace_ms > 0 ? grace_ms : 0);
@@ -457,7 +457,7 @@ int store_gc(struct store *store, store_roots roots, void *context, int64_t grac
 	if (err == ERR_CLOSED && cancelled(gc))
 		why_set(why, err, "cancelled");
 	store->collecting_since_ms = 0;
-	pthread_mutex_unlock(&store->care);
+	atomic_flag_clear(&store->care);
 	free(gc);
 	return err;
 }

@@ -111,7 +111,7 @@ static int write_group(struct journal *journal, const struct journal_operation *
 	stage_flush(&group);
 	if (group.err == ERR_NO_SPACE)
 		wipe(journal, group.volume, first->offset, group.offset);
-	volume_release(group.volume);
+	volume_written(group.volume);
 	return group.err ? group.err : volumes_sync(journal->volumes, why);
 }
 

@@ -134,7 +134,6 @@ int store_open(struct store **out, const struct store_config *config, struct why
 	pthread_rwlock_init(&store->condemned.lock, NULL);
 	upload_list_init(&store->uploads);
 	damaged_list_init(&store->damaged);
-	pthread_mutex_init(&store->care, NULL);
 	int err = 0;
 	if (snprintf(store->volumes_dir, sizeof(store->volumes_dir), "%s/volumes", config->dir) >= (int)sizeof(store->volumes_dir) ||
 		snprintf(store->index_dir, sizeof(store->index_dir), "%s/index", config->dir) >= (int)sizeof(store->index_dir))
@@ -167,7 +166,6 @@ void store_close(struct store *store)
 	pthread_rwlock_destroy(&store->condemned.lock);
 	upload_list_fini(&store->uploads);
 	damaged_list_fini(&store->damaged);
-	pthread_mutex_destroy(&store->care);
 	free(store);
 }
 

@@ -222,6 +222,23 @@ struct store_gc_report {
 int store_gc(struct store *store, store_roots roots, void *context, int64_t grace_ms, bool dry_run, struct store_progress *progress,
 	struct store_gc_report *out, struct why *why);
 
+/* While it is held, nothing is collected or compacted. ERR_BUSY: a garbage collection or another hold is under way; ERR_CORRUPT: a volume
+ * cannot be read. */
+int store_hold(struct store *store, struct why *why);
+void store_hold_end(struct store *store);
+/* Volumes as a backup copies them under a hold: what was acknowledged before the call is in these bytes. */
+struct held_volume {
+	uint32_t id;
+	bool final;      /* no byte of it will change any more */
+	uint64_t length; /* bytes from its start that are worth copying */
+};
+struct held_volumes {
+	size_t count;
+	struct held_volume items[]; /* ascending */
+};
+/* [blocks] The list is malloc'ed. */
+int store_held_volumes(struct store *store, struct held_volumes **out, struct why *why);
+
 struct store_fsck_report { uint64_t volumes, records, xorbs, files, chunks, corrupt, missing; };
 /* [blocks] Offline (store not open): scans all volumes, checks every record and cross-reference; with `rebuild` throws the
  * index away first and makes it anew from the volumes. */

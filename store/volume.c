@@ -436,10 +436,17 @@ int volumes_allocate(struct volumes *volumes, uint64_t length, struct volume **o
 	if (err == 0) {
 		*offset = active->used;
 		*out = volume_hold(active);
+		active->writers++;
 		active->used += length;
 	}
 	pthread_mutex_unlock(&volumes->lock);
 	return err;
+}
+
+void volume_written(struct volume *volume)
+{
+	volume->writers--;
+	volume_release(volume);
 }
 
 /* ------------------------------------------------------------------ bytes */

@@ -30,6 +30,7 @@ struct volume {
 	uint64_t salt;
 	_Atomic int references;
 	_Atomic bool dirty;       /* written since the last sync */
+	_Atomic unsigned writers; /* groups handed out whose bytes are not all written */
 	uint64_t used;            /* end of what was handed out; under the set's lock */
 	uint64_t allocated;       /* file size; under the set's lock */
 };
@@ -57,8 +58,10 @@ size_t volumes_list(struct volumes *volumes, uint32_t *ids, size_t max);
 uint64_t volumes_end(struct volumes *volumes, struct volume *volume);
 bool volumes_is_active(struct volumes *volumes, uint32_t id);
 
-/* [blocks seldom] Room for one group of `length` bytes, at a block boundary. *out is held for the caller. ERR_NO_SPACE, ERR_IO. */
+/* [blocks seldom] Room for one group of `length` bytes, at a block boundary. *out is held for the caller, who says volume_written when the group
+ * has been written, or never will be. ERR_NO_SPACE, ERR_IO. */
 int volumes_allocate(struct volumes *volumes, uint64_t length, struct volume **out, uint64_t *offset, struct why *why);
+void volume_written(struct volume *volume);
 /* [blocks] Writes, then marks the volume dirty. */
 int volume_write(struct volumes *volumes, struct volume *volume, const void *data, size_t length, uint64_t offset, bool direct, struct why *why);
 /* [blocks] Makes all that was written before the call durable. */

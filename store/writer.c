@@ -250,7 +250,7 @@ static void write_one(struct writer *writer, struct write_buffer *buffer)
 	struct why why = { 0 };
 	int err = volume_write(writer->volumes, buffer->volume, buffer->data, volume_align(buffer->used, VOLUME_BLOCK_BYTES), buffer->offset, true,
 		&why);
-	volume_release(buffer->volume);
+	volume_written(buffer->volume);
 	group_end(buffer->group, err, &why);
 }
 

@@ -23,6 +23,8 @@
  * | GET  /api/admin/operations | | [operation] |
  * | GET  /api/admin/operations/{id} | | {operation, kind, state: running|done|failed|cancelled, done_bytes, total_bytes, started_at, finished_at?, error?, result?} |
  * | DELETE /api/admin/operations/{id} | | asks it to stop; {} |
+ * | POST /api/admin/backups | {} | {backup, version, names: a directory, volumes: [{id, bytes, final}]}; nothing is collected until it ends (backup.h) |
+ * | PUT, DELETE /api/admin/backups/{id} | | it goes on; it has ended; {} |
  *
  * gc result: {dry_run, files_live, files_dropped, claims_dropped, xorbs_live, xorbs_dropped, bytes_freed, volumes_compacted, bytes_compacted}.
  * scrub result: {records, bytes, corrupt, findings: [text]} (the first ADMIN_FINDINGS_MAX).
@@ -44,9 +46,13 @@ enum {
 #define ADMIN_GC_GRACE_MS ((int64_t)21 * 24 * 3600 * 1000) /* clients reuse what they uploaded for that long */
 
 struct admin;
+struct backup_desk;
 
 int admin_open(struct admin **out, struct gateway *gateway, struct why *why);
 /* Asks what runs to stop and waits for it. */
 void admin_close(struct admin *admin);
+/* backup.h */
+int backup_desk_open(struct backup_desk **out, struct gateway *gateway, struct why *why);
+void backup_desk_close(struct backup_desk *desk);
 
 #endif

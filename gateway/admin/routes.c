@@ -1,4 +1,5 @@
 #include "gateway/admin/admin.h"
+#include "gateway/admin/backup.h"
 #include "gateway/admin/inspect.h"
 #include "gateway/admin/operation.h"
 #include "gateway/admin/people.h"
@@ -25,5 +26,8 @@ const struct route admin_routes[] = {
 	{ HTTP_GET, "/api/admin/operations", admin_operations, "admin-operations" },
 	{ HTTP_GET, "/api/admin/operations/{}", admin_operation_get, "admin-operations" },
 	{ HTTP_DELETE, "/api/admin/operations/{}", admin_operation_cancel, "admin-operations" },
+	{ HTTP_POST, "/api/admin/backups", admin_backup_begin, "admin-backups" },
+	{ HTTP_PUT, "/api/admin/backups/{}", admin_backup_renew, "admin-backups" },
+	{ HTTP_DELETE, "/api/admin/backups/{}", admin_backup_end, "admin-backups" },
 	{ 0, NULL, NULL, NULL },
 };

@@ -15,6 +15,8 @@ int gc_main(const struct settings *settings, int argc, char **argv);
 int scrub_main(const struct settings *settings, int argc, char **argv);
 int operation_main(const struct settings *settings, int argc, char **argv);
 int dump_main(const struct settings *settings, int argc, char **argv);
+int backup_main(const struct settings *settings, int argc, char **argv);
+int restore_main(const struct settings *settings, int argc, char **argv);
 int fsck_main(const struct settings *settings, int argc, char **argv);
 
 #endif

@@ -34,6 +34,8 @@ static const char help[] =
 	"  scrub                        reads every stored byte and checks it; exit status 2 when something is damaged\n"
 	"  operation list|cancel ID     running and recent gc and scrub\n"
 	"  dump xorb HASH | shard FILE | volume FILE  what is inside\n"
+	"  backup TO                    copies names and bytes of the running hub in --data DIR; again: what is new\n"
+	"  restore FROM                 makes --data DIR, which must be empty, from a backup\n"
 	"  fsck [--rebuild-index]       checks --data DIR while no server runs; exit status 2 when something is damaged\n"
 	"\n"
 	"Where\n"
@@ -73,6 +75,13 @@ static const struct noun nouns[] = {
 	{ "operation", operation_main, "cairn operation list\ncairn operation cancel ID\n\nThe gc and scrub runs that the hub remembers.\n" },
 	{ "dump", dump_main, "cairn dump xorb HASH\ncairn dump shard FILE\ncairn dump volume FILE\n\n"
 		"The chunks of a stored xorb, or the files and xorbs named in a shard file.\n" },
+	{ "backup", backup_main, "cairn backup TO [--data DIR]\n\n"
+		"Copies everything that the hub has acknowledged, while it serves: names (users, tokens, repositories, refs) and volumes. Run it on the\n"
+		"hub's machine, as a user that may read its data directory DIR. Into the same TO again, it copies what is new. TO is as it was until the\n"
+		"new backup is complete, and can be copied elsewhere by any tool. It holds secrets (the hub's keys, admin-token): guard it like the hub.\n" },
+	{ "restore", restore_main, "cairn restore FROM --data DIR\n\n"
+		"Makes the data directory DIR, which must be empty or absent, from a backup. Then start cairnd with it; its first start reads all\n"
+		"volumes to make the index anew. Never start both the old hub and the restored one: they are the same node.\n" },
 	{ "fsck", fsck_main, "cairn fsck [--data DIR] [--rebuild-index]\n\n"
 		"Checks every record of the store in DIR, and that everything a record names is there. The hub must be stopped.\n"
 		"--rebuild-index throws the index away first and makes it anew from the volumes, which are the truth.\n" },

@@ -71,6 +71,8 @@ static int open_core(struct daemon *daemon, struct why *why)
 		err = grant_keys_load(gateway, why);
 	if (err == 0)
 		err = admin_open(&gateway->admin, gateway, why);
+	if (err == 0)
+		err = backup_desk_open(&gateway->backups, gateway, why);
 	if (err)
 		return err;
 	return bootstrap_admin(gateway->ns, daemon->dir.admin_token, daemon->config.new_admin_token, &daemon->is_new_token, why);
@@ -86,6 +88,7 @@ static int open_door(struct daemon *daemon, struct why *why)
 static void close_all(struct daemon *daemon)
 {
 	struct gateway *gateway = &daemon->gateway;
+	backup_desk_close(gateway->backups);
 	if (gateway->admin)
 		admin_close(gateway->admin);
 	if (gateway->git_cache)

@@ -1,0 +1,169 @@
+#include "ops/cairn/copy.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { PIECE_BYTES = 8 << 20, DESCRIPTORS = 16 };
+
+static int failed(const char *what, const char *path)
+{
+	fprintf(stderr, "cairn: cannot %s %s: %s\n", what, path, strerror(errno));
+	return 1;
+}
+
+int sync_directory(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 || fsync(fd) != 0) {
+		int status = failed("sync", path);
+		if (fd >= 0)
+			close(fd);
+		return status;
+	}
+	close(fd);
+	return 0;
+}
+
+int make_directory(const char *path)
+{
+	return mkdir(path, 0700) == 0 || errno == EEXIST ? 0 : failed("make", path);
+}
+
+bool directory_is_empty(const char *path)
+{
+	DIR *dir = opendir(path);
+	if (!dir)
+		return errno == ENOENT;
+	bool empty = true;
+	for (struct dirent *entry; empty && (entry = readdir(dir));)
+		empty = strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0;
+	closedir(dir);
+	return empty;
+}
+
+static int remove_one(const char *path, const struct stat *status, int flag, struct FTW *where)
+{
+	(void)status, (void)flag, (void)where;
+	remove(path);
+	return 0;
+}
+
+void remove_directory(const char *path)
+{
+	nftw(path, remove_one, DESCRIPTORS, FTW_DEPTH | FTW_PHYS);
+}
+
+/* The kernel copies (or shares blocks, where the file system can) as long as it knows how to between these two. */
+static ssize_t copy_piece(int in, int out, size_t length, char *buffer)
+{
+	ssize_t done = copy_file_range(in, NULL, out, NULL, length, 0);
+	if (done >= 0 || (errno != EXDEV && errno != EINVAL && errno != ENOSYS && errno != EOPNOTSUPP))
+		return done;
+	done = read(in, buffer, length < PIECE_BYTES ? length : PIECE_BYTES);
+	for (ssize_t at = 0; at < done;) {
+		ssize_t some = write(out, buffer + at, (size_t)(done - at));
+		if (some < 0)
+			return some;
+		at += some;
+	}
+	return done;
+}
+
+static int copy_bytes(int in, int out, const char *from, const char *to, uint64_t length, copy_step step, void *context)
+{
+	char *buffer = malloc(PIECE_BYTES);
+	int status = buffer ? 0 : failed("copy", from);
+	for (uint64_t left = length; left > 0 && status == 0;) {
+		ssize_t done = copy_piece(in, out, left < PIECE_BYTES ? (size_t)left : PIECE_BYTES, buffer);
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done < 0)
+			status = failed("write", to);
+		if (done == 0 && length != UINT64_MAX) {
+			fprintf(stderr, "cairn: %s is shorter than it should be\n", from);
+			status = 1;
+		}
+		if (done <= 0)
+			break;
+		left -= (uint64_t)done;
+		if (step && !step(context, (uint64_t)done))
+			status = 1;
+	}
+	free(buffer);
+	return status;
+}
+
+/* Gives a file that was written whole its name. */
+static int finish(int fd, const char *temporary, const char *to, int status)
+{
+	if (status == 0 && fsync(fd) != 0)
+		status = failed("sync", to);
+	close(fd);
+	if (status == 0 && rename(temporary, to) != 0)
+		status = failed("rename", temporary);
+	if (status)
+		unlink(temporary);
+	return status;
+}
+
+static int open_temporary(const char *to, char temporary[PATH_MAX])
+{
+	if (snprintf(temporary, PATH_MAX, "%s.part", to) >= PATH_MAX) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	return open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+}
+
+int copy_file(const char *from, const char *to, uint64_t length, copy_step step, void *context)
+{
+	char temporary[PATH_MAX];
+	int in = open(from, O_RDONLY | O_CLOEXEC);
+	if (in < 0)
+		return failed("read", from);
+	int out = open_temporary(to, temporary);
+	int status = out < 0 ? failed("write", to) : finish(out, temporary, to, copy_bytes(in, out, from, to, length, step, context));
+	close(in);
+	return status;
+}
+
+int write_file(const char *path, const char *text)
+{
+	char temporary[PATH_MAX];
+	int fd = open_temporary(path, temporary);
+	if (fd < 0)
+		return failed("write", path);
+	size_t length = strlen(text);
+	return finish(fd, temporary, path, write(fd, text, length) == (ssize_t)length ? 0 : failed("write", path));
+}
+
+int copy_directory(const char *from, const char *to, copy_step step, void *context)
+{
+	DIR *dir = opendir(from);
+	if (!dir)
+		return failed("read", from);
+	int status = mkdir(to, 0700) == 0 ? 0 : failed("make", to);
+	for (struct dirent *entry; status == 0 && (entry = readdir(dir));) {
+		char source[PATH_MAX], target[PATH_MAX];
+		struct stat info;
+		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 || strcmp(entry->d_name, "LOCK") == 0)
+			continue;
+		if (snprintf(source, sizeof(source), "%s/%s", from, entry->d_name) >= PATH_MAX ||
+			snprintf(target, sizeof(target), "%s/%s", to, entry->d_name) >= PATH_MAX || lstat(source, &info) != 0)
+			status = failed("read", source);
+		else if (S_ISDIR(info.st_mode))
+			status = copy_directory(source, target, step, context);
+		else
+			status = copy_file(source, target, UINT64_MAX, step, context);
+	}
+	closedir(dir);
+	return status ? status : sync_directory(to);
+}
