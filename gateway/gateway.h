@@ -15,6 +15,7 @@ struct gateway {
 	struct http_server *http;
 	struct repo_cache *trees;      /* gateway/repo/repo.h */
 	struct git_cache *git_cache;   /* gateway/git/cache.h */
+	struct git_service *git;       /* gateway/git/service.h */
 	struct admin *admin;           /* gateway/admin: long operations under way; may be NULL */
 	struct backup_desk *backups;   /* gateway/admin */
 	uint8_t grant_public_key[32];  /* Ed25519, gateway/auth/grant.h */
@@ -54,6 +55,7 @@ struct route {
 /* Ends with .pattern NULL. */
 extern const struct route hub_routes[];   /* gateway/hub */
 extern const struct route xet_routes[];   /* gateway/xet */
+extern const struct route git_routes[];   /* gateway/git */
 extern const struct route web_routes[];   /* gateway/web: /, /healthz, /readyz, /metrics */
 extern const struct route admin_routes[]; /* gateway/admin: what `cairn` calls */
 

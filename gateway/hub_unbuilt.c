@@ -64,10 +64,6 @@ const struct route hub_unbuilt_routes[] = {
 	{ ANY, "/api/scheduled-jobs/**", NULL, "Jobs" },
 
 	/* other protocols */
-	{ GET, "/{}/{}/info/refs", NULL, "Git over HTTP" },
-	{ HTTP_POST, "/{}/{}/{git-upload-pack|git-receive-pack}", NULL, "Git over HTTP" },
-	{ GET, PAGES "/info/refs", NULL, "Git over HTTP" },
-	{ HTTP_POST, PAGES "/{git-upload-pack|git-receive-pack}", NULL, "Git over HTTP" },
 	{ GET, "/v2", NULL, "The container registry" },
 	{ GET, "/v1/models", NULL, "Inference" },
 	{ HTTP_POST, "/v1/{completions|embeddings|responses}", NULL, "Inference" },

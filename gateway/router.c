@@ -15,7 +15,7 @@ static pthread_once_t routes_once = PTHREAD_ONCE_INIT;
 
 static void make_routes(void)
 {
-	static const struct route *const tables[] = { xet_routes, web_routes, admin_routes, hub_routes, hub_unbuilt_routes };
+	static const struct route *const tables[] = { xet_routes, web_routes, admin_routes, hub_routes, git_routes, hub_unbuilt_routes };
 	routes = route_index_make(tables, sizeof(tables) / sizeof(tables[0]));
 	if (!routes) {
 		fprintf(stderr, "cairn: no memory for the route table\n");

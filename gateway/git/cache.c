@@ -17,6 +17,7 @@
 enum {
 	BUCKETS = 1024,
 	JANITOR_PAUSE_S = 20,
+	BLAME_PAUSE_MS = 60000,
 	SHARE_OF_DISK = 10,       /* the default bound is a tenth of it */
 	FOLDER_ROOM = PATH_MAX - 64,
 };
@@ -33,6 +34,7 @@ struct git_cache_repo {
 	struct cache_state *state;  /* NULL: not looked at yet, or nothing */
 	int64_t bytes;
 	int64_t used_ms;
+	int64_t blamed_ms;
 	/* How the last build ended, for those who waited for it. */
 	uint64_t builds;
 	int failure;
@@ -196,6 +198,7 @@ static void grant(struct git_cache *cache, struct git_cache_repo *entry, struct 
 	cache->stats.leases++;
 	out->repo = entry;
 	out->version = entry->state->version;
+	out->bytes = entry->bytes > 0 ? (uint64_t)entry->bytes : 0;
 	dir_of(cache, &entry->id, out->dir);
 }
 
@@ -219,6 +222,33 @@ void git_cache_distrust(struct gateway *gateway, const struct git_lease *lease)
 	pthread_mutex_lock(&cache->mutex);
 	lease->repo->distrusted = true;
 	pthread_mutex_unlock(&cache->mutex);
+}
+
+static bool blames_files(const char *said)
+{
+	static const char *const words[] = { "corrupt", "bad object", "packfile", "pack file", "index file", "inflate", "not a git repository", "unable to",
+		"could not", "missing", "failed to read", "unresolved", "bad packed object", "broken", "unexpected line in" };
+	if (strstr(said, "not our ref") || strstr(said, "git upload-pack:"))
+		return false;
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (strstr(said, words[i]))
+			return true;
+	return false;
+}
+
+bool git_cache_blame(struct gateway *gateway, const struct git_lease *lease, const char *said)
+{
+	struct git_cache *cache = gateway->git_cache;
+	int64_t now = clock_ms();
+	pthread_mutex_lock(&cache->mutex);
+	struct git_cache_repo *entry = lease->repo;
+	bool blamed = blames_files(said) && (entry->blamed_ms == 0 || now - entry->blamed_ms >= BLAME_PAUSE_MS);
+	if (blamed) {
+		entry->blamed_ms = now;
+		entry->distrusted = true;
+	}
+	pthread_mutex_unlock(&cache->mutex);
+	return blamed;
 }
 
 int git_cache_lease_now(struct gateway *gateway, const struct repo *repo, struct git_lease *out)

@@ -45,6 +45,7 @@ struct git_cache_repo; /* one repository's directory; private */
 struct git_lease {
 	struct git_cache_repo *repo; /* NULL: none */
 	uint64_t version;            /* of the refs that it has: at least what was asked for */
+	uint64_t bytes;              /* of its files: about what a clone of all of it sends */
 	char dir[PATH_MAX];          /* of the bare repository, absolute; its objects are in "objects" */
 };
 
@@ -56,6 +57,9 @@ int git_cache_lease_now(struct gateway *gateway, const struct repo *repo, struct
 void git_cache_release(struct gateway *gateway, struct git_lease *lease);
 /* git failed on it: it is removed, and built anew by the next lease. The lease must still be released. */
 void git_cache_distrust(struct gateway *gateway, const struct git_lease *lease);
+/* The same, if what git said on standard error blames the files of the repository and not its caller; at most once a minute for one
+ * repository, since a client has a part in those words. True if so. */
+bool git_cache_blame(struct gateway *gateway, const struct git_lease *lease, const char *said);
 
 /* Another holder of bytes on the same disk under the same bound: stored answers. `bytes` may be negative. */
 void git_cache_account(struct git_cache *cache, int64_t bytes);

@@ -39,6 +39,7 @@ static const char help[] =
 	"  --index-cache SIZE         memory for the store's index (16M)\n"
 	"  --tree-cache SIZE          memory for directories of repositories (32M)\n"
 	"  --git-cache-bytes SIZE     disk space for repositories as git reads them (a tenth of the disk, at most 20G)\n"
+	"  --git-processes N          gits that serve clones and pushes at once (4 per core, 8 to 32)\n"
 	"  --drain SECONDS            how long SIGTERM lets running transfers finish (60)\n"
 	"  --buffered-io              write volumes through the page cache (costs more CPU; what was just pushed is then read from memory)\n"
 	"\n"
@@ -53,7 +54,7 @@ static const char help[] =
 enum option_id {
 	OPTION_DATA = 256, OPTION_LISTEN, OPTION_BASE_URL, OPTION_TRUST, OPTION_CERT, OPTION_KEY, OPTION_ACCESS_LOG, OPTION_CONNECTIONS,
 	OPTION_PER_ADDRESS, OPTION_REQUESTS, OPTION_WORKERS, OPTION_CONTROL, OPTION_BULK, OPTION_VOLUME, OPTION_RESERVE, OPTION_BUFFERS,
-	OPTION_INDEX, OPTION_TREES, OPTION_GIT_CACHE, OPTION_DRAIN, OPTION_BUFFERED, OPTION_NEW_TOKEN, OPTION_HELP, OPTION_VERSION,
+	OPTION_INDEX, OPTION_TREES, OPTION_GIT_CACHE, OPTION_GIT_PROCESSES, OPTION_DRAIN, OPTION_BUFFERED, OPTION_NEW_TOKEN, OPTION_HELP, OPTION_VERSION,
 };
 
 static const struct option options[] = {
@@ -76,6 +77,7 @@ static const struct option options[] = {
 	{ "index-cache", required_argument, NULL, OPTION_INDEX },
 	{ "tree-cache", required_argument, NULL, OPTION_TREES },
 	{ "git-cache-bytes", required_argument, NULL, OPTION_GIT_CACHE },
+	{ "git-processes", required_argument, NULL, OPTION_GIT_PROCESSES },
 	{ "drain", required_argument, NULL, OPTION_DRAIN },
 	{ "buffered-io", no_argument, NULL, OPTION_BUFFERED },
 	{ "new-admin-token", no_argument, NULL, OPTION_NEW_TOKEN },
@@ -171,6 +173,7 @@ static int read_limit(struct config *config, int option, char *value)
 	case OPTION_INDEX: return read_size(&config->store.index_cache_bytes, value);
 	case OPTION_TREES: return read_size(&config->tree_cache_bytes, value);
 	case OPTION_GIT_CACHE: return read_size(&config->git_cache_bytes, value);
+	case OPTION_GIT_PROCESSES: return read_count(&config->git_processes, value);
 	case OPTION_DRAIN:
 		err = read_count(&seconds, value);
 		config->drain_s = err ? config->drain_s : seconds;

@@ -12,6 +12,7 @@ struct config {
 	struct store_config store; /* dir is the caller's to set */
 	uint64_t tree_cache_bytes;
 	uint64_t git_cache_bytes;  /* 0: a share of the disk */
+	unsigned git_processes;    /* 0: by the number of processors */
 	uint64_t drain_s;
 	bool new_admin_token;
 };

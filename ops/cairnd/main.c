@@ -15,6 +15,7 @@
 #include "gateway/admin/admin.h"
 #include "gateway/auth/grant.h"
 #include "gateway/git/cache.h"
+#include "gateway/git/service.h"
 #include "gateway/process.h"
 #include "gateway/repo/repo.h"
 #include "gateway/repo/scratch_dir.h"
@@ -68,6 +69,8 @@ static int open_core(struct daemon *daemon, struct why *why)
 		err = git_cache_open(&gateway->git_cache, gateway, &config, why);
 	}
 	if (err == 0)
+		err = git_service_open(&gateway->git, gateway, &(struct git_service_config){ .processes_max = daemon->config.git_processes }, why);
+	if (err == 0)
 		err = grant_keys_load(gateway, why);
 	if (err == 0)
 		err = admin_open(&gateway->admin, gateway, why);
@@ -91,6 +94,7 @@ static void close_all(struct daemon *daemon)
 	backup_desk_close(gateway->backups);
 	if (gateway->admin)
 		admin_close(gateway->admin);
+	git_service_close(gateway->git);
 	if (gateway->git_cache)
 		git_cache_close(gateway->git_cache);
 	if (gateway->trees)

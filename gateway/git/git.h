@@ -1,0 +1,14 @@
+/* git.h - the handlers behind git_routes. Private to gateway/git. */
+#ifndef CAIRN_GATEWAY_GIT_GIT_H
+#define CAIRN_GATEWAY_GIT_GIT_H
+
+#include "gateway/gateway.h"
+
+/* GET .../info/refs?service=...: the start of every conversation. */
+void git_info_refs(struct http_request *request, const struct route_match *match);
+/* POST .../git-upload-pack: clones and fetches. */
+void git_upload_pack(struct http_request *request, const struct route_match *match);
+/* What clients of the old protocol without a server ask for: 403. */
+void git_dumb(struct http_request *request, const struct route_match *match);
+
+#endif

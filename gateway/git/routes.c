@@ -1,0 +1,19 @@
+/* routes.c - git over HTTP. Addresses with ".git" behind the name are the same repository. */
+#include "gateway/git/git.h"
+
+#define MODEL "/{}/{}"
+#define OTHER "/{datasets|spaces|kernels}/{}/{}"
+
+const struct route git_routes[] = {
+	{ HTTP_GET, OTHER "/info/refs", git_info_refs, "git-info-refs" },
+	{ HTTP_GET, MODEL "/info/refs", git_info_refs, "git-info-refs" },
+	{ HTTP_POST, OTHER "/git-upload-pack", git_upload_pack, "git-upload-pack" },
+	{ HTTP_POST, MODEL "/git-upload-pack", git_upload_pack, "git-upload-pack" },
+	{ HTTP_POST, OTHER "/git-receive-pack", NULL, "Pushing by git" },
+	{ HTTP_POST, MODEL "/git-receive-pack", NULL, "Pushing by git" },
+	{ HTTP_GET, OTHER "/HEAD", git_dumb, "git-dumb" },
+	{ HTTP_GET, MODEL "/HEAD", git_dumb, "git-dumb" },
+	{ HTTP_GET, OTHER "/objects/**", git_dumb, "git-dumb" },
+	{ HTTP_GET, MODEL "/objects/**", git_dumb, "git-dumb" },
+	{ 0, NULL, NULL, NULL },
+};
