@@ -16,6 +16,7 @@ struct gateway {
 	struct repo_cache *trees;      /* gateway/repo/repo.h */
 	struct git_cache *git_cache;   /* gateway/git/cache.h */
 	struct git_service *git;       /* gateway/git/service.h */
+	struct lease_watch *lease_watch; /* gateway/git/lease_watch.h */
 	struct admin *admin;           /* gateway/admin: long operations under way; may be NULL */
 	struct backup_desk *backups;   /* gateway/admin */
 	uint8_t grant_public_key[32];  /* Ed25519, gateway/auth/grant.h */

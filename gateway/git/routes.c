@@ -1,10 +1,12 @@
 /* routes.c - git over HTTP. Addresses with ".git" behind the name are the same repository. */
 #include "gateway/git/git.h"
+#include "gateway/git/ssh_session.h"
 
 #define MODEL "/{}/{}"
 #define OTHER "/{datasets|spaces|kernels}/{}/{}"
 
 const struct route git_routes[] = {
+	{ HTTP_POST, "/api/admin/ssh-session", ssh_session, "git-ssh-session" },
 	{ HTTP_GET, OTHER "/info/refs", git_info_refs, "git-info-refs" },
 	{ HTTP_GET, MODEL "/info/refs", git_info_refs, "git-info-refs" },
 	{ HTTP_POST, OTHER "/git-upload-pack", git_upload_pack, "git-upload-pack" },

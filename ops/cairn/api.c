@@ -15,6 +15,7 @@ struct api {
 	struct curl_slist *headers;
 	const struct settings *settings;
 	struct buffer answer;
+	bool missing_is_fine; /* 404 is not worth a sentence */
 };
 
 /* The first line of the token file as a header; the token is wiped from every place but the header list. */
@@ -112,9 +113,21 @@ static json_t *read_answer(struct api *api, const char *url)
 		? json_loadb((const char *)api->answer.data, api->answer.length, JSON_DECODE_ANY, &error) : json_object();
 	if (status >= 200 && status < 300 && answer)
 		return answer;
-	tell_refusal(status, answer, url);
+	if (status != 404 || !api->missing_is_fine)
+		tell_refusal(status, answer, url);
 	json_decref(answer);
 	return NULL;
+}
+
+json_t *api_find(struct api *api, const char *path, bool *is_missing)
+{
+	api->missing_is_fine = true;
+	json_t *answer = api_call(api, "GET", path, NULL);
+	api->missing_is_fine = false;
+	long status = 0;
+	curl_easy_getinfo(api->curl, CURLINFO_RESPONSE_CODE, &status);
+	*is_missing = !answer && status == 404;
+	return answer;
 }
 
 json_t *api_call(struct api *api, const char *method, const char *path, json_t *body)

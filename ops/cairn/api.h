@@ -24,6 +24,8 @@ void api_close(struct api *api);
 
 /* `body` (stolen, may be NULL) goes out as JSON. The answer, to be json_decref'ed, or NULL: told already. */
 json_t *api_call(struct api *api, const char *method, const char *path, json_t *body);
+/* GET of something that may be absent: then NULL with *is_missing, and nothing is told. */
+json_t *api_find(struct api *api, const char *path, bool *is_missing);
 /* A piece of a path or query with everything but letters, digits and -._~ escaped; free with api_free. */
 char *api_escape(struct api *api, const char *text);
 void api_free(char *text);

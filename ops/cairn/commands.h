@@ -10,6 +10,8 @@ int stats_main(const struct settings *settings, int argc, char **argv);
 int user_main(const struct settings *settings, int argc, char **argv);
 int token_main(const struct settings *settings, int argc, char **argv);
 int key_main(const struct settings *settings, int argc, char **argv);
+int ssh_keys_main(const struct settings *settings, int argc, char **argv);
+int ssh_shell_main(const struct settings *settings, int argc, char **argv);
 int repo_main(const struct settings *settings, int argc, char **argv);
 int gc_main(const struct settings *settings, int argc, char **argv);
 int scrub_main(const struct settings *settings, int argc, char **argv);

@@ -38,6 +38,10 @@ static const char help[] =
 	"  restore FROM                 makes --data DIR, which must be empty, from a backup\n"
 	"  fsck [--rebuild-index]       checks --data DIR while no server runs; exit status 2 when something is damaged\n"
 	"\n"
+	"Git over SSH (docs/ssh.md)\n"
+	"  ssh-keys FINGERPRINT         for sshd's AuthorizedKeysCommand\n"
+	"  ssh-shell --key FINGERPRINT  what every SSH session runs\n"
+	"\n"
 	"Where\n"
 	"  --url URL                    the hub ($CAIRN_URL, http://127.0.0.1:8080)\n"
 	"  --data DIR                   its data directory, for the token and fsck (./data)\n"
@@ -61,6 +65,12 @@ static const struct noun nouns[] = {
 		"Public SSH keys: whoever holds the private half is USER to git over SSH. FILE is what ssh-keygen wrote into *.pub; - reads it from\n"
 		"standard input. Ed25519, ECDSA, RSA from 2048 bits on, and keys in security tokens. A key belongs to one user, who gets at most 100.\n"
 		"FINGERPRINT is SHA256:... as list and ssh-keygen -l show it. Users add their own with POST /api/settings/ssh-keys.\n" },
+	{ "ssh-keys", ssh_keys_main, "cairn ssh-keys FINGERPRINT\ncairn ssh-keys TYPE KEY\n\n"
+		"For sshd's AuthorizedKeysCommand: prints the authorized_keys line of a known key, which forces cairn ssh-shell, and nothing for any\n"
+		"other. docs/ssh.md has the lines for sshd_config. Exit status 0 unless the hub cannot be asked.\n" },
+	{ "ssh-shell", ssh_shell_main, "cairn ssh-shell --key FINGERPRINT\n\n"
+		"The forced command of everybody who comes in over SSH: serves git-upload-pack, git-receive-pack and git-lfs-authenticate from\n"
+		"$SSH_ORIGINAL_COMMAND, as the owner of the key and on this hub's machine. Everything else is refused with a sentence.\n" },
 	{ "repo", repo_main, "cairn repo list [--type T] [--owner NAME] [--usage]\ncairn repo create OWNER/NAME [--type T] [--private] [--sdk S]\n"
 		"cairn repo info OWNER/NAME [--type T]\ncairn repo delete OWNER/NAME [--type T] --yes\n\n"
 		"Types: model (default), dataset, space, kernel; a space needs an sdk. --usage adds files and bytes of all revisions.\n"

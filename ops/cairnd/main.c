@@ -15,6 +15,7 @@
 #include "gateway/admin/admin.h"
 #include "gateway/auth/grant.h"
 #include "gateway/git/cache.h"
+#include "gateway/git/lease_watch.h"
 #include "gateway/git/service.h"
 #include "gateway/process.h"
 #include "gateway/repo/repo.h"
@@ -71,6 +72,8 @@ static int open_core(struct daemon *daemon, struct why *why)
 	if (err == 0)
 		err = git_service_open(&gateway->git, gateway, &(struct git_service_config){ .processes_max = daemon->config.git_processes }, why);
 	if (err == 0)
+		err = lease_watch_open(&gateway->lease_watch, gateway, why);
+	if (err == 0)
 		err = grant_keys_load(gateway, why);
 	if (err == 0)
 		err = admin_open(&gateway->admin, gateway, why);
@@ -95,6 +98,7 @@ static void close_all(struct daemon *daemon)
 	if (gateway->admin)
 		admin_close(gateway->admin);
 	git_service_close(gateway->git);
+	lease_watch_close(gateway->lease_watch);
 	if (gateway->git_cache)
 		git_cache_close(gateway->git_cache);
 	if (gateway->trees)

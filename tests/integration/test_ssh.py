@@ -1,0 +1,170 @@
+"""git and git-lfs over SSH: a real sshd, real clients."""
+import json
+import os
+
+import pytest
+
+from hub_process import cairn
+from samples import random_bytes
+from ssh_server import SshServer, SshUser
+
+
+@pytest.fixture(scope="module")
+def sshd(hub):
+    server = SshServer(hub)
+    try:
+        yield server.start()
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def ada(hub, sshd, user, tmp_path):
+    """A user whose key the hub knows."""
+    person = SshUser(sshd, tmp_path)
+    person.user = user
+    cairn(hub, "key", "add", user.name, f"{person.key}.pub")
+    return person
+
+
+def work_tree(person, repo, name="work"):
+    person.git("clone", "-q", person.server.url(repo), name)
+    return person.home / name
+
+
+def commit(person, work, files, message="a commit"):
+    for path, data in files.items():
+        (work / path).parent.mkdir(parents=True, exist_ok=True)
+        (work / path).write_bytes(data)
+    person.git("add", "-A", cwd=work)
+    person.git("commit", "-q", "-m", message, cwd=work)
+    return person.git("rev-parse", "HEAD", cwd=work).strip()
+
+
+# ------------------------------------------------------------------ who is there
+
+def test_a_login_without_a_command_is_greeted_by_name(ada):
+    done = ada.ssh()
+    assert done.returncode == 0 and f"Hi {ada.user.name}" in done.stdout
+
+
+def test_other_commands_are_refused(ada):
+    for words in (["ls", "/"], ["bash"], ["git-upload-archive 'a/b.git'"], ["scp -t /tmp"], ["git-upload-pack 'a/b.git'; id"], ["git-upload-pack '../../etc'"]):
+        done = ada.ssh(*words)
+        assert done.returncode in (1, 127) and done.stdout == "" and done.stderr.startswith("cairn: "), (words, done)
+
+
+def test_nobody_gets_a_terminal_or_a_tunnel(ada):
+    done = ada.run(*ada.ssh_command().split(), "-tt", "-p", ada.server.port, f"{ada.server.user}@127.0.0.1")
+    assert "PTY allocation request failed" in done.stderr
+    done = ada.run(*ada.ssh_command().split(), "-N", "-o", "ExitOnForwardFailure=yes", "-R", "0:127.0.0.1:1", "-p", ada.server.port,
+                   f"{ada.server.user}@127.0.0.1")
+    assert done.returncode != 0
+
+
+def test_an_unknown_key_does_not_get_in(hub, sshd, user, tmp_path):
+    stranger = SshUser(sshd, tmp_path, "stranger")
+    done = stranger.ssh()
+    assert done.returncode == 255 and "Permission denied" in done.stderr
+    assert "Permission denied" in stranger.git("clone", sshd.url(user.repo()), status=128)
+
+
+def test_a_removed_key_does_not_get_in_any_more(hub, ada):
+    assert ada.ssh().returncode == 0
+    cairn(hub, "key", "remove", ada.fingerprint)
+    assert ada.ssh().returncode == 255
+
+
+def test_the_answer_to_sshd_is_one_restricted_line_or_nothing(hub, ada, tmp_path):
+    line = cairn(hub, "ssh-keys", ada.fingerprint)
+    assert line.count("\n") == 1 and ",restrict ssh-ed25519 AAAA" in line and f"ssh-shell --key {ada.fingerprint}" in line
+    assert cairn(hub, "ssh-keys", *ada.public_key.split()[:2]) == line
+    assert cairn(hub, "ssh-keys", SshUser(ada.server, tmp_path, "other").fingerprint) == ""
+    assert cairn(hub, "ssh-keys", "nonsense") == ""
+
+
+# ------------------------------------------------------------------ fetching
+
+def test_what_the_hub_api_made_is_cloned_and_fetched(hub, ada):
+    repo = ada.user.repo()
+    assert hub.commit(ada.user.token, repo, {"a.txt": b"first\n"}).status == 200
+    work = work_tree(ada, repo)
+    assert (work / "a.txt").read_text() == "first\n"
+    assert hub.commit(ada.user.token, repo, {"dir/b.txt": b"second\n"}).status == 200
+    ada.git("pull", "-q", cwd=work)
+    assert (work / "dir/b.txt").read_text() == "second\n"
+    assert ada.git("fsck", "--full", "--strict", cwd=work) == ""
+    assert hub.request("GET", f"/api/models/{repo}").json()["sha"] == ada.git("rev-parse", "HEAD", cwd=work).strip()
+
+
+@pytest.mark.parametrize("version", ["0", "1", "2"])
+def test_every_version_of_the_protocol_clones(hub, ada, version):
+    repo = ada.user.repo()
+    assert hub.commit(ada.user.token, repo, {"a.txt": b"first\n"}).status == 200
+    done = ada.run("git", "-c", f"protocol.version={version}", "clone", ada.server.url(repo + ".git"), "copy", GIT_TRACE_PACKET="1")
+    assert done.returncode == 0, done.stderr
+    assert ("version 2" in done.stderr) == (version == "2")
+    ada.git("-c", f"protocol.version={version}", "clone", "-q", "--depth", "1", ada.server.url(repo), "shallow")
+    assert ada.git("rev-list", "--count", "HEAD", cwd=ada.home / "shallow").strip() == "1"
+    ada.git("-c", f"protocol.version={version}", "clone", "-q", "--filter=blob:none", "--no-checkout", ada.server.url(repo + ".git/"), "partial")
+
+
+def test_datasets_and_spaces_have_their_prefix(hub, ada):
+    repo = ada.user.repo("dataset")
+    work_tree(ada, f"datasets/{repo}")
+    assert "no repository" in ada.git("clone", ada.server.url(repo), "elsewhere", status=128)
+
+
+def test_a_private_repository_exists_for_its_owner_only(hub, ada, sshd, bob, tmp_path):
+    other = SshUser(sshd, tmp_path, "bob")
+    cairn(hub, "key", "add", bob.name, f"{other.key}.pub")
+    repo = ada.user.repo(private=True)
+    work_tree(ada, repo)
+    refusal = other.git("clone", sshd.url(repo), status=128)
+    assert "no repository" in refusal and "Traceback" not in refusal
+    cairn(hub, "key", "remove", other.fingerprint)
+
+
+# ------------------------------------------------------------------ LFS
+
+def test_the_credential_for_lfs_is_good_for_one_repository_and_operation(hub, ada, alice):
+    repo, other = ada.user.repo(private=True), ada.user.repo(private=True)
+    answer = json.loads(ada.ssh("git-lfs-authenticate", f"{repo}.git", "download").stdout)
+    assert answer["href"] == f"{hub.url}/{repo}.git/info/lfs" and 0 < answer["expires_in"] <= 3600
+    header = dict(answer["header"])
+
+    def batch(where, operation):
+        body = {"operation": operation, "objects": [{"oid": "0" * 64, "size": 1}]}
+        return hub.request("POST", f"/{where}.git/info/lfs/objects/batch", body, headers=header).status
+    assert batch(repo, "download") == 200
+    assert batch(repo, "upload") == 403
+    assert batch(other, "download") == 404
+    for path in ("/api/whoami-v2", "/api/settings/ssh-keys", "/api/admin/status"):
+        assert hub.request("GET", path, headers=header).status == 401
+    header = json.loads(ada.ssh(f"git-lfs-authenticate '{repo}' upload").stdout)["header"]
+    assert batch(repo, "upload") == 200
+    cairn(hub, "key", "remove", ada.fingerprint)
+    assert batch(repo, "upload") == 401
+    assert ada.ssh("git-lfs-authenticate", f"{alice.repo()}.git", "upload").returncode == 255
+
+
+def test_lfs_uploads_need_the_right_to_write_or_to_propose(hub, ada, alice):
+    repo = alice.repo()
+    assert ada.ssh("git-lfs-authenticate", repo, "upload").returncode == 0  # for a pull request
+    answer = hub.request("PUT", f"/api/models/{repo}/settings", {"discussionsDisabled": True}, token=alice.token)
+    assert answer.status == 200, answer
+    done = ada.ssh("git-lfs-authenticate", repo, "upload")
+    assert done.returncode == 1 and "not write to it" in done.stderr
+    assert ada.ssh("git-lfs-authenticate", repo, "download").returncode == 0
+
+
+def test_only_an_administrator_opens_sessions(hub, ada):
+    body = {"key": ada.fingerprint, "service": "greeting"}
+    assert hub.request("POST", "/api/admin/ssh-session", body, token=ada.user.token).status == 403
+    assert hub.request("POST", "/api/admin/ssh-session", body).status == 401
+    repo = ada.user.repo().split("/")
+    body = {"key": ada.fingerprint, "service": "upload-pack", "type": "model", "owner": repo[0], "name": repo[1]}
+    for pid in (None, 0, -1, "1", 1 << 40):
+        assert hub.request("POST", "/api/admin/ssh-session", {**body, "pid": pid}, token=hub.admin_token).status == 400
+    assert hub.request("POST", "/api/admin/ssh-session", {**body, "pid": 2**22 + 1}, token=hub.admin_token).status == 404
+    assert hub.request("POST", "/api/admin/ssh-session", {**body, "pid": os.getpid()}, token=hub.admin_token).status == 200

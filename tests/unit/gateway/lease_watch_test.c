@@ -1,0 +1,138 @@
+/* Leases of processes: each comes back when its process ends, however it ends. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "gateway/git/lease_watch.h"
+
+static atomic_int released;
+static struct gateway gateway;
+static struct lease_watch *watch;
+
+/* In place of the cache's. */
+void git_cache_release(struct gateway *owner, struct git_lease *lease)
+{
+	assert_ptr_equal(owner, &gateway);
+	assert_non_null(lease->repo);
+	atomic_fetch_add(&released, 1);
+}
+
+static struct git_lease a_lease(void)
+{
+	return (struct git_lease){ .repo = (struct git_cache_repo *)&gateway };
+}
+
+static pid_t start(void)
+{
+	pid_t pid = fork();
+	if (pid == 0) {
+		pause();
+		_exit(0);
+	}
+	return pid;
+}
+
+static void end(pid_t pid, int signal_number)
+{
+	kill(pid, signal_number);
+	waitpid(pid, NULL, 0);
+}
+
+static void wait_for(int count)
+{
+	for (int i = 0; i < 1000 && (atomic_load(&released) < count); i++)
+		nanosleep(&(struct timespec){ .tv_nsec = 5000000 }, NULL);
+	assert_int_equal(atomic_load(&released), count);
+}
+
+static int set_up(void **state)
+{
+	(void)state;
+	atomic_store(&released, 0);
+	return lease_watch_open(&watch, &gateway, NULL);
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	lease_watch_close(watch);
+	return 0;
+}
+
+static void a_lease_comes_back_when_its_process_ends(void **state)
+{
+	(void)state;
+	pid_t first = start(), second = start();
+	struct git_lease lease = a_lease(), other = a_lease();
+	assert_int_equal(lease_watch_add(watch, &lease, first, NULL), 0);
+	assert_null(lease.repo);
+	assert_int_equal(lease_watch_add(watch, &other, second, NULL), 0);
+	assert_int_equal(lease_watch_count(watch), 2);
+	end(first, SIGKILL);
+	wait_for(1);
+	assert_int_equal(lease_watch_count(watch), 1);
+	end(second, SIGTERM);
+	wait_for(2);
+	assert_int_equal(lease_watch_count(watch), 0);
+}
+
+static void a_process_that_is_not_there_gets_none(void **state)
+{
+	(void)state;
+	pid_t gone = start();
+	end(gone, SIGKILL);
+	struct git_lease lease = a_lease();
+	struct why why = { 0 };
+	assert_int_equal(lease_watch_add(watch, &lease, gone, &why), ERR_NOT_FOUND);
+	assert_int_equal(lease_watch_add(watch, &lease, 0, &why), ERR_NOT_FOUND);
+	assert_int_equal(lease_watch_add(watch, &lease, -1, &why), ERR_NOT_FOUND);
+	assert_non_null(lease.repo);
+	assert_true(why.text[0] != 0);
+	assert_int_equal(atomic_load(&released), 0);
+}
+
+static void one_process_may_hold_many_but_not_all_too_many(void **state)
+{
+	(void)state;
+	pid_t pid = start();
+	for (int i = 0; i < LEASE_WATCH_MAX; i++) {
+		struct git_lease lease = a_lease();
+		assert_int_equal(lease_watch_add(watch, &lease, pid, NULL), 0);
+	}
+	struct git_lease lease = a_lease();
+	assert_int_equal(lease_watch_add(watch, &lease, pid, NULL), ERR_BUSY);
+	assert_non_null(lease.repo);
+	end(pid, SIGKILL);
+	wait_for(LEASE_WATCH_MAX);
+}
+
+static void closing_gives_everything_back(void **state)
+{
+	(void)state;
+	pid_t pid = start();
+	struct git_lease lease = a_lease();
+	assert_int_equal(lease_watch_add(watch, &lease, pid, NULL), 0);
+	lease_watch_close(watch);
+	watch = NULL;
+	assert_int_equal(atomic_load(&released), 1);
+	end(pid, SIGKILL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(a_lease_comes_back_when_its_process_ends, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_process_that_is_not_there_gets_none, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(one_process_may_hold_many_but_not_all_too_many, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(closing_gives_everything_back, set_up, tear_down),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
