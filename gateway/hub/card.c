@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "gateway/hub/front_matter.h"
+#include "gateway/facts/front_matter.h"
 
 enum { TAGS_MAX = 1000 };
 

@@ -4,7 +4,7 @@
 #include <stdio.h>
 
 #include "gateway/hub/call.h"
-#include "gateway/hub/front_matter.h"
+#include "gateway/facts/front_matter.h"
 #include "gateway/hub/json_body.h"
 #include "schemas/json_writer.h"
 

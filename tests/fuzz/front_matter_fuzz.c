@@ -1,5 +1,5 @@
 /* Any bytes as a README and as bare YAML: reading ends within its limits, and what it makes is JSON that can be written and read. */
-#include "gateway/hub/front_matter.h"
+#include "gateway/facts/front_matter.h"
 
 #include <assert.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* The YAML block of a README: where it is, what its scalars mean, and that no text makes it grow. */
-#include "gateway/hub/front_matter.h"
+#include "gateway/facts/front_matter.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,4 +1,4 @@
-#include "gateway/hub/front_matter.h"
+#include "gateway/facts/front_matter.h"
 
 #include <stdlib.h>
 #include <yaml.h>

@@ -2,8 +2,8 @@
  *
  * Limits: bytes, depth, values, and aliases counted at the size they expand to, so that no card can grow in memory. Scalars follow the
  * YAML 1.2 core schema ("no" is a word, not false), as the public Hub reads them. */
-#ifndef CAIRN_GATEWAY_HUB_FRONT_MATTER_H
-#define CAIRN_GATEWAY_HUB_FRONT_MATTER_H
+#ifndef CAIRN_GATEWAY_FACTS_FRONT_MATTER_H
+#define CAIRN_GATEWAY_FACTS_FRONT_MATTER_H
 
 #include <jansson.h>
 

@@ -1,0 +1,214 @@
+#include "gateway/facts/files.h"
+
+#include <stdlib.h>
+#include <strings.h>
+
+#include <xxhash.h>
+
+static const char *const names[FILES_NAMED] = {
+	[FILE_README] = "README.md",
+	[FILE_CONFIG] = "config.json",
+	[FILE_TOKENIZER_CONFIG] = "tokenizer_config.json",
+	[FILE_CHAT_TEMPLATE] = "chat_template.jinja",
+	[FILE_MODEL_INDEX] = "model_index.json",
+	[FILE_ADAPTER_CONFIG] = "adapter_config.json",
+	[FILE_SENTENCE_MODULES] = "modules.json",
+	[FILE_SENTENCE_CONFIG] = "config_sentence_transformers.json",
+	[FILE_OPEN_CLIP_CONFIG] = "open_clip_config.json",
+	[FILE_SPACY_META] = "meta.json",
+	[FILE_SAFETENSORS_INDEX] = "model.safetensors.index.json",
+	[FILE_TF_MODEL] = "tf_model.h5",
+	[FILE_FLAX_MODEL] = "flax_model.msgpack",
+	[FILE_RUST_MODEL] = "rust_model.ot",
+	[FILE_SAVED_MODEL] = "saved_model.pb",
+	[FILE_KERAS_METADATA] = "keras_metadata.pb",
+	[FILE_PREPROCESSOR_CONFIG] = "preprocessor_config.json",
+	[FILE_PROCESSOR_CONFIG] = "processor_config.json",
+	[FILE_FASTAI_LEARNER] = "model.fastai",
+	[FILE_SETFIT_CONFIG] = "config_setfit.json",
+};
+
+static const struct {
+	const char *ending;
+	unsigned kind;
+} endings[] = {
+	{ ".safetensors", KIND_SAFETENSORS }, { ".gguf", KIND_GGUF }, { ".pt", KIND_PYTORCH }, { ".pth", KIND_PYTORCH },
+	{ ".ckpt", KIND_PYTORCH }, { ".onnx", KIND_ONNX }, { ".keras", KIND_KERAS }, { ".tflite", KIND_TFLITE }, { ".mlpackage", KIND_COREML },
+	{ ".mlmodel", KIND_COREML }, { ".joblib", KIND_JOBLIB }, { ".nemo", KIND_NEMO }, { ".parquet", KIND_PARQUET }, { ".json", KIND_JSON },
+	{ ".jsonl", KIND_JSON }, { ".jsonl.gz", KIND_JSON }, { ".json.gz", KIND_JSON }, { ".csv", KIND_CSV }, { ".tsv", KIND_CSV },
+	{ ".csv.gz", KIND_CSV }, { ".arrow", KIND_ARROW }, { ".txt", KIND_TEXT }, { ".tar", KIND_TAR }, { ".png", KIND_IMAGE }, { ".jpg", KIND_IMAGE },
+	{ ".jpeg", KIND_IMAGE }, { ".webp", KIND_IMAGE }, { ".wav", KIND_AUDIO }, { ".mp3", KIND_AUDIO }, { ".flac", KIND_AUDIO },
+	{ ".ogg", KIND_AUDIO }, { ".mp4", KIND_VIDEO }, { ".webm", KIND_VIDEO }, { ".pdf", KIND_PDF },
+};
+
+const char *named_file_path(enum named_file file)
+{
+	return names[file];
+}
+
+static unsigned kind_of(struct span path)
+{
+	if (memmem(path.data, path.length, "tfevents", 8))
+		return KIND_TENSORBOARD;
+	if (memmem(path.data, path.length, "pytorch_model", 13)) /* of other .bin files nobody knows whose they are */
+		return path.length > 4 && memcmp(path.data + path.length - 4, ".bin", 4) == 0 ? KIND_PYTORCH :
+			path.length > 12 && memcmp(path.data + path.length - 12, ".safetensors", 12) == 0 ? KIND_SAFETENSORS : 0;
+	for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++) {
+		size_t length = strlen(endings[i].ending);
+		if (path.length > length && strncasecmp((const char *)path.data + path.length - length, endings[i].ending, length) == 0)
+			return endings[i].kind;
+	}
+	return 0;
+}
+
+static int list_add(struct facts_list *list, const struct tree_entry *entry)
+{
+	if (list->count == list->max || entry->path.length > FACTS_PATH_BYTES_MAX) {
+		list->more = true;
+		return 0;
+	}
+	if (list->count % 16 == 0) {
+		struct facts_file *grown = realloc(list->files, (list->count + 16) * sizeof(*grown));
+		if (!grown)
+			return ERR_NO_MEMORY;
+		list->files = grown;
+	}
+	struct facts_file *file = &list->files[list->count];
+	file->path = strndup((const char *)entry->path.data, entry->path.length);
+	if (!file->path)
+		return ERR_NO_MEMORY;
+	file->entry = *entry;
+	file->entry.path = span_of(NULL, 0);
+	list->count++;
+	return 0;
+}
+
+enum { STOP_ENOUGH = 1 };
+
+struct walk {
+	struct facts_files *files;
+	bool evals;
+	size_t visited;
+};
+
+static int visit(void *context, const struct tree_entry *entry)
+{
+	struct walk *walk = context;
+	if (++walk->visited > FACTS_ENTRIES_MAX)
+		return STOP_ENOUGH;
+	unsigned kind = kind_of(entry->path);
+	if (entry->is_directory && kind != KIND_COREML)
+		return 0;
+	if (walk->evals) {
+		size_t length = entry->path.length;
+		bool yaml = length > 5 && (memcmp(entry->path.data + length - 5, ".yaml", 5) == 0 || memcmp(entry->path.data + length - 4, ".yml", 4) == 0);
+		return yaml ? list_add(&walk->files->evals, entry) : 0;
+	}
+	walk->files->kinds |= kind;
+	if (kind == KIND_SAFETENSORS)
+		return list_add(&walk->files->safetensors, entry);
+	return kind == KIND_GGUF ? list_add(&walk->files->gguf, entry) : 0;
+}
+
+static int walk_folder(struct gateway *gateway, const struct repo *repo, const struct oid *commit, const char *folder, bool evals, struct facts_files *out)
+{
+	struct walk walk = { .files = out, .evals = evals };
+	int err = repo_walk(gateway, repo, commit, span_text(folder), false, span_text(""), REPO_MAY_WAIT, visit, &walk);
+	if (err == STOP_ENOUGH || (err == ERR_NOT_FOUND && *folder))
+		return 0;
+	return err;
+}
+
+static void digest_list(XXH3_state_t *state, const struct facts_list *list)
+{
+	for (size_t i = 0; i < list->count; i++) {
+		XXH3_128bits_update(state, list->files[i].path, strlen(list->files[i].path) + 1);
+		XXH3_128bits_update(state, list->files[i].entry.oid.bytes, OID_BYTES);
+	}
+	XXH3_128bits_update(state, &list->more, sizeof(list->more));
+}
+
+static int digest(struct facts_files *files)
+{
+	XXH3_state_t *state = XXH3_createState();
+	if (!state)
+		return ERR_NO_MEMORY;
+	XXH3_128bits_reset(state);
+	for (size_t i = 0; i < FILES_NAMED; i++) {
+		XXH3_128bits_update(state, &files->has[i], sizeof(files->has[i]));
+		if (files->has[i])
+			XXH3_128bits_update(state, files->named[i].oid.bytes, OID_BYTES);
+	}
+	uint8_t kinds[4] = { (uint8_t)files->kinds, (uint8_t)(files->kinds >> 8), (uint8_t)(files->kinds >> 16), (uint8_t)(files->kinds >> 24) };
+	XXH3_128bits_update(state, kinds, sizeof(kinds));
+	digest_list(state, &files->safetensors);
+	digest_list(state, &files->gguf);
+	digest_list(state, &files->evals);
+	XXH128_canonical_t canonical;
+	XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(state));
+	memcpy(files->digest, canonical.digest, sizeof(files->digest));
+	XXH3_freeState(state);
+	return 0;
+}
+
+int facts_files_find(struct gateway *gateway, const struct repo *repo, const struct oid *commit, struct facts_files *out)
+{
+	*out = (struct facts_files){ .safetensors.max = FACTS_WEIGHTS_MAX, .gguf.max = FACTS_WEIGHTS_MAX, .evals.max = FACTS_EVALS_MAX };
+	for (size_t i = 0; i < FILES_NAMED; i++) {
+		int err = repo_entry(gateway, repo, commit, span_text(names[i]), REPO_MAY_WAIT, &out->named[i]);
+		if (err && err != ERR_NOT_FOUND)
+			return err;
+		out->has[i] = err == 0 && !out->named[i].is_directory;
+	}
+	int err = walk_folder(gateway, repo, commit, "", false, out);
+	if (err == 0 && repo->type == REPO_DATASET)
+		err = walk_folder(gateway, repo, commit, "data", false, out);
+	if (err == 0 && repo->type == REPO_MODEL)
+		err = walk_folder(gateway, repo, commit, "onnx", false, out);
+	if (err == 0 && repo->type == REPO_MODEL)
+		err = walk_folder(gateway, repo, commit, ".eval_results", true, out);
+	return err ? err : digest(out);
+}
+
+static void list_fini(struct facts_list *list)
+{
+	for (size_t i = 0; i < list->count; i++)
+		free(list->files[i].path);
+	free(list->files);
+	*list = (struct facts_list){ 0 };
+}
+
+void facts_files_fini(struct facts_files *files)
+{
+	list_fini(&files->safetensors);
+	list_fini(&files->gguf);
+	list_fini(&files->evals);
+}
+
+int facts_read(struct gateway *gateway, const struct repo *repo, const struct tree_entry *entry, struct buffer *out)
+{
+	struct why why = { 0 };
+	if (entry->length > out->limit)
+		return ERR_TOO_BIG;
+	if (entry->is_lfs)
+		return entry->has_file ? store_file_read_all(gateway->store, &entry->file, out, &why) : ERR_NOT_FOUND;
+	return repo_read_blob(gateway, repo, entry, out, &why);
+}
+
+int facts_read_at(struct gateway *gateway, const struct tree_entry *entry, uint64_t offset, void *out, size_t length)
+{
+	struct file_reader *reader;
+	struct why why = { 0 };
+	if (!entry->has_file)
+		return ERR_NOT_FOUND;
+	int err = file_reader_open(&reader, gateway->store, &entry->file, offset, offset + length, &why);
+	if (err)
+		return err;
+	for (size_t at = 0; at < length && err == 0;) {
+		int64_t got = file_reader_read(reader, (uint8_t *)out + at, length - at, true, &why);
+		err = got < 0 ? (int)got : got == 0 ? ERR_CORRUPT : 0;
+		at += got > 0 ? (size_t)got : 0;
+	}
+	file_reader_close(reader);
+	return err;
+}
