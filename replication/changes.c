@@ -53,7 +53,7 @@ int change_append(const struct apply_context *apply, const struct command *comma
 	if (err && err != ERR_NOT_FOUND)
 		return err;
 	change->number = get_big_endian(last, sizeof(last)) + 1;
-	change->type = command->type;
+	change->type = change->type ? change->type : command->type;
 	change->when_ms = apply->leader_ms;
 	size_t length = command->actor.length < NAME_BYTES_MAX ? command->actor.length : NAME_BYTES_MAX;
 	memset(change->actor, 0, sizeof(change->actor));

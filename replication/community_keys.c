@@ -19,3 +19,47 @@ void key_access_by_status(struct key *key, const struct entity_id *repo, unsigne
 	key_add_number(key, UINT64_MAX - (uint64_t)when_ms, 8);
 	key_add_lower(key, user);
 }
+
+void key_discussion_prefix(struct key *key, const struct entity_id *repo)
+{
+	key_begin_repo(key, repo, 'D');
+}
+
+void key_discussion(struct key *key, const struct entity_id *repo, uint64_t number)
+{
+	key_discussion_prefix(key, repo);
+	key_add_number(key, UINT64_MAX - number, 8);
+}
+
+void key_discussion_last(struct key *key, const struct entity_id *repo)
+{
+	key_begin_repo(key, repo, 'K');
+}
+
+void key_event_prefix(struct key *key, const struct entity_id *repo, uint64_t number)
+{
+	key_begin_repo(key, repo, 'E');
+	if (number)
+		key_add_number(key, number, 8);
+}
+
+void key_event(struct key *key, const struct entity_id *repo, uint64_t number, uint64_t event)
+{
+	key_event_prefix(key, repo, number);
+	key_add_number(key, event, 8);
+}
+
+void key_event_version_prefix(struct key *key, const struct entity_id *repo, uint64_t number, uint64_t event)
+{
+	key_begin_repo(key, repo, 'H');
+	if (number)
+		key_add_number(key, number, 8);
+	if (event)
+		key_add_number(key, event, 8);
+}
+
+void key_event_version(struct key *key, const struct entity_id *repo, uint64_t number, uint64_t event, uint64_t edit)
+{
+	key_event_version_prefix(key, repo, number, event);
+	key_add_number(key, edit, 8);
+}

@@ -2,7 +2,11 @@
  *
  *   group 1, slot of the repository
  *   'A' repository id, user       -> access request
- *   'B' repository id, status, inverted time, user -> (empty) access requests of a status, newest first */
+ *   'B' repository id, status, inverted time, user -> (empty) access requests of a status, newest first
+ *   'D' repository id, inverted number -> discussion, newest first
+ *   'E' repository id, number, event   -> event of a discussion
+ *   'H' repository id, number, event, edit -> earlier version of a comment
+ *   'K' repository id             -> number of the newest discussion */
 #ifndef CAIRN_REPLICATION_COMMUNITY_KEYS_H
 #define CAIRN_REPLICATION_COMMUNITY_KEYS_H
 
@@ -11,5 +15,13 @@
 void key_access(struct key *key, const struct entity_id *repo, struct span user); /* "": the prefix of all */
 void key_access_by_status(struct key *key, const struct entity_id *repo, unsigned status, int64_t when_ms, struct span user);
 void key_access_status_prefix(struct key *key, const struct entity_id *repo, unsigned status); /* 0: of all */
+
+void key_discussion(struct key *key, const struct entity_id *repo, uint64_t number);
+void key_discussion_prefix(struct key *key, const struct entity_id *repo);
+void key_discussion_last(struct key *key, const struct entity_id *repo);
+void key_event(struct key *key, const struct entity_id *repo, uint64_t number, uint64_t event);
+void key_event_prefix(struct key *key, const struct entity_id *repo, uint64_t number); /* 0: of all discussions */
+void key_event_version(struct key *key, const struct entity_id *repo, uint64_t number, uint64_t event, uint64_t edit);
+void key_event_version_prefix(struct key *key, const struct entity_id *repo, uint64_t number, uint64_t event); /* 0: of all */
 
 #endif

@@ -43,6 +43,12 @@ static const struct {
 	[COMMAND_REPO_UNLIKE - COMMAND_TYPE_NAMESPACE] = { repo_unlike_apply, GROUP_CLUSTER },
 	[COMMAND_LIKES_DROP - COMMAND_TYPE_NAMESPACE] = { likes_drop_apply, GROUP_CLUSTER },
 	[COMMAND_DOWNLOADS_ADD - COMMAND_TYPE_NAMESPACE] = { downloads_add_apply, GROUP_REPOS },
+	[COMMAND_DISCUSSION_OPEN - COMMAND_TYPE_NAMESPACE] = { discussion_open_apply, GROUP_REPOS },
+	[COMMAND_DISCUSSION_COMMENT - COMMAND_TYPE_NAMESPACE] = { discussion_comment_apply, GROUP_REPOS },
+	[COMMAND_DISCUSSION_EDIT - COMMAND_TYPE_NAMESPACE] = { discussion_edit_apply, GROUP_REPOS },
+	[COMMAND_DISCUSSION_UPDATE - COMMAND_TYPE_NAMESPACE] = { discussion_update_apply, GROUP_REPOS },
+	[COMMAND_DISCUSSION_DELETE - COMMAND_TYPE_NAMESPACE] = { discussion_delete_apply, GROUP_REPOS },
+	[COMMAND_PULL_REQUEST_MERGE - COMMAND_TYPE_NAMESPACE] = { pull_request_merge_apply, GROUP_REPOS },
 	[COMMAND_ACCESS - COMMAND_TYPE_NAMESPACE] = { access_apply, GROUP_REPOS },
 	[COMMAND_CHANGES_POSITION - COMMAND_TYPE_NAMESPACE] = { changes_position_apply, GROUP_CLUSTER },
 	[COMMAND_LOCK_CREATE - COMMAND_TYPE_NAMESPACE] = { lock_create_apply, GROUP_REPOS },
@@ -126,6 +132,20 @@ int state_get_bytes(const struct apply_context *apply, const struct key *key, vo
 		err = why_set(why, ERR_CORRUPT, "a record of the state has %zu bytes, not %zu", found_length, length);
 	rocksdb_free(value);
 	return err;
+}
+
+int state_read(const struct apply_context *apply, const struct key *key, struct buffer *out, struct why *why)
+{
+	size_t length = 0;
+	int err;
+	char *value = get_raw(apply, key, &length, &err, why);
+	if (err)
+		return err;
+	if (!value)
+		return ERR_NOT_FOUND;
+	err = buffer_append(out, value, length);
+	rocksdb_free(value);
+	return err ? why_set(why, ERR_CORRUPT, "a record of the state has %zu bytes", length) : 0;
 }
 
 void state_put_bytes(const struct apply_context *apply, const struct key *key, const void *data, size_t length)
@@ -364,6 +384,12 @@ int namespace_scan(struct namespace *ns, const struct namespace_snapshot *snapsh
 int namespace_propose(struct namespace *ns, uint32_t group, enum command_type type, const char *actor, struct buffer *body,
 	const struct command_id *id, struct why *why)
 {
+	return namespace_propose_result(ns, group, type, actor, body, id, NULL, why);
+}
+
+int namespace_propose_result(struct namespace *ns, uint32_t group, enum command_type type, const char *actor, struct buffer *body,
+	const struct command_id *id, struct buffer *result_out, struct why *why)
+{
 	struct command command = { .type = (uint16_t)type, .version = 1, .actor = span_text(actor ? actor : ""), .body = buffer_span(body) };
 	if (id)
 		command.id = *id;
@@ -377,6 +403,8 @@ int namespace_propose(struct namespace *ns, uint32_t group, enum command_type ty
 		err = consensus_propose(ns->consensus, group, &command.id, buffer_span(&bytes), PROPOSE_TIMEOUT_MS, &result, why);
 	else
 		why_set(why, err, "the change is larger than one command may be");
+	if (err == 0 && result_out)
+		err = buffer_append(result_out, result.result.data, result.result.length);
 	buffer_fini(&result.result);
 	buffer_fini(&bytes);
 	buffer_fini(body);

@@ -17,6 +17,8 @@ enum { PROPOSE_TIMEOUT_MS = 30 * 1000 };
 /* 0, ERR_NOT_FOUND; ERR_IO, ERR_CORRUPT, ERR_UNSUPPORTED: the node must stop. `schema` NULL: only whether it exists. */
 int state_get(const struct apply_context *apply, const struct key *key, const struct schema *schema, void *record, size_t record_bytes, struct why *why);
 int state_get_bytes(const struct apply_context *apply, const struct key *key, void *out, size_t length, struct why *why);
+/* Appends the raw value; more than `out` may hold is ERR_CORRUPT. */
+int state_read(const struct apply_context *apply, const struct key *key, struct buffer *out, struct why *why);
 void state_put(const struct apply_context *apply, const struct key *key, const struct schema *schema, const void *record);
 void state_put_bytes(const struct apply_context *apply, const struct key *key, const void *data, size_t length);
 void state_delete(const struct apply_context *apply, const struct key *key);
@@ -48,6 +50,21 @@ int likes_drop_apply(const struct apply_context *apply, const struct command *co
 int downloads_add_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
 /* Of a repository whose content goes. */
 int downloads_forget(const struct apply_context *apply, const struct entity_id *repo, struct why *why);
+int discussion_open_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
+int discussion_comment_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
+int discussion_edit_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
+int discussion_update_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
+int discussion_delete_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
+int pull_request_merge_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
+int discussions_purge(const struct apply_context *apply, const struct entity_id *repo, struct why *why); /* within repo purge */
+/* "refs/pr/`number`" moved, by whatever command: leaves an event when there is such a pull request. */
+int pull_request_moved(const struct apply_context *apply, const struct command *command, const struct entity_id *repo, uint64_t number,
+	const struct oid *old_oid, const struct oid *new_oid, struct why *why);
+/* The core of refs_update, for commands that move refs beside something else: checks everything, then writes. Appends the version to `result`. */
+int refs_apply(const struct apply_context *apply, const struct command *command, const struct entity_id *repo, const struct ref_update *updates, size_t count,
+	const struct pack *pack, struct buffer *result, struct why *why);
+/* ERR_CONFLICT when the ref is not at old_oid. */
+int refs_check(const struct apply_context *apply, const struct entity_id *repo, const struct ref_update *update, struct why *why);
 int access_purge(const struct apply_context *apply, const struct entity_id *repo, struct why *why); /* within repo purge */
 int access_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
 int changes_position_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
@@ -60,7 +77,8 @@ int locks_purge(const struct apply_context *apply, const struct entity_id *repo,
 int ssh_key_create_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
 int ssh_key_delete_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
 
-/* Adds to the group's stream of changes (changes.h) as the last thing an apply function does; number, type, time and actor are filled in. */
+/* Adds to the group's stream of changes (changes.h) as the last thing an apply function does; number, time, actor and, when it is 0, the type are
+ * filled in. */
 int change_append(const struct apply_context *apply, const struct command *command, struct change *change, struct why *why);
 int org_create_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
 int org_update_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
@@ -93,6 +111,9 @@ int namespace_scan(struct namespace *ns, const struct namespace_snapshot *snapsh
 /* [blocks] `body` is consumed (finished) in every case; `id` NULL: made here. */
 int namespace_propose(struct namespace *ns, uint32_t group, enum command_type type, const char *actor, struct buffer *body,
 	const struct command_id *id, struct why *why);
+/* The same, and what apply left as its result is appended to `result` (may be NULL). */
+int namespace_propose_result(struct namespace *ns, uint32_t group, enum command_type type, const char *actor, struct buffer *body,
+	const struct command_id *id, struct buffer *result, struct why *why);
 void entity_id_make(struct entity_id *out);
 
 /* ---- what a repository's content knows of itself: group 1 ---- */

@@ -3,6 +3,7 @@
  * refs_update is all or nothing: every condition is evaluated at apply against the state at that place of the log, so two racing pushes
  * are decided by their order there. Names that would be a file and a folder at once ("refs/heads/a" and "refs/heads/a/b") are a conflict, as
  * in git. Each change leaves a reflog entry with actor and time. */
+#include "replication/discussion.h"
 #include "replication/namespace_state.h"
 
 #include <stdlib.h>
@@ -183,9 +184,11 @@ static void write_update(const struct apply_context *apply, const struct batch *
 static int append_change(const struct apply_context *apply, const struct command *command, const struct batch *batch, size_t i, struct why *why)
 {
 	const struct ref_update *update = &batch->updates[i];
-	struct change change = { .repo = batch->repo, .old_oid = batch->before[i].oid, .new_oid = update->new_oid };
+	struct change change = { .type = COMMAND_REFS_UPDATE, .repo = batch->repo, .old_oid = batch->before[i].oid, .new_oid = update->new_oid };
 	memcpy(change.ref, update->name, sizeof(change.ref));
-	return change_append(apply, command, &change, why);
+	uint64_t number = pull_request_of_ref(update->name);
+	int err = number ? pull_request_moved(apply, command, &batch->repo, number, &change.old_oid, &change.new_oid, why) : 0;
+	return err ? err : change_append(apply, command, &change, why);
 }
 
 static int apply_batch(const struct apply_context *apply, struct batch *batch, const struct command *command, struct buffer *result, struct why *why)
@@ -218,6 +221,34 @@ static int apply_batch(const struct apply_context *apply, struct batch *batch, c
 	if (err == 0)
 		pack_u64(result, state.version);
 	return err;
+}
+
+int refs_apply(const struct apply_context *apply, const struct command *command, const struct entity_id *repo, const struct ref_update *updates, size_t count,
+	const struct pack *pack, struct buffer *result, struct why *why)
+{
+	struct batch batch = { .repo = *repo, .count = count, .has_pack = pack != NULL };
+	batch.updates = calloc(count + 1, sizeof(*batch.updates));
+	batch.before = calloc(count + 1, sizeof(*batch.before));
+	int err = batch.updates && batch.before ? 0 : why_set(why, ERR_NO_MEMORY, "no memory for %zu refs", count);
+	if (pack)
+		batch.pack = *pack;
+	if (err == 0) {
+		memcpy(batch.updates, updates, count * sizeof(*updates));
+		err = apply_batch(apply, &batch, command, result, why);
+	}
+	batch_fini(&batch);
+	return err;
+}
+
+int refs_check(const struct apply_context *apply, const struct entity_id *repo, const struct ref_update *update, struct why *why)
+{
+	struct key key;
+	struct ref ref = { 0 };
+	key_ref(&key, repo, span_text(update->name));
+	int err = state_get(apply, &key, &ref_schema, &ref, sizeof(ref), why);
+	if (err && err != ERR_NOT_FOUND)
+		return err;
+	return memcmp(ref.oid.bytes, update->old_oid.bytes, OID_BYTES) == 0 ? 0 : why_set(why, ERR_CONFLICT, "%s has moved", update->name);
 }
 
 int refs_update_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why)

@@ -187,6 +187,8 @@ int repo_purge_apply(const struct apply_context *apply, const struct command *co
 		err = downloads_forget(apply, &body.id, why);
 	if (err == 0)
 		err = access_purge(apply, &body.id, why);
+	if (err == 0)
+		err = discussions_purge(apply, &body.id, why);
 	if (err)
 		return err;
 	key_repo_state(&key, &body.id);

@@ -49,6 +49,12 @@ enum command_type {
 	COMMAND_LIKES_DROP = 66,   /* some of a deleted repository's */
 	COMMAND_DOWNLOADS_ADD = 67,
 	/* 80: discussions, collections, gates, notifications */
+	COMMAND_DISCUSSION_OPEN = 80,    /* a discussion, or a pull request and its ref */
+	COMMAND_DISCUSSION_COMMENT = 81,
+	COMMAND_DISCUSSION_EDIT = 82,    /* or hide a comment */
+	COMMAND_DISCUSSION_UPDATE = 83,  /* status, title or pin */
+	COMMAND_DISCUSSION_DELETE = 84,
+	COMMAND_PULL_REQUEST_MERGE = 85, /* moves the branch and ends the pull request */
 	COMMAND_ACCESS = 88, /* to a gated repository: asked for, decided, cancelled */
 	/* 104: webhooks */
 	COMMAND_CHANGES_POSITION = 111, /* how far a follower of the changes has come */
