@@ -10,6 +10,7 @@
 
 struct watched {
 	struct git_lease lease;
+	struct gate_pass pass;
 	int pidfd;
 };
 
@@ -26,6 +27,7 @@ struct lease_watch {
 static void give_back(struct lease_watch *watch, struct watched *watched)
 {
 	git_cache_release(watch->gateway, &watched->lease);
+	gate_leave(&watched->pass);
 	close(watched->pidfd);
 	free(watched);
 }
@@ -123,7 +125,7 @@ void lease_watch_close(struct lease_watch *watch)
 	free(watch);
 }
 
-int lease_watch_add(struct lease_watch *watch, struct git_lease *lease, pid_t pid, struct why *why)
+int lease_watch_add(struct lease_watch *watch, struct git_lease *lease, struct gate_pass *pass, pid_t pid, struct why *why)
 {
 	struct watched *watched = malloc(sizeof(*watched));
 	if (!watched)
@@ -134,6 +136,7 @@ int lease_watch_add(struct lease_watch *watch, struct git_lease *lease, pid_t pi
 		return why_set(why, ERR_NOT_FOUND, "the process that asks is not of this machine: sshd must run beside the hub");
 	}
 	watched->lease = *lease;
+	watched->pass = *pass;
 	pthread_mutex_lock(&watch->mutex);
 	bool fits = watch->count < LEASE_WATCH_MAX;
 	if (fits)
@@ -145,6 +148,7 @@ int lease_watch_add(struct lease_watch *watch, struct git_lease *lease, pid_t pi
 		return why_set(why, ERR_BUSY, "too many clones over SSH are running; try again");
 	}
 	lease->repo = NULL;
+	pass->gate = NULL;
 	wake(watch);
 	return 0;
 }

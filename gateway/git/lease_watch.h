@@ -1,6 +1,7 @@
-/* lease_watch.h - leases on cached repositories that are held by processes of their own: a clone over SSH runs its git beside the server, not in it.
+/* lease_watch.h - leases on cached repositories, and places at the gate, that are held by processes of their own: a clone over SSH runs its git beside the
+ * server, not in it.
  *
- * A lease is given to a process, and comes back when that process ends, however it ends: one thread waits for all of them by their pidfds, so nothing
+ * Both are given to a process, and come back when that process ends, however it ends: one thread waits for all of them by their pidfds, so nothing
  * is polled and no request has to stay open. Processes must be of this machine and of the server's PID namespace.
  *
  * Threads: any. */
@@ -10,8 +11,9 @@
 #include <sys/types.h>
 
 #include "gateway/git/cache.h"
+#include "gateway/git/gate.h"
 
-enum { LEASE_WATCH_MAX = 256 }; /* clones over SSH at a time */
+enum { LEASE_WATCH_MAX = GATE_PASSES_MAX }; /* clones over SSH at a time */
 
 struct lease_watch;
 
@@ -19,8 +21,8 @@ int lease_watch_open(struct lease_watch **out, struct gateway *gateway, struct w
 /* Gives all leases back: processes that still run may then find that their repository was evicted. */
 void lease_watch_close(struct lease_watch *watch);
 
-/* The lease is now the process's; it is emptied. ERR_NOT_FOUND: there is no such process here; ERR_BUSY: LEASE_WATCH_MAX; the lease then stays the caller's. */
-int lease_watch_add(struct lease_watch *watch, struct git_lease *lease, pid_t pid, struct why *why);
+/* Lease and pass are now the process's; they are emptied. ERR_NOT_FOUND: there is no such process here; ERR_BUSY: LEASE_WATCH_MAX; both then stay the caller's. */
+int lease_watch_add(struct lease_watch *watch, struct git_lease *lease, struct gate_pass *pass, pid_t pid, struct why *why);
 /* Leases that are out. */
 size_t lease_watch_count(struct lease_watch *watch);
 

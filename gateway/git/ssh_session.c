@@ -6,6 +6,7 @@
 #include "gateway/auth/auth.h"
 #include "gateway/auth/grant.h"
 #include "gateway/git/lease_watch.h"
+#include "gateway/git/service.h"
 #include "gateway/process.h"
 #include "schemas/json_writer.h"
 #include "schemas/ssh_command.h"
@@ -91,12 +92,20 @@ static int lease_repo(struct session *session, const json_t *body, struct why *w
 	json_int_t pid = json_integer_value(json_object_get(body, "pid"));
 	if (pid < 1 || pid > INT32_MAX)
 		return why_set(why, ERR_INVALID, "\"pid\" is no process");
-	int err = git_cache_lease(session->gateway, &session->repo, &session->lease, why);
+	struct gate_pass pass = { 0 };
+	int err = gate_enter(session->gateway->git->gate, &session->repo.id, session->actor.name, &pass, why);
 	if (err)
 		return err;
-	err = lease_watch_add(session->gateway->lease_watch, &session->lease, (pid_t)pid, why);
-	if (err)
+	err = git_cache_lease(session->gateway, &session->repo, &session->lease, why);
+	if (err) {
+		gate_leave(&pass);
+		return err;
+	}
+	err = lease_watch_add(session->gateway->lease_watch, &session->lease, &pass, (pid_t)pid, why);
+	if (err) {
 		git_cache_release(session->gateway, &session->lease);
+		gate_leave(&pass);
+	}
 	return err;
 }
 

@@ -52,7 +52,7 @@ struct git_target *git_target_open(struct http_request *request, const struct ro
 	struct git_target *target = http_alloc(request, sizeof(*target));
 	target->gateway = gateway_of(request);
 	target->protocol = git_protocol_of(http_header(request, "Git-Protocol"));
-	if (auth_identify(request, &target->actor) != 0) {
+	if (auth_identify_for_repo(request, &target->actor) != 0) {
 		/* Without it git would not let its credential helpers forget the token. */
 		http_add_header(request, "WWW-Authenticate", "Basic realm=\"cairn\"");
 		answer_bad_token(request);
@@ -61,7 +61,11 @@ struct git_target *git_target_open(struct http_request *request, const struct ro
 	target->who = target->actor.anonymous ? http_peer_address(request) : target->actor.name;
 	int err = find_repo(request, match, target);
 	if (err == 0)
-		err = may(&target->actor, action, &(struct resource){ .repo = &target->repo });
+		err = may(&target->actor, action, &(struct resource){ .repo = &target->repo, .ns = target->gateway->ns });
+	if (err == ERR_GATED && target->actor.anonymous) { /* they may have asked for it: let them say who they are */
+		answer_login(request);
+		return NULL;
+	}
 	if (err == ERR_UNAUTHENTICATED && action != ACTION_READ && may(&target->actor, ACTION_READ, &(struct resource){ .repo = &target->repo }) == 0) {
 		answer_login(request);
 		return NULL;

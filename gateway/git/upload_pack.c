@@ -378,7 +378,7 @@ static void incoming_end(struct http_request *request, int err, void *context)
 void git_upload_pack(struct http_request *request, const struct route_match *match)
 {
 	static const struct http_sink sink = { incoming_write, incoming_end };
-	struct git_target *target = git_target_open(request, match, ACTION_READ);
+	struct git_target *target = git_target_open(request, match, ACTION_READ_FILES);
 	if (!target)
 		return;
 	if (!span_equal(http_header(request, "Content-Type"), span_text(request_type))) {
@@ -412,7 +412,7 @@ void git_info_refs(struct http_request *request, const struct route_match *match
 	if (!service) {
 		refuse_dumb(request);
 	} else if (strcmp(service, "git-upload-pack") == 0) {
-		struct git_target *target = git_target_open(request, match, ACTION_READ);
+		struct git_target *target = git_target_open(request, match, ACTION_READ_FILES);
 		if (target)
 			http_work(request, serve_advertisement, target);
 	} else if (strcmp(service, "git-receive-pack") == 0) {

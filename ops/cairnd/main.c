@@ -97,8 +97,8 @@ static void close_all(struct daemon *daemon)
 	backup_desk_close(gateway->backups);
 	if (gateway->admin)
 		admin_close(gateway->admin);
-	git_service_close(gateway->git);
 	lease_watch_close(gateway->lease_watch);
+	git_service_close(gateway->git);
 	if (gateway->git_cache)
 		git_cache_close(gateway->git_cache);
 	if (gateway->trees)

@@ -168,3 +168,12 @@ def test_only_an_administrator_opens_sessions(hub, ada):
         assert hub.request("POST", "/api/admin/ssh-session", {**body, "pid": pid}, token=hub.admin_token).status == 400
     assert hub.request("POST", "/api/admin/ssh-session", {**body, "pid": 2**22 + 1}, token=hub.admin_token).status == 404
     assert hub.request("POST", "/api/admin/ssh-session", {**body, "pid": os.getpid()}, token=hub.admin_token).status == 200
+
+
+def test_files_of_a_gated_repository_need_an_accepted_request(hub, ada, alice):
+    repo = alice.repo()
+    assert hub.request("PUT", f"/api/models/{repo}/settings", {"gated": "manual"}, token=alice.token).status == 200
+    assert "restricted" in ada.git("clone", ada.server.url(repo), "gated", status=128)
+    assert ada.ssh("git-lfs-authenticate", repo, "download").returncode == 1
+    for token, status in ((None, 401), (ada.user.token, 403), (alice.token, 200)):
+        assert hub.request("GET", f"/{repo}/info/refs?service=git-upload-pack", token=token).status == status
