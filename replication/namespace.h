@@ -126,6 +126,8 @@ int repo_delete(struct namespace *ns, const char *actor, const struct entity_id 
 /* Each is changed where its set_ is true. */
 struct repo_settings {
 	bool set_private, private, set_lfs_locks, lfs_locks;
+	bool set_head;                  /* only if it is old_head still */
+	char head[REF_BYTES_MAX + 1], old_head[REF_BYTES_MAX + 1];
 	bool set_gated;
 	enum repo_gate gated;
 	bool set_discussions_disabled, discussions_disabled;
@@ -172,6 +174,9 @@ struct ref_update {
 	struct oid old_oid; /* all-zero: must not exist */
 	struct oid new_oid; /* all-zero: delete */
 	bool any_old;       /* no condition */
+	/* What the proposer knows, for branch_rule.h: */
+	bool fast_forward;  /* the new commit descends from the old one */
+	bool privileged;    /* the actor is an administrator of the repository */
 };
 enum pack_class { PACK_INSERT = 1, PACK_RECEIVE = 2, PACK_COMPACT = 3 };
 struct pack {
@@ -182,7 +187,7 @@ struct pack {
 	enum pack_class class;
 };
 /* The one command that moves refs: if every condition holds, sets all refs, adds the pack (may be NULL), bumps the version;
- * else ERR_CONFLICT and nothing changes (`why` names the ref). The pack's bytes must be durable before. */
+ * else ERR_CONFLICT and nothing changes (`why` names the ref); ERR_DENIED when a rule for branches forbids it. The pack's bytes must be durable before. */
 int refs_update(struct namespace *ns, const char *actor, const struct entity_id *repo, const struct ref_update *updates, size_t count, const struct pack *pack, const struct command_id *id, struct why *why);
 int pack_list(struct namespace *ns, const struct namespace_snapshot *snapshot, const struct entity_id *repo, int (*each)(void *context, const struct pack *pack), void *context);
 

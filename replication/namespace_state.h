@@ -72,6 +72,13 @@ int secret_create_apply(const struct apply_context *apply, const struct command 
 int lock_create_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
 int lock_delete_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
 int quota_set_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
+int branch_rule_set_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
+int branch_rule_delete_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
+/* 0, or ERR_DENIED: a rule forbids what the update does. `exists`: the ref is there now; `goes`: it shall be deleted. */
+int branch_rules_check(const struct apply_context *apply, const struct entity_id *repo, const struct ref_update *update, bool exists, bool goes,
+	struct why *why);
+/* The rules of a repository that is being purged. */
+int branch_rules_purge(const struct apply_context *apply, const struct entity_id *repo, struct why *why);
 /* The locks of a repository that is being purged. */
 int locks_purge(const struct apply_context *apply, const struct entity_id *repo, struct why *why);
 int ssh_key_create_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
@@ -121,6 +128,7 @@ struct repo_state {
 	uint64_t version;
 	int64_t modified_ms;
 	bool deleted; /* a tombstone: no ref is ever set again */
+	uint64_t branch_rules; /* how many */
 };
 extern const struct schema repo_state_schema;
 /* Body of the commands that name an entity and nothing else. */

@@ -20,6 +20,8 @@ static const struct field update_fields[] = {
 	FIELD(struct ref_update, old_oid, FIELD_BYTES, true),
 	FIELD(struct ref_update, new_oid, FIELD_BYTES, true),
 	FIELD(struct ref_update, any_old, FIELD_BOOL, false),
+	FIELD(struct ref_update, fast_forward, FIELD_BOOL, false),
+	FIELD(struct ref_update, privileged, FIELD_BOOL, false),
 };
 static const struct schema update_schema = SCHEMA(1, update_fields);
 
@@ -141,7 +143,7 @@ static int check_folders(const struct apply_context *apply, const struct batch *
 	return 0;
 }
 
-static int check_update(const struct apply_context *apply, struct batch *batch, size_t i, struct why *why)
+static int check_update(const struct apply_context *apply, struct batch *batch, size_t i, bool has_rules, struct why *why)
 {
 	const struct ref_update *update = &batch->updates[i];
 	if (!ref_name_valid(span_text(update->name)))
@@ -156,6 +158,9 @@ static int check_update(const struct apply_context *apply, struct batch *batch, 
 		batch->before[i] = (struct ref){ 0 };
 	if (!update->any_old && memcmp(update->old_oid.bytes, batch->before[i].oid.bytes, OID_BYTES) != 0)
 		return why_set(why, ERR_CONFLICT, exists ? "%s has moved" : "%s does not exist", update->name);
+	err = has_rules ? branch_rules_check(apply, &batch->repo, update, exists, oid_is_zero(&update->new_oid), why) : 0;
+	if (err)
+		return err;
 	if (!exists && !oid_is_zero(&update->new_oid))
 		return check_folders(apply, batch, update, why);
 	return 0;
@@ -202,7 +207,7 @@ static int apply_batch(const struct apply_context *apply, struct batch *batch, c
 	if (state.deleted)
 		return why_set(why, ERR_NOT_FOUND, "the repository was deleted");
 	for (size_t i = 0; i < batch->count; i++) {
-		err = check_update(apply, batch, i, why);
+		err = check_update(apply, batch, i, state.branch_rules > 0, why);
 		if (err)
 			return err;
 	}

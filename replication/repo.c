@@ -29,6 +29,7 @@ static const struct field repo_state_fields[] = {
 	FIELD(struct repo_state, version, FIELD_U64, true),
 	FIELD(struct repo_state, modified_ms, FIELD_I64, true),
 	FIELD(struct repo_state, deleted, FIELD_BOOL, false),
+	FIELD(struct repo_state, branch_rules, FIELD_U64, false),
 };
 const struct schema repo_state_schema = SCHEMA(1, repo_state_fields);
 
@@ -49,6 +50,8 @@ static const struct field repo_update_fields[] = {
 	SETTING(gate_email, FIELD_TEXT),
 	SETTING(discussions_sorting, FIELD_TEXT),
 	SETTING(lfs_locks, FIELD_BOOL),
+	SETTING(head, FIELD_TEXT),
+	{ "old_head", FIELD_TEXT, offsetof(struct repo_update_body, settings.old_head), sizeof(((struct repo_settings *)0)->old_head), false },
 };
 static const struct schema repo_update_schema = SCHEMA(1, repo_update_fields);
 
@@ -135,6 +138,12 @@ int repo_update_apply(const struct apply_context *apply, const struct command *c
 		memcpy(repo.gate_email, settings->gate_email, sizeof(repo.gate_email));
 	if (settings->set_discussions_sorting)
 		memcpy(repo.discussions_sorting, settings->discussions_sorting, sizeof(repo.discussions_sorting));
+	if (settings->set_head && !ref_name_valid(span_text(settings->head)))
+		return why_set(why, ERR_INVALID, "\"%s\" is not a ref name", settings->head);
+	if (settings->set_head && strcmp(repo.head, settings->old_head) != 0)
+		return why_set(why, ERR_CONFLICT, "the default branch is %s meanwhile", repo.head);
+	if (settings->set_head)
+		memcpy(repo.head, settings->head, sizeof(repo.head));
 	if (settings->set_lfs_locks)
 		repo.lfs_locks = settings->lfs_locks;
 	state_put(apply, &key, &repo_schema, &repo);
@@ -183,6 +192,8 @@ int repo_purge_apply(const struct apply_context *apply, const struct command *co
 		err = state_delete_prefix(apply, &key, why);
 	if (err == 0)
 		err = locks_purge(apply, &body.id, why);
+	if (err == 0)
+		err = branch_rules_purge(apply, &body.id, why);
 	if (err == 0)
 		err = downloads_forget(apply, &body.id, why);
 	if (err == 0)

@@ -34,7 +34,9 @@ enum command_type {
 	/* 40: SSH keys */
 	COMMAND_SSH_KEY_CREATE = 40,
 	COMMAND_SSH_KEY_DELETE = 41,
-	/* 44: protected branches, replacement of packs */
+	COMMAND_BRANCH_RULE_SET = 44,
+	COMMAND_BRANCH_RULE_DELETE = 45,
+	/* up to 47: protected branches, replacement of packs */
 	/* 48: organisations, settings, rights, names that moved */
 	COMMAND_ORG_CREATE = 48,
 	COMMAND_ORG_UPDATE = 49,

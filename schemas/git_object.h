@@ -22,7 +22,7 @@ enum git_mode {
 
 enum {
 	GIT_NAME_BYTES_MAX = 4096,        /* one name in a tree */
-	GIT_PARENTS_MAX = 64,             /* of one commit; more are refused */
+	GIT_PARENTS_MAX = 256,            /* of one commit; more are refused */
 	GIT_OBJECT_BYTES_MAX = 128 << 20, /* inflated commit, tree or tag */
 	GIT_POINTER_BYTES_MAX = 1023,     /* a pointer file is shorter than 1 KiB */
 	GIT_IDENTITY_BYTES_MAX = 1024,

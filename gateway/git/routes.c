@@ -1,5 +1,6 @@
 /* routes.c - git over HTTP. Addresses with ".git" behind the name are the same repository. */
 #include "gateway/git/git.h"
+#include "gateway/git/receive_pack.h"
 #include "gateway/git/ssh_session.h"
 
 #define MODEL "/{}/{}"
@@ -11,8 +12,8 @@ const struct route git_routes[] = {
 	{ HTTP_GET, MODEL "/info/refs", git_info_refs, "git-info-refs" },
 	{ HTTP_POST, OTHER "/git-upload-pack", git_upload_pack, "git-upload-pack" },
 	{ HTTP_POST, MODEL "/git-upload-pack", git_upload_pack, "git-upload-pack" },
-	{ HTTP_POST, OTHER "/git-receive-pack", NULL, "Pushing by git" },
-	{ HTTP_POST, MODEL "/git-receive-pack", NULL, "Pushing by git" },
+	{ HTTP_POST, OTHER "/git-receive-pack", git_receive_pack, "git-receive-pack" },
+	{ HTTP_POST, MODEL "/git-receive-pack", git_receive_pack, "git-receive-pack" },
 	{ HTTP_GET, OTHER "/HEAD", git_dumb, "git-dumb" },
 	{ HTTP_GET, MODEL "/HEAD", git_dumb, "git-dumb" },
 	{ HTTP_GET, OTHER "/objects/**", git_dumb, "git-dumb" },

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "gateway/git/gate.h"
+#include "gateway/git/pushes.h"
 #include "gateway/git/stored_answer.h"
 
 int git_service_open(struct git_service **out, struct gateway *gateway, const struct git_service_config *config, struct why *why)
@@ -14,6 +15,8 @@ int git_service_open(struct git_service **out, struct gateway *gateway, const st
 	int err = gate_open(&service->gate, config->processes_max);
 	if (err == 0)
 		err = stored_answers_open(&service->answers, gateway, why);
+	if (err == 0)
+		err = pushes_open(&service->pushes);
 	if (err) {
 		git_service_close(service);
 		*out = NULL;
@@ -25,6 +28,7 @@ void git_service_close(struct git_service *service)
 {
 	if (!service)
 		return;
+	pushes_close(service->pushes);
 	stored_answers_close(service->answers);
 	gate_close(service->gate);
 	free(service);

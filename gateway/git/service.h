@@ -1,4 +1,4 @@
-/* service.h - what serving git keeps in this process: places for processes, and answers that may be given again. */
+/* service.h - what serving git keeps in this process: places for processes, answers that may be given again, and the pushes under way. */
 #ifndef CAIRN_GATEWAY_GIT_SERVICE_H
 #define CAIRN_GATEWAY_GIT_SERVICE_H
 
@@ -7,6 +7,7 @@
 struct git_service {
 	struct gate *gate;               /* gate.h */
 	struct stored_answers *answers;  /* stored_answer.h */
+	struct pushes *pushes;           /* pushes.h */
 };
 
 struct git_service_config {

@@ -12,6 +12,7 @@
 #include "gateway/git/fetch_request.h"
 #include "gateway/git/git.h"
 #include "gateway/git/process.h"
+#include "gateway/git/receive_pack.h"
 #include "gateway/git/service.h"
 #include "gateway/git/stored_answer.h"
 
@@ -416,7 +417,7 @@ void git_info_refs(struct http_request *request, const struct route_match *match
 		if (target)
 			http_work(request, serve_advertisement, target);
 	} else if (strcmp(service, "git-receive-pack") == 0) {
-		answer_unbuilt(request, "Pushing by git");
+		git_receive_advertise(request, match);
 	} else {
 		http_reply_error(request, 403, NULL, "The service must be git-upload-pack or git-receive-pack");
 	}

@@ -99,6 +99,7 @@ static void move_ref(struct http_request *request, struct call *call, const char
 	if (new_oid)
 		update.new_oid = *new_oid;
 	struct why why = { 0 };
+	update.privileged = may(&call->actor, ACTION_ADMIN, &(struct resource){ .repo = &call->repo }) == 0;
 	int err = refs_update(call->gateway->ns, call->actor.name, &call->repo.id, &update, 1, NULL, NULL, &why);
 	if (err == ERR_CONFLICT && !old_oid)
 		http_reply_error(request, 409, NULL, http_printf(request, "Reference %s already exists", name));

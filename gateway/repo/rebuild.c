@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "gateway/repo/cache.h"
+#include "gateway/repo/object_batch.h"
 #include "gateway/repo/pack_file.h"
 #include "gateway/repo/turn.h"
 
@@ -10,7 +11,6 @@ enum {
 	REPAIR_PAUSE_MS = 5000,
 	REPAIR_WAIT_MS = 60 * 1000,
 	BATCH_OBJECTS = 512,
-	BATCH_BYTES_MAX = 4 << 20,
 	PACKS_MAX = 1 << 20, /* of one repository */
 };
 
@@ -51,50 +51,20 @@ int rebuild_packs(struct gateway *gateway, const struct entity_id *repo, struct 
 
 /* ------------------------------------------------------------------ putting one pack's objects */
 
-struct batch {
-	struct gateway *gateway;
-	const struct entity_id *repo;
-	struct oid oids[BATCH_OBJECTS];
-	struct git_object objects[BATCH_OBJECTS];
-	size_t count, bytes;
-};
-
-static int batch_flush(struct batch *batch)
-{
-	int err = batch->count ? store_git_put(batch->gateway->store, batch->repo, batch->oids, batch->objects, batch->count) : 0;
-	for (size_t i = 0; i < batch->count; i++)
-		free((void *)batch->objects[i].payload.data);
-	batch->count = batch->bytes = 0;
-	return err;
-}
-
 static int batch_add(void *context, const struct oid *oid, const struct git_object *object)
 {
-	struct batch *batch = context;
-	uint8_t *payload = NULL;
-	if (object->payload.length) {
-		payload = malloc(object->payload.length);
-		if (!payload)
-			return ERR_NO_MEMORY;
-		memcpy(payload, object->payload.data, object->payload.length);
-	}
-	batch->oids[batch->count] = *oid;
-	batch->objects[batch->count] = *object;
-	batch->objects[batch->count].payload = span_of(payload, object->payload.length);
-	batch->count++;
-	batch->bytes += object->payload.length;
-	return batch->count == BATCH_OBJECTS || batch->bytes >= BATCH_BYTES_MAX ? batch_flush(batch) : 0;
+	return object_batch_add(context, oid, object);
 }
 
 static int put_pack(struct gateway *gateway, const struct entity_id *repo, const struct pack *pack, struct why *why)
 {
-	struct batch *batch = calloc(1, sizeof(*batch));
+	struct object_batch *batch = calloc(1, sizeof(*batch));
 	if (!batch)
 		return ERR_NO_MEMORY;
 	batch->gateway = gateway;
 	batch->repo = repo;
 	int err = pack_file_read(gateway, pack, batch_add, batch, why);
-	int flushed = batch_flush(batch);
+	int flushed = object_batch_flush(batch);
 	free(batch);
 	return err ? err : flushed;
 }
