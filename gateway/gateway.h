@@ -19,6 +19,7 @@ struct gateway {
 	struct lease_watch *lease_watch; /* gateway/git/lease_watch.h */
 	struct admin *admin;           /* gateway/admin: long operations under way; may be NULL */
 	struct backup_desk *backups;   /* gateway/admin */
+	struct compactor *compactor;   /* gateway/git; may be NULL */
 	uint8_t grant_public_key[32];  /* Ed25519, gateway/auth/grant.h */
 	uint8_t grant_secret_key[64];
 	const char *data_dir;

@@ -25,6 +25,7 @@ enum {
 	REF_BYTES_MAX = 250,
 	TOKEN_TEXT_BYTES_MAX = 64,     /* "hf_" and 34 characters and NUL fit */
 	REFS_PER_COMMAND_MAX = 1000,
+	PACKS_PER_COMMAND_MAX = 4096,
 	SSH_KEYS_PER_USER_MAX = 100,
 };
 
@@ -185,10 +186,15 @@ struct pack {
 	uint64_t length;     /* bytes */
 	uint64_t objects;
 	enum pack_class class;
+	uint64_t version;    /* of the repository that brought it: its place in the list; set by pack_list alone */
 };
 /* The one command that moves refs: if every condition holds, sets all refs, adds the pack (may be NULL), bumps the version;
  * else ERR_CONFLICT and nothing changes (`why` names the ref); ERR_DENIED when a rule for branches forbids it. The pack's bytes must be durable before. */
 int refs_update(struct namespace *ns, const char *actor, const struct entity_id *repo, const struct ref_update *updates, size_t count, const struct pack *pack, const struct command_id *id, struct why *why);
+/* [blocks] Puts one pack in place of others that hold no object beside it: at the place of the newest. At most PACKS_PER_COMMAND_MAX, as pack_list
+ * told of them. ERR_CONFLICT: one of them is not in the list any more. No ref changes, nor the version. */
+int packs_replace(struct namespace *ns, const struct entity_id *repo, const struct pack *replaced, size_t count, const struct pack *pack, struct why *why);
+/* Oldest first. */
 int pack_list(struct namespace *ns, const struct namespace_snapshot *snapshot, const struct entity_id *repo, int (*each)(void *context, const struct pack *pack), void *context);
 
 /* ---- node-wide secrets kept in the state machine (signing keys): made once by whoever comes first ---- */

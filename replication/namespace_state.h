@@ -68,6 +68,7 @@ int refs_check(const struct apply_context *apply, const struct entity_id *repo, 
 int access_purge(const struct apply_context *apply, const struct entity_id *repo, struct why *why); /* within repo purge */
 int access_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
 int changes_position_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
+int packs_replace_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
 int secret_create_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
 int lock_create_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
 int lock_delete_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);

@@ -37,6 +37,7 @@ enum command_type {
 	COMMAND_BRANCH_RULE_SET = 44,
 	COMMAND_BRANCH_RULE_DELETE = 45,
 	/* up to 47: protected branches, replacement of packs */
+	COMMAND_PACKS_REPLACE = 47,
 	/* 48: organisations, settings, rights, names that moved */
 	COMMAND_ORG_CREATE = 48,
 	COMMAND_ORG_UPDATE = 49,

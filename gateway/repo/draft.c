@@ -37,7 +37,7 @@ void *arena_alloc(struct arena *arena, size_t bytes)
 	return memory;
 }
 
-static void arena_fini(struct arena *arena)
+void arena_fini(struct arena *arena)
 {
 	for (struct arena_block *block = arena->blocks, *next; block; block = next) {
 		next = block->next;

@@ -81,6 +81,7 @@ struct commit_draft {
 
 /* ---- draft.c ---- */
 void *arena_alloc(struct arena *arena, size_t bytes); /* zeroed; NULL: limit or memory */
+void arena_fini(struct arena *arena);
 /* The child of this name; made if `make`. NULL: none, or no memory. */
 struct draft_node *draft_child(struct commit_draft *draft, struct draft_node *parent, struct span name, bool make);
 /* The node of a checked path, made. NULL: no memory. */

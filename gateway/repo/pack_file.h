@@ -36,6 +36,9 @@ int pack_file_read(struct gateway *gateway, const struct pack *pack, pack_each e
 /* [blocks] The ids alone, in no order: of everything for a pack with an index, else the same as above. */
 int pack_file_oids(struct gateway *gateway, const struct pack *pack, int (*each)(void *context, const struct oid *oid), void *context, struct why *why);
 
+/* [blocks] The map alone; a file without one has none. */
+int pack_map_read(struct store *store, const struct pack *pack, pack_each each, void *context, struct why *why);
+
 /* ---- packs that git made ---- */
 enum pack_part { PACK_PART_PACK, PACK_PART_MAP, PACK_PART_IDX, PACK_PART_REV, PACK_PART_BITMAP };
 /* [blocks] Where in pack->file a part is: bytes *start .. *end, for a file_reader. ERR_NOT_FOUND: it has none; ERR_CORRUPT. */

@@ -13,8 +13,6 @@ enum {
 
 extern const char pack_map_magic[8];
 
-/* [blocks] The map alone; a file without one has none. */
-int pack_map_read(struct store *store, const struct pack *pack, pack_each each, void *context, struct why *why);
 /* [blocks] Of a pack with an index, what is not in its map: commits, trees, tags, LFS pointers. */
 int pack_unpacked_read(struct gateway *gateway, const struct pack *pack, pack_each each, void *context, struct why *why);
 
