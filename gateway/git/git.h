@@ -8,6 +8,8 @@
 void git_info_refs(struct http_request *request, const struct route_match *match);
 /* POST .../git-upload-pack: clones and fetches. */
 void git_upload_pack(struct http_request *request, const struct route_match *match);
+/* POST /api/admin/repos/{type}/{owner}/{name}/compact: {packs_before, packs_after}. */
+void git_compact(struct http_request *request, const struct route_match *match);
 /* What clients of the old protocol without a server ask for: 403. */
 void git_dumb(struct http_request *request, const struct route_match *match);
 

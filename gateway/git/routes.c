@@ -8,6 +8,7 @@
 
 const struct route git_routes[] = {
 	{ HTTP_POST, "/api/admin/ssh-session", ssh_session, "git-ssh-session" },
+	{ HTTP_POST, "/api/admin/repos/{model|dataset|space|kernel}/{}/{}/compact", git_compact, "git-compact" },
 	{ HTTP_GET, OTHER "/info/refs", git_info_refs, "git-info-refs" },
 	{ HTTP_GET, MODEL "/info/refs", git_info_refs, "git-info-refs" },
 	{ HTTP_POST, OTHER "/git-upload-pack", git_upload_pack, "git-upload-pack" },

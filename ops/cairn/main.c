@@ -25,6 +25,7 @@ static const char help[] =
 	"  repo list [--type model|dataset|space] [--owner NAME] [--usage]\n"
 	"  repo create OWNER/NAME [--type T] [--private] [--sdk S]\n"
 	"  repo info OWNER/NAME [--type T]\n"
+	"  repo compact OWNER/NAME [--type T]                   merges its packs now, which the hub else does by itself\n"
 	"  repo delete OWNER/NAME [--type T] --yes\n"
 	"\n"
 	"Storage\n"

@@ -159,6 +159,33 @@ static const char *type_plural(const char *type)
 	return "models";
 }
 
+/* One of the operator's calls on a repository. */
+static json_t *admin_call(struct api *api, const char *method, const struct repo_options *options, const char *call)
+{
+	const char *slash = strchr(options->id, '/'), *plural = type_plural(options->type);
+	char path[2048], owner[256];
+	snprintf(owner, sizeof(owner), "%.*s", (int)(slash - options->id), options->id);
+	char *owner_text = api_escape(api, owner), *name_text = api_escape(api, slash + 1);
+	snprintf(path, sizeof(path), "/api/admin/repos/%.*s/%s/%s/%s", (int)strlen(plural) - 1, plural, owner_text, name_text, call);
+	api_free(owner_text);
+	api_free(name_text);
+	return api_call(api, method, path, NULL);
+}
+
+static int compact(const struct settings *settings, const struct repo_options *options)
+{
+	struct api *api = api_open(settings);
+	json_t *report = api ? admin_call(api, "POST", options, "compact") : NULL;
+	api_close(api);
+	if (!report)
+		return EXIT_FAILED;
+	if (settings->json)
+		return print_json(report);
+	printf("%s packs of %s\n", text_of_count(member_u64(report, "packs_after")), text_of_count(member_u64(report, "packs_before")));
+	json_decref(report);
+	return EXIT_OK;
+}
+
 /* The Hub's own view of the repository with its storage beside it. */
 static json_t *fetch_info(struct api *api, const struct repo_options *options)
 {
@@ -168,8 +195,7 @@ static json_t *fetch_info(struct api *api, const struct repo_options *options)
 	char *owner_text = api_escape(api, owner), *name_text = api_escape(api, slash + 1);
 	snprintf(path, sizeof(path), "/api/%s/%s/%s", plural, owner_text, name_text);
 	json_t *info = api_call(api, "GET", path, NULL);
-	snprintf(path, sizeof(path), "/api/admin/repos/%.*s/%s/%s/usage", (int)strlen(plural) - 1, plural, owner_text, name_text);
-	json_t *usage = info ? api_call(api, "GET", path, NULL) : NULL;
+	json_t *usage = info ? admin_call(api, "GET", options, "usage") : NULL;
 	api_free(owner_text);
 	api_free(name_text);
 	if (usage)
@@ -203,7 +229,8 @@ int repo_main(const struct settings *settings, int argc, char **argv)
 		const char *verb;
 		bool wants_id;
 		int (*run)(const struct settings *settings, const struct repo_options *options);
-	} verbs[] = { { "list", false, list }, { "create", true, create }, { "delete", true, delete }, { "info", true, info } };
+	} verbs[] = { { "list", false, list }, { "create", true, create }, { "delete", true, delete }, { "info", true, info },
+		{ "compact", true, compact } };
 	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
 		if (argc < 2 || strcmp(verbs[i].verb, argv[1]) != 0)
 			continue;
@@ -211,5 +238,5 @@ int repo_main(const struct settings *settings, int argc, char **argv)
 		int status = read_options(&options, argc - 1, argv + 1, verbs[i].wants_id);
 		return status ? status : verbs[i].run(settings, &options);
 	}
-	return usage_error("repo", "repo wants list, create, delete or info");
+	return usage_error("repo", "repo wants list, create, info, compact or delete");
 }

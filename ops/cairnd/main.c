@@ -14,6 +14,7 @@
 
 #include "gateway/admin/admin.h"
 #include "gateway/auth/grant.h"
+#include "gateway/git/compaction.h"
 #include "gateway/git/cache.h"
 #include "gateway/git/lease_watch.h"
 #include "gateway/git/service.h"
@@ -72,6 +73,8 @@ static int open_core(struct daemon *daemon, struct why *why)
 	if (err == 0)
 		err = git_service_open(&gateway->git, gateway, &(struct git_service_config){ .processes_max = daemon->config.git_processes }, why);
 	if (err == 0)
+		err = compactor_open(&gateway->compactor, gateway, why);
+	if (err == 0)
 		err = lease_watch_open(&gateway->lease_watch, gateway, why);
 	if (err == 0)
 		err = grant_keys_load(gateway, why);
@@ -97,6 +100,7 @@ static void close_all(struct daemon *daemon)
 	backup_desk_close(gateway->backups);
 	if (gateway->admin)
 		admin_close(gateway->admin);
+	compactor_close(gateway->compactor);
 	lease_watch_close(gateway->lease_watch);
 	git_service_close(gateway->git);
 	if (gateway->git_cache)
