@@ -1,4 +1,5 @@
-/* admin.h - the operator's JSON API, which the `cairn` command calls. All of it needs ACTION_OPERATE: an admin's write token.
+/* admin.h - the operator's JSON API, which the `cairn` command calls. All of it needs ACTION_OPERATE: an admin's write token;
+ * what changes one organisation or lists its members is open to its own admins too.
  *
  * Errors are {"error": text} like everywhere. Dates are ISO 8601, ids 24 hex digits.
  *
@@ -8,9 +9,15 @@
  * | GET  /api/admin/volumes | | {volumes, disk_bytes, stored_bytes, dead_bytes} |
  * | GET  /api/admin/users | | [{id, name, fullname, email, admin, created_at}] |
  * | POST /api/admin/users | {name, fullname?, email?, admin?} | the user; 409 when the name is taken |
- * | GET  /api/admin/tokens | ?user= | [{id, user, name, role, created_at, expires_at?}] |
- * | POST /api/admin/tokens | {user, name?, role: "read"|"write", expires_in_s?} | {id, user, name, role, token}: the only time the text is shown |
+ * | GET  /api/admin/tokens | ?user= | [{id, user, name, role, created_at, expires_at?, rights?}] |
+ * | POST /api/admin/tokens | {user, name?, role: "read"|"write"|"fineGrained", rights?, expires_in_s?}; rights as in gateway/auth/token_json.h | {id, user, name, role, token}: the only time the text is shown |
  * | DELETE /api/admin/tokens/{id} | | {} |
+ * | GET  /api/admin/organizations | | [{id, name, fullname, email, private_by_default, members, admins, created_at}] |
+ * | POST /api/admin/organizations | {name, admin, fullname?, email?, private_by_default?}; `admin` is its first member | the organisation; 409 when the name is taken |
+ * | PATCH /api/admin/organizations/{name} | {fullname?, email?, private_by_default?} | the organisation |
+ * | DELETE /api/admin/organizations/{name} | | {}; 412 while it has repositories |
+ * | GET  /api/admin/organizations/{name}/members | | [{user, role, since}] |
+ * | PUT, DELETE /api/admin/organizations/{name}/members/{user} | {role}: read, contributor, write or admin | {}; 412 for the last admin |
  * | GET  /api/admin/ssh-keys | ?user= | [{id, user, title, type, fingerprint, key, created_at}] |
  * | POST /api/admin/ssh-keys | {user, key, title?} | the key; 409 when somebody has it already |
  * | GET, DELETE /api/admin/ssh-keys/{fingerprint} | | the key; {} |

@@ -2,8 +2,6 @@
 
 #include <stdlib.h>
 
-#include <jansson.h>
-
 struct admin_body {
 	json_t *json;
 };
@@ -26,7 +24,7 @@ void admin_body_free(struct admin_body *body)
 	free(body);
 }
 
-static const json_t *value_of(const struct admin_body *body, const char *key)
+const json_t *admin_body_value(const struct admin_body *body, const char *key)
 {
 	const json_t *value = json_object_get(body->json, key);
 	return json_is_null(value) ? NULL : value;
@@ -34,7 +32,7 @@ static const json_t *value_of(const struct admin_body *body, const char *key)
 
 const char *admin_body_text(const struct admin_body *body, const char *key, const char *fallback, int *err, struct why *why)
 {
-	const json_t *value = value_of(body, key);
+	const json_t *value = admin_body_value(body, key);
 	if (!value)
 		return fallback;
 	if (!json_is_string(value))
@@ -44,7 +42,7 @@ const char *admin_body_text(const struct admin_body *body, const char *key, cons
 
 int64_t admin_body_i64(const struct admin_body *body, const char *key, int64_t fallback, int *err, struct why *why)
 {
-	const json_t *value = value_of(body, key);
+	const json_t *value = admin_body_value(body, key);
 	if (!value)
 		return fallback;
 	if (!json_is_integer(value))
@@ -54,7 +52,7 @@ int64_t admin_body_i64(const struct admin_body *body, const char *key, int64_t f
 
 bool admin_body_bool(const struct admin_body *body, const char *key, bool fallback, int *err, struct why *why)
 {
-	const json_t *value = value_of(body, key);
+	const json_t *value = admin_body_value(body, key);
 	if (!value)
 		return fallback;
 	if (!json_is_boolean(value))

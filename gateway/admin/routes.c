@@ -2,6 +2,7 @@
 #include "gateway/admin/backup.h"
 #include "gateway/admin/inspect.h"
 #include "gateway/admin/operation.h"
+#include "gateway/admin/org.h"
 #include "gateway/admin/people.h"
 #include "gateway/admin/ssh_keys.h"
 
@@ -14,6 +15,13 @@ const struct route admin_routes[] = {
 	{ HTTP_GET, "/api/admin/tokens", admin_tokens_list, "admin-tokens" },
 	{ HTTP_POST, "/api/admin/tokens", admin_tokens_create, "admin-tokens" },
 	{ HTTP_DELETE, "/api/admin/tokens/{}", admin_tokens_delete, "admin-tokens" },
+	{ HTTP_GET, "/api/admin/organizations", admin_orgs_list, "admin-orgs" },
+	{ HTTP_POST, "/api/admin/organizations", admin_orgs_create, "admin-orgs" },
+	{ HTTP_PATCH, "/api/admin/organizations/{}", admin_orgs_update, "admin-orgs" },
+	{ HTTP_DELETE, "/api/admin/organizations/{}", admin_orgs_delete, "admin-orgs" },
+	{ HTTP_GET, "/api/admin/organizations/{}/members", admin_members_list, "admin-members" },
+	{ HTTP_PUT, "/api/admin/organizations/{}/members/{}", admin_members_set, "admin-members" },
+	{ HTTP_DELETE, "/api/admin/organizations/{}/members/{}", admin_members_delete, "admin-members" },
 	{ HTTP_GET, "/api/admin/ssh-keys", admin_ssh_keys_list, "admin-ssh-keys" },
 	{ HTTP_POST, "/api/admin/ssh-keys", admin_ssh_keys_add, "admin-ssh-keys" },
 	{ HTTP_GET, "/api/admin/ssh-keys/{}", admin_ssh_keys_get, "admin-ssh-keys" },

@@ -2,6 +2,7 @@
 
 #include <strings.h>
 
+#include "gateway/moved.h"
 #include "schemas/json_writer.h"
 
 /* ------------------------------------------------------------------ answers */
@@ -115,6 +116,8 @@ struct call *lfs_call_open(struct http_request *request, const struct route_matc
 		return NULL;
 	}
 	int err = find_repo(request, call, match, after, &name);
+	if (err == ERR_NOT_FOUND && answer_if_moved(request, &call->actor, name.type, name.owner, name.name))
+		return NULL;
 	if (err == ERR_NOT_FOUND || err == ERR_UNAUTHENTICATED || err == ERR_INVALID) {
 		if (call->actor.anonymous)
 			lfs_reply_error(request, 401, "RepoNotFound", "Invalid username or password.");

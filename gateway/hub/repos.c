@@ -2,31 +2,15 @@
 
 #include <stdio.h>
 
+#include "gateway/auth/owner.h"
 #include "gateway/hub/call.h"
 #include "gateway/hub/initial_commit.h"
 #include "gateway/hub/json_body.h"
-#include "gateway/hub/repo_object.h"
 #include "gateway/hub/validate_yaml.h"
+#include "gateway/hub/visibility.h"
 #include "schemas/json_writer.h"
 
-enum { SETTINGS_BODY_BYTES_MAX = 64 << 10 };
-
-/* `visibility`, or the older `private`. 0, ERR_INVALID, ERR_UNSUPPORTED; *given false: neither is there. */
-static int read_visibility(const json_t *body, bool *given, bool *private, struct why *why)
-{
-	const char *visibility = json_body_text(body, "visibility", NULL);
-	const json_t *flag = json_object_get(body, "private");
-	*given = visibility || json_is_boolean(flag);
-	*private = json_is_true(flag);
-	if (!visibility)
-		return 0;
-	if (strcmp(visibility, "protected") == 0)
-		return why_set(why, ERR_UNSUPPORTED, "Protected repositories are not implemented by this server");
-	if (strcmp(visibility, "private") != 0 && strcmp(visibility, "public") != 0)
-		return why_set(why, ERR_INVALID, "The visibility must be \"public\" or \"private\"");
-	*private = strcmp(visibility, "private") == 0;
-	return 0;
-}
+enum { DELETE_BODY_BYTES_MAX = 64 << 10 };
 
 static int read_sdk(const json_t *body, struct repo *repo, struct why *why)
 {
@@ -102,12 +86,29 @@ static const char *unbuilt_wish(const json_t *body)
 	return NULL;
 }
 
+/* The owner as it is spelled, and what it wants of repositories that say nothing of their visibility. */
+static int read_owner(const struct call *call, struct repo *repo, bool visibility_given, struct why *why)
+{
+	struct owner owner;
+	int err = owner_find(call->gateway->ns, repo->owner, &owner);
+	if (err == ERR_NOT_FOUND && call->actor.admin)
+		return why_set(why, err, "There is no user or organisation \"%s\"", repo->owner);
+	if (err)
+		return err == ERR_NOT_FOUND ? 0 : err; /* may() says no */
+	memcpy(repo->owner, owner.name, sizeof(repo->owner));
+	if (!visibility_given)
+		repo->private = owner.private_by_default;
+	return 0;
+}
+
 static int read_create(const struct call *call, const json_t *body, struct repo *repo, struct why *why)
 {
 	bool given;
 	int err = read_name(call, body, repo, why);
 	if (err == 0)
-		err = read_visibility(body, &given, &repo->private, why);
+		err = visibility_read(body, &given, &repo->private, why);
+	if (err == 0)
+		err = read_owner(call, repo, given, why);
 	if (err == 0)
 		err = read_sdk(body, repo, why);
 	const char *wish = unbuilt_wish(body);
@@ -151,8 +152,6 @@ static void create_from(struct http_request *request, struct call *call, const j
 	}
 	if (err == 0)
 		err = may(&call->actor, ACTION_CREATE, &resource);
-	if (err == ERR_NOT_FOUND)
-		err = ERR_DENIED;
 	if (err == ERR_DENIED)
 		why_set(&why, err, "You don't have the rights to create a %s under the namespace \"%s\"", type_singular(repo.type), repo.owner);
 	if (err == 0)
@@ -233,92 +232,5 @@ void repos_delete(struct http_request *request, const struct route_match *match)
 	if (call->actor.anonymous)
 		answer_login(request);
 	else
-		http_collect(request, SETTINGS_BODY_BYTES_MAX, delete_body, call);
-}
-
-/* ------------------------------------------------------------------ settings */
-
-/* The first setting asked for that is not built, or NULL. */
-static const char *unbuilt_setting(const json_t *body)
-{
-	static const char *const settings[] = { "discussionsSorting", "orgMembersGated",
-		"gatedNotificationsEmail", "gatedNotificationsMode" };
-	for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
-		const json_t *value = json_object_get(body, settings[i]);
-		if (value && !json_is_null(value))
-			return settings[i];
-	}
-	return NULL;
-}
-
-/* "auto", "manual" or false. */
-static int read_gate(const json_t *body, struct repo_settings *settings, struct why *why)
-{
-	const json_t *value = json_object_get(body, "gated");
-	const char *text = json_string_value(value);
-	if (!value || json_is_null(value))
-		return 0;
-	settings->set_gated = true;
-	if (json_is_false(value))
-		settings->gated = REPO_GATE_NONE;
-	else if (text && strcmp(text, "auto") == 0)
-		settings->gated = REPO_GATE_AUTO;
-	else if (text && strcmp(text, "manual") == 0)
-		settings->gated = REPO_GATE_MANUAL;
-	else
-		return why_set(why, ERR_INVALID, "\"gated\" must be \"auto\", \"manual\" or false");
-	return 0;
-}
-
-static void settings_from(struct http_request *request, struct call *call, const json_t *body)
-{
-	struct repo_settings settings = { 0 };
-	struct why why = { 0 };
-	const char *unbuilt = unbuilt_setting(body);
-	if (unbuilt) {
-		answer_unbuilt(request, http_printf(request, "The setting \"%s\"", unbuilt));
-		return;
-	}
-	int err = read_visibility(body, &settings.set_private, &settings.private, &why);
-	if (err == 0)
-		err = read_gate(body, &settings, &why);
-	settings.set_discussions_disabled = json_is_boolean(json_object_get(body, "discussionsDisabled"));
-	settings.discussions_disabled = json_body_bool(body, "discussionsDisabled", false);
-	if (err == 0 && (settings.set_private || settings.set_gated || settings.set_discussions_disabled))
-		err = repo_update(call->gateway->ns, call->actor.name, &call->repo.id, &settings, &why);
-	if (err) {
-		answer_err(request, err, &why);
-		return;
-	}
-	bool private = settings.set_private ? settings.private : call->repo.private;
-	enum repo_gate gated = settings.set_gated ? settings.gated : call->repo.gated;
-	struct buffer answer;
-	buffer_init(&answer, ANSWER_BYTES_MAX);
-	struct json_writer json;
-	json_writer_init(&json, &answer);
-	json_object_begin(&json, NULL);
-	json_bool(&json, "private", private);
-	json_text(&json, "visibility", private ? "private" : "public");
-	write_gate(&json, gated);
-	json_bool(&json, "discussionsDisabled", settings.set_discussions_disabled ? settings.discussions_disabled : call->repo.discussions_disabled);
-	json_object_end(&json);
-	answer_json(request, 200, &answer);
-}
-
-static void settings_body(struct http_request *request, struct span text, void *context)
-{
-	struct why why = { 0 };
-	json_t *body = json_body_parse(text, &why);
-	if (body)
-		settings_from(request, context, body);
-	else
-		answer_err(request, ERR_INVALID, &why);
-	json_decref(body);
-}
-
-void repos_settings(struct http_request *request, const struct route_match *match)
-{
-	struct call *call = call_open_repo(request, match, 0, ACTION_ADMIN);
-	if (call)
-		http_collect(request, SETTINGS_BODY_BYTES_MAX, settings_body, call);
+		http_collect(request, DELETE_BODY_BYTES_MAX, delete_body, call);
 }

@@ -6,6 +6,7 @@
 
 void repos_create(struct http_request *request, const struct route_match *match);
 void repos_delete(struct http_request *request, const struct route_match *match);
+void repos_move(struct http_request *request, const struct route_match *match);
 void repos_settings(struct http_request *request, const struct route_match *match);
 
 #endif

@@ -7,6 +7,7 @@
 #include "gateway/hub/duplicate.h"
 #include "gateway/hub/info.h"
 #include "gateway/hub/lfs.h"
+#include "gateway/hub/person.h"
 #include "gateway/hub/preupload.h"
 #include "gateway/hub/refs.h"
 #include "gateway/hub/repos.h"
@@ -43,9 +44,20 @@ const struct route hub_routes[] = {
 	{ HTTP_POST, "/api/settings/ssh-keys", ssh_keys_add, "hub-ssh-keys" },
 	{ HTTP_DELETE, "/api/settings/ssh-keys/{}", ssh_keys_delete, "hub-ssh-keys" },
 
+	/* people */
+	{ READ, "/api/users/{}/overview", user_overview, "hub-user" },
+	{ READ, "/api/users/{}/avatar", person_avatar, "hub-avatar" },
+	{ READ, "/api/organizations/{}/overview", org_overview, "hub-org" },
+	{ READ, "/api/organizations/{}/members", org_members, "hub-org-members" },
+	{ HTTP_PUT, "/api/organizations/{}/members/{}/role", org_member_role, "hub-org-members" },
+	{ READ, "/api/organizations/{}/avatar", person_avatar, "hub-avatar" },
+	{ READ, "/api/avatars/{}", person_avatar, "hub-avatar" },
+	{ READ, "/avatars/{}", avatar_image, "hub-avatar" },
+
 	/* repositories */
 	{ HTTP_POST, "/api/repos/create", repos_create, "hub-repo-create" },
 	{ HTTP_DELETE, "/api/repos/delete", repos_delete, "hub-repo-delete" },
+	{ HTTP_POST, "/api/repos/move", repos_move, "hub-repo-move" },
 	{ HTTP_PUT, REPO "/settings", repos_settings, "hub-repo-settings" },
 	{ READ, TYPE, info_list, "hub-list" },
 	{ READ, REPO, info_head, "hub-info" },

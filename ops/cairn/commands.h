@@ -8,6 +8,7 @@
 int status_main(const struct settings *settings, int argc, char **argv);
 int stats_main(const struct settings *settings, int argc, char **argv);
 int user_main(const struct settings *settings, int argc, char **argv);
+int org_main(const struct settings *settings, int argc, char **argv);
 int token_main(const struct settings *settings, int argc, char **argv);
 int key_main(const struct settings *settings, int argc, char **argv);
 int ssh_keys_main(const struct settings *settings, int argc, char **argv);

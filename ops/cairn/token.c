@@ -8,14 +8,37 @@
 #include "ops/cairn/duration.h"
 #include "ops/cairn/table.h"
 
+/* "a,b" into a list of texts. */
+static json_t *read_list(const char *text)
+{
+	json_t *list = json_array();
+	for (const char *at = text; *at;) {
+		const char *end = strchrnul(at, ',');
+		json_array_append_new(list, json_stringn(at, (size_t)(end - at)));
+		at = *end ? end + 1 : end;
+	}
+	return list;
+}
+
+/* "KIND:NAME=PERMISSION,..." as the hub wants it; NULL: not understood. */
+static json_t *read_scope(const char *text)
+{
+	const char *colon = strchr(text, ':'), *equals = strrchr(text, '=');
+	if (!colon || !equals || equals < colon)
+		return NULL;
+	return json_pack("{s:{s:s#,s:s#},s:o}", "entity", "type", text, (size_t)(colon - text), "name", colon + 1, (size_t)(equals - colon - 1),
+		"permissions", read_list(equals + 1));
+}
+
 /* The body of a create call from the command line; NULL: told. */
 static json_t *read_create(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "user", required_argument, NULL, 'u' }, { "role", required_argument, NULL, 'r' }, { "name", required_argument, NULL, 'n' },
-		{ "expires", required_argument, NULL, 'e' }, { NULL, 0, NULL, 0 },
+		{ "expires", required_argument, NULL, 'e' }, { "fine-grained", no_argument, NULL, 'f' }, { "scope", required_argument, NULL, 's' },
+		{ "global", required_argument, NULL, 'g' }, { "read-gated", no_argument, NULL, 'd' }, { NULL, 0, NULL, 0 },
 	};
-	json_t *body = json_object();
+	json_t *body = json_object(), *rights = json_pack("{s:[]}", "scoped"), *scope;
 	int64_t ms;
 	int option;
 	bool wrong = false;
@@ -28,13 +51,22 @@ static json_t *read_create(int argc, char **argv)
 			wrong = duration_read(&ms, optarg) != 0 || ms < 1000;
 			json_object_set_new(body, "expires_in_s", json_integer(wrong ? 0 : ms / 1000));
 			break;
+		case 'f': json_object_set_new(body, "role", json_string("fineGrained")); break;
+		case 's':
+			scope = read_scope(optarg);
+			wrong = !scope || json_array_append_new(json_object_get(rights, "scoped"), scope) != 0;
+			break;
+		case 'g': json_object_set_new(rights, "global", read_list(optarg)); break;
+		case 'd': json_object_set_new(rights, "canReadGatedRepos", json_true()); break;
 		default: wrong = true;
 		}
 	}
+	json_object_set_new(body, "rights", rights);
 	if (wrong || optind != argc)
-		usage_error("token", "token create wants --user NAME --role read|write [--name TEXT] [--expires DURATION]");
+		usage_error("token", "token create wants --user NAME and --role read|write, or --fine-grained with --scope KIND:NAME=PERMISSION,...; "
+			"[--name TEXT] [--expires DURATION]");
 	else if (!json_object_get(body, "user") || !json_object_get(body, "role"))
-		usage_error("token", "token create wants --user and --role");
+		usage_error("token", "token create wants --user, and --role or --fine-grained");
 	else
 		return body;
 	json_decref(body);

@@ -1,0 +1,136 @@
+#include "gateway/hub/person.h"
+
+#include "gateway/auth/owner.h"
+#include "gateway/hub/call.h"
+#include "schemas/json_writer.h"
+
+enum { COUNTED_REPOS_MAX = 100000 };
+
+struct counts {
+	const struct call *call;
+	struct resource resource;
+	uint64_t of[REPO_KERNEL + 1], seen;
+};
+
+static int count_repo(void *context, const struct repo *repo)
+{
+	struct counts *counts = context;
+	counts->resource.repo = repo;
+	if (may(&counts->call->actor, ACTION_READ, &counts->resource) == 0)
+		counts->of[repo->type]++;
+	return ++counts->seen == COUNTED_REPOS_MAX;
+}
+
+/* What the caller may see of somebody's repositories. */
+static void write_counts(struct json_writer *json, const struct call *call, const char *owner)
+{
+	struct counts counts = { .call = call, .resource.ns = call->gateway->ns };
+	repo_list(call->gateway->ns, (enum repo_type)0, owner, NULL, count_repo, &counts);
+	json_u64(json, "numModels", counts.of[REPO_MODEL]);
+	json_u64(json, "numDatasets", counts.of[REPO_DATASET]);
+	json_u64(json, "numSpaces", counts.of[REPO_SPACE]);
+	json_u64(json, "numKernels", counts.of[REPO_KERNEL]);
+}
+
+struct overview {
+	struct http_request *request;
+	struct json_writer json;
+	struct buffer body;
+};
+
+static int write_org_of_user(void *context, const struct org *org, const struct member *member)
+{
+	(void)member;
+	struct overview *overview = context;
+	char id[ENTITY_ID_TEXT_BYTES];
+	hex_encode(id, org->id.bytes, ENTITY_ID_BYTES);
+	json_object_begin(&overview->json, NULL);
+	json_text(&overview->json, "id", id);
+	json_text(&overview->json, "name", org->name);
+	json_text(&overview->json, "fullname", org->fullname[0] ? org->fullname : org->name);
+	json_text(&overview->json, "avatarUrl", avatar_url(overview->request, org->name));
+	json_object_end(&overview->json);
+	return overview->body.failed ? ERR_TOO_BIG : 0;
+}
+
+static void write_user(struct overview *overview, const struct call *call, const struct owner *owner)
+{
+	struct json_writer *json = &overview->json;
+	json_text(json, "user", owner->name);
+	json_text(json, "fullname", owner->fullname);
+	json_text(json, "type", "user");
+	json_bool(json, "isPro", false);
+	json_date(json, "createdAt", owner->created_ms);
+	json_array_begin(json, "orgs");
+	member_orgs(call->gateway->ns, owner->name, write_org_of_user, overview);
+	json_array_end(json);
+}
+
+static void write_org(struct overview *overview, const struct call *call, const struct owner *owner)
+{
+	struct json_writer *json = &overview->json;
+	struct org org;
+	struct resource resource = { .owner = owner->name };
+	json_text(json, "name", owner->name);
+	json_text(json, "fullname", owner->fullname);
+	json_text(json, "type", "org");
+	json_bool(json, "isVerified", false);
+	json_bool(json, "isEnterprise", false);
+	json_date(json, "createdAt", owner->created_ms);
+	if (org_find(call->gateway->ns, owner->name, &org) == 0)
+		json_u64(json, "numUsers", org.members);
+	if (may(&call->actor, ACTION_ORG_ADMIN, &resource) == 0)
+		json_bool(json, "privateByDefault", owner->private_by_default);
+}
+
+static int overview_run(struct http_request *request, struct call *call, enum repo_wait wait)
+{
+	(void)wait;
+	const struct owner *owner = call->state;
+	struct overview overview = { .request = request };
+	char id[ENTITY_ID_TEXT_BYTES];
+	hex_encode(id, owner->id.bytes, ENTITY_ID_BYTES);
+	buffer_init(&overview.body, ANSWER_BYTES_MAX);
+	json_writer_init(&overview.json, &overview.body);
+	json_object_begin(&overview.json, NULL);
+	json_text(&overview.json, "_id", id);
+	json_text(&overview.json, "avatarUrl", avatar_url(request, owner->name));
+	(owner->is_org ? write_org : write_user)(&overview, call, owner);
+	write_counts(&overview.json, call, owner->name);
+	json_object_end(&overview.json);
+	answer_json(request, 200, &overview.body);
+	return 0;
+}
+
+/* The user or organisation of the first capture. NULL: answered already. */
+static struct call *open_person(struct http_request *request, const struct route_match *match, bool is_org)
+{
+	struct call *call = call_open(request);
+	if (!call)
+		return NULL;
+	struct owner *owner = http_alloc(request, sizeof(*owner));
+	const char *name = http_decode(request, match->captures[0], false);
+	int err = name ? owner_find(call->gateway->ns, name, owner) : ERR_NOT_FOUND;
+	if (err == 0 && owner->is_org != is_org)
+		err = ERR_NOT_FOUND;
+	if (err) {
+		answer_err(request, err, &(struct why){ .text = "" });
+		return NULL;
+	}
+	call->state = owner;
+	return call;
+}
+
+void user_overview(struct http_request *request, const struct route_match *match)
+{
+	struct call *call = open_person(request, match, false);
+	if (call)
+		call_work(request, call, overview_run);
+}
+
+void org_overview(struct http_request *request, const struct route_match *match)
+{
+	struct call *call = open_person(request, match, true);
+	if (call)
+		call_work(request, call, overview_run);
+}
