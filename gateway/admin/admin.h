@@ -24,6 +24,9 @@
  * | GET  /api/admin/repos | ?type=model|dataset|space|kernel &owner= &usage=true &limit= (at most 1000) &after=type/owner/name |
  * |      | | [{id, type, owner, name, private, created_at, modified_at, version, files?, bytes?}] |
  * | GET  /api/admin/repos/{type}/{owner}/{name}/usage | | {id, files, bytes} |
+ * | GET  /api/admin/repos/{type}/{owner}/{name}/branch-rules | | [{pattern, allow_force, allow_delete, admins_only}]: also for the repository's administrators |
+ * | PUT  /api/admin/repos/{type}/{owner}/{name}/branch-rules | {pattern, allow_force?, allow_delete?, admins_only?} | the rules |
+ * | DELETE /api/admin/repos/{type}/{owner}/{name}/branch-rules | ?pattern= | the rules that are left |
  * | GET  /api/admin/xorbs/{hash} | | {xorb, body_length, raw_length, chunks: [{index, hash, body_end, raw_end}]} |
  * | POST /api/admin/gc | {dry_run?: false, grace_ms?: 21 days} | {operation: id} |
  * | POST /api/admin/scrub | {} | {operation: id} |

@@ -1,5 +1,6 @@
 #include "gateway/admin/admin.h"
 #include "gateway/admin/backup.h"
+#include "gateway/admin/branch_rules.h"
 #include "gateway/admin/inspect.h"
 #include "gateway/admin/operation.h"
 #include "gateway/admin/org.h"
@@ -28,6 +29,9 @@ const struct route admin_routes[] = {
 	{ HTTP_DELETE, "/api/admin/ssh-keys/{}", admin_ssh_keys_delete, "admin-ssh-keys" },
 	{ HTTP_GET, "/api/admin/repos", admin_repos, "admin-repos" },
 	{ HTTP_GET, "/api/admin/repos/{}/{}/{}/usage", admin_repo_usage, "admin-repo-usage" },
+	{ HTTP_GET, "/api/admin/repos/{}/{}/{}/branch-rules", admin_branch_rules_list, "admin-branch-rules" },
+	{ HTTP_PUT, "/api/admin/repos/{}/{}/{}/branch-rules", admin_branch_rules_set, "admin-branch-rules" },
+	{ HTTP_DELETE, "/api/admin/repos/{}/{}/{}/branch-rules", admin_branch_rules_delete, "admin-branch-rules" },
 	{ HTTP_GET, "/api/admin/xorbs/{}", admin_xorb, "admin-xorb" },
 	{ HTTP_POST, "/api/admin/gc", admin_gc, "admin-gc" },
 	{ HTTP_POST, "/api/admin/scrub", admin_scrub, "admin-scrub" },

@@ -14,6 +14,9 @@ int key_main(const struct settings *settings, int argc, char **argv);
 int ssh_keys_main(const struct settings *settings, int argc, char **argv);
 int ssh_shell_main(const struct settings *settings, int argc, char **argv);
 int repo_main(const struct settings *settings, int argc, char **argv);
+/* Verbs of repo: protect.c */
+int protect_main(const struct settings *settings, int argc, char **argv);
+int unprotect_main(const struct settings *settings, int argc, char **argv);
 int gc_main(const struct settings *settings, int argc, char **argv);
 int scrub_main(const struct settings *settings, int argc, char **argv);
 int operation_main(const struct settings *settings, int argc, char **argv);

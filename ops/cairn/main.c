@@ -30,6 +30,8 @@ static const char help[] =
 	"  repo create OWNER/NAME [--type T] [--private] [--sdk S]\n"
 	"  repo info OWNER/NAME [--type T]\n"
 	"  repo compact OWNER/NAME [--type T]                   merges its packs now, which the hub else does by itself\n"
+	"  repo protect OWNER/NAME [BRANCH [--allow-force] [--allow-delete] [--admins-only]] [--type T]\n"
+	"  repo unprotect OWNER/NAME BRANCH [--type T]          BRANCH may have * and **; without one, lists the rules\n"
 	"  repo delete OWNER/NAME [--type T] --yes\n"
 	"\n"
 	"Storage\n"
@@ -89,7 +91,9 @@ static const struct noun nouns[] = {
 		"The forced command of everybody who comes in over SSH: serves git-upload-pack, git-receive-pack and git-lfs-authenticate from\n"
 		"$SSH_ORIGINAL_COMMAND, as the owner of the key and on this hub's machine. Everything else is refused with a sentence.\n" },
 	{ "repo", repo_main, "cairn repo list [--type T] [--owner NAME] [--usage]\ncairn repo create OWNER/NAME [--type T] [--private] [--sdk S]\n"
-		"cairn repo info OWNER/NAME [--type T]\ncairn repo delete OWNER/NAME [--type T] --yes\n\n"
+		"cairn repo info OWNER/NAME [--type T]\n"
+		"cairn repo protect OWNER/NAME [BRANCH [--allow-force] [--allow-delete] [--admins-only]] [--type T]\n"
+		"cairn repo unprotect OWNER/NAME BRANCH [--type T]\ncairn repo delete OWNER/NAME [--type T] --yes\n\n"
 		"Types: model (default), dataset, space, kernel; a space needs an sdk. --usage adds files and bytes of all revisions.\n"
 		"A deleted repository is gone at once; gc frees its bytes after the grace time.\n" },
 	{ "gc", gc_main, "cairn gc [--dry-run] [--grace DURATION]\n\n"

@@ -238,5 +238,9 @@ int repo_main(const struct settings *settings, int argc, char **argv)
 		int status = read_options(&options, argc - 1, argv + 1, verbs[i].wants_id);
 		return status ? status : verbs[i].run(settings, &options);
 	}
-	return usage_error("repo", "repo wants list, create, info, compact or delete");
+	if (argc >= 2 && strcmp(argv[1], "protect") == 0)
+		return protect_main(settings, argc - 1, argv + 1);
+	if (argc >= 2 && strcmp(argv[1], "unprotect") == 0)
+		return unprotect_main(settings, argc - 1, argv + 1);
+	return usage_error("repo", "repo wants list, create, info, compact, protect, unprotect or delete");
 }
