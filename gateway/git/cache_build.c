@@ -321,7 +321,8 @@ static int bring_all(struct cache_build *build, const struct wanted *wanted, str
 {
 	struct cache_state *nothing = NULL;
 	struct cache_state *have = build->distrusted ? NULL : build->old ? cache_state_hold(build->old) : load(build);
-	if (have && build->alone && has_unwanted(have, wanted)) {
+	bool is_sound = have && cache_state_check(have, build->dir) == 0;
+	if (have && (!is_sound || (build->alone && has_unwanted(have, wanted)))) {
 		cache_state_release(have);
 		have = NULL;
 	}

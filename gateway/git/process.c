@@ -19,7 +19,7 @@ enum {
 	PIPE_BYTES = 256 << 10,
 	EXIT_POLL_MS = 2,        /* where the kernel has no pidfd */
 	REAPER_PAUSE_MS = 10,
-	REAPER_STACK_BYTES = 64 << 10,
+	REAPER_STACK_BYTES = 256 << 10, /* libraries keep much of their own on every stack */
 	FIRST_FREE_FD = 3,
 };
 
@@ -243,10 +243,17 @@ static void reap_later(struct git_process *process)
 	pthread_mutex_lock(&reaper.mutex);
 	if (!reaper.started)
 		reaper_start();
-	process->next = reaper.first;
-	reaper.first = process;
-	pthread_cond_signal(&reaper.wake);
+	bool started = reaper.started;
+	if (started) {
+		process->next = reaper.first;
+		reaper.first = process;
+		pthread_cond_signal(&reaper.wake);
+	}
 	pthread_mutex_unlock(&reaper.mutex);
+	if (!started) { /* it was killed: this does not take long */
+		waitpid(process->pid, NULL, 0);
+		process_free(process);
+	}
 }
 
 /* ------------------------------------------------------------------ starting */

@@ -18,7 +18,7 @@
 enum {
 	GROWTH_POLL_MS = 5,        /* between two looks at a growing file */
 	FIRST_POLL_MS = 1,
-	WAITER_STACK_BYTES = 128 << 10,
+	WAITER_STACK_BYTES = 256 << 10,
 	SLACK_BYTES = 64 << 20,    /* what an answer may exceed the share by before git is stopped */
 };
 

@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -195,6 +196,24 @@ static void closing_ends_the_children_of_the_child_too(void **state)
 	assert_true(is_gone(grandchild));
 }
 
+static void no_dead_child_stays_behind(void **state)
+{
+	(void)state;
+	struct why why = { 0 };
+	const char *arguments[] = { "-c", "alias.x=!sleep 60", "x", NULL };
+	struct git_command command = { .arguments = arguments, .input = GIT_FD_NONE, .output = GIT_FD_PIPE };
+	for (int i = 0; i < 20; i++) {
+		struct git_process *process;
+		assert_int_equal(git_process_start(&process, &command, &why), 0);
+		git_process_close(process);
+	}
+	siginfo_t info;
+	for (int i = 0; i < 500 && waitid(P_ALL, 0, &info, WEXITED | WNOWAIT | WNOHANG) == 0; i++)
+		nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
+	assert_int_equal(waitid(P_ALL, 0, &info, WEXITED | WNOWAIT | WNOHANG), -1);
+	assert_int_equal(errno, ECHILD);
+}
+
 static void reading_without_waiting_says_so(void **state)
 {
 	(void)state;
@@ -223,6 +242,7 @@ int main(void)
 		cmocka_unit_test(a_child_that_takes_too_long_is_killed),
 		cmocka_unit_test(a_child_that_writes_too_large_a_file_fails),
 		cmocka_unit_test(closing_ends_the_children_of_the_child_too),
+		cmocka_unit_test(no_dead_child_stays_behind),
 		cmocka_unit_test(reading_without_waiting_says_so),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
