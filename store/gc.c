@@ -413,16 +413,20 @@ static int compact(struct gc *gc)
 
 /* ------------------------------------------------------------------ the whole */
 
+static int mark_all(struct gc *gc, store_roots roots, void *context)
+{
+	int err = index_drop_prefix(gc->store->index, 'm', span_of(NULL, 0));
+	if (err == 0)
+		err = roots(context, mark, gc, gc->why);
+	return err ? err : flush_marks(gc);
+}
+
 static int collect(struct gc *gc, store_roots roots, void *context)
 {
 	struct store *store = gc->store;
 	if (!upload_list_wait(&store->uploads, UPLOADS_WAIT_MS))
 		return why_set(gc->why, ERR_BUSY, "uploads that began before have not ended yet; try again later");
-	int err = index_drop_prefix(store->index, 'm', span_of(NULL, 0));
-	if (err == 0)
-		err = roots(context, mark, gc, gc->why);
-	if (err == 0)
-		err = flush_marks(gc);
+	int err = mark_all(gc, roots, context);
 	if (err == 0)
 		err = sweep_claims(gc);
 	if (err == 0)
@@ -435,29 +439,114 @@ static int collect(struct gc *gc, store_roots roots, void *context)
 	return err;
 }
 
-int store_gc(struct store *store, store_roots roots, void *context, int64_t grace_ms, bool dry_run, struct store_progress *progress,
-	struct store_gc_report *out, struct why *why)
+/* Only one collection at a time. NULL: `err` says why. */
+static struct gc *gc_open(struct store *store, int64_t grace_ms, bool dry_run, struct store_progress *progress, int *err, struct why *why)
 {
 	struct gc *gc = calloc(1, sizeof(*gc));
-	*out = (struct store_gc_report){ 0 };
+	*err = 0;
 	if (!gc)
-		return why_set(why, ERR_NO_MEMORY, "no memory for garbage collection");
-	if (store->volumes_left_out) {
+		*err = why_set(why, ERR_NO_MEMORY, "no memory for garbage collection");
+	else if (store->volumes_left_out)
+		*err = why_set(why, ERR_CORRUPT, "a volume cannot be read, so what is needed cannot be told from what is not: repair or restore it first");
+	else if (atomic_flag_test_and_set(&store->care))
+		*err = why_set(why, ERR_BUSY, "a garbage collection or a backup is under way");
+	if (*err) {
 		free(gc);
-		return why_set(why, ERR_CORRUPT, "a volume cannot be read, so what is needed cannot be told from what is not: repair or restore it first");
+		return NULL;
 	}
-	if (atomic_flag_test_and_set(&store->care)) {
-		free(gc);
-		return why_set(why, ERR_BUSY, "a garbage collection or a backup is under way");
-	}
-	*gc = (struct gc){ .store = store, .dry_run = dry_run, .progress = progress, .report = out, .why = why, .started_ms = store_now_ms() };
+	*gc = (struct gc){ .store = store, .dry_run = dry_run, .progress = progress, .why = why, .started_ms = store_now_ms() };
 	gc->old_ms = gc->started_ms - (grace_ms > 0 ? grace_ms : 0);
 	store->collecting_since_ms = gc->started_ms;
-	int err = collect(gc, roots, context);
+	return gc;
+}
+
+static int gc_close(struct gc *gc, int err)
+{
+	struct store *store = gc->store;
 	if (err == ERR_CLOSED && cancelled(gc))
-		why_set(why, err, "cancelled");
+		why_set(gc->why, err, "cancelled");
 	store->collecting_since_ms = 0;
 	atomic_flag_clear(&store->care);
 	free(gc);
 	return err;
+}
+
+int store_gc(struct store *store, store_roots roots, void *context, int64_t grace_ms, bool dry_run, struct store_progress *progress,
+	struct store_gc_report *out, struct why *why)
+{
+	int err;
+	*out = (struct store_gc_report){ 0 };
+	struct gc *gc = gc_open(store, grace_ms, dry_run, progress, &err, why);
+	if (!gc)
+		return err;
+	gc->report = out;
+	return gc_close(gc, collect(gc, roots, context));
+}
+
+/* ------------------------------------------------------------------ claims of one owner */
+
+/* One claim that no name needs: told, and dropped unless this is a dry run or `each` wants to keep it. */
+static int visit_unneeded(struct gc *gc, const struct entity_id *owner, const struct hash *file, int64_t claimed_ms, store_unneeded each, void *context,
+	struct store_owner_gc_report *out)
+{
+	struct file_info info;
+	if (store_file_info(gc->store, file, &info) != 0)
+		return 0;
+	int err = each(context, &info, claimed_ms);
+	if (err)
+		return err > 0 ? 0 : err;
+	out->bytes_dropped += info.length;
+	if (gc->dry_run) {
+		out->claims_dropped++;
+		return 0;
+	}
+	add_drop(gc, VOLUME_CLAIM, file->bytes, owner->bytes);
+	return gc->drops_count == DROP_BATCH ? drop_all(gc, claim_goes, &out->claims_dropped) : 0;
+}
+
+static int sweep_owner(struct gc *gc, const struct entity_id *owner, store_unneeded each, void *context, struct store_owner_gc_report *out)
+{
+	struct index_scan scan;
+	int err = 0;
+	index_scan_open(&scan, gc->store->index, 'w', span_of(owner->bytes, ENTITY_ID_BYTES), span_of(NULL, 0));
+	while (err == 0 && index_scan_next(&scan)) {
+		uint8_t key[MARK_BYTES];
+		struct hash file;
+		int64_t claimed_ms;
+		if (cancelled(gc))
+			err = ERR_CLOSED;
+		if (scan.key.length != HASH_BYTES)
+			continue;
+		memcpy(file.bytes, scan.key.data, HASH_BYTES);
+		memcpy(key, file.bytes, HASH_BYTES);
+		memcpy(key + HASH_BYTES, owner->bytes, ENTITY_ID_BYTES);
+		if (index_claim(gc->store->index, &file, owner, &claimed_ms) != 0)
+			continue;
+		if (claim_lives(gc, span_of(key, sizeof(key)), claimed_ms))
+			out->claims_kept++;
+		else if (err == 0)
+			err = visit_unneeded(gc, owner, &file, claimed_ms, each, context, out);
+	}
+	int scan_err = index_scan_close(&scan);
+	if (err == 0 && gc->drops_count)
+		err = drop_all(gc, claim_goes, &out->claims_dropped);
+	return err ? err : scan_err;
+}
+
+int store_gc_owner(struct store *store, const struct entity_id *owner, store_roots roots, void *roots_context, int64_t grace_ms, bool dry_run,
+	store_unneeded each, void *context, struct store_progress *progress, struct store_owner_gc_report *out, struct why *why)
+{
+	int err;
+	*out = (struct store_owner_gc_report){ 0 };
+	struct gc *gc = gc_open(store, grace_ms, dry_run, progress, &err, why);
+	if (!gc)
+		return err;
+	if (!upload_list_wait(&store->uploads, UPLOADS_WAIT_MS))
+		err = why_set(why, ERR_BUSY, "uploads that began before have not ended yet; try again later");
+	if (err == 0)
+		err = mark_all(gc, roots, roots_context);
+	if (err == 0)
+		err = sweep_owner(gc, owner, each, context, out);
+	index_drop_prefix(store->index, 'm', span_of(NULL, 0));
+	return gc_close(gc, err);
 }

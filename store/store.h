@@ -222,6 +222,14 @@ struct store_gc_report {
 int store_gc(struct store *store, store_roots roots, void *context, int64_t grace_ms, bool dry_run, struct store_progress *progress,
 	struct store_gc_report *out, struct why *why);
 
+/* Calls `each` for every claim of one owner that none of `roots` (of that owner, at least) needs and that is older than grace. It returns 0 to drop the claim,
+ * more than 0 to keep it, ERR_* to stop. What other owners claim is not touched; files and bytes go with the next store_gc. */
+typedef int (*store_unneeded)(void *context, const struct file_info *file, int64_t claimed_ms);
+struct store_owner_gc_report { uint64_t claims_kept, claims_dropped, bytes_dropped; };
+/* [blocks] As safe as store_gc, and not beside it: ERR_BUSY. dry_run drops nothing. */
+int store_gc_owner(struct store *store, const struct entity_id *owner, store_roots roots, void *roots_context, int64_t grace_ms, bool dry_run,
+	store_unneeded each, void *context, struct store_progress *progress, struct store_owner_gc_report *out, struct why *why);
+
 /* While it is held, nothing is collected or compacted. ERR_BUSY: a garbage collection or another hold is under way; ERR_CORRUPT: a volume
  * cannot be read. */
 int store_hold(struct store *store, struct why *why);

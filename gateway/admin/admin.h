@@ -27,6 +27,10 @@
  * | GET  /api/admin/repos/{type}/{owner}/{name}/branch-rules | | [{pattern, allow_force, allow_delete, admins_only}]: also for the repository's administrators |
  * | PUT  /api/admin/repos/{type}/{owner}/{name}/branch-rules | {pattern, allow_force?, allow_delete?, admins_only?} | the rules |
  * | DELETE /api/admin/repos/{type}/{owner}/{name}/branch-rules | ?pattern= | the rules that are left |
+ * | POST /api/admin/repos/{type}/{owner}/{name}/settings | {lfs_locks} | {id, lfs_locks} |
+ * | POST /api/admin/repos/{type}/{owner}/{name}/lfs-gc | {dry_run?: false, grace_ms?: 21 days} | {operation: id} |
+ * | GET  /api/admin/quotas/{owner} | | {owner, bytes (null: no limit), used} |
+ * | POST /api/admin/quotas/{owner} | {bytes} or {none: true} | the same |
  * | GET  /api/admin/xorbs/{hash} | | {xorb, body_length, raw_length, chunks: [{index, hash, body_end, raw_end}]} |
  * | POST /api/admin/gc | {dry_run?: false, grace_ms?: 21 days} | {operation: id} |
  * | POST /api/admin/scrub | {} | {operation: id} |
@@ -37,6 +41,7 @@
  * | PUT, DELETE /api/admin/backups/{id} | | it goes on; it has ended; {} |
  *
  * gc result: {dry_run, files_live, files_dropped, claims_dropped, xorbs_live, xorbs_dropped, bytes_freed, volumes_compacted, bytes_compacted}.
+ * lfs-gc result: {dry_run, objects_kept, objects_dropped, bytes_dropped, objects: [{oid, size, age_ms}]} (the first ADMIN_OBJECTS_MAX).
  * scrub result: {records, bytes, corrupt, findings: [text]} (the first ADMIN_FINDINGS_MAX).
  *
  * Long operations run one at a time on a thread of their own; a second one is refused with 409. The last few are remembered until the
@@ -49,6 +54,7 @@
 enum {
 	ADMIN_OPERATIONS_MAX = 16,  /* remembered */
 	ADMIN_FINDINGS_MAX = 100,   /* of one scrub */
+	ADMIN_OBJECTS_MAX = 1000,   /* that one lfs-gc names */
 	ADMIN_BODY_BYTES_MAX = 64 << 10,
 	ADMIN_ANSWER_BYTES_MAX = 16 << 20,
 	ADMIN_REPOS_MAX = 1000,     /* of one listing */

@@ -118,18 +118,6 @@ void admin_volumes(struct http_request *request, const struct route_match *match
 
 /* ------------------------------------------------------------------ repositories */
 
-static const char *const type_names[] = { "", "model", "dataset", "space", "kernel" };
-
-/* 0 for no type (NULL or ""), ERR_INVALID for one that does not exist. */
-static int type_of(const char *text, size_t length, enum repo_type *out)
-{
-	*out = (enum repo_type)0;
-	for (unsigned type = REPO_MODEL; type <= REPO_KERNEL; type++)
-		if (strlen(type_names[type]) == length && memcmp(type_names[type], text, length) == 0)
-			*out = (enum repo_type)type;
-	return length == 0 || *out ? 0 : ERR_INVALID;
-}
-
 struct listing {
 	struct store *store;
 	struct json_writer json;
@@ -147,7 +135,7 @@ static int each_repo(void *context, const struct repo *repo)
 		return 1;
 	json_object_begin(json, NULL);
 	json_entity_id(json, "id", &repo->id);
-	json_text(json, "type", repo->type <= REPO_KERNEL ? type_names[repo->type] : "");
+	json_text(json, "type", operator_type_name(repo->type));
 	json_text(json, "owner", repo->owner);
 	json_text(json, "name", repo->name);
 	json_bool(json, "private", repo->private);
@@ -193,53 +181,10 @@ void admin_repos(struct http_request *request, const struct route_match *match)
 	listing->after = http_query_value(request, "after", 0);
 	listing->with_usage = http_query_bool(request, "usage", false);
 	listing->left = limit ? atol(limit) : ADMIN_REPOS_MAX;
-	if (listing->left < 1 || listing->left > ADMIN_REPOS_MAX || (type && type_of(type, strlen(type), &listing->type) != 0))
+	if (listing->left < 1 || listing->left > ADMIN_REPOS_MAX || (type && operator_type(span_text(type), &listing->type) != 0))
 		answer_err(request, ERR_INVALID, NULL);
 	else
 		http_work(request, repos_work, listing);
-}
-
-struct usage_call {
-	struct entity_id id;
-};
-
-static void usage_work(struct http_request *request, void *context)
-{
-	const struct usage_call *call = context;
-	uint64_t files = 0, bytes = 0;
-	int err = store_owner_usage(gateway_of(request)->store, &call->id, &files, &bytes);
-	if (err) {
-		answer_err(request, err, NULL);
-		return;
-	}
-	struct buffer body;
-	buffer_init(&body, ADMIN_ANSWER_BYTES_MAX);
-	struct json_writer json;
-	json_writer_init(&json, &body);
-	json_object_begin(&json, NULL);
-	json_entity_id(&json, "id", &call->id);
-	json_u64(&json, "files", files);
-	json_u64(&json, "bytes", bytes);
-	json_object_end(&json);
-	answer_json(request, 200, &body);
-}
-
-void admin_repo_usage(struct http_request *request, const struct route_match *match)
-{
-	if (!operator_open(request))
-		return;
-	struct usage_call *call = http_alloc(request, sizeof(*call));
-	enum repo_type type;
-	struct repo repo;
-	int err = type_of((const char *)match->captures[0].data, match->captures[0].length, &type);
-	if (err == 0)
-		err = repo_find(gateway_of(request)->ns, NULL, type, match->captures[1], match->captures[2], &repo);
-	if (err) {
-		answer_err(request, err, NULL);
-		return;
-	}
-	call->id = repo.id;
-	http_work(request, usage_work, call);
 }
 
 /* ------------------------------------------------------------------ one xorb */

@@ -8,7 +8,6 @@ void admin_status(struct http_request *request, const struct route_match *match)
 void admin_stats(struct http_request *request, const struct route_match *match);
 void admin_volumes(struct http_request *request, const struct route_match *match);
 void admin_repos(struct http_request *request, const struct route_match *match);
-void admin_repo_usage(struct http_request *request, const struct route_match *match);
 void admin_xorb(struct http_request *request, const struct route_match *match);
 
 #endif

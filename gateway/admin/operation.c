@@ -15,10 +15,10 @@
 #include "gateway/process.h"
 #include "gateway/repo/repo.h"
 
-enum operation_kind { OPERATION_GC, OPERATION_SCRUB };
+enum operation_kind { OPERATION_GC, OPERATION_SCRUB, OPERATION_LFS_GC };
 enum operation_state { OPERATION_NONE, OPERATION_RUNNING, OPERATION_DONE, OPERATION_FAILED, OPERATION_CANCELLED };
 
-enum { RESULT_BYTES_MAX = 256 << 10 };
+enum { RESULT_BYTES_MAX = 512 << 10 };
 
 struct operation {
 	uint64_t id; /* from 1 */
@@ -31,8 +31,9 @@ struct operation {
 	int64_t started_ms, finished_ms;
 	bool dry_run;
 	int64_t grace_ms;
+	struct entity_id repo;  /* OPERATION_LFS_GC */
 	int findings_count;
-	struct buffer findings; /* JSON texts, comma-separated */
+	struct buffer findings; /* JSON values, comma-separated */
 	struct buffer result;   /* JSON object, made at the end */
 	struct why why;
 };
@@ -132,6 +133,58 @@ static int run_scrub(struct operation *operation, struct json_writer *json)
 	return err;
 }
 
+static int unneeded_object(void *context, const struct file_info *file, int64_t claimed_ms)
+{
+	struct operation *operation = context;
+	if (operation->findings_count++ >= ADMIN_OBJECTS_MAX)
+		return 0;
+	char oid[HASH_TEXT_BYTES];
+	struct json_writer json;
+	json_writer_init(&json, &operation->findings);
+	if (operation->findings.length)
+		buffer_append_byte(&operation->findings, ',');
+	hex_encode(oid, file->sha256.bytes, HASH_BYTES);
+	json_object_begin(&json, NULL);
+	json_text(&json, "oid", file->has_sha256 ? oid : NULL);
+	json_u64(&json, "size", file->length);
+	json_i64(&json, "age_ms", operation->started_ms - claimed_ms);
+	json_object_end(&json);
+	return 0;
+}
+
+static int run_lfs_gc(struct operation *operation, struct json_writer *json)
+{
+	struct gateway *gateway = operation->admin->gateway;
+	struct store_owner_gc_report report = { 0 };
+	struct repo_roots roots = { .gateway = gateway, .repo = operation->repo };
+	int err = store_gc_owner(gateway->store, &operation->repo, repo_gc_roots_of, &roots, operation->grace_ms, operation->dry_run, unneeded_object, operation,
+		&operation->progress, &report, &operation->why);
+	json_object_begin(json, NULL);
+	json_bool(json, "dry_run", operation->dry_run);
+	json_u64(json, "objects_kept", report.claims_kept);
+	json_u64(json, "objects_dropped", report.claims_dropped);
+	json_u64(json, "bytes_dropped", report.bytes_dropped);
+	json_array_begin(json, "objects");
+	if (operation->findings.length && !operation->findings.failed)
+		json_raw(json, NULL, buffer_span(&operation->findings));
+	json_array_end(json);
+	json_object_end(json);
+	return err;
+}
+
+static int run(struct operation *operation, struct json_writer *json)
+{
+	switch (operation->kind) {
+	case OPERATION_GC:
+		return run_gc(operation, json);
+	case OPERATION_SCRUB:
+		return run_scrub(operation, json);
+	case OPERATION_LFS_GC:
+		return run_lfs_gc(operation, json);
+	}
+	return ERR_UNSUPPORTED;
+}
+
 static void *operation_main(void *context)
 {
 	struct operation *operation = context;
@@ -140,7 +193,7 @@ static void *operation_main(void *context)
 	buffer_init(&result, RESULT_BYTES_MAX);
 	struct json_writer json;
 	json_writer_init(&json, &result);
-	int err = operation->kind == OPERATION_GC ? run_gc(operation, &json) : run_scrub(operation, &json);
+	int err = run(operation, &json);
 	pthread_mutex_lock(&admin->mutex);
 	operation->result = result;
 	operation->finished_ms = unix_ms();
@@ -160,7 +213,7 @@ static bool any_running(const struct admin *admin)
 }
 
 /* 0 and the id; ERR_EXISTS: another one runs. */
-static int operation_start(struct admin *admin, enum operation_kind kind, bool dry_run, int64_t grace_ms, uint64_t *id)
+static int operation_start(struct admin *admin, enum operation_kind kind, const struct entity_id *repo, bool dry_run, int64_t grace_ms, uint64_t *id)
 {
 	pthread_mutex_lock(&admin->mutex);
 	int err = admin->closing ? ERR_CLOSED : any_running(admin) ? ERR_EXISTS : 0;
@@ -172,6 +225,8 @@ static int operation_start(struct admin *admin, enum operation_kind kind, bool d
 		operation->admin = admin;
 		operation->dry_run = dry_run;
 		operation->grace_ms = grace_ms;
+		if (repo)
+			operation->repo = *repo;
 		operation->started_ms = unix_ms();
 		buffer_init(&operation->findings, RESULT_BYTES_MAX / 2);
 		buffer_init(&operation->result, RESULT_BYTES_MAX);
@@ -195,9 +250,10 @@ static void reply_started(struct http_request *request, int err, uint64_t id)
 			span_text(http_printf(request, "{\"operation\":\"%llu\"}", (unsigned long long)id)));
 }
 
+/* `context`: NULL, or the one repository whose objects are meant. */
 static void gc_body(struct http_request *request, struct span text, void *context)
 {
-	(void)context;
+	const struct repo *repo = context;
 	struct why why = { 0 };
 	struct admin_body *body = admin_body_parse(text);
 	int err = body ? 0 : why_set(&why, ERR_INVALID, "The body must be a JSON object");
@@ -211,7 +267,7 @@ static void gc_body(struct http_request *request, struct span text, void *contex
 		answer_err(request, err, &why);
 		return;
 	}
-	err = operation_start(gateway_of(request)->admin, OPERATION_GC, dry_run, grace_ms, &id);
+	err = operation_start(gateway_of(request)->admin, repo ? OPERATION_LFS_GC : OPERATION_GC, repo ? &repo->id : NULL, dry_run, grace_ms, &id);
 	reply_started(request, err, id);
 }
 
@@ -232,11 +288,18 @@ void admin_gc(struct http_request *request, const struct route_match *match)
 		http_collect(request, ADMIN_BODY_BYTES_MAX, gc_body, NULL);
 }
 
+void admin_lfs_gc(struct http_request *request, const struct route_match *match)
+{
+	struct repo *repo = http_alloc(request, sizeof(*repo));
+	if (may_operate(request) && operator_repo(request, match, repo))
+		http_collect(request, ADMIN_BODY_BYTES_MAX, gc_body, repo);
+}
+
 static void scrub_body(struct http_request *request, struct span text, void *context)
 {
 	(void)text, (void)context;
 	uint64_t id = 0;
-	int err = operation_start(gateway_of(request)->admin, OPERATION_SCRUB, false, 0, &id);
+	int err = operation_start(gateway_of(request)->admin, OPERATION_SCRUB, NULL, false, 0, &id);
 	reply_started(request, err, id);
 }
 
@@ -251,12 +314,13 @@ void admin_scrub(struct http_request *request, const struct route_match *match)
 
 static void write_operation(struct json_writer *json, const struct operation *operation)
 {
+	static const char *const kinds[] = { "gc", "scrub", "lfs-gc" };
 	static const char *const states[] = { "none", "running", "done", "failed", "cancelled" };
 	char id[24];
 	snprintf(id, sizeof(id), "%llu", (unsigned long long)operation->id);
 	json_object_begin(json, NULL);
 	json_text(json, "operation", id);
-	json_text(json, "kind", operation->kind == OPERATION_GC ? "gc" : "scrub");
+	json_text(json, "kind", kinds[operation->kind]);
 	json_text(json, "state", states[operation->state]);
 	json_u64(json, "done_bytes", operation->progress.done_bytes);
 	json_u64(json, "total_bytes", operation->progress.total_bytes);

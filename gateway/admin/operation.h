@@ -5,6 +5,7 @@
 #include "gateway/gateway.h"
 
 void admin_gc(struct http_request *request, const struct route_match *match);
+void admin_lfs_gc(struct http_request *request, const struct route_match *match);
 void admin_scrub(struct http_request *request, const struct route_match *match);
 void admin_operations(struct http_request *request, const struct route_match *match);
 void admin_operation_get(struct http_request *request, const struct route_match *match);

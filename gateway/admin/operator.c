@@ -28,6 +28,33 @@ bool operator_id(struct http_request *request, struct span capture, struct entit
 	return false;
 }
 
+static const char *const type_names[] = { "", "model", "dataset", "space", "kernel" };
+
+int operator_type(struct span text, enum repo_type *out)
+{
+	*out = (enum repo_type)0;
+	for (unsigned type = REPO_MODEL; type <= REPO_KERNEL; type++)
+		if (span_equal(span_text(type_names[type]), text))
+			*out = (enum repo_type)type;
+	return text.length == 0 || *out ? 0 : ERR_INVALID;
+}
+
+const char *operator_type_name(enum repo_type type)
+{
+	return type <= REPO_KERNEL ? type_names[type] : "";
+}
+
+bool operator_repo(struct http_request *request, const struct route_match *match, struct repo *out)
+{
+	enum repo_type type;
+	int err = operator_type(match->captures[0], &type);
+	if (err == 0)
+		err = repo_find(gateway_of(request)->ns, NULL, type, match->captures[1], match->captures[2], out);
+	if (err)
+		answer_err(request, err, err == ERR_NOT_FOUND ? &(struct why){ "There is no such repository" } : NULL);
+	return err == 0;
+}
+
 void json_entity_id(struct json_writer *json, const char *key, const struct entity_id *id)
 {
 	char text[ENTITY_ID_TEXT_BYTES];

@@ -5,6 +5,8 @@
 #include "gateway/admin/operation.h"
 #include "gateway/admin/org.h"
 #include "gateway/admin/people.h"
+#include "gateway/admin/quota.h"
+#include "gateway/admin/repo_care.h"
 #include "gateway/admin/ssh_keys.h"
 
 const struct route admin_routes[] = {
@@ -32,6 +34,10 @@ const struct route admin_routes[] = {
 	{ HTTP_GET, "/api/admin/repos/{}/{}/{}/branch-rules", admin_branch_rules_list, "admin-branch-rules" },
 	{ HTTP_PUT, "/api/admin/repos/{}/{}/{}/branch-rules", admin_branch_rules_set, "admin-branch-rules" },
 	{ HTTP_DELETE, "/api/admin/repos/{}/{}/{}/branch-rules", admin_branch_rules_delete, "admin-branch-rules" },
+	{ HTTP_POST, "/api/admin/repos/{}/{}/{}/settings", admin_repo_settings, "admin-repo-settings" },
+	{ HTTP_POST, "/api/admin/repos/{}/{}/{}/lfs-gc", admin_lfs_gc, "admin-lfs-gc" },
+	{ HTTP_GET, "/api/admin/quotas/{}", admin_quota_get, "admin-quotas" },
+	{ HTTP_POST, "/api/admin/quotas/{}", admin_quota_set, "admin-quotas" },
 	{ HTTP_GET, "/api/admin/xorbs/{}", admin_xorb, "admin-xorb" },
 	{ HTTP_POST, "/api/admin/gc", admin_gc, "admin-gc" },
 	{ HTTP_POST, "/api/admin/scrub", admin_scrub, "admin-scrub" },

@@ -12,6 +12,7 @@
 #include "gateway/hub/call.h"
 #include "gateway/hub/commit_parser.h"
 #include "gateway/hub/draft_content.h"
+#include "gateway/repo/quota.h"
 #include "schemas/json_writer.h"
 
 #define COMMIT_BODY_BYTES_MAX ((uint64_t)8 << 30)
@@ -22,6 +23,7 @@ enum {
 	COMMIT_TITLE_BYTES_MAX = 4096,
 	COMMIT_MESSAGE_BYTES_MAX = 256 << 10,
 	COMMIT_TRIES_MAX = 20,
+	QUOTA_STEP_BYTES = 1 << 20,         /* of contents between two looks at the quota */
 };
 
 /* One remembered change. Paths lie in the commit's text, at offsets since it moves as it grows. */
@@ -41,6 +43,7 @@ struct commit {
 	const char *revision;        /* as asked for */
 	struct commit_parser parser;
 	struct commit_draft *draft;
+	uint64_t content_bytes, allowed_bytes; /* of the regular files so far; that the quota has been asked for */
 	bool has_parent;
 	struct oid parent;
 	char *title, *message;
@@ -134,6 +137,16 @@ static int add_change(struct commit *commit, const struct change *change, struct
 	return 0;
 }
 
+static int check_quota(struct commit *commit, uint64_t more_bytes, struct why *why)
+{
+	commit->content_bytes += more_bytes;
+	if (commit->content_bytes <= commit->allowed_bytes)
+		return 0;
+	int err = quota_check(commit->call->gateway, &commit->call->repo, commit->content_bytes, why);
+	commit->allowed_bytes = commit->content_bytes + QUOTA_STEP_BYTES;
+	return err;
+}
+
 static int on_change(struct commit *commit, const struct operation *operation, struct why *why)
 {
 	struct change change = { .kind = operation->kind, .oid = operation->oid, .length = operation->length };
@@ -156,6 +169,9 @@ static int on_change(struct commit *commit, const struct operation *operation, s
 			return why_set(why, ERR_TOO_BIG, "\"%.*s\" is larger than %d MiB: it must be uploaded through LFS or Xet",
 				(int)(operation->path.length > 200 ? 200 : operation->path.length), (const char *)operation->path.data,
 				REGULAR_FILE_BYTES_MAX >> 20);
+		err = check_quota(commit, operation->content.length, why);
+		if (err)
+			return err;
 		err = draft_store_content(commit->draft, operation->content, &change.content, why);
 	}
 	return err ? err : add_change(commit, &change, why);

@@ -2,6 +2,7 @@
 
 #include "gateway/hub/call.h"
 #include "gateway/hub/json_body.h"
+#include "gateway/repo/quota.h"
 #include "schemas/json_writer.h"
 
 enum { DUPLICATE_FILES_MAX = 1000, DUPLICATE_BODY_BYTES_MAX = 2 << 20 };
@@ -75,6 +76,10 @@ static void duplicate(struct http_request *request, struct call *call, const jso
 		struct hash file;
 		struct why why = { 0 };
 		int err = find_file(call, item, &file, &why);
+		struct file_info info;
+		if (err == 0 && !hash_is_zero(&file) && quota_applies(call->gateway, target) && store_file_info(call->gateway->store, &file, &info) == 0 &&
+			store_claim_check(call->gateway->store, &target->id, &file) != 0)
+			err = quota_check(call->gateway, target, info.length, &why);
 		if (err == 0 && !hash_is_zero(&file))
 			err = store_claim(call->gateway->store, &target->id, &file, &why);
 		if (err)

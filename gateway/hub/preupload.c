@@ -5,6 +5,7 @@
 #include "gateway/hub/call.h"
 #include "gateway/hub/ignore.h"
 #include "gateway/hub/json_body.h"
+#include "gateway/repo/quota.h"
 #include "schemas/json_writer.h"
 
 enum {
@@ -168,7 +169,11 @@ static void with_body(struct http_request *request, struct span text, void *cont
 		answer_err(request, ERR_INVALID, &why);
 		return;
 	}
-	if (is_unborn(request, call)) {
+	/* How much of the files is new nobody knows yet, only that the owner has room for anything at all. */
+	int err = quota_check(call->gateway, &call->repo, 1, &why);
+	if (err) {
+		answer_err(request, err, &why);
+	} else if (is_unborn(request, call)) {
 		reply_files(request, call, &state, body);
 	} else if (call_revision(request, call, 0, REPO_MAY_WAIT) == 0) {
 		state.has_commit = true;

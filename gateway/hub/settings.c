@@ -78,6 +78,8 @@ static int read_settings(const json_t *body, struct repo_settings *settings, str
 	if (err == 0)
 		err = read_bool(body, "discussionsDisabled", &settings->set_discussions_disabled, &settings->discussions_disabled, why);
 	if (err == 0)
+		err = read_bool(body, "lfsLocks", &settings->set_lfs_locks, &settings->lfs_locks, why);
+	if (err == 0)
 		err = read_bool(body, "orgMembersGated", &settings->set_org_members_gated, &settings->org_members_gated, why);
 	if (err == 0)
 		err = read_word(body, "discussionsSorting", sortings, &sorting, why);
@@ -105,6 +107,7 @@ static void reply_settings(struct http_request *request, const struct repo *repo
 	json_text(&json, "visibility", repo->private ? "private" : "public");
 	write_gate(&json, repo->gated);
 	json_bool(&json, "discussionsDisabled", repo->discussions_disabled);
+	json_bool(&json, "lfsLocks", repo->lfs_locks);
 	json_text(&json, "discussionsSorting", repo->discussions_sorting[0] ? repo->discussions_sorting : "recently-created");
 	json_bool(&json, "orgMembersGated", repo->org_members_gated);
 	json_text(&json, "gatedNotificationsEmail", repo->gate_email[0] ? repo->gate_email : NULL);

@@ -2,6 +2,7 @@
 
 #include "gateway/auth/xet_token.h"
 #include "gateway/hub/call.h"
+#include "gateway/repo/quota.h"
 
 /* Python clients that were given no revision send the word "None". */
 static bool has_revision(const struct call *call)
@@ -16,6 +17,13 @@ static int token_run(struct http_request *request, struct call *call, enum repo_
 	if (err)
 		return err == ERR_AGAIN ? err : 0;
 	struct xet_token token;
+	struct why why = { 0 };
+	if (*write) /* a full owner is told before the client has cut and hashed its files */
+		err = quota_check(call->gateway, &call->repo, 1, &why);
+	if (err) {
+		answer_err(request, err, &why);
+		return 0;
+	}
 	err = xet_token_issue(request, &call->repo, &call->actor, *write, &token);
 	if (err)
 		answer_err(request, err, NULL);

@@ -143,6 +143,12 @@ static int ask(struct gateway *gateway, const struct repo *repo, uint64_t more, 
 	return fits ? 0 : refuse(repo->owner, limit, used, more, why);
 }
 
+bool quota_applies(struct gateway *gateway, const struct repo *repo)
+{
+	uint64_t limit;
+	return quota_get(gateway->ns, repo->owner, &limit) != 0 || limit != QUOTA_NONE;
+}
+
 int quota_check(struct gateway *gateway, const struct repo *repo, uint64_t more_bytes, struct why *why)
 {
 	return ask(gateway, repo, more_bytes, NULL, why);

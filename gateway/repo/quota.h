@@ -13,6 +13,9 @@
 
 enum { QUOTA_STALE_MS = 3000 };
 
+/* One look-up: does the owner have a quota? For callers to whom knowing how much more it will be is work. */
+bool quota_applies(struct gateway *gateway, const struct repo *repo);
+
 /* 0, or ERR_NO_SPACE with a sentence: owner, limit, what is used, what was asked for. ERR_IO. `repo` names the owner. */
 int quota_check(struct gateway *gateway, const struct repo *repo, uint64_t more_bytes, struct why *why);
 

@@ -111,6 +111,9 @@ int commit_draft_finish(struct commit_draft *draft, const char *actor, const str
 
 /* [blocks] Emits every (repository, store file) that a ref of any repository reaches, and all packs: the roots of store_gc. `context` is the gateway. */
 int repo_gc_roots(void *context, int (*emit)(void *gc, const struct entity_id *owner, const struct hash *file), void *gc, struct why *why);
+/* The same of one repository: the roots of store_gc_owner. `context` is a struct repo_roots. */
+struct repo_roots { struct gateway *gateway; struct entity_id repo; };
+int repo_gc_roots_of(void *context, int (*emit)(void *gc, const struct entity_id *owner, const struct hash *file), void *gc, struct why *why);
 /* [blocks] Rebuilds a repository's git object table from its packs and maps (after an index rebuild). */
 int repo_rebuild(struct gateway *gateway, const struct repo *repo, struct why *why);
 

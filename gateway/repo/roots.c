@@ -204,3 +204,9 @@ int repo_gc_roots(void *context, int (*emit)(void *gc, const struct entity_id *o
 	free(list.ids);
 	return err;
 }
+
+int repo_gc_roots_of(void *context, int (*emit)(void *gc, const struct entity_id *owner, const struct hash *file), void *gc, struct why *why)
+{
+	const struct repo_roots *roots = context;
+	return mark_repo(roots->gateway, &roots->repo, emit, gc, why);
+}

@@ -18,6 +18,12 @@ struct xet_caller {
 /* NULL: answered already (401 no or bad token, 403 wrong scope or lost rights). */
 struct xet_caller *xet_caller_open(struct http_request *request, enum xet_scope scope);
 
+/* What a client is told of a full quota: 403. On 507, which is right elsewhere, it would try for minutes before it says so. */
+static inline int xet_quota_error(int err)
+{
+	return err == ERR_NO_SPACE ? ERR_DENIED : err;
+}
+
 /* A hash in a path. False: answered already (400). */
 bool xet_hash_capture(struct http_request *request, struct span capture, struct hash *out);
 

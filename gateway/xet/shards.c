@@ -1,13 +1,14 @@
 #include "gateway/xet/shards.h"
 
 #include "gateway/answer.h"
+#include "gateway/repo/quota.h"
 #include "gateway/xet/caller.h"
 #include "gateway/xet/discard.h"
 #include "gateway/xet/shard_spool.h"
 
 struct shard_post {
 	struct gateway *gateway;
-	struct entity_id repo;
+	struct repo repo;
 	uint64_t length_max;
 	struct shard_spool *spool; /* opened with the first bytes, on the bulk loop */
 	struct why why;
@@ -21,6 +22,38 @@ static int post_write(struct http_request *request, const uint8_t *data, size_t 
 	if (!post->spool)
 		err = shard_spool_open(&post->spool, post->gateway->data_dir, post->length_max, &post->why);
 	return err ? err : shard_spool_write(post->spool, data, length, &post->why);
+}
+
+/* Bytes of the files in a shard that the repository does not have yet. A shard that does not parse counts as far as it does. */
+static uint64_t more_bytes(const struct shard_post *post, struct span bytes)
+{
+	struct shard_reader reader;
+	struct shard_file file;
+	struct why why;
+	uint64_t more = 0;
+	if (shard_open(&reader, bytes, &why) != 0)
+		return 0;
+	while (shard_next_file(&reader, &file, &why) == 1) {
+		bool had = store_claim_check(post->gateway->store, &post->repo.id, &file.hash) == 0;
+		for (uint32_t i = 0; i < file.terms_count && !had; i++) {
+			struct shard_term term;
+			shard_term_at(&term, &file, i);
+			more += term.raw_length;
+		}
+	}
+	return more;
+}
+
+static int register_files(struct shard_post *post, struct span bytes, int *registered)
+{
+	struct quota_reservation reservation;
+	uint64_t more = quota_applies(post->gateway, &post->repo) ? more_bytes(post, bytes) : 0;
+	int err = quota_reserve(post->gateway, &post->repo, more, &reservation, &post->why);
+	if (err)
+		return xet_quota_error(err);
+	err = store_shard_register(post->gateway->store, &post->repo.id, bytes, registered, &post->why);
+	quota_release(&reservation, err == 0);
+	return err;
 }
 
 /* What a shard may be wrong in is the client's doing: a missing xorb, too, was never uploaded. */
@@ -39,7 +72,7 @@ static void post_end(struct http_request *request, int err, void *context)
 	if (err == 0)
 		err = shard_spool_bytes(post->spool, &bytes, &post->why);
 	if (err == 0)
-		err = store_shard_register(post->gateway->store, &post->repo, bytes, &registered, &post->why);
+		err = register_files(post, bytes, &registered);
 	shard_spool_close(post->spool);
 	if (err == 0)
 		http_reply(request, 200, "application/json; charset=utf-8", span_text(registered ? "{\"result\":1}" : "{\"result\":0}"));
@@ -56,7 +89,7 @@ void xet_shard_post(struct http_request *request, const struct route_match *matc
 		return;
 	struct shard_post *post = http_alloc(request, sizeof(*post));
 	post->gateway = caller->gateway;
-	post->repo = caller->repo.id;
+	post->repo = caller->repo;
 	uint64_t announced = http_body_length(request);
 	post->length_max = announced > SHARD_BYTES_MAX ? SHARD_BYTES_MAX : announced;
 	http_sink(request, SHARD_BYTES_MAX, &sink, post);

@@ -1,6 +1,7 @@
 #include "gateway/xet/xorbs.h"
 
 #include "gateway/answer.h"
+#include "gateway/repo/quota.h"
 #include "gateway/xet/caller.h"
 
 struct xorb_post {
@@ -8,6 +9,7 @@ struct xorb_post {
 	struct hash xorb;
 	uint64_t length;
 	struct xorb_upload *upload; /* opened with the first bytes, on the bulk loop */
+	struct quota_reservation reservation; /* while it is under way; what it adds is counted when a shard registers files */
 	struct why why;
 };
 
@@ -31,6 +33,7 @@ static void post_end(struct http_request *request, int err, void *context)
 		err = xorb_upload_commit(post->upload, &inserted, &post->why);
 	if (post->upload)
 		xorb_upload_close(post->upload);
+	quota_release(&post->reservation, false);
 	if (err == 0)
 		http_reply(request, 200, "application/json; charset=utf-8",
 			span_text(inserted ? "{\"was_inserted\":true}" : "{\"was_inserted\":false}"));
@@ -48,7 +51,11 @@ void xet_xorb_post(struct http_request *request, const struct route_match *match
 	post->store = caller->gateway->store;
 	uint64_t announced = http_body_length(request);
 	post->length = announced == UINT64_MAX ? XORB_UPLOAD_BYTES_MAX : announced;
-	http_sink(request, XORB_UPLOAD_BYTES_MAX, &sink, post);
+	int err = quota_reserve(caller->gateway, &caller->repo, announced == UINT64_MAX ? 1 : announced, &post->reservation, &post->why);
+	if (err)
+		answer_err(request, xet_quota_error(err), &post->why);
+	else
+		http_sink(request, XORB_UPLOAD_BYTES_MAX, &sink, post);
 }
 
 static int64_t nothing_read(void *context, void *out, size_t length, bool may_block)

@@ -17,6 +17,7 @@ int repo_main(const struct settings *settings, int argc, char **argv);
 /* Verbs of repo: protect.c */
 int protect_main(const struct settings *settings, int argc, char **argv);
 int unprotect_main(const struct settings *settings, int argc, char **argv);
+int quota_main(const struct settings *settings, int argc, char **argv);
 int gc_main(const struct settings *settings, int argc, char **argv);
 int scrub_main(const struct settings *settings, int argc, char **argv);
 int operation_main(const struct settings *settings, int argc, char **argv);

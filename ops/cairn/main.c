@@ -33,6 +33,9 @@ static const char help[] =
 	"  repo protect OWNER/NAME [BRANCH [--allow-force] [--allow-delete] [--admins-only]] [--type T]\n"
 	"  repo unprotect OWNER/NAME BRANCH [--type T]          BRANCH may have * and **; without one, lists the rules\n"
 	"  repo delete OWNER/NAME [--type T] --yes\n"
+	"  repo set OWNER/NAME [--type T] --lfs-locks on|off\n"
+	"  repo lfs-gc OWNER/NAME [--type T] [--dry-run] [--grace 21d]   lets go of objects that no ref reaches\n"
+	"  quota OWNER [SIZE|none]             shows or sets what an owner's repositories may hold\n"
 	"\n"
 	"Storage\n"
 	"  status                       version, uptime, consensus, what is stored\n"
@@ -93,9 +96,15 @@ static const struct noun nouns[] = {
 	{ "repo", repo_main, "cairn repo list [--type T] [--owner NAME] [--usage]\ncairn repo create OWNER/NAME [--type T] [--private] [--sdk S]\n"
 		"cairn repo info OWNER/NAME [--type T]\n"
 		"cairn repo protect OWNER/NAME [BRANCH [--allow-force] [--allow-delete] [--admins-only]] [--type T]\n"
-		"cairn repo unprotect OWNER/NAME BRANCH [--type T]\ncairn repo delete OWNER/NAME [--type T] --yes\n\n"
+		"cairn repo unprotect OWNER/NAME BRANCH [--type T]\ncairn repo delete OWNER/NAME [--type T] --yes\n"
+		"cairn repo set OWNER/NAME [--type T] --lfs-locks on|off\ncairn repo lfs-gc OWNER/NAME [--type T] [--dry-run] [--grace DURATION]\n\n"
 		"Types: model (default), dataset, space, kernel; a space needs an sdk. --usage adds files and bytes of all revisions.\n"
-		"A deleted repository is gone at once; gc frees its bytes after the grace time.\n" },
+		"A deleted repository is gone at once; gc frees its bytes after the grace time.\n"
+		"set --lfs-locks on lets git-lfs lock files; pushes and commits that change what another has locked are then refused.\n"
+		"lfs-gc lists and drops what the repository holds and none of its refs reaches, if it came longer ago than the grace time (21d).\n" },
+	{ "quota", quota_main, "cairn quota OWNER [SIZE|none]\n\n"
+		"How many bytes the repositories of a user or organisation hold, all revisions counted, each repository on its own whatever dedup saves;\n"
+		"and how many they may. Uploads beyond it are refused before their bytes flow. SIZE: 500M, 10G, 2T; none takes the limit away.\n" },
 	{ "gc", gc_main, "cairn gc [--dry-run] [--grace DURATION]\n\n"
 		"Drops what no revision of any repository needs and what nobody has uploaded or used within the grace time, then moves what\n"
 		"is left out of volumes that are mostly dead. Safe while clients push. DURATION: 90s, 30m, 12h, 21d (default).\n"

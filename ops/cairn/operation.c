@@ -10,6 +10,7 @@
 #include "ops/cairn/api.h"
 #include "ops/cairn/commands.h"
 #include "ops/cairn/duration.h"
+#include "ops/cairn/operation.h"
 #include "ops/cairn/progress.h"
 #include "ops/cairn/table.h"
 
@@ -55,7 +56,7 @@ static json_t *watch(struct api *api, const char *id, const char *what)
 	return operation;
 }
 
-static int start_and_watch(const struct settings *settings, const char *path, json_t *body, const char *what, int (*finish)(const json_t *result))
+int operation_run(const struct settings *settings, const char *path, json_t *body, const char *what, int (*finish)(const json_t *result))
 {
 	struct api *api = api_open(settings);
 	json_t *started = api ? api_call(api, "POST", path, json_incref(body)) : NULL;
@@ -109,7 +110,7 @@ int gc_main(const struct settings *settings, int argc, char **argv)
 			json_object_set_new(body, "grace_ms", json_integer(grace_ms));
 	}
 	if (!wrong && optind == argc)
-		return start_and_watch(settings, "/api/admin/gc", body, "gc", print_gc);
+		return operation_run(settings, "/api/admin/gc", body, "gc", print_gc);
 	json_decref(body);
 	return usage_error("gc", "gc takes --dry-run and --grace DURATION (such as 21d, 12h, 0)");
 }
@@ -136,7 +137,7 @@ int scrub_main(const struct settings *settings, int argc, char **argv)
 {
 	if (argc > 1)
 		return usage_error("scrub", "\"%s\" is not understood", argv[1]);
-	return start_and_watch(settings, "/api/admin/scrub", json_object(), "scrub", print_scrub);
+	return operation_run(settings, "/api/admin/scrub", json_object(), "scrub", print_scrub);
 }
 
 /* ------------------------------------------------------------------ operation */

@@ -1,4 +1,4 @@
-/* repo.c - `cairn repo list|create|delete|info`. */
+/* repo.c - `cairn repo list|create|delete|info|set|lfs-gc`. */
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -6,13 +6,17 @@
 
 #include "ops/cairn/api.h"
 #include "ops/cairn/commands.h"
+#include "ops/cairn/duration.h"
+#include "ops/cairn/operation.h"
 #include "ops/cairn/table.h"
 
 enum { PAGE_REPOS = 1000 };
 
 struct repo_options {
 	const char *type, *owner, *sdk;
-	bool private, yes, usage;
+	const char *lfs_locks;  /* "on" or "off" */
+	bool private, yes, usage, dry_run;
+	int64_t grace_ms;       /* -1: as the hub has it */
 	const char *id; /* OWNER/NAME */
 };
 
@@ -20,9 +24,10 @@ static int read_options(struct repo_options *out, int argc, char **argv, bool wa
 {
 	static const struct option options[] = {
 		{ "type", required_argument, NULL, 't' }, { "owner", required_argument, NULL, 'o' }, { "sdk", required_argument, NULL, 's' },
-		{ "private", no_argument, NULL, 'p' }, { "yes", no_argument, NULL, 'y' }, { "usage", no_argument, NULL, 'u' }, { NULL, 0, NULL, 0 },
+		{ "private", no_argument, NULL, 'p' }, { "yes", no_argument, NULL, 'y' }, { "usage", no_argument, NULL, 'u' },
+		{ "lfs-locks", required_argument, NULL, 'l' }, { "dry-run", no_argument, NULL, 'd' }, { "grace", required_argument, NULL, 'g' }, { NULL, 0, NULL, 0 },
 	};
-	*out = (struct repo_options){ 0 };
+	*out = (struct repo_options){ .grace_ms = -1 };
 	int option;
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (option) {
@@ -32,6 +37,12 @@ static int read_options(struct repo_options *out, int argc, char **argv, bool wa
 		case 'p': out->private = true; break;
 		case 'y': out->yes = true; break;
 		case 'u': out->usage = true; break;
+		case 'l': out->lfs_locks = optarg; break;
+		case 'd': out->dry_run = true; break;
+		case 'g':
+			if (duration_read(&out->grace_ms, optarg) != 0)
+				return usage_error("repo", "\"%s\" is no duration (such as 21d, 12h, 0)", optarg);
+			break;
 		default: return usage_error("repo", "repo %s does not take that", argv[0]);
 		}
 	}
@@ -159,23 +170,29 @@ static const char *type_plural(const char *type)
 	return "models";
 }
 
-/* One of the operator's calls on a repository. */
-static json_t *admin_call(struct api *api, const char *method, const struct repo_options *options, const char *call)
+/* The address of one of the operator's calls on a repository. */
+static void admin_path(struct api *api, char *out, size_t size, const struct repo_options *options, const char *call)
 {
 	const char *slash = strchr(options->id, '/'), *plural = type_plural(options->type);
-	char path[2048], owner[256];
+	char owner[256];
 	snprintf(owner, sizeof(owner), "%.*s", (int)(slash - options->id), options->id);
 	char *owner_text = api_escape(api, owner), *name_text = api_escape(api, slash + 1);
-	snprintf(path, sizeof(path), "/api/admin/repos/%.*s/%s/%s/%s", (int)strlen(plural) - 1, plural, owner_text, name_text, call);
+	snprintf(out, size, "/api/admin/repos/%.*s/%s/%s/%s", (int)strlen(plural) - 1, plural, owner_text, name_text, call);
 	api_free(owner_text);
 	api_free(name_text);
-	return api_call(api, method, path, NULL);
+}
+
+static json_t *admin_call(struct api *api, const char *method, const struct repo_options *options, const char *call, json_t *body)
+{
+	char path[2048];
+	admin_path(api, path, sizeof(path), options, call);
+	return api_call(api, method, path, body);
 }
 
 static int compact(const struct settings *settings, const struct repo_options *options)
 {
 	struct api *api = api_open(settings);
-	json_t *report = api ? admin_call(api, "POST", options, "compact") : NULL;
+	json_t *report = api ? admin_call(api, "POST", options, "compact", NULL) : NULL;
 	api_close(api);
 	if (!report)
 		return EXIT_FAILED;
@@ -195,7 +212,7 @@ static json_t *fetch_info(struct api *api, const struct repo_options *options)
 	char *owner_text = api_escape(api, owner), *name_text = api_escape(api, slash + 1);
 	snprintf(path, sizeof(path), "/api/%s/%s/%s", plural, owner_text, name_text);
 	json_t *info = api_call(api, "GET", path, NULL);
-	json_t *usage = info ? admin_call(api, "GET", options, "usage") : NULL;
+	json_t *usage = info ? admin_call(api, "GET", options, "usage", NULL) : NULL;
 	api_free(owner_text);
 	api_free(name_text);
 	if (usage)
@@ -223,6 +240,62 @@ static int info(const struct settings *settings, const struct repo_options *opti
 	return EXIT_OK;
 }
 
+/* ------------------------------------------------------------------ set, lfs-gc */
+
+static int set(const struct settings *settings, const struct repo_options *options)
+{
+	bool on = options->lfs_locks && strcmp(options->lfs_locks, "on") == 0;
+	if (!options->lfs_locks || (!on && strcmp(options->lfs_locks, "off") != 0))
+		return usage_error("repo", "repo set wants --lfs-locks on or --lfs-locks off");
+	struct api *api = api_open(settings);
+	json_t *answer = api ? admin_call(api, "POST", options, "settings", json_pack("{s:b}", "lfs_locks", on)) : NULL;
+	api_close(api);
+	if (!answer)
+		return EXIT_FAILED;
+	if (settings->json)
+		return print_json(answer);
+	json_decref(answer);
+	printf("file locks of %s are %s\n", options->id, on ? "on" : "off");
+	return EXIT_OK;
+}
+
+static int print_lfs_gc(const json_t *result)
+{
+	if (!result)
+		return EXIT_OK;
+	bool dry = json_is_true(json_object_get(result, "dry_run"));
+	struct table *table = table_open((const char *const[]){ "OID", ">SIZE", ">AGE", NULL });
+	size_t i;
+	json_t *object;
+	json_array_foreach(json_object_get(result, "objects"), i, object)
+		table_row(table, (const char *const[]){ member_text(object, "oid"), text_of_bytes(member_u64(object, "size")),
+			text_of_ms((int64_t)member_u64(object, "age_ms")) });
+	if (i > 0)
+		table_print(table);
+	uint64_t dropped = member_u64(result, "objects_dropped");
+	if (dropped > i)
+		printf("... and %s more\n", text_of_count(dropped - i));
+	printf("%s %s objects that no ref reaches (%s), kept %s\n", dry ? "would drop" : "dropped", text_of_count(dropped),
+		text_of_bytes(member_u64(result, "bytes_dropped")), text_of_count(member_u64(result, "objects_kept")));
+	if (!dry && dropped)
+		printf("cairn gc frees their bytes after its grace time, where no other repository has them\n");
+	return EXIT_OK;
+}
+
+static int lfs_gc(const struct settings *settings, const struct repo_options *options)
+{
+	struct api *api = api_open(settings);
+	if (!api)
+		return EXIT_FAILED;
+	char path[2048];
+	admin_path(api, path, sizeof(path), options, "lfs-gc");
+	api_close(api);
+	json_t *body = json_pack("{s:b}", "dry_run", options->dry_run);
+	if (options->grace_ms >= 0)
+		json_object_set_new(body, "grace_ms", json_integer(options->grace_ms));
+	return operation_run(settings, path, body, "lfs-gc", print_lfs_gc);
+}
+
 int repo_main(const struct settings *settings, int argc, char **argv)
 {
 	static const struct {
@@ -230,7 +303,7 @@ int repo_main(const struct settings *settings, int argc, char **argv)
 		bool wants_id;
 		int (*run)(const struct settings *settings, const struct repo_options *options);
 	} verbs[] = { { "list", false, list }, { "create", true, create }, { "delete", true, delete }, { "info", true, info },
-		{ "compact", true, compact } };
+		{ "compact", true, compact }, { "set", true, set }, { "lfs-gc", true, lfs_gc } };
 	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
 		if (argc < 2 || strcmp(verbs[i].verb, argv[1]) != 0)
 			continue;
@@ -242,5 +315,5 @@ int repo_main(const struct settings *settings, int argc, char **argv)
 		return protect_main(settings, argc - 1, argv + 1);
 	if (argc >= 2 && strcmp(argv[1], "unprotect") == 0)
 		return unprotect_main(settings, argc - 1, argv + 1);
-	return usage_error("repo", "repo wants list, create, info, compact, protect, unprotect or delete");
+	return usage_error("repo", "repo wants list, create, info, set, compact, lfs-gc, protect, unprotect or delete");
 }

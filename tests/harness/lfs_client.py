@@ -28,7 +28,7 @@ def environment(home):
 class Clone:
     """A work tree of `user`, whose remote is the bare repository `shared` and whose LFS endpoint is `repo` on the hub."""
 
-    def __init__(self, hub, user, repo, shared, directory, token=None):
+    def __init__(self, hub, user, repo, shared, directory, port=None):
         self.path = pathlib.Path(directory)
         home = self.path.with_name(self.path.name + "-home")
         home.mkdir(parents=True)
@@ -42,7 +42,7 @@ class Clone:
         # At clone time objects stay away: the endpoint is not known yet.
         run(["git", "clone", "-q", shared, self.path], home, {**self.environment, "GIT_LFS_SKIP_SMUDGE": "1"})
         run(["git", "lfs", "install", "--local"], self.path, self.environment)
-        self.endpoint = f"http://{user.name}:{token or user.token}@127.0.0.1:{hub.port}/{repo}.git/info/lfs"
+        self.endpoint = f"http://{user.name}:{user.token}@127.0.0.1:{port or hub.port}/{repo}.git/info/lfs"
         self.git("config", "lfs.url", self.endpoint)
         self.git("checkout", "-q", "-B", "main", status=None)
 
@@ -69,12 +69,14 @@ class Clone:
         self.git("commit", "-q", "-m", message)
 
     def incomplete(self, oid):
-        """The file in which a download that was cut waits to be resumed."""
-        return self.path / ".git" / "lfs" / "incomplete" / f"{oid}.part"
-
-    def forget_objects(self):
-        shutil.rmtree(self.path / ".git" / "lfs" / "objects", ignore_errors=True)
-        shutil.rmtree(self.path / ".git" / "lfs" / "incomplete", ignore_errors=True)
+        """How much of a download is here: under a name of its own while it runs, as OID.part once it was cut."""
+        found = 0
+        for path in (self.path / ".git" / "lfs" / "incomplete").glob(f"{oid}*"):
+            try:
+                found = max(found, path.stat().st_size)
+            except FileNotFoundError:
+                pass
+        return found
 
 
 def oid_of(data):

@@ -1,0 +1,165 @@
+"""What an owner's repositories may hold, and what a repository lets go of: on every way in, before bytes flow."""
+import hashlib
+import json
+import time
+
+import pytest
+
+from clients import ClientError
+from hub_process import cairn
+from lfs_client import batch, get, oid_of, put
+from samples import random_bytes, write
+
+MIB = 1 << 20
+
+
+@pytest.fixture
+def limited(hub, user):
+    """Sets the owner's quota to what is used now and `room` bytes more."""
+    def limit(room):
+        used = json.loads(cairn(hub, "quota", user.name, "--json"))["used"]
+        cairn(hub, "quota", user.name, used + room)
+        time.sleep(3.1)  # what was counted before is remembered for so long
+    return limit
+
+
+def full(answer):
+    assert answer.status == 507, answer
+    message = answer.json().get("message") or answer.json()["error"]
+    assert "storage quota of" in message and answer.headers["x-error-message"] == message
+    return message
+
+
+def test_a_quota_is_shown_set_and_taken_away(hub, user):
+    assert "no limit" in cairn(hub, "quota", user.name)
+    assert json.loads(cairn(hub, "quota", user.name, "--json")) == {"owner": user.name, "bytes": None, "used": 0}
+    assert json.loads(cairn(hub, "quota", user.name.upper(), "2G", "--json"))["bytes"] == 2 << 30
+    repo = user.repo()
+    put(hub, repo, user.token, random_bytes("shown", 300_000))
+    shown = json.loads(cairn(hub, "quota", user.name, "--json"))
+    assert shown["bytes"] == 2 << 30 and 300_000 < shown["used"] < 310_000
+    assert "of 2.00 GiB" in cairn(hub, "quota", user.name)
+    cairn(hub, "quota", user.name, "none")
+    assert json.loads(cairn(hub, "quota", user.name, "--json"))["bytes"] is None
+    cairn(hub, "quota", "nobody-of-this-name", status=1)
+    for wrong in ("much", "-1", "1X", "10GB", "99999999T"):
+        cairn(hub, "quota", user.name, wrong, status=64)
+    assert hub.request("GET", f"/api/admin/quotas/{user.name}", token=user.token).status == 403
+
+
+def test_git_lfs_is_told_before_it_sends(hub, user, limited):
+    repo = user.repo()
+    first = batch(hub, repo, user.token, [(oid_of(b"a" * MIB), MIB)]).json()["objects"][0]["actions"]["upload"]["href"]
+    limited(MIB // 2)
+    message = full(batch(hub, repo, user.token, [(oid_of(b"a" * MIB), MIB)]))
+    assert user.name in message and "1.0 MiB more" in message
+    full(batch(hub, repo, user.token, [(hashlib.sha256(str(i).encode()).hexdigest(), 200_000) for i in range(3)]))
+    # An address from before the limit does not get around it.
+    full(hub.request("PUT", first, b"a" * MIB))
+    # What fits goes in, what is there already needs nothing.
+    small = random_bytes(user.name, 300_000)
+    put(hub, repo, user.token, small)
+    assert batch(hub, repo, user.token, [(oid_of(small), len(small))]).status == 200
+    assert get(hub, repo, user.token, oid_of(small), len(small)).body == small
+    full(batch(hub, repo, user.token, [(oid_of(b"b" * 300_000), 300_000)]))
+    cairn(hub, "quota", user.name, "none")
+    assert batch(hub, repo, user.token, [(oid_of(b"b" * 300_000), 300_000)]).status == 200
+
+
+def test_uploads_at_once_do_not_pass_together_what_none_could_alone(hub, user, limited):
+    import http.client
+    repo = user.repo()
+    data = [random_bytes(f"{user.name} {i}", MIB) for i in range(2)]
+    hrefs = [batch(hub, repo, user.token, [(oid_of(each), MIB)]).json()["objects"][0]["actions"]["upload"]["href"] for each in data]
+    limited(3 * MIB // 2)
+    first = http.client.HTTPConnection("127.0.0.1", hub.port, timeout=60)
+    first.putrequest("PUT", hrefs[0][len(hub.url):])
+    first.putheader("Content-Length", str(MIB))
+    first.endheaders()
+    first.send(data[0][:1000])
+    time.sleep(0.3)
+    full(hub.request("PUT", hrefs[1], data[1]))
+    first.send(data[0][1000:])
+    assert first.getresponse().status == 200
+    full(hub.request("PUT", hrefs[1], data[1]))
+
+
+def test_one_that_was_cut_gives_its_room_back(hub, user, limited):
+    import socket
+    repo = user.repo()
+    data = random_bytes(user.name, MIB)
+    href = batch(hub, repo, user.token, [(oid_of(data), MIB)]).json()["objects"][0]["actions"]["upload"]["href"]
+    limited(3 * MIB // 2)
+    with socket.create_connection(("127.0.0.1", hub.port)) as cut:
+        cut.sendall(f"PUT {href[len(hub.url):]} HTTP/1.1\r\nHost: x\r\nContent-Length: {MIB}\r\n\r\n".encode() + data[:1000])
+        time.sleep(0.2)
+    time.sleep(0.3)
+    assert hub.request("PUT", href, data).status == 200
+
+
+def test_commits_and_preuploads_are_refused_too(hub, user, limited):
+    repo = user.repo()
+    limited(100_000)
+    assert hub.commit(user.token, repo, {"small.txt": b"x" * 1000}).status == 200
+    full(hub.commit(user.token, repo, {"large.txt": b"x" * 200_000}))
+    full(hub.commit(user.token, repo, {f"{i}.txt": b"x" * 30_000 for i in range(50)}))
+    limited(0)
+    full(hub.request("POST", f"/api/models/{repo}/preupload/main", {"files": [{"path": "a", "size": 1, "sample": ""}]}, token=user.token))
+    full(hub.request("GET", f"/api/models/{repo}/xet-write-token/main", token=user.token))
+    # Whoever has too much may still delete.
+    assert hub.commit(user.token, repo, [("deletedFile", {"path": "small.txt"})]).status == 200
+    assert hub.request("GET", f"/{repo}/resolve/main/.gitattributes", token=user.token).status == 200
+
+
+@pytest.mark.parametrize("generation", ["newest", "newest-without-xet"])
+def test_the_client_shows_the_refusal(hub, user, client, limited, tmp_path, generation):
+    repo = user.repo()
+    limited(MIB)
+    write(tmp_path, {"a.bin": random_bytes(user.name + generation, 5 * MIB), "b.bin": random_bytes(user.name + "b", 500_000)})
+    writer = client(user.token, generation)
+    writer.run("upload_file", repo=repo, path=tmp_path / "b.bin", path_in_repo="b.bin")
+    with pytest.raises(ClientError) as raised:
+        writer.run("upload_file", repo=repo, path=tmp_path / "a.bin", path_in_repo="a.bin")
+    # The library of Xet shows the status only: 403, since it would repeat on 507.
+    assert "storage quota" in str(raised.value) or "403" in str(raised.value), raised.value
+    assert hub.request("GET", f"/{repo}/resolve/main/a.bin", token=user.token).status == 404
+
+
+# ---- letting go of what no ref reaches
+
+def lfs_gc(hub, repo, *more):
+    return json.loads(cairn(hub, "repo", "lfs-gc", repo, "--json", *more))["result"]
+
+
+def test_objects_that_no_ref_reaches_are_listed_and_let_go(hub, user, tmp_path):
+    repo, other = user.repo(), user.repo()
+    kept, old, loose = (random_bytes(f"{user.name} {name}", 400_000) for name in ("kept", "old", "loose"))
+    for data in (kept, old, loose):
+        put(hub, repo, user.token, data)
+    put(hub, other, user.token, loose)  # the same object elsewhere
+    for name, data in (("old.bin", old), ("kept.bin", kept)):
+        assert hub.commit(user.token, repo, [("lfsFile", {"path": name, "algo": "sha256", "oid": oid_of(data), "size": len(data)})]).status == 200
+    assert hub.commit(user.token, repo, [("deletedFile", {"path": "old.bin"})]).status == 200
+    assert hub.commit(user.token, other, [("lfsFile", {"path": "a.bin", "algo": "sha256", "oid": oid_of(loose), "size": len(loose)})]).status == 200
+
+    # Within the grace time everything stays.
+    assert lfs_gc(hub, repo)["objects_dropped"] == 0
+    planned = lfs_gc(hub, repo, "--dry-run", "--grace", "0")
+    assert planned["dry_run"] and planned["objects_dropped"] == 1 and planned["bytes_dropped"] == 400_000
+    assert [(item["oid"], item["size"]) for item in planned["objects"]] == [(oid_of(loose), 400_000)] and planned["objects"][0]["age_ms"] >= 0
+    assert oid_of(loose) in cairn(hub, "repo", "lfs-gc", repo, "--dry-run", "--grace", "0")
+    assert "actions" in batch(hub, repo, user.token, [(oid_of(loose), 400_000)], "download").json()["objects"][0]
+
+    done = lfs_gc(hub, repo, "--grace", "0")
+    assert done["objects_dropped"] == 1 and not done["dry_run"]
+    assert batch(hub, repo, user.token, [(oid_of(loose), 400_000)], "download").json()["objects"][0]["error"]["code"] == 404
+    # What history reaches, here or elsewhere, is there, also after a collection of everything.
+    cairn(hub, "gc", "--grace", "0")
+    for where, data in ((repo, kept), (repo, old), (other, loose)):
+        assert get(hub, where, user.token, oid_of(data), len(data)).body == data
+    assert lfs_gc(hub, repo, "--grace", "0")["objects_dropped"] == 0
+    # It may come back.
+    put(hub, repo, user.token, loose)
+    assert get(hub, repo, user.token, oid_of(loose), 400_000).body == loose
+    cairn(hub, "repo", "lfs-gc", f"{user.name}/absent", status=1)
+    assert hub.request("POST", f"/api/admin/repos/model/{repo}/lfs-gc", {}, token=user.token).status == 403
