@@ -17,6 +17,7 @@ struct gateway {
 	struct git_cache *git_cache;   /* gateway/git/cache.h */
 	struct git_service *git;       /* gateway/git/service.h */
 	struct lease_watch *lease_watch; /* gateway/git/lease_watch.h */
+	struct search *search;         /* gateway/search/search.h; may be NULL */
 	struct admin *admin;           /* gateway/admin: long operations under way; may be NULL */
 	struct backup_desk *backups;   /* gateway/admin */
 	struct compactor *compactor;   /* gateway/git; may be NULL */

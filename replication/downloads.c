@@ -148,6 +148,7 @@ int downloads_of_file(struct namespace *ns, const struct entity_id *repo, struct
 }
 
 struct listing {
+	const struct key *after;
 	int (*each)(void *context, const struct entity_id *repo, uint64_t index);
 	void *context;
 };
@@ -156,6 +157,8 @@ static int list_one(void *context, struct span key, struct span value)
 {
 	(void)value;
 	struct listing *listing = context;
+	if (listing->after && span_equal(key, span_of(listing->after->bytes, listing->after->length)))
+		return 0;
 	struct entity_id repo;
 	if (key.length != KEY_PREFIX_BYTES + 8 + ENTITY_ID_BYTES)
 		return ERR_CORRUPT;
@@ -163,11 +166,12 @@ static int list_one(void *context, struct span key, struct span value)
 	return listing->each(listing->context, &repo, get_big_endian(key.data + KEY_PREFIX_BYTES, 8));
 }
 
-int downloads_changed(struct namespace *ns, uint64_t after, int (*each)(void *context, const struct entity_id *repo, uint64_t index), void *context)
+int downloads_changed(struct namespace *ns, uint64_t after, const struct entity_id *after_repo,
+	int (*each)(void *context, const struct entity_id *repo, uint64_t index), void *context)
 {
 	struct key prefix, start;
 	key_downloads_changed(&prefix, 0, NULL);
-	key_downloads_changed(&start, after + 1, &(struct entity_id){ 0 });
-	struct listing listing = { .each = each, .context = context };
+	key_downloads_changed(&start, after_repo ? after : after + 1, after_repo ? after_repo : &(struct entity_id){ 0 });
+	struct listing listing = { .after = after_repo ? &start : NULL, .each = each, .context = context };
 	return namespace_scan(ns, NULL, &prefix, &start, list_one, &listing);
 }

@@ -23,7 +23,9 @@ int downloads_add(struct namespace *ns, const struct download_count *counts, siz
 int downloads_of_repo(struct namespace *ns, const struct namespace_snapshot *snapshot, const struct entity_id *repo, struct day_counts *out);
 int downloads_of_file(struct namespace *ns, const struct entity_id *repo, struct span path, uint64_t *out);
 
-/* Repositories whose counts changed behind log index `after`, with that of their last change. */
-int downloads_changed(struct namespace *ns, uint64_t after, int (*each)(void *context, const struct entity_id *repo, uint64_t index), void *context);
+/* Repositories whose counts changed behind log index `after`, in order, with the index of their last change. With `after_repo` (may be NULL) also those of
+ * that index behind that repository: where a listing was stopped. */
+int downloads_changed(struct namespace *ns, uint64_t after, const struct entity_id *after_repo,
+	int (*each)(void *context, const struct entity_id *repo, uint64_t index), void *context);
 
 #endif

@@ -9,8 +9,6 @@
 #ifndef CAIRN_GATEWAY_FACTS_FACTS_H
 #define CAIRN_GATEWAY_FACTS_FACTS_H
 
-#include <jansson.h>
-
 #include "gateway/facts/files.h"
 
 enum {
@@ -76,18 +74,5 @@ void facts_encode(struct buffer *out, const struct facts *facts, bool small);
 int facts_decode(struct facts *facts, struct span bytes);
 /* One of them, borrowed from what was encoded; length 0: absent or unreadable. */
 struct span facts_peek(struct span bytes, enum fact fact);
-
-/* ---- what facts_make is made of; for tests ---- */
-
-/* What is known while facts are made. JSON objects are borrowed and may be NULL. */
-struct facts_inputs {
-	enum repo_type type;
-	const struct facts_files *files;
-	const json_t *card, *config, *tokenizer, *adapter, *model_index;
-	const char *architecture_gguf;  /* NULL: no GGUF file */
-	uint64_t parameters;            /* 0: unknown */
-	const char *sdk;                /* of the repository's record */
-	struct span readme;
-};
 
 #endif

@@ -2,7 +2,7 @@
 #ifndef CAIRN_GATEWAY_FACTS_LIBRARY_H
 #define CAIRN_GATEWAY_FACTS_LIBRARY_H
 
-#include "gateway/facts/facts.h"
+#include "gateway/facts/inputs.h"
 
 /* "transformers", "diffusers", ...; NULL: unknown. */
 const char *facts_library(const struct facts_inputs *inputs);

@@ -2,7 +2,7 @@
 #ifndef CAIRN_GATEWAY_FACTS_TAGS_H
 #define CAIRN_GATEWAY_FACTS_TAGS_H
 
-#include "gateway/facts/facts.h"
+#include "gateway/facts/inputs.h"
 
 /* Array of text without duplicates, at most FACTS_TAGS_MAX; NULL: no memory. New reference. */
 json_t *facts_tags(const struct facts_inputs *inputs, const char *library, const char *pipeline_tag);

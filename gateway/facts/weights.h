@@ -2,7 +2,7 @@
 #ifndef CAIRN_GATEWAY_FACTS_WEIGHTS_H
 #define CAIRN_GATEWAY_FACTS_WEIGHTS_H
 
-#include "gateway/facts/facts.h"
+#include "gateway/facts/inputs.h"
 
 /* [blocks] {parameters: {dtype: n}, total}: of model.safetensors, else of all shards that the index names, else of the only safetensors file or of an
  * adapter's. NULL: there are none, or not all can be read. New reference. */

@@ -1,19 +1,24 @@
 /* info.c - GET /api/{type}/{id} and .../revision/{rev}.
  *
- * DESIGN. Everything but the list of files comes from the repository's record and its cached card. The list is written while the
- * cached directories are walked: on the control loop while it is short, else on a worker. */
+ * DESIGN. Everything but the list of files comes from the repository's record, its counters, and the facts of the revision, which are cached. The list is
+ * written while the cached directories are walked: on the control loop while it is short, else on a worker. */
 #include "gateway/hub/info.h"
 
 #include "gateway/hub/call.h"
 #include "gateway/hub/entry.h"
+#include "gateway/hub/related.h"
 #include "gateway/hub/repo_object.h"
+#include "gateway/search/revision_facts.h"
+#include "gateway/search/scoring.h"
+#include "replication/downloads.h"
+#include "replication/likes.h"
 
 enum { STOP_TOO_MANY = 1 };
 
 struct info {
 	bool has_revision; /* the route names one */
 	bool blobs;
-	unsigned show;
+	repo_properties show;
 
 	/* while walking */
 	struct json_writer json;
@@ -60,36 +65,75 @@ static int find_commit(struct http_request *request, struct call *call, const st
 	return err;
 }
 
+/* Likes and downloads as they are now. */
+static int read_counts(struct call *call, struct repo_view *view)
+{
+	struct day_counts likes, downloads;
+	uint64_t today = day_of_ms(unix_ms());
+	int err = likes_of_repo(call->gateway->ns, NULL, &call->repo.id, &likes);
+	if (err == 0)
+		err = downloads_of_repo(call->gateway->ns, NULL, &call->repo.id, &downloads);
+	if (err)
+		return err;
+	view->likes = likes.total;
+	view->downloads = day_counts_recent(&downloads, today);
+	view->downloads_all = downloads.total;
+	view->trending_score = trending_score(trend_of(&likes, &downloads, today), today);
+	return 0;
+}
+
+/* What is asked of other repositories. */
+static int read_related(struct call *call, struct info *info, struct repo_view *view, struct buffer *spaces)
+{
+	int err = 0;
+	if (info->show & property_bit(PROPERTY_CHILDREN))
+		err = related_children(call->gateway, &call->actor, &call->repo, &view->children);
+	if (err == 0 && (info->show & property_bit(PROPERTY_SPACES)))
+		err = related_spaces(call->gateway, &call->actor, &call->repo, spaces);
+	view->spaces = buffer_span(spaces);
+	return err;
+}
+
+static int write_siblings(struct call *call, struct info *info, bool has_commit, enum repo_wait wait)
+{
+	json_array_begin(&info->json, "siblings");
+	int err = has_commit ? repo_walk(call->gateway, &call->repo, &call->revision.commit, span_text(""), true, span_text(""), wait, visit_sibling,
+		info) : 0;
+	if (err)
+		return err == STOP_TOO_MANY ? ERR_AGAIN : err;
+	json_array_end(&info->json);
+	return 0;
+}
+
 static int write_info(struct call *call, struct info *info, bool has_commit, enum repo_wait wait)
 {
-	struct card *card = NULL;
+	const repo_properties blocking = property_bit(PROPERTY_CHILDREN) | property_bit(PROPERTY_SPACES);
+	struct revision_facts *facts = NULL;
+	struct buffer spaces;
 	uint64_t files = 0;
 	struct repo_view view = { .repo = &call->repo, .sha = has_commit ? &call->revision.commit : NULL, .show = info->show };
-	int err = 0;
-	if (has_commit && (info->show & SHOW_NEEDS_CARD))
-		err = card_get(call->gateway, &call->repo, &call->revision.commit, wait, &card);
-	if (err == 0 && (info->show & SHOW_USED_STORAGE))
-		err = wait == REPO_NO_WAIT ? ERR_AGAIN :
-			store_owner_usage(call->gateway->store, &call->repo.id, &files, &view.used_bytes);
-	if (err) {
-		card_release(card);
-		return err;
+	buffer_init(&spaces, ANSWER_BYTES_MAX);
+	int err = wait == REPO_NO_WAIT && (info->show & blocking) ? ERR_AGAIN : 0;
+	if (err == 0 && properties_need_facts(info->show))
+		err = revision_facts_get(call->gateway, &call->repo, view.sha, wait, &facts);
+	if (err == 0 && (info->show & property_bit(PROPERTY_USED_STORAGE)))
+		err = store_owner_usage(call->gateway->store, &call->repo.id, &files, &view.used_bytes);
+	if (err == 0)
+		err = read_counts(call, &view);
+	if (err == 0)
+		err = read_related(call, info, &view, &spaces);
+	if (err == 0) {
+		view.facts = facts ? &facts->facts : NULL;
+		json_object_begin(&info->json, NULL);
+		write_repo_members(&info->json, &view);
+		if (info->show & property_bit(PROPERTY_SIBLINGS))
+			err = write_siblings(call, info, has_commit, wait);
 	}
-	view.card = card;
-	json_object_begin(&info->json, NULL);
-	write_repo_members(&info->json, &view);
-	card_release(card);
-	if (info->show & SHOW_SIBLINGS) {
-		json_array_begin(&info->json, "siblings");
-		if (has_commit)
-			err = repo_walk(call->gateway, &call->repo, &call->revision.commit, span_text(""), true, span_text(""), wait,
-				visit_sibling, info);
-		if (err)
-			return err == STOP_TOO_MANY ? ERR_AGAIN : err;
-		json_array_end(&info->json);
-	}
-	json_object_end(&info->json);
-	return 0;
+	if (err == 0)
+		json_object_end(&info->json);
+	revision_facts_release(facts);
+	buffer_fini(&spaces);
+	return err;
 }
 
 static int info_run(struct http_request *request, struct call *call, enum repo_wait wait)
@@ -124,7 +168,8 @@ static void info_start(struct http_request *request, const struct route_match *m
 	info->has_revision = has_revision;
 	info->blobs = http_query_bool(request, "blobs", false);
 	struct why why = { 0 };
-	if (expand_from_query(request, call->repo.type, SHOW_DEFAULT, &info->show, &why) != 0) {
+	info->show = properties_of_info(call->repo.type);
+	if (expand_from_query(request, call->repo.type, &info->show, &why) != 0) {
 		answer_err(request, ERR_INVALID, &why);
 		return;
 	}

@@ -1,175 +1,150 @@
-/* list.c - GET /api/{models|datasets|spaces}: repositories in (owner, name) order, those that the caller may read.
+/* list.c - GET /api/{models|datasets|spaces|kernels}: a page of repositories, found by the index, shown as the state has them now.
  *
- * Counters that are not kept (downloads, likes) are all zero, so sorting by them leaves the order as it is. Filters over content are
- * refused rather than ignored: an unfiltered answer to a filtered question would be wrong. */
+ * DESIGN. The index says which, in which order, and what their cards say; the record, whose rights decide, is read again for each one that is shown. A page is
+ * cut short where its answer has become long (lists with all files of each repository): the cursor goes on from there. Who lists their own namespace
+ * waits a moment for the index, and so sees what they have just done. */
 #include <sodium.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
 
 #include "gateway/hub/call.h"
 #include "gateway/hub/info.h"
-#include "gateway/hub/repo_object.h"
+#include "gateway/hub/list_query.h"
+#include "gateway/search/scoring.h"
 
 enum {
-	LIST_LIMIT_MAX = 500,
-	LIST_VISITED_MAX = 20000, /* repositories looked at for one page */
-	SEARCHES_MAX = 8,
-	AFTER_BYTES_MAX = REPO_ID_BYTES_MAX + 16,
+	LIST_ANSWER_BYTES = 4 << 20,   /* then the page ends */
+	LIST_SIBLINGS_MAX = 10000,     /* files of one repository that a list shows */
+	LIST_OWN_WAIT_MS = 250,
 };
 
-enum { STOP_PAGE_FULL = 1, STOP_VISITED = 2 };
+enum { STOP_SIBLINGS = 1 };
 
 struct list {
-	enum repo_type type;
-	const char *author;
-	const char *searches[SEARCHES_MAX + 1];
-	uint64_t limit;
-	unsigned show;
-	char after[AFTER_BYTES_MAX];
-
-	/* while listing */
-	const struct actor *actor;
-	struct repo *repos;
-	uint64_t count, visited;
-	char last[AFTER_BYTES_MAX]; /* last repository looked at */
+	struct list_query asked;
+	struct json_writer json;
+	struct buffer body;
+	uint64_t siblings;
 };
 
-static bool matches(const struct list *list, const struct repo *repo)
-{
-	char id[REPO_ID_BYTES_MAX];
-	snprintf(id, sizeof(id), "%s/%s", repo->owner, repo->name);
-	for (int i = 0; list->searches[i]; i++)
-		if (!strcasestr(id, list->searches[i]))
-			return false;
-	return !list->author || strcasecmp(list->author, repo->owner) == 0;
-}
-
-static int visit(void *context, const struct repo *repo)
+static int write_sibling(void *context, const struct tree_entry *entry)
 {
 	struct list *list = context;
-	struct resource resource = { .repo = repo };
-	bool wanted = repo->type == list->type && matches(list, repo) && may(list->actor, ACTION_READ, &resource) == 0;
-	if (wanted && list->count == list->limit)
-		return STOP_PAGE_FULL;
-	if (list->visited == LIST_VISITED_MAX)
-		return STOP_VISITED;
-	list->visited++;
-	if (wanted)
-		list->repos[list->count++] = *repo;
-	snprintf(list->last, sizeof(list->last), "%s/%s/%s", type_singular(repo->type), repo->owner, repo->name);
-	return 0;
+	if (entry->is_directory)
+		return 0;
+	if (list->siblings++ == LIST_SIBLINGS_MAX)
+		return STOP_SIBLINGS;
+	json_object_begin(&list->json, NULL);
+	json_span(&list->json, "rfilename", entry->path);
+	json_object_end(&list->json);
+	return list->body.failed ? ERR_TOO_BIG : 0;
 }
 
-static int write_item(struct call *call, struct json_writer *json, const struct list *list, const struct repo *repo)
+static int write_siblings(struct call *call, struct list *list, const struct repo *repo, const struct oid *commit)
 {
-	struct oid sha;
-	struct card *card = NULL;
-	struct repo_view view = { .repo = repo, .show = list->show };
-	int err = 0;
-	if (list->show & (SHOW_SHA | SHOW_NEEDS_CARD)) {
-		err = repo_resolve(call->gateway, repo, span_text(repo->head), REPO_MAY_WAIT, &sha, NULL);
-		if (err == 0) {
-			view.sha = &sha;
-			if (list->show & SHOW_NEEDS_CARD)
-				err = card_get(call->gateway, repo, &sha, REPO_MAY_WAIT, &card);
-		}
-		if (err == ERR_NOT_FOUND)
-			err = 0;
-	}
-	view.card = card;
+	json_array_begin(&list->json, "siblings");
+	list->siblings = 0;
+	int err = commit ? repo_walk(call->gateway, repo, commit, span_text(""), true, span_text(""), REPO_MAY_WAIT, write_sibling, list) : 0;
+	json_array_end(&list->json);
+	return err == STOP_SIBLINGS || err == ERR_NOT_FOUND || err == ERR_CORRUPT ? 0 : err;
+}
+
+static int write_item(struct call *call, struct list *list, const struct repo *repo, const struct search_result *result, const struct search_hit *hit)
+{
+	repo_properties show = list->asked.show;
+	struct facts facts = { 0 };
+	struct buffer spaces;
 	uint64_t files;
-	if (err == 0 && (list->show & SHOW_USED_STORAGE))
+	const struct oid *commit = hit->doc.has_commit ? &hit->doc.commit : NULL;
+	struct repo_view view = { .repo = repo, .sha = commit, .small = hit->small, .show = show, .likes = hit->values.by[SORT_LIKES],
+		.downloads = hit->values.by[SORT_DOWNLOADS], .downloads_all = hit->values.downloads_all, .in_list = true,
+		.trending_score = trending_score(hit->values.by[SORT_TREND], day_of_ms(unix_ms())) };
+	int err = 0;
+	buffer_init(&spaces, LIST_ANSWER_BYTES);
+	if (properties_need_large_facts(show)) {
+		err = facts_decode(&facts, hit->small);
+		if (err == 0)
+			err = search_hit_facts(result, hit, &facts);
+		view.facts = &facts;
+	}
+	if (err == 0 && (show & property_bit(PROPERTY_USED_STORAGE)))
 		err = store_owner_usage(call->gateway->store, &repo->id, &files, &view.used_bytes);
-	json_object_begin(json, NULL);
-	write_repo_members(json, &view);
-	json_object_end(json);
-	card_release(card);
+	if (err == 0 && (show & property_bit(PROPERTY_CHILDREN)))
+		err = related_children(call->gateway, &call->actor, repo, &view.children);
+	if (err == 0 && (show & property_bit(PROPERTY_SPACES)))
+		err = related_spaces(call->gateway, &call->actor, repo, &spaces);
+	view.spaces = buffer_span(&spaces);
+	json_object_begin(&list->json, NULL);
+	write_repo_members(&list->json, &view);
+	if (err == 0 && (show & property_bit(PROPERTY_SIBLINGS)))
+		err = write_siblings(call, list, repo, commit);
+	json_object_end(&list->json);
+	buffer_fini(&spaces);
+	facts_fini(&facts);
 	return err;
 }
 
-static void reply_list(struct http_request *request, struct call *call, struct list *list)
+/* The record of a hit, if the caller may see it now. */
+static int read_hit(struct call *call, const struct list *list, const struct search_hit *hit, struct repo *out)
 {
-	int stop = repo_list(call->gateway->ns, list->type, list->author, list->after[0] ? list->after : NULL, visit, list);
-	struct buffer body;
-	buffer_init(&body, ANSWER_BYTES_MAX);
-	struct json_writer json;
-	json_writer_init(&json, &body);
-	json_array_begin(&json, NULL);
-	int err = stop < 0 ? stop : 0;
-	for (uint64_t i = 0; err == 0 && i < list->count; i++)
-		err = write_item(call, &json, list, &list->repos[i]);
-	if (err) {
-		buffer_fini(&body);
-		answer_err(request, err, NULL);
-		return;
+	int err = repo_get(call->gateway->ns, NULL, &hit->doc.repo, out);
+	if (err)
+		return err;
+	struct resource resource = { .repo = out, .ns = call->gateway->ns };
+	if (list->asked.query.author && strcasecmp(out->owner, list->asked.query.author) != 0)
+		return ERR_NOT_FOUND; /* moved since it was indexed */
+	return may(&call->actor, ACTION_READ, &resource) == 0 ? 0 : ERR_NOT_FOUND;
+}
+
+static void add_cursor(struct http_request *request, const char *place)
+{
+	char cursor[2 * SEARCH_CURSOR_BYTES_MAX];
+	sodium_bin2base64(cursor, sizeof(cursor), (const uint8_t *)place, strlen(place), sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+	add_next_link(request, "cursor", cursor);
+}
+
+static int write_page(struct http_request *request, struct call *call, struct list *list, struct why *why)
+{
+	struct search_result result = { 0 };
+	char cut[SEARCH_CURSOR_BYTES_MAX] = "";
+	int err = search_run(call->gateway->search, &list->asked.query, &result, why);
+	for (size_t i = 0; i < result.count && err == 0 && !cut[0]; i++) {
+		struct repo repo;
+		err = read_hit(call, list, &result.hits[i], &repo);
+		if (err == 0)
+			err = write_item(call, list, &repo, &result, &result.hits[i]);
+		err = err == ERR_NOT_FOUND ? 0 : err;
+		if (list->body.length > LIST_ANSWER_BYTES && i + 1 < result.count)
+			search_hit_cursor(&list->asked.query, &result.hits[i], cut);
 	}
-	json_array_end(&json);
-	if (stop > 0) {
-		char cursor[2 * AFTER_BYTES_MAX];
-		sodium_bin2base64(cursor, sizeof(cursor), (const uint8_t *)list->last, strlen(list->last),
-			sodium_base64_VARIANT_URLSAFE_NO_PADDING);
-		add_next_link(request, "cursor", cursor);
-	}
-	answer_json(request, 200, &body);
+	if (err == 0 && (cut[0] || result.more))
+		add_cursor(request, cut[0] ? cut : result.cursor);
+	search_result_fini(&result);
+	return err;
 }
 
 static int list_run(struct http_request *request, struct call *call, enum repo_wait wait)
 {
 	(void)wait;
 	struct list *list = call->state;
-	list->actor = &call->actor;
-	list->repos = malloc(list->limit * sizeof(*list->repos));
-	if (list->repos)
-		reply_list(request, call, list);
-	else
-		answer_err(request, ERR_NO_MEMORY, NULL);
-	free(list->repos);
-	return 0;
-}
-
-/* The first query key that asks for something that is not built, or NULL. */
-static const char *unbuilt_filter(struct http_request *request)
-{
-	static const char *const filters[] = { "filter", "gated", "inference", "inference_provider", "pipeline_tag",
-		"num_parameters", "apps", "linked", "datasets", "models" };
-	static const char *const orders[] = { "downloads", "likes", "likes30d", "trendingScore", "trending_score" };
-	for (size_t i = 0; i < sizeof(filters) / sizeof(filters[0]); i++) {
-		const char *value = http_query_value(request, filters[i], 0);
-		if (value && *value)
-			return filters[i];
+	struct search_query *query = &list->asked.query;
+	struct why why = { 0 };
+	int err = query_owners_set(call->gateway->ns, &call->actor, &list->asked.owners, query);
+	if (query->author && strcasecmp(query->author, call->actor.name) == 0)
+		search_catch_up(call->gateway->search, LIST_OWN_WAIT_MS);
+	buffer_init(&list->body, ANSWER_BYTES_MAX);
+	json_writer_init(&list->json, &list->body);
+	json_array_begin(&list->json, NULL);
+	if (err == 0 && !list->asked.nothing)
+		err = write_page(request, call, list, &why);
+	if (err) {
+		buffer_fini(&list->body);
+		answer_err(request, err, &why);
+		return 0;
 	}
-	const char *sort = http_query_value(request, "sort", 0);
-	if (!sort || !*sort)
-		return NULL;
-	for (size_t i = 0; i < sizeof(orders) / sizeof(orders[0]); i++)
-		if (strcmp(sort, orders[i]) == 0)
-			return NULL;
-	return "sort";
-}
-
-static int read_query(struct http_request *request, struct list *list, struct why *why)
-{
-	list->author = http_query_value(request, "author", 0);
-	for (int k = 0; k < SEARCHES_MAX; k++)
-		list->searches[k] = http_query_value(request, "search", k);
-	const char *text = http_query_value(request, "limit", 0);
-	unsigned long long limit = text ? strtoull(text, NULL, 10) : LIST_LIMIT_MAX;
-	list->limit = limit == 0 || limit > LIST_LIMIT_MAX ? LIST_LIMIT_MAX : limit;
-	unsigned fallback = SHOW_IN_LIST;
-	if (http_query_bool(request, "full", false))
-		fallback |= SHOW_SHA | SHOW_CARD;
-	if (http_query_bool(request, "cardData", false))
-		fallback |= SHOW_CARD;
-	const char *cursor = http_query_value(request, "cursor", 0);
-	size_t length = 0;
-	if (cursor && sodium_base642bin((uint8_t *)list->after, sizeof(list->after) - 1, cursor, strlen(cursor), NULL, &length, NULL,
-		sodium_base64_VARIANT_URLSAFE_NO_PADDING) != 0)
-		return why_set(why, ERR_INVALID, "Invalid cursor");
-	list->after[length] = 0;
-	int err = expand_from_query(request, list->type, fallback, &list->show, why);
-	list->show &= ~(unsigned)SHOW_SIBLINGS;
-	return err;
+	json_array_end(&list->json);
+	answer_json(request, 200, &list->body);
+	return 0;
 }
 
 void info_list(struct http_request *request, const struct route_match *match)
@@ -179,14 +154,12 @@ void info_list(struct http_request *request, const struct route_match *match)
 		return;
 	struct list *list = http_alloc(request, sizeof(*list));
 	struct why why = { 0 };
-	int err = type_from_plural(match->captures[0], &list->type);
-	const char *unbuilt = unbuilt_filter(request);
-	if (err == 0 && unbuilt) {
-		answer_unbuilt(request, http_printf(request, "Listing with \"%s\"", unbuilt));
-		return;
-	}
+	enum repo_type type;
+	int err = type_from_plural(match->captures[0], &type);
 	if (err == 0)
-		err = read_query(request, list, &why);
+		err = list_query_read(request, type, &list->asked, &why);
+	if (err == 0 && !call->gateway->search)
+		err = ERR_UNSUPPORTED;
 	if (err) {
 		answer_err(request, err, &why);
 		return;

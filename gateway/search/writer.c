@@ -28,7 +28,7 @@ struct search_writer {
 	uint64_t docs_written;
 };
 
-int writer_open(struct search_writer **out, struct search_db *db)
+int search_writer_open(struct search_writer **out, struct search_db *db)
 {
 	struct search_writer *writer = calloc(1, sizeof(*writer));
 	*out = writer;
@@ -40,7 +40,7 @@ int writer_open(struct search_writer **out, struct search_db *db)
 	int err = writer->table ? search_meta(db, NULL, "docs", &writer->docs) : ERR_NO_MEMORY;
 	writer->docs_written = writer->docs;
 	if (err) {
-		writer_close(writer);
+		search_writer_close(writer);
 		*out = NULL;
 	}
 	return err;
@@ -58,7 +58,7 @@ static void forget(struct search_writer *writer)
 	rocksdb_writebatch_clear(writer->batch);
 }
 
-void writer_close(struct search_writer *writer)
+void search_writer_close(struct search_writer *writer)
 {
 	if (!writer)
 		return;
@@ -179,7 +179,7 @@ static int read_doc(struct search_writer *writer, struct indexed *out)
 	return err;
 }
 
-int writer_find(struct search_writer *writer, const struct entity_id *repo, struct indexed *out)
+int search_writer_find(struct search_writer *writer, const struct entity_id *repo, struct indexed *out)
 {
 	*out = (struct indexed){ 0 };
 	struct key key;
@@ -218,7 +218,7 @@ static void sort_anew(struct search_writer *writer, const struct indexed *before
 	}
 }
 
-void writer_values(struct search_writer *writer, const struct indexed *before, const struct doc_values *values)
+void search_writer_values(struct search_writer *writer, const struct indexed *before, const struct doc_values *values)
 {
 	sort_anew(writer, before, before->doc.type, values, before->number);
 }
@@ -343,15 +343,15 @@ static int rewrite_row(struct search_writer *writer, uint32_t number, const stru
 	return err;
 }
 
-int writer_record(struct search_writer *writer, const struct indexed *before, const struct doc *doc, const struct doc_values *values)
+int search_writer_record(struct search_writer *writer, const struct indexed *before, const struct doc *doc, const struct doc_values *values)
 {
 	int err = rewrite_row(writer, before->number, doc);
 	if (err == 0)
-		writer_values(writer, before, values);
+		search_writer_values(writer, before, values);
 	return err;
 }
 
-int writer_put(struct search_writer *writer, const struct indexed *before, const struct doc *doc, const struct doc_values *values,
+int search_writer_put(struct search_writer *writer, const struct indexed *before, const struct doc *doc, const struct doc_values *values,
 	const struct facts *facts, const struct term_list *terms)
 {
 	const struct indexed *old = before->exists ? before : NULL;
@@ -375,7 +375,7 @@ int writer_put(struct search_writer *writer, const struct indexed *before, const
 	return 0;
 }
 
-int writer_remove(struct search_writer *writer, const struct indexed *before)
+int search_writer_remove(struct search_writer *writer, const struct indexed *before)
 {
 	static const char kinds[] = "cdf";
 	struct key key;
@@ -393,7 +393,7 @@ int writer_remove(struct search_writer *writer, const struct indexed *before)
 	return 0;
 }
 
-void writer_meta(struct search_writer *writer, const char *name, uint64_t value)
+void search_writer_meta(struct search_writer *writer, const char *name, uint64_t value)
 {
 	struct key key;
 	uint8_t bytes[8];
@@ -402,24 +402,24 @@ void writer_meta(struct search_writer *writer, const char *name, uint64_t value)
 	put(writer, &key, bytes, sizeof(bytes));
 }
 
-void writer_weights(struct search_writer *writer, const struct hash *file, struct span json)
+void search_writer_weights(struct search_writer *writer, const struct hash *file, struct span json)
 {
 	struct key key;
 	search_key_weights(&key, file);
 	put(writer, &key, json.data, json.length);
 }
 
-bool writer_is_full(const struct search_writer *writer)
+bool search_writer_is_full(const struct search_writer *writer)
 {
 	return writer->held_count + TERMS_MAX / 4 >= WRITER_BLOCKS_MAX;
 }
 
-int writer_end(struct search_writer *writer)
+int search_writer_end(struct search_writer *writer)
 {
 	for (const struct held *held = writer->list; held; held = held->next)
 		write_held(writer, held);
-	writer_meta(writer, "docs", writer->docs);
-	writer_meta(writer, "format", SEARCH_FORMAT);
+	search_writer_meta(writer, "docs", writer->docs);
+	search_writer_meta(writer, "format", SEARCH_FORMAT);
 	char *error = NULL;
 	rocksdb_write(writer->db->db, writer->db->write_options, writer->batch, &error);
 	int err = error ? ERR_IO : 0;

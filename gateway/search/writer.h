@@ -11,11 +11,11 @@
 #include "gateway/search/postings.h"
 #include "gateway/search/terms.h"
 
-enum { WRITER_BLOCKS_MAX = 8192 }; /* held by one batch: 7 MiB; it should be ended when writer_is_full */
+enum { WRITER_BLOCKS_MAX = 8192 }; /* held by one batch: 7 MiB; it should be ended when search_writer_is_full */
 
 struct search_writer;
-int writer_open(struct search_writer **out, struct search_db *db);
-void writer_close(struct search_writer *writer); /* drops what was not ended */
+int search_writer_open(struct search_writer **out, struct search_db *db);
+void search_writer_close(struct search_writer *writer); /* drops what was not ended */
 
 struct indexed {
 	struct doc doc;
@@ -25,20 +25,20 @@ struct indexed {
 	bool exists;
 };
 /* What the index holds of a repository; exists false: nothing. */
-int writer_find(struct search_writer *writer, const struct entity_id *repo, struct indexed *out);
+int search_writer_find(struct search_writer *writer, const struct entity_id *repo, struct indexed *out);
 /* Sets values alone: lists are sorted anew, nothing else changes. */
-void writer_values(struct search_writer *writer, const struct indexed *before, const struct doc_values *values);
+void search_writer_values(struct search_writer *writer, const struct indexed *before, const struct doc_values *values);
 /* Also sets the commit: its facts are the same as before, and so are name and visibility. */
-int writer_record(struct search_writer *writer, const struct indexed *before, const struct doc *doc, const struct doc_values *values);
+int search_writer_record(struct search_writer *writer, const struct indexed *before, const struct doc *doc, const struct doc_values *values);
 /* Sets everything. `before` may not exist: it then gets a number. */
-int writer_put(struct search_writer *writer, const struct indexed *before, const struct doc *doc, const struct doc_values *values,
+int search_writer_put(struct search_writer *writer, const struct indexed *before, const struct doc *doc, const struct doc_values *values,
 	const struct facts *facts, const struct term_list *terms);
-int writer_remove(struct search_writer *writer, const struct indexed *before);
-void writer_meta(struct search_writer *writer, const char *name, uint64_t value);
-void writer_weights(struct search_writer *writer, const struct hash *file, struct span json);
+int search_writer_remove(struct search_writer *writer, const struct indexed *before);
+void search_writer_meta(struct search_writer *writer, const char *name, uint64_t value);
+void search_writer_weights(struct search_writer *writer, const struct hash *file, struct span json);
 
-bool writer_is_full(const struct search_writer *writer);
+bool search_writer_is_full(const struct search_writer *writer);
 /* [blocks] Writes all of it. After an error nothing of the batch is there, and it is forgotten. */
-int writer_end(struct search_writer *writer);
+int search_writer_end(struct search_writer *writer);
 
 #endif

@@ -20,6 +20,7 @@
 #include "gateway/git/service.h"
 #include "gateway/process.h"
 #include "gateway/repo/repo.h"
+#include "gateway/search/search.h"
 #include "gateway/repo/scratch_dir.h"
 #include "ops/cairnd/bootstrap.h"
 #include "ops/cairnd/config.h"
@@ -79,6 +80,8 @@ static int open_core(struct daemon *daemon, struct why *why)
 	if (err == 0)
 		err = grant_keys_load(gateway, why);
 	if (err == 0)
+		err = search_open(&gateway->search, gateway, why);
+	if (err == 0)
 		err = admin_open(&gateway->admin, gateway, why);
 	if (err == 0)
 		err = backup_desk_open(&gateway->backups, gateway, why);
@@ -105,6 +108,7 @@ static void close_all(struct daemon *daemon)
 	git_service_close(gateway->git);
 	if (gateway->git_cache)
 		git_cache_close(gateway->git_cache);
+	search_close(gateway->search);
 	if (gateway->trees)
 		repo_cache_close(gateway->trees);
 	if (gateway->store)

@@ -1,0 +1,536 @@
+/* follow.c - the thread that keeps the index up to date.
+ *
+ * Each round reads the streams from where the last one ended, gathers the repositories that they name, at most ROUND_REPOS_MAX, each once, brings these up to
+ * date in one batch, and writes the batch with the new positions. Rounds are ROUND_PAUSE_MS apart while changes keep coming, so that a repository that gets a
+ * hundred commits in that time costs one. A fresh index, and one that fell behind, first goes over all repositories; the positions it then begins at are
+ * those from before. Once a day what happened thirty days ago leaves the sums: those repositories that have any are looked at again. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <xxhash.h>
+
+#include "gateway/process.h"
+#include "gateway/search/base.h"
+#include "gateway/search/document.h"
+#include "gateway/search/handle.h"
+#include "replication/changes.h"
+#include "replication/downloads.h"
+#include "schemas/record.h"
+
+enum {
+	ROUND_REPOS_MAX = 512,
+	ROUND_SLOTS = 4 * ROUND_REPOS_MAX,
+	ROUND_PAUSE_MS = 25,
+	IDLE_WAIT_MS = 10 * 1000,
+	FAILED_WAIT_MS = 1000,
+	FOLLOW_NICE = 10, /* behind requests */
+};
+
+enum { STOP_ROUND_FULL = 1 };
+
+struct round {
+	struct entity_id repos[ROUND_REPOS_MAX];
+	size_t count;
+	uint16_t slots[ROUND_SLOTS]; /* index + 1 */
+};
+
+struct position {
+	uint64_t cluster, repos;  /* numbers of changes */
+	uint64_t downloads;       /* log index up to which downloads are looked at */
+	bool within;              /* and of the next one, those up to this repository */
+	struct entity_id downloads_repo;
+	uint64_t downloads_known; /* the newest that a change told of */
+};
+
+struct follower {
+	struct search *search;
+	struct search_base *base;
+	struct search_writer *writer;
+	struct position position;
+	struct round round;
+	struct position next;     /* while gathering */
+	struct facts_cache cache;
+};
+
+/* False: the round is full. */
+static bool round_add(struct round *round, const struct entity_id *repo)
+{
+	size_t at = (size_t)XXH3_64bits(repo->bytes, ENTITY_ID_BYTES) % ROUND_SLOTS;
+	for (; round->slots[at]; at = (at + 1) % ROUND_SLOTS)
+		if (memcmp(round->repos[round->slots[at] - 1].bytes, repo->bytes, ENTITY_ID_BYTES) == 0)
+			return true;
+	if (round->count == ROUND_REPOS_MAX)
+		return false;
+	round->repos[round->count++] = *repo;
+	round->slots[at] = (uint16_t)round->count;
+	return true;
+}
+
+static void round_clear(struct round *round)
+{
+	round->count = 0;
+	memset(round->slots, 0, sizeof(round->slots));
+}
+
+static bool is_closing(struct search *search)
+{
+	pthread_mutex_lock(&search->mutex);
+	bool closing = search->closing;
+	pthread_mutex_unlock(&search->mutex);
+	return closing;
+}
+
+/* ------------------------------------------------------------------ weights that were read before */
+
+static int weights_get(void *context, const struct hash *file, struct buffer *out)
+{
+	struct follower *follower = context;
+	return search_base_weights(follower->base, file, out);
+}
+
+static void weights_put(void *context, const struct hash *file, struct span json)
+{
+	struct follower *follower = context;
+	search_writer_weights(follower->writer, file, json);
+}
+
+/* ------------------------------------------------------------------ a batch */
+
+static int update_one(struct follower *follower, const struct entity_id *repo)
+{
+	struct search *search = follower->search;
+	int done = document_update(search->gateway, follower->writer, &follower->cache, repo, unix_ms());
+	if (done == ERR_CORRUPT || done == ERR_NOT_FOUND) {
+		char id[ENTITY_ID_TEXT_BYTES];
+		hex_encode(id, repo->bytes, ENTITY_ID_BYTES);
+		fprintf(stderr, "cairn: search: the head of repository %s cannot be read (%s)\n", id, err_name(done));
+		return 0;
+	}
+	if (done < 0)
+		return done;
+	pthread_mutex_lock(&search->mutex);
+	search->indexed += done != DOCUMENT_SAME;
+	search->facts_made += done == DOCUMENT_FACTS_MADE;
+	pthread_mutex_unlock(&search->mutex);
+	return 0;
+}
+
+static void write_position(struct follower *follower, const struct position *position)
+{
+	search_writer_meta(follower->writer, "cluster", position->cluster);
+	search_writer_meta(follower->writer, "repos", position->repos);
+	search_writer_meta(follower->writer, "downloads", position->downloads);
+}
+
+/* Brings the gathered repositories up to date. A batch that grows too large is ended early, without the position. */
+static int update_round(struct follower *follower)
+{
+	int err = 0;
+	for (size_t i = 0; i < follower->round.count && err == 0; i++) {
+		err = update_one(follower, &follower->round.repos[i]);
+		if (err == 0 && search_writer_is_full(follower->writer))
+			err = search_writer_end(follower->writer);
+	}
+	return err;
+}
+
+/* ------------------------------------------------------------------ following */
+
+static int see_cluster(void *context, const struct change *change)
+{
+	static const struct entity_id nothing;
+	struct follower *follower = context;
+	bool of_repo = memcmp(&change->repo, &nothing, sizeof(nothing)) != 0;
+	if (of_repo && !round_add(&follower->round, &change->repo))
+		return STOP_ROUND_FULL;
+	follower->next.cluster = change->number;
+	return 0;
+}
+
+static int see_repos(void *context, const struct change *change)
+{
+	struct follower *follower = context;
+	if (change->type == COMMAND_DOWNLOADS_ADD)
+		follower->next.downloads_known = change->item;
+	else if (!round_add(&follower->round, &change->repo))
+		return STOP_ROUND_FULL;
+	follower->next.repos = change->number;
+	return 0;
+}
+
+static int see_downloads(void *context, const struct entity_id *repo, uint64_t index)
+{
+	struct follower *follower = context;
+	if (!round_add(&follower->round, repo))
+		return STOP_ROUND_FULL;
+	follower->next.downloads = index - 1; /* more of this one may follow */
+	follower->next.within = true;
+	follower->next.downloads_repo = *repo;
+	return 0;
+}
+
+/* Fills the round. *more: it is not all. ERR_RANGE: too far behind. */
+static int gather(struct follower *follower, bool *more)
+{
+	struct namespace *ns = follower->search->gateway->ns;
+	round_clear(&follower->round);
+	follower->next = follower->position;
+	int stop = changes_read(ns, GROUP_CLUSTER, follower->position.cluster, see_cluster, follower);
+	if (stop == 0)
+		stop = changes_read(ns, GROUP_REPOS, follower->position.repos, see_repos, follower);
+	if (stop == 0 && follower->next.downloads_known > follower->position.downloads) {
+		const struct position *at = &follower->position;
+		stop = downloads_changed(ns, at->within ? at->downloads + 1 : at->downloads, at->within ? &at->downloads_repo : NULL, see_downloads, follower);
+		if (stop == 0) {
+			follower->next.downloads = follower->next.downloads_known;
+			follower->next.within = false;
+		}
+	}
+	*more = stop == STOP_ROUND_FULL;
+	return stop < 0 ? stop : 0;
+}
+
+static void publish(struct follower *follower)
+{
+	struct search *search = follower->search;
+	uint64_t documents = 0;
+	search_meta(&follower->base->db, NULL, "docs", &documents);
+	pthread_mutex_lock(&search->mutex);
+	search->cluster = follower->position.cluster;
+	search->repos = follower->position.repos;
+	search->documents = documents;
+	pthread_cond_broadcast(&search->caught_up);
+	pthread_mutex_unlock(&search->mutex);
+}
+
+/* One round. *more: another one should follow at once. */
+static int follow_once(struct follower *follower, bool *more)
+{
+	int err = gather(follower, more);
+	if (err)
+		return err;
+	bool moved = follower->next.cluster != follower->position.cluster || follower->next.repos != follower->position.repos;
+	if (!moved && follower->round.count == 0)
+		return 0;
+	err = update_round(follower);
+	if (err)
+		return err;
+	write_position(follower, &follower->next);
+	err = search_writer_end(follower->writer);
+	if (err == 0) {
+		follower->position = follower->next;
+		publish(follower);
+	}
+	return err;
+}
+
+/* ------------------------------------------------------------------ going over everything */
+
+struct page {
+	struct follower *follower;
+	char after[REPO_ID_BYTES_MAX + 16];
+};
+
+static int see_repo(void *context, const struct repo *repo)
+{
+	struct page *page = context;
+	if (!round_add(&page->follower->round, &repo->id))
+		return STOP_ROUND_FULL;
+	snprintf(page->after, sizeof(page->after), "%u/%s/%s", (unsigned)repo->type, repo->owner, repo->name);
+	return 0;
+}
+
+/* Every repository that there is. */
+static int scan_repos(struct follower *follower)
+{
+	struct page page = { .follower = follower };
+	for (enum repo_type type = REPO_MODEL; type <= REPO_KERNEL; type++) {
+		page.after[0] = 0;
+		for (int stop = STOP_ROUND_FULL; stop == STOP_ROUND_FULL;) {
+			if (is_closing(follower->search))
+				return ERR_CLOSED;
+			round_clear(&follower->round);
+			stop = repo_list(follower->search->gateway->ns, type, NULL, page.after[0] ? page.after : NULL, see_repo, &page);
+			int err = stop < 0 ? stop : update_round(follower);
+			if (err == 0)
+				err = search_writer_end(follower->writer);
+			if (err)
+				return err;
+		}
+	}
+	return 0;
+}
+
+static int see_indexed(void *context, struct span key, struct span value)
+{
+	(void)value;
+	struct page *page = context;
+	struct entity_id repo;
+	struct repo found;
+	if (key.length != 1 + ENTITY_ID_BYTES)
+		return ERR_CORRUPT;
+	memcpy(repo.bytes, key.data + 1, ENTITY_ID_BYTES);
+	if (repo_get(page->follower->search->gateway->ns, NULL, &repo, &found) != ERR_NOT_FOUND)
+		return 0;
+	return round_add(&page->follower->round, &repo) ? 0 : STOP_ROUND_FULL;
+}
+
+/* What is in the index and is no repository any more. */
+static int scan_gone(struct follower *follower)
+{
+	struct page page = { .follower = follower };
+	struct key prefix = { .length = 1, .bytes = { 'i' } };
+	for (int stop = STOP_ROUND_FULL; stop == STOP_ROUND_FULL;) {
+		struct search_view view;
+		round_clear(&follower->round);
+		int err = search_view_open(&view, &follower->base->db);
+		if (err)
+			return err;
+		stop = search_scan(&view, &prefix, NULL, see_indexed, &page);
+		search_view_close(&view);
+		err = stop < 0 ? stop : update_round(follower);
+		if (err == 0)
+			err = search_writer_end(follower->writer);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static int last_download(void *context, const struct entity_id *repo, uint64_t index)
+{
+	(void)repo;
+	*(uint64_t *)context = index;
+	return 0;
+}
+
+static int scan_all(struct follower *follower)
+{
+	struct namespace *ns = follower->search->gateway->ns;
+	struct position begin = { 0 };
+	int err = changes_last(ns, GROUP_CLUSTER, &begin.cluster);
+	if (err == 0)
+		err = changes_last(ns, GROUP_REPOS, &begin.repos);
+	if (err == 0)
+		err = downloads_changed(ns, 0, NULL, last_download, &begin.downloads);
+	begin.downloads_known = begin.downloads;
+	if (err == 0)
+		err = scan_repos(follower);
+	if (err == 0)
+		err = scan_gone(follower);
+	if (err)
+		return err;
+	write_position(follower, &begin);
+	search_writer_meta(follower->writer, "complete", 1);
+	search_writer_meta(follower->writer, "day", day_of_ms(unix_ms()));
+	err = search_writer_end(follower->writer);
+	if (err == 0)
+		follower->position = begin;
+	return err;
+}
+
+/* ------------------------------------------------------------------ once a day */
+
+struct sweep {
+	struct follower *follower;
+	uint64_t value; /* of the last one seen; the next page begins there */
+	uint32_t doc;
+	bool full;
+};
+
+static int see_counted(void *context, struct span key, struct span value)
+{
+	(void)value;
+	struct sweep *sweep = context;
+	if (key.length != 1 + 1 + 1 + 8 + 4)
+		return ERR_CORRUPT;
+	uint64_t count = ~get_big_endian(key.data + 3, 8);
+	if (count == 0)
+		return 1; /* the rest has none */
+	if (sweep->follower->round.count == ROUND_REPOS_MAX) {
+		sweep->full = true;
+		return 1;
+	}
+	sweep->value = count;
+	sweep->doc = ~(uint32_t)get_big_endian(key.data + 11, 4);
+	struct key doc_key;
+	struct span row;
+	struct doc doc;
+	int err;
+	search_key_doc(&doc_key, 'd', sweep->doc);
+	rocksdb_pinnableslice_t *slice = search_get(&sweep->follower->base->db, NULL, &doc_key, &row, &err);
+	struct cursor cursor = cursor_of(row);
+	if (err == 0 && slice && record_decode_at(&cursor, &doc, sizeof(doc), &doc_schema) == 0)
+		round_add(&sweep->follower->round, &doc.repo);
+	if (slice)
+		rocksdb_pinnableslice_destroy(slice);
+	return err;
+}
+
+static int sweep_order(struct follower *follower, enum sort sort, enum repo_type type)
+{
+	struct sweep sweep = { .follower = follower, .full = true };
+	struct key prefix, start;
+	search_key_sort_prefix(&prefix, sort, type);
+	for (bool first = true; sweep.full; first = false) {
+		struct search_view view;
+		sweep.full = false;
+		round_clear(&follower->round);
+		int err = search_view_open(&view, &follower->base->db);
+		if (err)
+			return err;
+		if (!first)
+			search_key_sort(&start, sort, type, sweep.value, sweep.doc - 1); /* documents count down among equals */
+		err = search_scan(&view, &prefix, first ? NULL : &start, see_counted, &sweep);
+		search_view_close(&view);
+		if (err >= 0)
+			err = update_round(follower);
+		if (err == 0)
+			err = search_writer_end(follower->writer);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static int sweep_daily(struct follower *follower)
+{
+	uint64_t day, today = day_of_ms(unix_ms());
+	int err = search_meta(&follower->base->db, NULL, "day", &day);
+	if (err || day == today)
+		return err;
+	for (enum repo_type type = REPO_MODEL; type <= REPO_KERNEL && err == 0; type++) {
+		err = sweep_order(follower, SORT_DOWNLOADS, type);
+		if (err == 0)
+			err = sweep_order(follower, SORT_LIKES_RECENT, type);
+	}
+	if (err)
+		return err;
+	search_writer_meta(follower->writer, "day", today);
+	return search_writer_end(follower->writer);
+}
+
+/* ------------------------------------------------------------------ the thread */
+
+static int begin(struct follower *follower, struct search *search, struct search_base *base)
+{
+	*follower = (struct follower){ .search = search, .base = base, .cache = { follower, weights_get, weights_put } };
+	int err = search_writer_open(&follower->writer, &base->db);
+	if (err == 0)
+		err = search_meta(&base->db, NULL, "cluster", &follower->position.cluster);
+	if (err == 0)
+		err = search_meta(&base->db, NULL, "repos", &follower->position.repos);
+	if (err == 0)
+		err = search_meta(&base->db, NULL, "downloads", &follower->position.downloads);
+	follower->position.downloads_known = follower->position.downloads;
+	return err;
+}
+
+/* A new base beside the one in use, whole before it takes its place. */
+static int rebuild(struct follower *follower)
+{
+	struct search *search = follower->search;
+	struct search_base *base;
+	struct why why = { 0 };
+	struct follower *other = calloc(1, sizeof(*other));
+	int err = other ? search_base_open(&base, search->dir, follower->base->generation + 1, &why) : ERR_NO_MEMORY;
+	if (err == 0) {
+		err = begin(other, search, base);
+		if (err == 0)
+			err = scan_all(other);
+		if (err) {
+			search_writer_close(other->writer);
+			base->obsolete = true;
+			search_base_release(base);
+		}
+	}
+	if (err == 0) {
+		search_writer_close(follower->writer);
+		struct search_base *old = follower->base;
+		*follower = *other;
+		follower->cache.context = follower;
+		pthread_mutex_lock(&search->mutex);
+		search->base = base;
+		pthread_mutex_unlock(&search->mutex);
+		old->obsolete = true;
+		search_base_release(old);
+		publish(follower);
+	} else {
+		fprintf(stderr, "cairn: search: the index cannot be made anew: %s\n", why.text[0] ? why.text : err_name(err));
+	}
+	free(other);
+	pthread_mutex_lock(&search->mutex);
+	search->rebuilding = false;
+	pthread_mutex_unlock(&search->mutex);
+	return err;
+}
+
+static bool wants_rebuild(struct search *search)
+{
+	pthread_mutex_lock(&search->mutex);
+	bool wanted = search->rebuild_wanted;
+	search->rebuild_wanted = false;
+	search->rebuilding = search->rebuilding || wanted;
+	pthread_mutex_unlock(&search->mutex);
+	return wanted;
+}
+
+static void pause_ms(long ms)
+{
+	nanosleep(&(struct timespec){ .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 }, NULL);
+}
+
+static int follow_on(struct follower *follower, bool *more)
+{
+	uint64_t complete;
+	int err = search_meta(&follower->base->db, NULL, "complete", &complete);
+	if (err == 0 && !complete)
+		err = scan_all(follower);
+	if (err == 0)
+		err = follow_once(follower, more);
+	if (err == ERR_RANGE)
+		err = scan_all(follower);
+	return err ? err : sweep_daily(follower);
+}
+
+void *search_follow(void *context)
+{
+	struct search *search = context;
+	struct follower *follower = calloc(1, sizeof(*follower));
+	setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), FOLLOW_NICE);
+	int err = follower ? begin(follower, search, search->base) : ERR_NO_MEMORY, last = 0;
+	while (follower && !is_closing(search)) {
+		uint64_t version = namespace_version(search->gateway->ns);
+		bool more = false;
+		if (err == 0 && wants_rebuild(search))
+			rebuild(follower);
+		if (err == 0)
+			err = follow_on(follower, &more);
+		if (err && err != ERR_CLOSED && err != last)
+			fprintf(stderr, "cairn: search: the index cannot be brought up to date: %s\n", err_name(err));
+		last = err;
+		if (err && follower->writer) { /* from what is on the disk, once more */
+			search_writer_close(follower->writer);
+			follower->writer = NULL;
+		}
+		if (is_closing(search))
+			break;
+		if (err) {
+			pause_ms(FAILED_WAIT_MS);
+			err = begin(follower, search, search->base);
+			continue;
+		}
+		publish(follower);
+		if (!more)
+			changes_wait(search->gateway->ns, version, IDLE_WAIT_MS);
+		pause_ms(more ? 0 : ROUND_PAUSE_MS);
+	}
+	if (follower)
+		search_writer_close(follower->writer);
+	free(follower);
+	return NULL;
+}
