@@ -7,6 +7,7 @@
 #include "gateway/repo/object_hash.h"
 #include "gateway/repo/pack_file.h"
 #include "gateway/repo/path_lock.h"
+#include "gateway/repo/rebuild.h"
 #include "gateway/repo/turn.h"
 
 enum {
@@ -267,7 +268,7 @@ static int put_objects(struct finish *finish)
 {
 	const struct draft_objects *objects = &finish->objects;
 	struct commit_draft *draft = finish->draft;
-	int err = 0;
+	int err = rebuild_before_put(draft->gateway, &draft->repo.id);
 	for (size_t i = 0; i < objects->count && err == 0; i += PUT_OBJECTS) {
 		size_t count = objects->count - i < PUT_OBJECTS ? objects->count - i : PUT_OBJECTS;
 		err = store_git_put(draft->gateway->store, &draft->repo.id, objects->oids + i, objects->objects + i, count);

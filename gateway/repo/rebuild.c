@@ -114,8 +114,8 @@ static int pack_present(struct gateway *gateway, const struct entity_id *repo, c
 
 /* ------------------------------------------------------------------ whole repositories */
 
-/* Everything from the newest pack back to one that is all there. */
-static int repair(struct gateway *gateway, const struct entity_id *repo, struct why *why)
+/* Everything from the newest pack back to one that is all there. When that is the newest already and yet something is missing, no pack is believed. */
+static int repair(struct gateway *gateway, const struct entity_id *repo, bool is_missing, struct why *why)
 {
 	struct pack *packs;
 	size_t count;
@@ -127,8 +127,14 @@ static int repair(struct gateway *gateway, const struct entity_id *repo, struct 
 		err = pack_present(gateway, repo, &packs[first - 1], &present, why);
 		first -= !present;
 	}
-	for (size_t i = first; i < count && err == 0; i++)
-		err = put_pack(gateway, repo, &packs[i], why);
+	bool all = is_missing && first == count;
+	for (size_t i = all ? 0 : first; i < count && err == 0; i++) {
+		bool present = false;
+		if (all)
+			err = pack_present(gateway, repo, &packs[i], &present, why);
+		if (err == 0 && !present)
+			err = put_pack(gateway, repo, &packs[i], why);
+	}
 	free(packs);
 	return err;
 }
@@ -138,34 +144,51 @@ struct repair_note {
 	int64_t done_ms;
 };
 
-static bool is_fresh(struct gateway *gateway, const struct cache_key *key)
+static bool is_fresh(struct gateway *gateway, const struct cache_key *key, int64_t pause_ms)
 {
 	struct repair_note *note = (struct repair_note *)repo_cache_get(gateway->trees, key);
-	bool fresh = note && cache_clock_ms() - note->done_ms < REPAIR_PAUSE_MS;
+	bool fresh = note && cache_clock_ms() - note->done_ms < pause_ms;
 	cached_release(note ? &note->cached : NULL);
 	return fresh;
 }
 
-int rebuild_missing(struct gateway *gateway, const struct entity_id *repo)
+static void note_done(struct gateway *gateway, const struct cache_key *key)
+{
+	struct repair_note *note = cached_alloc(sizeof(*note));
+	if (!note)
+		return;
+	note->done_ms = cache_clock_ms();
+	repo_cache_put(gateway->trees, key, &note->cached);
+	cached_release(&note->cached);
+}
+
+static int repair_once(struct gateway *gateway, const struct entity_id *repo, bool is_missing, const struct cache_key *key, int64_t pause_ms)
 {
 	struct turns *turns = repo_cache_turns(gateway->trees);
 	struct turn turn;
-	struct cache_key key = cache_key_make(CACHED_REPAIR, repo, &(struct oid){ { 0 } });
 	int err = turn_begin(turns, &turn, repo, "", REPAIR_WAIT_MS);
 	if (err)
 		return err;
-	if (!is_fresh(gateway, &key)) {
+	if (!is_fresh(gateway, key, pause_ms)) {
 		struct why why = { 0 };
-		err = repair(gateway, repo, &why);
-		struct repair_note *note = cached_alloc(sizeof(*note));
-		if (note) {
-			note->done_ms = cache_clock_ms();
-			repo_cache_put(gateway->trees, &key, &note->cached);
-			cached_release(&note->cached);
-		}
+		err = repair(gateway, repo, is_missing, &why);
+		if (err == 0 || is_missing)
+			note_done(gateway, key);
 	}
 	turn_end(turns, &turn);
 	return err;
+}
+
+int rebuild_missing(struct gateway *gateway, const struct entity_id *repo)
+{
+	struct cache_key key = cache_key_make(CACHED_REPAIR, repo, &(struct oid){ { 0 } });
+	return repair_once(gateway, repo, true, &key, REPAIR_PAUSE_MS);
+}
+
+int rebuild_before_put(struct gateway *gateway, const struct entity_id *repo)
+{
+	struct cache_key key = cache_key_make(CACHED_REPAIR, repo, &(struct oid){ { 1 } });
+	return is_fresh(gateway, &key, INT64_MAX) ? 0 : repair_once(gateway, repo, false, &key, INT64_MAX);
 }
 
 int repo_rebuild(struct gateway *gateway, const struct repo *repo, struct why *why)

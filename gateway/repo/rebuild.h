@@ -10,6 +10,9 @@
 
 /* [blocks] 0: repaired (or just was); ask the table again. */
 int rebuild_missing(struct gateway *gateway, const struct entity_id *repo);
+/* [blocks] What an earlier run of this server lost from the end of the table must be back before something is put behind it, or the next repair would stop
+ * there. Once per run and repository; afterwards a look into memory. */
+int rebuild_before_put(struct gateway *gateway, const struct entity_id *repo);
 /* [blocks] The packs of a repository, oldest first; *out is malloc'ed. */
 int rebuild_packs(struct gateway *gateway, const struct entity_id *repo, struct pack **out, size_t *count);
 

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "gateway/repo/object_batch.h"
+#include "gateway/repo/rebuild.h"
 #include "schemas/git_object.h"
 
 enum {
@@ -251,7 +252,7 @@ static int put_objects(struct received_pack *received, struct why *why)
 		return ERR_NO_MEMORY;
 	batch->gateway = received->gateway;
 	batch->repo = &received->repo->id;
-	int err = 0;
+	int err = rebuild_before_put(received->gateway, batch->repo);
 	received->phase = "Indexing objects";
 	for (uint32_t i = 0; i < count && err == 0; i++) {
 		uint32_t position = indexed_pack_nth(received->pack, i);
