@@ -165,7 +165,9 @@ int draft_tree_of(struct commit_draft *draft, const struct oid *oid, struct oid 
 int draft_head(struct commit_draft *draft, struct oid *head)
 {
 	struct ref ref;
-	*head = (struct oid){ { 0 } };
+	*head = draft->ref[0] ? (struct oid){ { 0 } } : draft->base;
+	if (!draft->ref[0])
+		return 0;
 	int err = ref_get(draft->gateway->ns, NULL, &draft->repo.id, draft->ref, &ref);
 	if (err == 0)
 		*head = ref.oid;
@@ -240,6 +242,34 @@ int commit_draft_open(struct commit_draft **out, struct gateway *gateway, const 
 	}
 	*out = draft;
 	return 0;
+}
+
+int commit_draft_open_at(struct commit_draft **out, struct gateway *gateway, const struct repo *repo, const struct oid *parent, struct why *why)
+{
+	*out = NULL;
+	struct commit_draft *draft = calloc(1, sizeof(*draft));
+	if (!draft)
+		return why_set(why, ERR_NO_MEMORY, "no memory for a commit");
+	draft->gateway = gateway;
+	draft->repo = *repo;
+	draft->base = *parent;
+	int err = draft_tree_of(draft, &draft->base, &draft->base_tree);
+	if (err)
+		err = why_set(why, err == ERR_CORRUPT ? ERR_NOT_FOUND : err, "there is no such commit");
+	else
+		err = upload_open(&draft->upload, gateway->store, &repo->id, why);
+	if (err) {
+		commit_draft_close(draft);
+		return err;
+	}
+	*out = draft;
+	return 0;
+}
+
+void commit_draft_publish(struct commit_draft *draft, commit_publish_fn publish, void *context)
+{
+	draft->publish = publish;
+	draft->publish_context = context;
 }
 
 void commit_draft_close(struct commit_draft *draft)
@@ -360,6 +390,20 @@ int commit_draft_lfs(struct commit_draft *draft, struct span path, const struct 
 		err = set_file(draft, path, &file, why);
 	buffer_fini(&text);
 	return err;
+}
+
+int draft_set_object(struct commit_draft *draft, struct span path, const struct draft_file *file, struct why *why)
+{
+	int err = begin_operation(draft, path, why);
+	if (err)
+		return err;
+	struct file_info info;
+	bool has_lfs = file->is_pointer && store_file_by_sha256(draft->gateway->store, &draft->repo.id, &file->sha256, &info) == 0;
+	const struct hash *claimed = has_lfs ? &info.file : &file->file;
+	/* What is still in the draft's own upload has no claim yet, and needs none. */
+	if (store_claim_check(draft->gateway->store, &draft->repo.id, claimed) == 0)
+		err = renew_claim(draft, path, claimed, why);
+	return err ? err : set_file(draft, path, file, why);
 }
 
 /* ------------------------------------------------------------------ removing and copying */

@@ -63,11 +63,15 @@ struct draft_objects {
 struct commit_draft {
 	struct gateway *gateway;
 	struct repo repo;
-	char ref[REF_BYTES_MAX + 1];
+	char ref[REF_BYTES_MAX + 1]; /* "": on no ref, at a commit */
 	bool has_expected;
 	struct oid expected;
 	struct oid base;           /* the commit that operations are checked against; zero: none */
 	struct oid base_tree;
+	bool has_second_parent;
+	struct oid second_parent;  /* of a merge */
+	commit_publish_fn publish; /* NULL: the ref is moved */
+	void *publish_context;
 	struct upload *upload;
 	bool upload_committed;
 
@@ -86,6 +90,8 @@ void arena_fini(struct arena *arena);
 struct draft_node *draft_child(struct commit_draft *draft, struct draft_node *parent, struct span name, bool make);
 /* The node of a checked path, made. NULL: no memory. */
 struct draft_node *draft_node_at(struct commit_draft *draft, struct span path);
+/* Sets a path to an object that is in the table, or whose bytes are in the draft's upload. A pointer's payload is copied. Claims are renewed. */
+int draft_set_object(struct commit_draft *draft, struct span path, const struct draft_file *file, struct why *why);
 /* [blocks] A new upload in place of a committed one. */
 int draft_upload_renew(struct commit_draft *draft, struct why *why);
 /* Head of the draft's ref: zero when the ref does not exist. */

@@ -251,6 +251,8 @@ static int build_commit(struct finish *finish)
 	struct git_commit commit = { .tree = finish->tree, .author = identity, .committer = identity, .message = buffer_span(&finish->message) };
 	if (!git_oid_is_zero(&finish->base))
 		commit.parents[commit.parents_count++] = finish->base;
+	if (finish->draft->has_second_parent)
+		commit.parents[commit.parents_count++] = finish->draft->second_parent;
 	struct buffer payload;
 	buffer_init(&payload, 2 * MESSAGE_BYTES_MAX);
 	int err = git_commit_encode(&payload, &commit);
@@ -297,6 +299,8 @@ static int propose(struct finish *finish, const struct ref_update *update, const
 static int move_ref(struct finish *finish, const struct pack *pack)
 {
 	struct commit_draft *draft = finish->draft;
+	if (draft->publish)
+		return draft->publish(draft->publish_context, &finish->base, &finish->commit, pack, finish->why);
 	struct ref_update update = { .old_oid = finish->base, .new_oid = finish->commit, .fast_forward = true };
 	memcpy(update.name, draft->ref, sizeof(update.name));
 	int err = propose(finish, &update, pack);
@@ -324,7 +328,7 @@ static int publish(struct finish *finish)
 	if (err)
 		return why_set(finish->why, err, "the objects of the commit cannot be indexed");
 	err = move_ref(finish, &pack);
-	finish->lost_race = err == ERR_CONFLICT;
+	finish->lost_race = err == ERR_CONFLICT && !draft->publish;
 	return err;
 }
 
@@ -337,6 +341,7 @@ static int attempt(struct finish *finish)
 	int err = draft_head(draft, &head);
 	if (err)
 		return why_set(finish->why, err, "%s cannot be read", draft->ref);
+	bool on_ref = draft->ref[0] != 0;
 	if (git_oid_is_zero(&head) && !git_oid_is_zero(&draft->base))
 		return why_set(finish->why, ERR_NOT_FOUND, "%s was deleted", draft->ref);
 	bool moved = draft->has_expected && !git_oid_equal(&head, &draft->expected);
@@ -351,7 +356,7 @@ static int attempt(struct finish *finish)
 		if (err)
 			return err;
 	}
-	if (moved || git_oid_equal(&finish->tree, &finish->base_tree)) {
+	if (moved || (on_ref && git_oid_equal(&finish->tree, &finish->base_tree))) {
 		err = is_retry(finish, &head, &retry);
 		if (err)
 			return why_set(finish->why, err, "the head of %s cannot be read", draft->ref);
@@ -410,10 +415,12 @@ int commit_draft_finish(struct commit_draft *draft, const char *actor, const str
 	}
 	struct turns *turns = repo_cache_turns(draft->gateway->trees);
 	struct turn turn;
-	err = turn_begin(turns, &turn, &draft->repo.id, draft->ref, TURN_WAIT_MS);
+	bool on_ref = draft->ref[0] != 0;
+	err = on_ref ? turn_begin(turns, &turn, &draft->repo.id, draft->ref, TURN_WAIT_MS) : 0;
 	if (err == 0) {
 		err = attempts(&finish);
-		turn_end(turns, &turn);
+		if (on_ref)
+			turn_end(turns, &turn);
 	} else {
 		why_set(why, err, "too many commits are being made on %s", draft->ref);
 	}

@@ -88,7 +88,13 @@ struct commit_draft;
  * here or, when it is the head's parent, by commit_draft_finish, which can tell whether this is a retry. A missing ref is ERR_NOT_FOUND,
  * unless it is the default branch of an empty repository. */
 int commit_draft_open(struct commit_draft **out, struct gateway *gateway, const struct repo *repo, const char *ref, const struct oid *expected_parent, struct why *why);
+/* A draft upon a commit that no ref needs to be at: commit_draft_publish says what names the result. ERR_NOT_FOUND: no such commit. */
+int commit_draft_open_at(struct commit_draft **out, struct gateway *gateway, const struct repo *repo, const struct oid *parent, struct why *why);
 void commit_draft_close(struct commit_draft *draft);
+/* Gives the finished commit its name in place of moving the draft's ref: one command that moves refs from `base` to `commit`, or does more, and keeps the pack.
+ * Everything is durable by then. */
+typedef int (*commit_publish_fn)(void *context, const struct oid *base, const struct oid *commit, const struct pack *pack, struct why *why);
+void commit_draft_publish(struct commit_draft *draft, commit_publish_fn publish, void *context);
 /* All files of the draft go through this upload; the draft owns it and commits it. Ask again after commit_draft_finish: it may be another one. */
 struct upload *commit_draft_upload(struct commit_draft *draft);
 
