@@ -30,7 +30,7 @@ const struct route hub_unbuilt_routes[] = {
 	{ GET, "/api/users/{}/**", NULL, "This part of user pages" },
 	{ ANY, "/api/organizations/{}/**", NULL, "This part of organisations" },
 	{ GET, "/api/settings/repositories", NULL, "Storage overviews" },
-	{ ANY, TYPES "/discussions/**", NULL, "Discussions and pull requests" },
+	{ GET, TYPES "/discussions/{}/storage", NULL, "Storage of pull requests" },
 	{ ANY, "/api/collections/**", NULL, "Collections" },
 	{ HTTP_POST, TYPES "/user-access-request/batch", NULL, "Deciding several access requests at once" },
 	{ ANY, "/api/settings/webhooks/**", NULL, "Webhooks" },

@@ -90,6 +90,7 @@ static const struct field merge_fields[] = {
 	FIELD(struct merge_body, head, FIELD_BYTES, true),
 	FIELD(struct merge_body, base_old, FIELD_BYTES, true),
 	FIELD(struct merge_body, base_new, FIELD_BYTES, true),
+	FIELD(struct merge_body, privileged, FIELD_BOOL, false),
 };
 const struct schema merge_body_schema = SCHEMA(1, merge_fields);
 
@@ -461,7 +462,8 @@ static int merge(const struct apply_context *apply, const struct command *comman
 		return why_set(why, ERR_INVALID, "discussion %llu is no pull request", (unsigned long long)body->number);
 	if (discussion.status != DISCUSSION_OPEN && discussion.status != DISCUSSION_DRAFT)
 		return why_set(why, ERR_CONFLICT, "the pull request is closed or merged");
-	struct ref_update updates[2] = { { .old_oid = body->base_old, .new_oid = body->base_new }, { .old_oid = body->head, .new_oid = body->head } };
+	struct ref_update updates[2] = { { .old_oid = body->base_old, .new_oid = body->base_new, .fast_forward = true, .privileged = body->privileged },
+		{ .old_oid = body->head, .new_oid = body->head } };
 	memcpy(updates[0].name, discussion.base, sizeof(updates[0].name));
 	pull_request_ref(updates[1].name, body->number);
 	err = refs_check(apply, &body->repo, &updates[1], why);

@@ -82,6 +82,7 @@ struct pull_request_merge {
 	struct oid head;                        /* "refs/pr/N" must be here ... */
 	struct oid base_old;                    /* ... and the branch here */
 	struct oid base_new;                    /* where the branch goes */
+	bool privileged;                        /* the actor is an administrator of the repository: branch_rule.h */
 	const struct pack *pack;                /* may be NULL */
 };
 /* [blocks] Moves the branch and ends the pull request: both or neither. ERR_CONFLICT: one of the refs moved, or it is closed or merged already. */

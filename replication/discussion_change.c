@@ -139,7 +139,8 @@ int discussion_delete(struct namespace *ns, const char *actor, const struct enti
 int pull_request_merge(struct namespace *ns, const char *actor, const struct entity_id *repo, uint64_t number, const struct pull_request_merge *merge,
 	struct why *why)
 {
-	struct merge_body body = { .repo = *repo, .number = number, .head = merge->head, .base_old = merge->base_old, .base_new = merge->base_new };
+	struct merge_body body = { .repo = *repo, .number = number, .head = merge->head, .base_old = merge->base_old, .base_new = merge->base_new,
+		.privileged = merge->privileged };
 	entity_id_make(&body.id);
 	struct buffer bytes;
 	buffer_init(&bytes, COMMAND_BYTES_MAX);

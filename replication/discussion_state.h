@@ -55,6 +55,7 @@ struct merge_body {
 	struct entity_id repo, id;
 	uint64_t number;
 	struct oid head, base_old, base_new;
+	bool privileged;
 };
 extern const struct schema merge_body_schema;
 

@@ -36,7 +36,8 @@ int auth_by_token(struct namespace *ns, const char *name, const struct entity_id
 enum action {
 	ACTION_READ,         /* see a repository: what it is, which files it has */
 	ACTION_READ_FILES,   /* read what is in them */
-	ACTION_PROPOSE,      /* open discussions and pull requests, and upload for them */
+	ACTION_DISCUSS,      /* open and comment discussions: also before a gate */
+	ACTION_PROPOSE,      /* open pull requests, and upload for them */
 	ACTION_WRITE,        /* commit, branches, tags, uploads */
 	ACTION_ADMIN,        /* settings, delete */
 	ACTION_CREATE,       /* a repository in a namespace (resource.owner) */

@@ -136,6 +136,7 @@ static bool token_allows(const struct actor *actor, enum action action, const st
 	case ACTION_READ:
 	case ACTION_READ_FILES:
 		return true; /* to whom sees it */
+	case ACTION_DISCUSS:
 	case ACTION_PROPOSE:
 		return (actor->token.rights.global & PERMISSION_DISCUSSION_WRITE) ||
 			token_reaches(actor, resource, standing, PERMISSION_DISCUSSION_WRITE | PERMISSION_REPO_WRITE);
@@ -159,6 +160,7 @@ static bool rights_allow(const struct actor *actor, enum action action, const st
 	case ACTION_READ:
 	case ACTION_READ_FILES:
 		return true; /* to whom sees it */
+	case ACTION_DISCUSS:
 	case ACTION_PROPOSE:
 		return !resource->repo->discussions_disabled || level_on(actor, resource->repo, standing) >= LEVEL_WRITE;
 	case ACTION_WRITE:

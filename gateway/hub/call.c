@@ -83,6 +83,42 @@ struct call *call_open_repo(struct http_request *request, const struct route_mat
 	return call;
 }
 
+/* Answers what may() refused. True: it refused nothing. */
+static bool allowed(struct http_request *request, struct call *call, int err)
+{
+	if (err == ERR_GATED)
+		answer_gated(request, call);
+	else if (err == ERR_NOT_FOUND || err == ERR_UNAUTHENTICATED)
+		answer_repo_missing(request, call->actor.anonymous);
+	else if (err)
+		answer_err(request, err, NULL);
+	return err == 0;
+}
+
+bool call_may(struct http_request *request, struct call *call, enum action action)
+{
+	struct resource resource = { .repo = &call->repo, .ns = call->gateway->ns };
+	return allowed(request, call, may(&call->actor, action, &resource));
+}
+
+bool call_may_move(struct http_request *request, struct call *call, const char *ref)
+{
+	struct resource resource = { .repo = &call->repo, .ns = call->gateway->ns };
+	int err = may_move_ref(&call->actor, &resource, ref);
+	if (err != ERR_CONFLICT)
+		return allowed(request, call, err);
+	http_reply_error(request, 403, NULL, "This pull request is closed or merged: no commits can be added to it");
+	return false;
+}
+
+bool call_is_proposal(struct http_request *request, const struct route_match *match)
+{
+	if (http_query_bool(request, "create_pr", false))
+		return true;
+	const char *revision = match->count ? http_decode(request, match->captures[match->count - 1], false) : NULL;
+	return revision && strncmp(revision, "refs/pr/", 8) == 0;
+}
+
 static void run_waiting(struct http_request *request, void *context)
 {
 	struct call *call = context;

@@ -45,6 +45,14 @@ struct call *call_open_repo(struct http_request *request, const struct route_mat
 /* 403 (401 to the anonymous) with GatedRepo: what stands between this caller and the files. */
 void answer_gated(struct http_request *request, const struct call *call);
 
+/* Whether this caller may do more with the call's repository than it was opened for. False: answered already. */
+bool call_may(struct http_request *request, struct call *call, enum action action);
+/* Whether this caller may move the ref (full name) of the call's repository. False: answered already. */
+bool call_may_move(struct http_request *request, struct call *call, const char *ref);
+
+/* Whether a call whose last capture is a revision prepares a pull request: `create_pr`, or a revision "refs/pr/N". Any reader may prepare one. */
+bool call_is_proposal(struct http_request *request, const struct route_match *match);
+
 /* Runs `run` here with REPO_NO_WAIT and, if that says ERR_AGAIN, on a worker with REPO_MAY_WAIT. */
 void call_run(struct http_request *request, struct call *call, int (*run)(struct http_request *, struct call *, enum repo_wait));
 /* Runs it on a worker at once. */

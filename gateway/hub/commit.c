@@ -13,6 +13,7 @@
 #include "gateway/hub/commit_parser.h"
 #include "gateway/hub/draft_content.h"
 #include "gateway/repo/quota.h"
+#include "replication/discussion.h"
 #include "schemas/json_writer.h"
 
 #define COMMIT_BODY_BYTES_MAX ((uint64_t)8 << 30)
@@ -41,6 +42,8 @@ struct commit {
 	struct call *call;
 	const char *ref;             /* full name */
 	const char *revision;        /* as asked for */
+	bool create_pr;              /* the commit opens a pull request against `ref` */
+	uint64_t number;             /* of that pull request */
 	struct commit_parser parser;
 	struct commit_draft *draft;
 	uint64_t content_bytes, allowed_bytes; /* of the regular files so far; that the quota has been asked for */
@@ -76,9 +79,50 @@ static int refuse(struct commit *commit, int err, int status, const char *code)
 
 /* ------------------------------------------------------------------ while the body arrives */
 
+/* The longest beginning within `bytes_max` that does not end inside a character. */
+static size_t cut_at(const char *text, size_t bytes_max)
+{
+	size_t length = strlen(text);
+	if (length <= bytes_max)
+		return length;
+	for (length = bytes_max; length && (text[length] & 0xc0) == 0x80;)
+		length--;
+	return length;
+}
+
+/* The commit exists and is durable: the pull request is what names it. */
+static int open_pull_request(void *context, const struct oid *base, const struct oid *oid, const struct pack *pack, struct why *why)
+{
+	struct commit *commit = context;
+	struct call *call = commit->call;
+	char title[DISCUSSION_TITLE_BYTES_MAX + 1]; /* and the message: the commit's own, as far as they fit */
+	snprintf(title, sizeof(title), "%.*s", (int)cut_at(commit->title, DISCUSSION_TITLE_BYTES_MAX), commit->title);
+	struct discussion_opening opening = { .title = title, .text = span_of(commit->message, cut_at(commit->message, COMMENT_BYTES_MAX)), .is_pull_request = true,
+		.status = DISCUSSION_DRAFT, .base = commit->ref, .base_oid = *base, .head = *oid, .pack = pack };
+	return discussion_open(call->gateway->ns, call->actor.name, &call->repo.id, &opening, &commit->number, why);
+}
+
+/* A draft at the parent that the client names, or at the branch's head. */
+static int open_detached_draft(struct commit *commit, struct why *why)
+{
+	struct call *call = commit->call;
+	struct ref ref;
+	int err = ref_get(call->gateway->ns, NULL, &call->repo.id, commit->ref, &ref);
+	if (err == 0)
+		err = commit_draft_open_at(&commit->draft, call->gateway, &call->repo, commit->has_parent ? &commit->parent : &ref.oid, why);
+	if (err == 0)
+		commit_draft_publish(commit->draft, open_pull_request, commit);
+	if (err != ERR_NOT_FOUND)
+		return err;
+	why_set(why, err, "Invalid rev id: %s", commit->revision);
+	return refuse(commit, err, 404, "RevisionNotFound");
+}
+
 static int open_draft(struct commit *commit, struct why *why)
 {
 	struct call *call = commit->call;
+	if (commit->create_pr)
+		return open_detached_draft(commit, why);
 	int err = commit_draft_open(&commit->draft, call->gateway, &call->repo, commit->ref, commit->has_parent ? &commit->parent : NULL, why);
 	if (err == ERR_CONFLICT) {
 		why_set(why, err, "The branch was updated since you opened this page. Please refresh and try again.");
@@ -294,7 +338,7 @@ static int finish(struct commit *commit, struct oid *oid)
 	return err;
 }
 
-static void reply_committed(struct http_request *request, struct call *call, const struct oid *oid)
+static void reply_committed(struct http_request *request, struct call *call, const struct oid *oid, uint64_t number)
 {
 	char text[OID_TEXT_BYTES];
 	hex_encode(text, oid->bytes, OID_BYTES);
@@ -307,6 +351,8 @@ static void reply_committed(struct http_request *request, struct call *call, con
 	json_text(&json, "commitOid", text);
 	json_text(&json, "commitUrl", http_printf(request, "%s/commit/%s", repo_url(request, &call->repo), text));
 	json_text(&json, "hookOutput", "");
+	if (number)
+		json_text(&json, "pullRequestUrl", http_printf(request, "%s/discussions/%llu", repo_url(request, &call->repo), (unsigned long long)number));
 	json_object_end(&json);
 	answer_json(request, 200, &body);
 }
@@ -321,9 +367,10 @@ static void sink_end(struct http_request *request, int err, void *context)
 	struct why why = commit->why;
 	int status = commit->status;
 	const char *code = commit->code;
+	uint64_t number = commit->number;
 	commit_free(commit);
 	if (err == 0)
-		reply_committed(request, call, &oid);
+		reply_committed(request, call, &oid, number);
 	else if (status)
 		http_reply_error(request, status, code, why.text);
 	else
@@ -346,22 +393,27 @@ static const char *target_ref(struct http_request *request, struct call *call, c
 
 void commit_post(struct http_request *request, const struct route_match *match)
 {
-	if (http_query_bool(request, "create_pr", false)) {
-		answer_unbuilt(request, "Opening a pull request");
-		return;
-	}
-	struct call *call = call_open_repo(request, match, 1, ACTION_WRITE);
+	bool create_pr = http_query_bool(request, "create_pr", false);
+	struct call *call = call_open_repo(request, match, 1, ACTION_READ);
 	const char *revision = call ? call_text(request, call, 0) : NULL;
 	if (!revision)
 		return;
 	const char *ref = target_ref(request, call, revision);
-	if (!ref) {
+	bool is_branch = ref && strncmp(ref, "refs/heads/", 11) == 0;
+	if (create_pr && call->repo.discussions_disabled) {
+		http_reply_error(request, 403, NULL, "Discussions and pull requests are disabled for this repository");
+		return;
+	}
+	if (create_pr ? !call_may(request, call, ACTION_PROPOSE) : !call_may_move(request, call, ref ? ref : call->repo.head))
+		return;
+	if (!ref || (create_pr && !is_branch)) {
 		answer_revision_missing(request, revision);
 		return;
 	}
 	struct commit *commit = http_alloc(request, sizeof(*commit));
 	commit->call = call;
 	commit->ref = ref;
+	commit->create_pr = create_pr;
 	commit->revision = revision;
 	buffer_init(&commit->text, COMMIT_PATHS_BYTES_MAX);
 	struct span type = http_header(request, "Content-Type");

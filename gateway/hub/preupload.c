@@ -184,8 +184,7 @@ static void with_body(struct http_request *request, struct span text, void *cont
 
 void preupload(struct http_request *request, const struct route_match *match)
 {
-	bool as_pull_request = http_query_bool(request, "create_pr", false);
-	struct call *call = call_open_repo(request, match, 1, as_pull_request ? ACTION_READ : ACTION_WRITE);
+	struct call *call = call_open_repo(request, match, 1, call_is_proposal(request, match) ? ACTION_PROPOSE : ACTION_WRITE);
 	if (call)
 		http_collect(request, PREUPLOAD_BODY_BYTES_MAX, with_body, call);
 }

@@ -4,6 +4,7 @@
  * revision raw ("tree/refs/pr/1/dir"), the pattern ends in "**" and call_revision finds where the revision ends. */
 #include "gateway/hub/access.h"
 #include "gateway/hub/commit.h"
+#include "gateway/hub/discussions.h"
 #include "gateway/hub/duplicate.h"
 #include "gateway/hub/info.h"
 #include "gateway/hub/lfs.h"
@@ -84,6 +85,20 @@ const struct route hub_routes[] = {
 	{ HTTP_POST, REPO "/lfs-files/duplicate", lfs_files_duplicate, "hub-lfs-duplicate" },
 	{ READ, REPO "/xet-read-token/{}", xet_read_token, "hub-xet-token" },
 	{ READ, REPO "/xet-write-token/{}", xet_write_token, "hub-xet-token" },
+
+	/* discussions and pull requests */
+	{ HTTP_GET, REPO "/discussions", discussions_list, "hub-discussions" },
+	{ HTTP_POST, REPO "/discussions", discussions_create, "hub-discussions" },
+	{ HTTP_GET, REPO "/discussions/{}", discussion_show, "hub-discussions" },
+	{ HTTP_DELETE, REPO "/discussions/{}", discussion_remove, "hub-discussions" },
+	{ HTTP_POST, REPO "/discussions/{}/comment", discussion_comment_post, "hub-discussions" },
+	{ HTTP_POST, REPO "/discussions/{}/comment/{}/edit", discussion_comment_edit, "hub-discussions" },
+	{ HTTP_POST, REPO "/discussions/{}/comment/{}/hide", discussion_comment_hide, "hub-discussions" },
+	{ HTTP_POST, REPO "/discussions/{}/title", discussion_title_post, "hub-discussions" },
+	{ HTTP_POST, REPO "/discussions/{}/status", discussion_status_post, "hub-discussions" },
+	{ HTTP_POST, REPO "/discussions/{}/pin", discussion_pin_post, "hub-discussions" },
+	{ HTTP_POST, REPO "/discussions/{}/merge", discussion_merge_post, "hub-discussions" },
+	{ HTTP_DELETE, REPO "/discussions/{}/ref", discussion_ref_delete, "hub-discussions" },
 
 	/* gated repositories */
 	{ HTTP_POST, OTHER_PAGE "/ask-access", access_asked, "hub-access" },

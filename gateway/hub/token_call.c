@@ -34,7 +34,8 @@ static int token_run(struct http_request *request, struct call *call, enum repo_
 
 static void token_start(struct http_request *request, const struct route_match *match, bool write)
 {
-	struct call *call = call_open_repo(request, match, 1, write ? ACTION_WRITE : ACTION_READ_FILES);
+	enum action action = !write ? ACTION_READ_FILES : call_is_proposal(request, match) ? ACTION_PROPOSE : ACTION_WRITE;
+	struct call *call = call_open_repo(request, match, 1, action);
 	if (!call)
 		return;
 	bool *state = http_alloc(request, sizeof(*state));
@@ -50,8 +51,5 @@ void xet_read_token(struct http_request *request, const struct route_match *matc
 
 void xet_write_token(struct http_request *request, const struct route_match *match)
 {
-	if (http_query_bool(request, "create_pr", false))
-		answer_unbuilt(request, "Opening a pull request");
-	else
-		token_start(request, match, true);
+	token_start(request, match, true);
 }

@@ -42,6 +42,65 @@ def auth_check(repo):
     api.auth_check(repo)
 
 
+# ---- discussions and pull requests
+
+def discussions(repo, **more):
+    return plain(list(api.get_repo_discussions(repo, **more)))
+
+
+def details(repo, number, **more):
+    found = api.get_discussion_details(repo, number, **more)
+    return {**plain(found), "git_reference": found.git_reference, "url": found.url}
+
+
+def create_discussion(repo, title, **more):
+    return plain(api.create_discussion(repo, title, **more))
+
+
+def create_pull_request(repo, title, **more):
+    return plain(api.create_pull_request(repo, title, **more))
+
+
+def comment(repo, number, text):
+    return plain(api.comment_discussion(repo, number, text))
+
+
+def edit_comment(repo, number, comment_id, text):
+    found = api.edit_discussion_comment(repo, number, comment_id, text)
+    return {**plain(found), "number_of_edits": found.number_of_edits, "history": [entry["raw"] for entry in found.edit_history],
+            "last_editor": found.last_edited_by}
+
+
+def hide_comment(repo, number, comment_id):
+    return plain(api.hide_discussion_comment(repo, number, comment_id))
+
+
+def rename(repo, number, title):
+    return plain(api.rename_discussion(repo, number, title))
+
+
+def change_status(repo, number, status, **more):
+    return plain(api.change_discussion_status(repo, number, status, **more))
+
+
+def merge(repo, number, **more):
+    api.merge_pull_request(repo, number, **more)
+
+
+def commit_as_pull_request(repo, files, delete=None, **more):
+    """`files`: {path: text}."""
+    from huggingface_hub import CommitOperationAdd, CommitOperationDelete
+    operations = [CommitOperationAdd(path, text.encode()) for path, text in files.items()]
+    operations += [CommitOperationDelete(path) for path in delete or []]
+    info = api.create_commit(repo, operations, commit_message="a proposal", commit_description="because", **more)
+    return {"oid": info.oid, "pr_url": info.pr_url, "pr_num": info.pr_num, "pr_revision": info.pr_revision}
+
+
+def upload_folder_as_pull_request(repo, folder):
+    info = api.upload_folder(repo_id=repo, folder_path=folder, create_pr=True)
+    return {"oid": info.oid, "pr_url": info.pr_url, "pr_num": info.pr_num, "pr_revision": info.pr_revision}
+
+
 def main():
     action = globals()[sys.argv[1]]
     arguments = json.load(sys.stdin)
