@@ -84,7 +84,7 @@ struct launch {
 };
 
 /* Never more than this server may use itself. */
-static struct rlimit limit_of(int resource, uint64_t asked, uint64_t fallback)
+static struct rlimit limit_of(__rlimit_resource_t resource, uint64_t asked, uint64_t fallback)
 {
 	rlim_t value = asked ? (rlim_t)asked : (rlim_t)fallback;
 	struct rlimit ours;

@@ -18,20 +18,26 @@ struct api {
 	bool missing_is_fine; /* 404 is not worth a sentence */
 };
 
-/* The first line of the token file as a header; the token is wiped from every place but the header list. */
+int api_token(const struct settings *settings, char out[API_TOKEN_BYTES_MAX])
+{
+	errno = 0;
+	FILE *file = fopen(settings->token_file, "re");
+	bool is_read = file && fgets(out, API_TOKEN_BYTES_MAX, file);
+	if (!is_read)
+		fprintf(stderr, "cairn: cannot read a token from %s: %s\n", settings->token_file, errno ? strerror(errno) : "it is empty");
+	if (file)
+		fclose(file);
+	if (is_read)
+		out[strcspn(out, "\r\n")] = 0;
+	return is_read ? 0 : EXIT_FAILED;
+}
+
+/* The token is wiped from every place but the header list. */
 static int add_token(struct api *api)
 {
 	char token[API_TOKEN_BYTES_MAX], header[API_TOKEN_BYTES_MAX + 32];
-	FILE *file = fopen(api->settings->token_file, "re");
-	if (!file || !fgets(token, sizeof(token), file)) {
-		fprintf(stderr, "cairn: cannot read a token from %s: %s\n", api->settings->token_file,
-			errno ? strerror(errno) : "it is empty");
-		if (file)
-			fclose(file);
+	if (api_token(api->settings, token) != 0)
 		return EXIT_FAILED;
-	}
-	fclose(file);
-	token[strcspn(token, "\r\n")] = 0;
 	snprintf(header, sizeof(header), "Authorization: Bearer %s", token);
 	api->headers = curl_slist_append(api->headers, header);
 	sodium_memzero(token, sizeof(token));
@@ -55,7 +61,6 @@ struct api *api_open(const struct settings *settings)
 	}
 	api->settings = settings;
 	buffer_init(&api->answer, API_ANSWER_BYTES_MAX);
-	errno = 0;
 	if (add_token(api) != 0) {
 		api_close(api);
 		return NULL;

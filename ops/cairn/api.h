@@ -18,6 +18,9 @@ enum {
 
 struct api;
 
+/* The first line of the token file; wipe it after use. 0 or EXIT_FAILED: told. */
+int api_token(const struct settings *settings, char out[API_TOKEN_BYTES_MAX]);
+
 /* NULL: told already. */
 struct api *api_open(const struct settings *settings);
 void api_close(struct api *api);

@@ -1,4 +1,4 @@
-/* repo.c - `cairn repo list|create|delete|info|set|lfs-gc`. */
+/* repo.c - `cairn repo list|create|delete|info|set|lfs-gc`; import and mirror are files of their own. */
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +8,7 @@
 #include "ops/cairn/commands.h"
 #include "ops/cairn/duration.h"
 #include "ops/cairn/operation.h"
+#include "ops/cairn/repo_copy.h"
 #include "ops/cairn/table.h"
 
 enum { PAGE_REPOS = 1000 };
@@ -51,6 +52,8 @@ static int read_options(struct repo_options *out, int argc, char **argv, bool wa
 	out->id = wants_id ? argv[optind] : NULL;
 	if (wants_id && !strchr(out->id, '/'))
 		return usage_error("repo", "\"%s\" is not OWNER/NAME", out->id);
+	if (!repo_type_plural(out->type))
+		return usage_error("repo", "\"%s\" is not a type of repositories", out->type);
 	return 0;
 }
 
@@ -160,20 +163,19 @@ static int delete(const struct settings *settings, const struct repo_options *op
 	return EXIT_OK;
 }
 
-/* Plural, as addresses have it: "model" and "models" both serve. */
-static const char *type_plural(const char *type)
+const char *repo_type_plural(const char *type)
 {
 	static const char *const plurals[] = { "models", "datasets", "spaces", "kernels" };
 	for (size_t i = 0; type && i < sizeof(plurals) / sizeof(plurals[0]); i++)
 		if (strncmp(plurals[i], type, strlen(type)) == 0 && strlen(type) + 1 >= strlen(plurals[i]))
 			return plurals[i];
-	return "models";
+	return type ? NULL : plurals[0];
 }
 
 /* The address of one of the operator's calls on a repository. */
 static void admin_path(struct api *api, char *out, size_t size, const struct repo_options *options, const char *call)
 {
-	const char *slash = strchr(options->id, '/'), *plural = type_plural(options->type);
+	const char *slash = strchr(options->id, '/'), *plural = repo_type_plural(options->type);
 	char owner[256];
 	snprintf(owner, sizeof(owner), "%.*s", (int)(slash - options->id), options->id);
 	char *owner_text = api_escape(api, owner), *name_text = api_escape(api, slash + 1);
@@ -206,7 +208,7 @@ static int compact(const struct settings *settings, const struct repo_options *o
 /* The Hub's own view of the repository with its storage beside it. */
 static json_t *fetch_info(struct api *api, const struct repo_options *options)
 {
-	const char *slash = strchr(options->id, '/'), *plural = type_plural(options->type);
+	const char *slash = strchr(options->id, '/'), *plural = repo_type_plural(options->type);
 	char path[2048], owner[256];
 	snprintf(owner, sizeof(owner), "%.*s", (int)(slash - options->id), options->id);
 	char *owner_text = api_escape(api, owner), *name_text = api_escape(api, slash + 1);
@@ -311,9 +313,13 @@ int repo_main(const struct settings *settings, int argc, char **argv)
 		int status = read_options(&options, argc - 1, argv + 1, verbs[i].wants_id);
 		return status ? status : verbs[i].run(settings, &options);
 	}
+	if (argc >= 2 && strcmp(argv[1], "import") == 0)
+		return repo_import_main(settings, argc - 1, argv + 1);
+	if (argc >= 2 && strcmp(argv[1], "mirror") == 0)
+		return repo_mirror_main(settings, argc - 1, argv + 1);
 	if (argc >= 2 && strcmp(argv[1], "protect") == 0)
 		return protect_main(settings, argc - 1, argv + 1);
 	if (argc >= 2 && strcmp(argv[1], "unprotect") == 0)
 		return unprotect_main(settings, argc - 1, argv + 1);
-	return usage_error("repo", "repo wants list, create, info, set, compact, lfs-gc, protect, unprotect or delete");
+	return usage_error("repo", "repo wants list, create, info, set, compact, lfs-gc, protect, unprotect, import, mirror or delete");
 }

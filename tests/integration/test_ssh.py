@@ -1,6 +1,8 @@
 """git and git-lfs over SSH: a real sshd, real clients."""
 import json
 import os
+import subprocess
+import time
 
 import pytest
 
@@ -125,7 +127,106 @@ def test_a_private_repository_exists_for_its_owner_only(hub, ada, sshd, bob, tmp
     cairn(hub, "key", "remove", other.fingerprint)
 
 
+# ------------------------------------------------------------------ pushing
+
+def test_a_push_shows_in_the_hub_api(hub, ada):
+    repo = ada.user.repo()
+    work = work_tree(ada, repo)
+    sha = commit(ada, work, {"a.txt": b"pushed\n", "dir/b.bin": bytes(range(256))})
+    ada.git("push", "-q", "origin", "HEAD", cwd=work)
+    assert hub.request("GET", f"/api/models/{repo}").json()["sha"] == sha
+    assert hub.request("GET", f"/{repo}/resolve/main/a.txt").body == b"pushed\n"
+    assert ada.git("ls-remote", "origin", "refs/heads/main", cwd=work).split()[0] == sha
+
+
+def test_nothing_to_push_ends_well(ada):
+    repo = ada.user.repo()
+    work = work_tree(ada, repo)
+    assert "up-to-date" in ada.run("git", "push", "origin", "HEAD", cwd=work).stderr
+
+
+def test_branches_and_tags_are_made_moved_and_deleted(hub, ada):
+    repo = ada.user.repo()
+    work = work_tree(ada, repo)
+    first = commit(ada, work, {"a.txt": b"1"})
+    ada.git("push", "-q", "origin", "HEAD:refs/heads/side", "HEAD:refs/tags/v1", cwd=work)
+    refs = hub.request("GET", f"/api/models/{repo}/refs").json()
+    assert {branch["name"] for branch in refs["branches"]} == {"main", "side"} and [tag["name"] for tag in refs["tags"]] == ["v1"]
+    ada.git("commit", "-q", "--amend", "-m", "other", cwd=work)
+    ada.git("push", "-q", "origin", "HEAD:refs/heads/side", cwd=work, status=1)
+    ada.git("push", "-q", "--force", "origin", "HEAD:refs/heads/side", cwd=work)
+    assert ada.git("ls-remote", "origin", "refs/heads/side", cwd=work).split()[0] != first
+    ada.git("push", "-q", "origin", "--delete", "side", "v1", cwd=work)  # no pack follows, and the client waits with an open connection
+    refs = hub.request("GET", f"/api/models/{repo}/refs").json()
+    assert {branch["name"] for branch in refs["branches"]} == {"main"} and refs["tags"] == []
+
+
+def test_a_large_push_streams(hub, ada):
+    repo = ada.user.repo()
+    work = work_tree(ada, repo)
+    sha = commit(ada, work, {f"part-{i}.bin": random_bytes(f"ssh-{i}", 4_000_000) for i in range(4)})
+    ada.git("push", "-q", "origin", "HEAD", cwd=work)
+    copy = work_tree(ada, repo, "copy")
+    assert ada.git("rev-parse", "HEAD", cwd=copy).strip() == sha
+    assert ada.git("fsck", "--full", cwd=copy) == ""
+
+
+def test_a_client_that_keeps_its_side_open_gets_its_answer(hub, ada):
+    """As some libraries do: nothing but the pack itself says where it ends."""
+    repo = ada.user.repo()
+    work = work_tree(ada, repo)
+    old = ada.git("rev-parse", "HEAD", cwd=work).strip()
+    new = commit(ada, work, {"a.bin": random_bytes("kept open", 300_000), "b.txt": b"b\n"})
+    pack = subprocess.run(["git", "pack-objects", "--revs", "--stdout", "--thin", "-q"], input=f"{new}\n^{old}\n".encode(), cwd=work, check=True,
+                          capture_output=True, env=ada.environment()).stdout
+    process = subprocess.Popen([*ada.ssh_command().split(), "-p", str(ada.server.port), f"{ada.server.user}@127.0.0.1", f"git-receive-pack '{repo}'"],
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        line = f"{old} {new} refs/heads/main\0report-status".encode()
+        process.stdin.write(b"%04x%s0000" % (len(line) + 4, line))
+        process.stdin.flush()
+        time.sleep(0.5)  # it thinks about what to send
+        process.stdin.write(pack)
+        process.stdin.flush()
+        answer = process.stdout.read()  # to its end, with our side still open
+        assert b"unpack ok" in answer and b"ok refs/heads/main" in answer, answer
+        assert process.wait(30) == 0
+    finally:
+        process.kill()
+    assert hub.request("GET", f"/api/models/{repo}").json()["sha"] == new
+
+
+def test_whoever_may_only_read_cannot_push(hub, ada, alice):
+    repo = alice.repo()
+    work = work_tree(ada, repo)
+    commit(ada, work, {"a.txt": b"1"})
+    assert "you may not write to it" in ada.git("push", "origin", "HEAD", cwd=work, status=1)
+    assert hub.request("PUT", f"/api/models/{repo}/settings", {"discussionsDisabled": True}, token=alice.token).status == 200
+    assert "not write to it" in ada.git("push", "origin", "HEAD", cwd=work, status=128)  # not even to a pull request
+
+
+def test_rules_of_the_hub_reach_the_terminal(ada):
+    work = work_tree(ada, ada.user.repo())
+    commit(ada, work, {"large.bin": random_bytes("large", 11 << 20)})
+    assert "large.bin" in ada.git("push", "origin", "HEAD", cwd=work, status=1)
+
+
 # ------------------------------------------------------------------ LFS
+
+def test_lfs_objects_go_up_and_down(hub, ada):
+    repo = ada.user.repo()
+    work = work_tree(ada, repo)
+    ada.git("lfs", "install", "--local", cwd=work)
+    ada.git("lfs", "track", "*.bin", cwd=work)
+    data = random_bytes("lfs over ssh", 3_000_000)
+    commit(ada, work, {"weights.bin": data})
+    ada.git("push", "-q", "origin", "HEAD", cwd=work)
+    assert hub.request("GET", f"/{repo}/resolve/main/weights.bin").body == data
+    copy = work_tree(ada, repo, "copy")
+    ada.git("lfs", "install", "--local", cwd=copy)
+    ada.git("lfs", "pull", cwd=copy)
+    assert (copy / "weights.bin").read_bytes() == data
+
 
 def test_the_credential_for_lfs_is_good_for_one_repository_and_operation(hub, ada, alice):
     repo, other = ada.user.repo(private=True), ada.user.repo(private=True)

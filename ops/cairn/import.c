@@ -1,0 +1,423 @@
+/* import.c - `cairn repo import`: every branch and tag of another git repository, and its LFS objects, into a repository of the hub.
+ *
+ * DESIGN. A bare mirror of the source is kept in a folder, and everything goes through the hub's own git and LFS calls with the operator's token, so that all of
+ * the hub's rules hold. Each step looks at what is there already: the fetch brings what is new, git-lfs skips objects that a side has, and only refs that
+ * differ are pushed. So a run that was cut short is repeated by running it again.
+ *
+ * What the hub has and the source never had (a commit made here since) is never overwritten without --force: a ref moves only from a commit that the
+ * mirror knows, and only if it is still there (--force-with-lease). The commit that every new repository of the hub begins with does not count. */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ops/cairn/api.h"
+#include "ops/cairn/git_remote.h"
+#include "ops/cairn/ref_list.h"
+#include "ops/cairn/repo_copy.h"
+#include "ops/cairn/table.h"
+
+enum {
+	REFS_PER_PUSH = 200,
+	SHOWN_MAX = 10,
+};
+
+static const char default_branch_of_hub[] = "refs/heads/main";
+
+struct options {
+	const char *type, *sdk, *work, *migrate_above;
+	bool private, lfs, prune, force;
+	char *source;
+	const char *id, *plural;
+};
+
+struct import {
+	const struct settings *settings;
+	struct options options;
+	struct git_remote source, hub;
+	struct git_settings from, to;     /* what git is told when it talks to either side */
+	struct mirror_dir dir;
+	struct ref_list local, remote;
+	bool is_new;                      /* the hub's repository has nothing but its first commit */
+	char default_branch[512];         /* "refs/heads/master"; "" when the source has none */
+	size_t changed;
+};
+
+static int read_options(struct options *out, int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "type", required_argument, NULL, 't' }, { "sdk", required_argument, NULL, 's' }, { "private", no_argument, NULL, 'p' },
+		{ "lfs", no_argument, NULL, 'l' }, { "lfs-migrate", required_argument, NULL, 'm' }, { "work", required_argument, NULL, 'w' },
+		{ "prune", no_argument, NULL, 'r' }, { "force", no_argument, NULL, 'f' }, { NULL, 0, NULL, 0 },
+	};
+	*out = (struct options){ 0 };
+	int option;
+	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		switch (option) {
+		case 't': out->type = optarg; break;
+		case 's': out->sdk = optarg; break;
+		case 'w': out->work = optarg; break;
+		case 'm': out->migrate_above = optarg; break;
+		case 'p': out->private = true; break;
+		case 'l': out->lfs = true; break;
+		case 'r': out->prune = true; break;
+		case 'f': out->force = true; break;
+		default: return usage_error("repo", "repo import does not take that");
+		}
+	}
+	if (optind + 2 != argc)
+		return usage_error("repo", "repo import wants the address or folder of a git repository, and OWNER/NAME");
+	out->source = argv[optind];
+	out->id = argv[optind + 1];
+	out->plural = repo_type_plural(out->type);
+	const char *slash = strchr(out->id, '/');
+	if (!slash || slash == out->id || !slash[1] || strchr(slash + 1, '/'))
+		return usage_error("repo", "\"%s\" is not OWNER/NAME", out->id);
+	if (!out->plural)
+		return usage_error("repo", "\"%s\" is not a type of repositories", out->type);
+	if (out->migrate_above && strspn(out->migrate_above, "0123456789.") == 0)
+		return usage_error("repo", "--lfs-migrate wants a size, such as 10MiB");
+	return 0;
+}
+
+/* ------------------------------------------------------------------ the repository on the hub */
+
+static json_t *hub_get(struct import *import, struct api *api, const char *more, bool *is_missing)
+{
+	char path[2048], owner[256];
+	const char *slash = strchr(import->options.id, '/');
+	snprintf(owner, sizeof(owner), "%.*s", (int)(slash - import->options.id), import->options.id);
+	char *owner_text = api_escape(api, owner), *name_text = api_escape(api, slash + 1);
+	snprintf(path, sizeof(path), "/api/%s/%s/%s%s", import->options.plural, owner_text, name_text, more);
+	api_free(owner_text);
+	api_free(name_text);
+	return api_find(api, path, is_missing);
+}
+
+static int make_repo(struct import *import, struct api *api)
+{
+	const struct options *options = &import->options;
+	const char *slash = strchr(options->id, '/');
+	json_t *body = json_pack("{s:s%, s:s%, s:s, s:b}", "type", options->plural, strlen(options->plural) - 1, "organization", options->id,
+		(size_t)(slash - options->id), "name", slash + 1, "private", options->private);
+	if (options->sdk)
+		json_object_set_new(body, "sdk", json_string(options->sdk));
+	json_t *made = api_call(api, "POST", "/api/repos/create", body);
+	if (!made)
+		return EXIT_FAILED;
+	fprintf(stderr, "cairn: made %s\n", member_text(made, "url"));
+	json_decref(made);
+	import->is_new = true;
+	return 0;
+}
+
+/* One commit, and it is the one that creating a repository makes. */
+static bool has_first_commit_only(struct import *import, struct api *api)
+{
+	bool is_missing;
+	json_t *commits = hub_get(import, api, "/commits/main?limit=2", &is_missing), *refs = hub_get(import, api, "/refs", &is_missing);
+	bool is_first = json_array_size(commits) == 1 && strcmp(member_text(json_array_get(commits, 0), "title"), "initial commit") == 0 &&
+		json_array_size(json_object_get(refs, "branches")) == 1 && json_array_size(json_object_get(refs, "tags")) == 0;
+	json_decref(commits);
+	json_decref(refs);
+	return is_first;
+}
+
+static int find_or_make_repo(struct import *import)
+{
+	struct api *api = api_open(import->settings);
+	if (!api)
+		return EXIT_FAILED;
+	bool is_missing;
+	json_t *repo = hub_get(import, api, "", &is_missing);
+	int status = 0;
+	if (repo)
+		import->is_new = has_first_commit_only(import, api);
+	else
+		status = is_missing ? make_repo(import, api) : EXIT_FAILED;
+	json_decref(repo);
+	api_close(api);
+	return status;
+}
+
+/* ------------------------------------------------------------------ what comes in */
+
+/* The branch that the source's HEAD names. */
+static void find_default_branch(struct import *import)
+{
+	static const char prefix[] = "ref: ";
+	struct buffer out;
+	buffer_init(&out, 1 << 20);
+	int status = git_run_words(&import->from, import->dir.path, &out, "ls-remote", "--quiet", "--symref", "source", "HEAD", NULL);
+	buffer_append_byte(&out, 0);
+	const char *text = (const char *)out.data;
+	if (status == 0 && !out.failed && strncmp(text, prefix, sizeof(prefix) - 1) == 0) {
+		text += sizeof(prefix) - 1;
+		size_t length = strcspn(text, "\t\n");
+		if (length < sizeof(import->default_branch) && strncmp(text, "refs/heads/", 11) == 0)
+			snprintf(import->default_branch, sizeof(import->default_branch), "%.*s", (int)length, text);
+	}
+	buffer_fini(&out);
+}
+
+static int fetch(struct import *import)
+{
+	fprintf(stderr, "cairn: fetching %s\n", import->source.url);
+	int status = mirror_dir_fetch(&import->dir, &import->from, "source");
+	if (status)
+		return status;
+	find_default_branch(import);
+	/* git-lfs reads .lfsconfig from HEAD. */
+	if (import->default_branch[0])
+		git_run_words(&import->from, import->dir.path, NULL, "symbolic-ref", "HEAD", import->default_branch, NULL);
+	return 0;
+}
+
+static int bring_lfs(struct import *import)
+{
+	const struct options *options = &import->options;
+	if (options->lfs) {
+		fprintf(stderr, "cairn: fetching LFS objects\n");
+		if (git_run_words(&import->from, import->dir.path, NULL, "lfs", "fetch", "--all", "source", NULL) != 0)
+			fprintf(stderr, "cairn: some LFS objects could not be fetched; the hub will refuse the branches and tags that need them\n");
+	}
+	if (options->migrate_above) {
+		char above[64];
+		snprintf(above, sizeof(above), "--above=%s", options->migrate_above);
+		fprintf(stderr, "cairn: rewriting history so that files above %s are LFS objects\n", options->migrate_above);
+		if (git_run_words(&import->from, import->dir.path, NULL, "lfs", "migrate", "import", "--everything", "--yes", above, NULL) != 0) {
+			fprintf(stderr, "cairn: git lfs migrate failed\n");
+			return EXIT_FAILED;
+		}
+	}
+	if (!options->lfs && !options->migrate_above)
+		return 0;
+	fprintf(stderr, "cairn: pushing LFS objects\n");
+	if (git_run_words(&import->to, import->dir.path, NULL, "lfs", "push", "--all", "hub", NULL) == 0)
+		return 0;
+	fprintf(stderr, "cairn: the LFS objects could not be pushed; run this again to go on\n");
+	return EXIT_FAILED;
+}
+
+/* ------------------------------------------------------------------ what goes to the hub */
+
+struct change {
+	const char *name;    /* of the ref on the hub */
+	const char *old_oid; /* NULL: must not exist */
+	const char *new_oid; /* NULL: goes */
+};
+
+struct change_list {
+	struct change *changes;
+	size_t count;
+};
+
+/* The hub's default branch is main; a source that has another one and no main gets both. */
+static const struct listed_ref *stand_in_for_main(const struct import *import)
+{
+	if (!import->default_branch[0] || ref_list_find(&import->local, default_branch_of_hub))
+		return NULL;
+	return ref_list_find(&import->local, import->default_branch);
+}
+
+static void add_change(struct change_list *list, const struct ref_list *remote, const char *name, const char *oid)
+{
+	const struct listed_ref *there = ref_list_find(remote, name);
+	if (!there || strcmp(there->oid, oid) != 0)
+		list->changes[list->count++] = (struct change){ .name = name, .old_oid = there ? there->oid : NULL, .new_oid = oid };
+}
+
+static int list_changes(const struct import *import, struct change_list *out)
+{
+	*out = (struct change_list){ .changes = calloc(import->local.count + import->remote.count + 1, sizeof(struct change)) };
+	if (!out->changes)
+		return EXIT_FAILED;
+	const struct listed_ref *stand_in = stand_in_for_main(import);
+	if (stand_in) {
+		fprintf(stderr, "cairn: the source has no branch main; its default branch %s becomes main as well\n", import->default_branch + 11);
+		add_change(out, &import->remote, default_branch_of_hub, stand_in->oid);
+	}
+	const struct listed_ref *first = ref_list_find(&import->local, default_branch_of_hub);
+	if (first) /* whoever looks meanwhile should find the main branch soon */
+		add_change(out, &import->remote, first->name, first->oid);
+	for (size_t i = 0; i < import->local.count; i++)
+		if (&import->local.refs[i] != first)
+			add_change(out, &import->remote, import->local.refs[i].name, import->local.refs[i].oid);
+	for (size_t i = 0; import->options.prune && i < import->remote.count; i++) {
+		const struct listed_ref *there = &import->remote.refs[i];
+		if (!ref_list_find(&import->local, there->name) && strcmp(there->name, default_branch_of_hub) != 0)
+			out->changes[out->count++] = (struct change){ .name = there->name, .old_oid = there->oid };
+	}
+	return 0;
+}
+
+/* "OID missing" for each of the old commits that the mirror never had. */
+static int find_foreign(struct import *import, const struct change_list *list, struct buffer *out)
+{
+	struct buffer asked;
+	buffer_init(&asked, REF_LIST_BYTES_MAX);
+	for (size_t i = 0; i < list->count; i++)
+		if (list->changes[i].old_oid)
+			buffer_printf(&asked, "%s\n", list->changes[i].old_oid);
+	int status = 0;
+	if (asked.length)
+		status = git_run_arguments(&import->from, import->dir.path, (const char *const[]){ "cat-file", "--batch-check", NULL }, buffer_span(&asked), out);
+	buffer_fini(&asked);
+	buffer_append_byte(out, 0);
+	return status || out->failed ? EXIT_FAILED : 0;
+}
+
+/* Nothing of the hub's own is lost by a change. 0 or EXIT_FAILED: told. */
+static int check_changes(struct import *import, const struct change_list *list)
+{
+	struct buffer said;
+	buffer_init(&said, REF_LIST_BYTES_MAX);
+	int status = find_foreign(import, list, &said);
+	size_t foreign = 0;
+	for (size_t i = 0; status == 0 && i < list->count; i++) {
+		const struct change *change = &list->changes[i];
+		char missing[REF_OID_DIGITS + 16];
+		snprintf(missing, sizeof(missing), "%s missing", change->old_oid ? change->old_oid : "-");
+		bool is_first_commit = import->is_new && strcmp(change->name, default_branch_of_hub) == 0;
+		if (!change->old_oid || is_first_commit || !strstr((const char *)said.data, missing))
+			continue;
+		if (foreign++ < SHOWN_MAX)
+			fprintf(stderr, "cairn: %s has commits on the hub that the source never had\n", change->name);
+	}
+	buffer_fini(&said);
+	if (foreign == 0 || import->options.force)
+		return status;
+	fprintf(stderr, "cairn: nothing was changed; --force overwrites %s\n", foreign == 1 ? "it" : "them");
+	return EXIT_FAILED;
+}
+
+/* Lines of "!<tab>from:to<tab>reason": git has shown the hub's own words already. */
+static size_t count_refused(struct buffer *said)
+{
+	size_t refused = 0;
+	buffer_append_byte(said, 0);
+	for (const char *line = (const char *)said->data; line && *line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL)
+		if (line[0] == '!') {
+			const char *to = strchr(line, ':');
+			if (to && refused < SHOWN_MAX)
+				fprintf(stderr, "cairn: refused: %.*s\n", (int)strcspn(to + 1, "\n"), to + 1);
+			refused++;
+		}
+	return refused;
+}
+
+/* How many of them did not come through. */
+static size_t push_some(struct import *import, const struct change *changes, size_t count)
+{
+	const char *arguments[2 * REFS_PER_PUSH + 8] = { "push", "--porcelain", "--no-verify" };
+	char *texts[2 * REFS_PER_PUSH];
+	size_t words = 3, texts_count = 0;
+	for (size_t i = 0; i < count; i++) {
+		char *lease = NULL, *spec = NULL;
+		if (asprintf(&lease, "--force-with-lease=%s:%s", changes[i].name, changes[i].old_oid ? changes[i].old_oid : "") < 0 ||
+			asprintf(&spec, "%s:%s", changes[i].new_oid ? changes[i].new_oid : "", changes[i].name) < 0)
+			abort();
+		texts[texts_count++] = lease;
+		texts[texts_count++] = spec;
+		arguments[words++] = lease;
+	}
+	arguments[words++] = "hub";
+	for (size_t i = 1; i < texts_count; i += 2)
+		arguments[words++] = texts[i];
+	arguments[words] = NULL;
+	struct buffer said;
+	buffer_init(&said, REF_LIST_BYTES_MAX);
+	int status = git_run_arguments(&import->to, import->dir.path, arguments, span_of(NULL, 0), &said);
+	size_t refused = count_refused(&said);
+	buffer_fini(&said);
+	for (size_t i = 0; i < texts_count; i++)
+		free(texts[i]);
+	return status == 0 ? 0 : refused ? refused : count;
+}
+
+static int push(struct import *import)
+{
+	struct change_list list;
+	int status = ref_list_local(&import->local, &import->dir, &import->from);
+	if (status == 0)
+		status = ref_list_remote(&import->remote, &import->dir, &import->to, "hub");
+	if (status == 0 && import->local.count == 0) {
+		fprintf(stderr, "cairn: the source has no branch and no tag\n");
+		status = EXIT_FAILED;
+	}
+	if (status || list_changes(import, &list) != 0)
+		return EXIT_FAILED;
+	status = check_changes(import, &list);
+	size_t lost = 0;
+	for (size_t at = 0; status == 0 && at < list.count; at += REFS_PER_PUSH) {
+		size_t count = list.count - at < REFS_PER_PUSH ? list.count - at : REFS_PER_PUSH;
+		fprintf(stderr, "cairn: pushing %zu of %zu branches and tags that differ\n", at + count, list.count);
+		lost += push_some(import, list.changes + at, count);
+	}
+	import->changed = list.count - lost;
+	free(list.changes);
+	if (status || lost == 0)
+		return status;
+	fprintf(stderr, "cairn: %zu of %zu branches and tags were not taken; the hub's reasons stand above.\n"
+		"cairn: for files that are too large: run this again with --lfs-migrate 10MiB%s\n", lost, list.count,
+		import->options.lfs ? "" : "; for LFS objects that are missing: with --lfs");
+	return EXIT_FAILED;
+}
+
+/* ------------------------------------------------------------------ */
+
+static int run(struct import *import)
+{
+	char name[512], what[GIT_RUN_TEXT_BYTES_MAX + 512];
+	const struct options *options = &import->options;
+	const char *slash = strchr(options->id, '/');
+	snprintf(name, sizeof(name), "import/%s/%.*s/%s", options->plural, (int)(slash - options->id), options->id, slash + 1);
+	snprintf(what, sizeof(what), "import of %s into %s/%s of %s", import->source.url, options->plural, options->id, import->settings->url);
+	int status = mirror_dir_open(&import->dir, options->work, name, what);
+	if (status)
+		return status;
+	mirror_dir_settings(&import->from);
+	mirror_dir_settings(&import->to);
+	git_remote_settings(&import->from, "source", &import->source);
+	status = git_remote_hub_settings(&import->to, "hub", &import->hub, import->settings);
+	if (status == 0)
+		status = fetch(import);
+	if (status == 0)
+		status = find_or_make_repo(import);
+	if (status == 0)
+		status = bring_lfs(import);
+	if (status == 0)
+		status = push(import);
+	mirror_dir_close(&import->dir);
+	return status;
+}
+
+static int tell(const struct import *import)
+{
+	if (import->settings->json)
+		return print_json(json_pack("{s:s, s:I, s:I, s:s}", "repo", import->options.id, "refs", (json_int_t)import->local.count, "changed",
+			(json_int_t)import->changed, "mirror", import->dir.path));
+	printf("%s: %s branches and tags, %s of them changed\n", import->options.id, text_of_count(import->local.count), text_of_count(import->changed));
+	return EXIT_OK;
+}
+
+int repo_import_main(const struct settings *settings, int argc, char **argv)
+{
+	static struct import import;
+	import.settings = settings;
+	int status = read_options(&import.options, argc, argv);
+	if (status == 0)
+		status = git_remote_read(&import.source, "repo", import.options.source);
+	if (status == 0)
+		status = git_remote_hub(&import.hub, settings, import.options.plural, import.options.id);
+	if (status == 0)
+		status = run(&import);
+	if (status == 0)
+		status = tell(&import);
+	ref_list_free(&import.local);
+	ref_list_free(&import.remote);
+	git_settings_free(&import.from);
+	git_settings_free(&import.to);
+	git_remote_wipe(&import.source);
+	return status;
+}
