@@ -12,9 +12,6 @@ const struct route hub_unbuilt_routes[] = {
 	/* login and repository management */
 	{ HTTP_POST, "/oauth/device", NULL, "Login by device code" },
 	{ HTTP_POST, "/oauth/token", NULL, "Login by OAuth" },
-	{ HTTP_POST, TYPES "/duplicate", NULL, "Duplicating a repository" },
-	{ HTTP_POST, TYPES "/super-squash/{}", NULL, "Squashing a history" },
-	{ GET, TYPES "/compare/**", NULL, "Comparing revisions" },
 	{ ANY, TYPES "/lfs-files/**", NULL, "Listing and deleting LFS objects" },
 
 	/* browsing and community */

@@ -59,6 +59,8 @@ int store_file_by_sha256_seen(struct store *store, const struct sha256 *sha256, 
 int store_claim_check(struct store *store, const struct entity_id *owner, const struct hash *file);
 /* [blocks] Gives `owner` a claim on a file that exists; durable on return. Idempotent. */
 int store_claim(struct store *store, const struct entity_id *owner, const struct hash *file, struct why *why);
+/* [blocks] The same for many; those before one that fails may have been given. */
+int store_claim_many(struct store *store, const struct entity_id *owner, const struct hash *files, size_t count, struct why *why);
 /* [blocks] Reads the whole file back, unless that was done before, and remembers its SHA-256 durably. ERR_CORRUPT when it is not `expected`. */
 int store_file_verify_sha256(struct store *store, const struct hash *file, const struct sha256 *expected, struct why *why);
 

@@ -3,6 +3,7 @@
 #include <assert.h>
 
 #include "gateway/answer.h"
+#include "gateway/moved.h"
 
 static const struct {
 	const char *plural;
@@ -31,7 +32,8 @@ static struct span decoded(struct http_request *request, struct span raw)
 	return text ? span_text(text) : span_of(NULL, 0);
 }
 
-static int find_repo(struct http_request *request, const struct route_match *match, struct git_target *target)
+/* *moved: git was told where it is now. */
+static int find_repo(struct http_request *request, const struct route_match *match, struct git_target *target, bool *moved)
 {
 	static const char suffix[] = ".git";
 	enum { SUFFIX_BYTES = sizeof(suffix) - 1 };
@@ -44,7 +46,12 @@ static int find_repo(struct http_request *request, const struct route_match *mat
 	struct span owner = decoded(request, match->captures[at]), name = decoded(request, match->captures[at + 1]);
 	if (name.length > SUFFIX_BYTES && memcmp(name.data + name.length - SUFFIX_BYTES, suffix, SUFFIX_BYTES) == 0)
 		name.length -= SUFFIX_BYTES;
-	return repo_find(target->gateway->ns, NULL, type, owner, name, &target->repo);
+	err = repo_find(target->gateway->ns, NULL, type, owner, name, &target->repo);
+	struct span raw = match->captures[at + 1];
+	if (raw.length > SUFFIX_BYTES && memcmp(raw.data + raw.length - SUFFIX_BYTES, suffix, SUFFIX_BYTES) == 0)
+		raw.length -= SUFFIX_BYTES;
+	*moved = err == ERR_NOT_FOUND && answer_if_moved(request, &target->actor, type, match->captures[at], raw);
+	return err;
 }
 
 struct git_target *git_target_open(struct http_request *request, const struct route_match *match, enum action action)
@@ -59,7 +66,10 @@ struct git_target *git_target_open(struct http_request *request, const struct ro
 		return NULL;
 	}
 	target->who = target->actor.anonymous ? http_peer_address(request) : target->actor.name;
-	int err = find_repo(request, match, target);
+	bool moved = false;
+	int err = find_repo(request, match, target, &moved);
+	if (moved)
+		return NULL;
 	if (err == 0)
 		err = may(&target->actor, action, &(struct resource){ .repo = &target->repo, .ns = target->gateway->ns });
 	if (err == ERR_GATED && target->actor.anonymous) { /* they may have asked for it: let them say who they are */

@@ -13,6 +13,7 @@
 #include "gateway/hub/refs.h"
 #include "gateway/hub/repos.h"
 #include "gateway/hub/resolve.h"
+#include "gateway/hub/rewrite.h"
 #include "gateway/hub/ssh_keys.h"
 #include "gateway/hub/telemetry.h"
 #include "gateway/hub/token_call.h"
@@ -59,6 +60,7 @@ const struct route hub_routes[] = {
 	{ HTTP_POST, "/api/repos/create", repos_create, "hub-repo-create" },
 	{ HTTP_DELETE, "/api/repos/delete", repos_delete, "hub-repo-delete" },
 	{ HTTP_POST, "/api/repos/move", repos_move, "hub-repo-move" },
+	{ HTTP_POST, REPO "/duplicate", repos_duplicate, "hub-repo-duplicate" },
 	{ HTTP_PUT, REPO "/settings", repos_settings, "hub-repo-settings" },
 	{ READ, TYPE, info_list, "hub-list" },
 	{ READ, REPO, info_head, "hub-info" },
@@ -73,6 +75,8 @@ const struct route hub_routes[] = {
 	{ READ, REPO "/treesize/{}/**", tree_size, "hub-tree-size" },
 	{ HTTP_POST, REPO "/paths-info/{}/**", paths_info, "hub-paths-info" },
 	{ READ, REPO "/commits/{}/**", commits_list, "hub-commits" },
+	{ READ, REPO "/compare/**", compare, "hub-compare" },
+	{ HTTP_POST, REPO "/super-squash/{}", super_squash, "hub-super-squash" },
 	{ READ, REPO "/refs", refs_list, "hub-refs" },
 	{ HTTP_POST, REPO "/branch/**", branch_create, "hub-branch-create" },
 	{ HTTP_DELETE, REPO "/branch/**", branch_delete, "hub-branch-delete" },

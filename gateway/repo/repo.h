@@ -14,6 +14,7 @@
 
 #include "gateway/gateway.h"
 
+struct actor; /* gateway/auth/auth.h */
 struct repo_cache; /* directories and commits, byte-bounded LRU shared by all repositories */
 int repo_cache_open(struct repo_cache **out, uint64_t bytes_max);
 void repo_cache_close(struct repo_cache *cache);
@@ -114,6 +115,14 @@ struct commit_author { const char *name, *email; int64_t when_ms; };
  * ERR_DENIED: a path that changes is locked by somebody else (path_lock.h). */
 int commit_draft_finish(struct commit_draft *draft, const char *actor, const struct commit_author *author, struct span title, struct span message,
 	struct oid *commit, struct why *why);
+
+/* [blocks] One commit without parents and with the tree of the ref's head takes the head's place. ERR_NOT_FOUND: no such ref; ERR_DENIED: the ref is protected
+ * from that; ERR_CONFLICT: it moved meanwhile. */
+int repo_squash(struct gateway *gateway, const struct repo *repo, const struct actor *actor, const char *ref, const struct commit_author *author,
+	struct span message, struct oid *commit, struct why *why);
+/* [blocks] Branches, tags and converted data of `source`, with their whole history, into the empty repository `target`. Bytes are shared, not copied. A target that
+ * this fails for is left as it is then: delete it. */
+int repo_copy(struct gateway *gateway, const struct repo *source, const struct repo *target, const char *actor, struct why *why);
 
 /* [blocks] Emits every (repository, store file) that a ref of any repository reaches, and all packs: the roots of store_gc. `context` is the gateway. */
 int repo_gc_roots(void *context, int (*emit)(void *gc, const struct entity_id *owner, const struct hash *file), void *gc, struct why *why);

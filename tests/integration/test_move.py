@@ -148,11 +148,13 @@ def test_moves_survive_a_restart(tmp_path):
 
 def test_git_follows_to_the_new_name(hub, user, tmp_path):
     old, new = user.repo(), f"{user.name}/cloned-{next(numbers)}"
-    if hub.request("GET", f"/{old}.git/info/refs?service=git-upload-pack", token=user.token).status == 501:
-        pytest.skip("git over HTTP is not built")
     assert move(hub, user, old, new).status == 200
     url = hub.url.replace("http://", f"http://hf_user:{user.token}@")
     environment = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "GIT_LFS_SKIP_SMUDGE": "1", "GIT_TERMINAL_PROMPT": "0"}
     done = subprocess.run(["git", "clone", "-q", f"{url}/{old}", str(tmp_path / "copy")], env=environment, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "copy" / ".gitattributes").exists()
+    (tmp_path / "copy" / "pushed.txt").write_text("by git\n")
+    for arguments in (["add", "."], ["-c", "user.name=x", "-c", "user.email=x@example.org", "commit", "-q", "-m", "by git"], ["push", "-q"]):
+        done = subprocess.run(["git", "-C", str(tmp_path / "copy"), *arguments], env=environment, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+    assert hub.request("GET", f"/{new}/resolve/main/pushed.txt").body == b"by git\n"
