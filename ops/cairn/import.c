@@ -379,7 +379,10 @@ static int run(struct import *import)
 	mirror_dir_settings(&import->from);
 	mirror_dir_settings(&import->to);
 	git_remote_settings(&import->from, "source", &import->source);
-	status = git_remote_hub_settings(&import->to, "hub", &import->hub, import->settings);
+	if ((options->lfs || options->migrate_above) && !mirror_dir_has_lfs(&import->from))
+		status = EXIT_FAILED;
+	if (status == 0)
+		status = git_remote_hub_settings(&import->to, "hub", &import->hub, import->settings);
 	if (status == 0)
 		status = fetch(import);
 	if (status == 0)

@@ -90,7 +90,10 @@ static int run(struct mirror *mirror)
 	mirror_dir_settings(&mirror->from);
 	mirror_dir_settings(&mirror->to);
 	git_remote_settings(&mirror->to, "target", &mirror->target);
-	status = git_remote_hub_settings(&mirror->from, "hub", &mirror->hub, mirror->settings);
+	if (options->lfs && !mirror_dir_has_lfs(&mirror->to))
+		status = EXIT_FAILED;
+	if (status == 0)
+		status = git_remote_hub_settings(&mirror->from, "hub", &mirror->hub, mirror->settings);
 	if (status == 0) {
 		fprintf(stderr, "cairn: fetching %s\n", mirror->hub.url);
 		status = mirror_dir_fetch(&mirror->dir, &mirror->from, "hub");

@@ -154,6 +154,17 @@ void mirror_dir_settings(struct git_settings *out)
 	git_settings_config(out, "lfs.locksverify", "false");
 }
 
+bool mirror_dir_has_lfs(const struct git_settings *settings)
+{
+	struct buffer said;
+	buffer_init(&said, 1 << 16);
+	bool has = git_run_words(settings, NULL, &said, "lfs", "version", NULL) == 0;
+	buffer_fini(&said);
+	if (!has)
+		fprintf(stderr, "cairn: LFS objects need git-lfs, which is not installed\n");
+	return has;
+}
+
 int mirror_dir_fetch(const struct mirror_dir *dir, const struct git_settings *settings, const char *remote)
 {
 	const char *progress = isatty(STDERR_FILENO) ? "--progress" : "--no-progress";

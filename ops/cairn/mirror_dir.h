@@ -22,6 +22,8 @@ void mirror_dir_close(struct mirror_dir *dir);
 
 /* Settings that every git on it gets. */
 void mirror_dir_settings(struct git_settings *out);
+/* False: there is no git-lfs; told. */
+bool mirror_dir_has_lfs(const struct git_settings *settings);
 /* Brings branches and tags of a remote, and drops those that are gone there. 0 or EXIT_FAILED: told. */
 int mirror_dir_fetch(const struct mirror_dir *dir, const struct git_settings *settings, const char *remote);
 

@@ -233,6 +233,29 @@ def test_credentials_in_the_address_are_used_and_never_shown(hub, user, run, tmp
         server.shutdown()
 
 
+def lfs_file(hub, user, repo, data, path="weights.bin"):
+    oid = hashlib.sha256(data).hexdigest()
+    action = hub.lfs_batch(user.token, repo, [(oid, len(data))]).json()["objects"][0]["actions"]["upload"]
+    assert hub.request("PUT", action["href"], data).status == 200
+    answer = hub.commit(user.token, repo, [("lfsFile", {"path": path, "algo": "sha256", "oid": oid, "size": len(data)})])
+    assert answer.status == 200, answer
+    return oid
+
+
+def test_another_hub_is_a_source_and_a_target_with_lfs_and_credentials(hub, user, run):
+    data = random_bytes("from hub to hub", 500_000)
+    source, copy, back = user.repo(private=True), f"{user.name}/copy", user.repo(private=True)
+    lfs_file(hub, user, source, data)
+    run("import", f"http://{user.name}:{user.token}@127.0.0.1:{hub.port}/{source}", copy, "--private", "--lfs")
+    assert hub_refs(hub, copy, user.token) == hub_refs(hub, source, user.token)
+    assert hub.request("GET", f"/{copy}/resolve/main/weights.bin", token=user.token).body == data
+    run("mirror", copy, f"http://x:{user.token}@127.0.0.1:{hub.port}/{back}.git", "--lfs")
+    assert hub_refs(hub, back, user.token) == hub_refs(hub, source, user.token)
+    assert hub.request("GET", f"/{back}/resolve/main/weights.bin", token=user.token).body == data
+    run("import", f"http://x:{user.token}wrong@127.0.0.1:{hub.port}/{source}", f"{user.name}/not-made", status=1)
+    assert hub.request("GET", f"/api/models/{user.name}/not-made", token=user.token).status == 404
+
+
 def test_addresses_that_are_none_are_refused(run, user, tmp_path):
     repo = f"{user.name}/none"
     for source in ("ext::sh -c id", "ftp://example.org/x", "-x", tmp_path / "absent", "", "http://a%zz:b@127.0.0.1:1/x"):
@@ -266,11 +289,7 @@ def test_a_mirror_has_the_same_branches_tags_and_objects(hub, user, run, tmp_pat
 def test_lfs_objects_go_out_with_a_mirror(hub, user, run, tmp_path):
     repo = user.repo(private=True)
     data = random_bytes("mirrored", 300_000)
-    oid = hashlib.sha256(data).hexdigest()
-    action = hub.lfs_batch(user.token, repo, [(oid, len(data))]).json()["objects"][0]["actions"]["upload"]
-    assert hub.request("PUT", action["href"], data).status == 200
-    answer = hub.commit(user.token, repo, [("lfsFile", {"path": "weights.bin", "algo": "sha256", "oid": oid, "size": len(data)})])
-    assert answer.status == 200, answer
+    oid = lfs_file(hub, user, repo, data)
     target = tmp_path / "target.git"
     subprocess.run(["git", "init", "-q", "--bare", target], check=True)
     run("mirror", repo, target, "--lfs")
