@@ -271,6 +271,16 @@ def test_only_an_administrator_opens_sessions(hub, ada):
     assert hub.request("POST", "/api/admin/ssh-session", {**body, "pid": os.getpid()}, token=hub.admin_token).status == 200
 
 
+def test_the_old_name_of_a_repository_leads_to_the_new_one(hub, ada):
+    repo = ada.user.repo()
+    work = work_tree(ada, repo)
+    answer = hub.request("POST", "/api/repos/move", {"fromRepo": repo, "toRepo": f"{ada.user.name}/renamed", "type": "model"}, token=ada.user.token)
+    assert answer.status == 200, answer
+    sha = commit(ada, work, {"a.txt": b"after the move"})
+    ada.git("push", "-q", "origin", "HEAD", cwd=work)
+    assert hub.request("GET", f"/api/models/{ada.user.name}/renamed").json()["sha"] == sha
+
+
 def test_files_of_a_gated_repository_need_an_accepted_request(hub, ada, alice):
     repo = alice.repo()
     assert hub.request("PUT", f"/api/models/{repo}/settings", {"gated": "manual"}, token=alice.token).status == 200
