@@ -64,7 +64,7 @@ void git_settings_free(struct git_settings *settings)
 /* Behind whatever settings the operator's own environment carries. */
 static void export_settings(const struct git_settings *settings)
 {
-	char name[64], number[16];
+	char name[64], number[32];
 	const char *given = getenv("GIT_CONFIG_COUNT");
 	long count = given ? strtol(given, NULL, 10) : 0;
 	if (count < 0 || count > 1000)
