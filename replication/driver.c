@@ -21,6 +21,7 @@ struct term_run {
 
 struct driver {
 	uint32_t group;
+	uint64_t node_id;
 	struct raft_engine *engine;
 	const struct rio *rio;
 	struct log_entry **cache;   /* entries (handed, last], by index - handed - 1 */
@@ -34,6 +35,18 @@ struct driver {
 	uint64_t barrier;           /* index of this leadership's barrier; 0: not submitted */
 	uint64_t barrier_applied;   /* 0 until applied */
 	bool leads, installing;
+	uint64_t contact_ms;        /* last word of a leader */
+	struct log_entry *late_configuration; /* came again after the state was ahead of the log; not known to be committed yet */
+	struct snapshot_record taken;         /* what the engine knows as our snapshot: what an install offers to a peer */
+	struct snapshot_record offered;       /* what is being installed */
+	struct {
+		uint64_t round, done, lost; /* the last one begun; the last one that found a majority; up to here leadership was lost */
+		uint64_t index, done_index;
+		bool asking, wanted;        /* a round is under way; somebody needs another behind it */
+		uint64_t answered[SERVERS_MAX];
+		size_t answered_count;
+	} reads;
+	uint64_t trailing_bytes, pinned;
 	struct term_run *runs;
 	size_t runs_count;
 	struct snapshot_record configuration; /* last committed configuration: configuration_index and the encoding */
@@ -106,8 +119,22 @@ static void cache_append(struct driver *driver, struct log_entry *entry)
 	driver->last = entry->index;
 	runs_append(driver, entry->index, entry->term);
 	note_length(driver, entry->index, entry->length);
-	if (entry->index > driver->handed) /* a state machine ahead of its log has it already */
+	if (entry->index > driver->handed) {
 		driver->cache[driver->cache_count++] = log_entry_hold(entry);
+	} else if (entry->type == ENTRY_CONFIGURATION) { /* a state machine ahead of its log has it already, the engine has not */
+		if (driver->late_configuration)
+			log_entry_release(driver->late_configuration);
+		driver->late_configuration = log_entry_hold(entry);
+	}
+}
+
+/* What is replaced was never committed: its proposals go back to their queues, from where they reach the new leader. */
+static void drop_cached(struct driver *driver)
+{
+	struct log_entry *entry = driver->cache[--driver->cache_count];
+	proposals_return(entry->waiters);
+	entry->waiters = NULL;
+	log_entry_release(entry);
 }
 
 static void cache_truncate(struct driver *driver, uint64_t from)
@@ -115,8 +142,12 @@ static void cache_truncate(struct driver *driver, uint64_t from)
 	if (from <= driver->handed)
 		node_stop("group %u would replace entry %llu, which is applied", driver->group, (unsigned long long)from);
 	while (driver->cache_count && driver->cache[driver->cache_count - 1]->index >= from)
-		log_entry_release(driver->cache[--driver->cache_count]);
+		drop_cached(driver);
 	runs_truncate(driver, from);
+	if (driver->late_configuration && driver->late_configuration->index >= from) {
+		log_entry_release(driver->late_configuration);
+		driver->late_configuration = NULL;
+	}
 	driver->last = from - 1;
 	driver->generation++;
 	if (driver->stored > driver->last)
@@ -144,22 +175,67 @@ static void queue_entries(struct driver *driver, struct engine_update *update)
 	driver->rio->log_put(driver->rio->context, job);
 }
 
+static uint64_t handed_part(const struct driver *driver, const struct message *message)
+{
+	uint64_t previous = message->append.previous_index;
+	if (previous >= driver->handed)
+		return 0;
+	uint64_t below = driver->handed - previous;
+	return below < message->append.count ? below : message->append.count;
+}
+
+/* Entries up to `handed` are in the log on disk, later ones in the cache: an append that spans both goes out as two. */
+static void send_append(struct driver *driver, struct message *message)
+{
+	uint64_t on_disk = handed_part(driver, message);
+	if (on_disk > 0) {
+		struct message part = *message;
+		part.append.count = (size_t)on_disk;
+		driver->rio->send(driver->rio->context, driver->group, &part, NULL);
+		message->append.previous_index += on_disk;
+		message->append.previous_term = term_at(driver, message->append.previous_index);
+		message->append.count -= (size_t)on_disk;
+		if (message->append.count == 0)
+			return;
+	}
+	size_t at = (size_t)(message->append.previous_index - driver->handed);
+	if (message->append.count > 0 && at + message->append.count > driver->cache_count)
+		return;
+	driver->rio->send(driver->rio->context, driver->group, message, message->append.count > 0 ? driver->cache + at : NULL);
+}
+
 static void send_messages(struct driver *driver, struct engine_update *update)
 {
 	for (size_t i = 0; i < update->messages_count; i++) {
 		struct message *message = &update->messages[i];
 		if (message->type == MESSAGE_VOTE_RESULT && !message->vote_result.granted && message->term < engine_term(driver->engine))
 			message->term = engine_term(driver->engine);
-		/* Only entries still cached can be attached; a peer that needs older ones gets them from the log store by the transport. */
-		struct log_entry **entries = NULL;
-		if (message->type == MESSAGE_APPEND && message->append.count > 0 && message->append.previous_index >= driver->handed &&
-			message->append.previous_index - driver->handed + message->append.count <= driver->cache_count)
-			entries = driver->cache + (message->append.previous_index - driver->handed);
-		driver->rio->send(driver->rio->context, driver->group, message, entries);
+		if (message->type == MESSAGE_APPEND) {
+			send_append(driver, message);
+			continue;
+		}
+		if (message->type == MESSAGE_INSTALL) {
+			if (driver->taken.index != message->install.last_index)
+				continue; /* the engine repeats it */
+			message->install.last_term = driver->taken.term;
+			message->install.configuration_index = driver->taken.configuration_index;
+			message->install.configuration = buffer_span(&driver->taken.configuration);
+		}
+		driver->rio->send(driver->rio->context, driver->group, message, NULL);
 	}
 }
 
+static void snapshot_copy(struct snapshot_record *out, uint64_t index, uint64_t term, uint64_t configuration_index, struct span configuration)
+{
+	out->index = index;
+	out->term = term;
+	out->configuration_index = configuration_index;
+	buffer_clear(&out->configuration);
+	buffer_append(&out->configuration, configuration.data, configuration.length);
+}
+
 static void handle(struct driver *driver, struct engine_update *update);
+static void step_failed(struct driver *driver, int err);
 
 static void commit_configuration(struct driver *driver, const struct log_entry *entry)
 {
@@ -175,6 +251,12 @@ static void commit_configuration(struct driver *driver, const struct log_entry *
 static void hand_commits(struct driver *driver)
 {
 	uint64_t commit = engine_commit(driver->engine);
+	if (driver->late_configuration && !driver->installing && driver->late_configuration->index <= commit) {
+		struct log_entry *late = driver->late_configuration;
+		driver->late_configuration = NULL;
+		commit_configuration(driver, late);
+		log_entry_release(late);
+	}
 	if (driver->installing || commit <= driver->handed)
 		return;
 	size_t count = (size_t)(commit - driver->handed);
@@ -203,28 +285,34 @@ static void hand_commits(struct driver *driver)
 	}
 }
 
-/* Entries of a lost leadership may still commit: whoever waits for one learns that its outcome is unknown. */
+/* Entries of a lost leadership may still commit, and then whoever waits is told; if they are replaced instead, they are proposed again. */
 static void lose_leadership(struct driver *driver)
 {
 	driver->leads = false;
 	driver->barrier = driver->barrier_applied = 0;
-	for (size_t i = 0; i < driver->cache_count; i++)
-		for (struct proposal *proposal = driver->cache[i]->waiters; proposal; proposal = proposal->next)
-			proposal_settle(proposal, ERR_UNKNOWN_OUTCOME, 0, (struct span){ 0 }, "leadership moved before the outcome was known");
+	driver->reads.lost = ++driver->reads.round; /* the one under way, and the one that was to follow it */
+	driver->reads.asking = driver->reads.wanted = false;
+}
+
+/* The commit index moves before the state is here: nothing is applied until the installation is reported. */
+static void begin_install(struct driver *driver)
+{
+	while (driver->cache_count)
+		drop_cached(driver);
+	if (driver->late_configuration)
+		log_entry_release(driver->late_configuration);
+	driver->late_configuration = NULL;
+	driver->generation++;
+	driver->installing = true;
+	driver->rio->install(driver->rio->context, driver->group, &driver->offered);
 }
 
 static void handle(struct driver *driver, struct engine_update *update)
 {
 	if (update->hard_state)
 		driver->rio->hard_put(driver->rio->context, driver->group, engine_term(driver->engine), engine_voted_for(driver->engine));
-	if (update->install) {
-		/* The commit index moves before the state is here: nothing is applied until the installation is reported. */
-		for (size_t i = 0; i < driver->cache_count; i++)
-			log_entry_release(driver->cache[i]);
-		driver->cache_count = 0;
-		driver->generation++;
-		driver->installing = true;
-	}
+	if (update->install)
+		begin_install(driver);
 	if (update->entries_count)
 		queue_entries(driver, update);
 	send_messages(driver, update);
@@ -290,8 +378,15 @@ int driver_open(struct driver **out, uint32_t group, uint64_t node_id, const str
 	*out = NULL;
 	struct driver *driver = must_alloc(sizeof(*driver));
 	driver->group = group;
+	driver->node_id = node_id;
 	driver->rio = rio;
 	buffer_init(&driver->configuration.configuration, 1 << 20);
+	buffer_init(&driver->taken.configuration, 1 << 20);
+	buffer_init(&driver->offered.configuration, 1 << 20);
+	driver->trailing_bytes = TRAILING_BYTES;
+	driver->contact_ms = rio->now_ms(rio->context);
+	snapshot_copy(&driver->taken, loaded->snapshot.index, loaded->snapshot.term, loaded->snapshot.configuration_index,
+		buffer_span(&loaded->snapshot.configuration));
 	int err = raft_engine_open(&driver->engine, node_id, rio->random(rio->context), why);
 	if (err) {
 		driver_close(driver);
@@ -345,9 +440,162 @@ void driver_close(struct driver *driver)
 		log_entry_release(driver->cache[i]);
 	free(driver->cache);
 	free(driver->runs);
+	if (driver->late_configuration)
+		log_entry_release(driver->late_configuration);
 	buffer_fini(&driver->configuration.configuration);
+	buffer_fini(&driver->taken.configuration);
+	buffer_fini(&driver->offered.configuration);
 	raft_engine_close(driver->engine);
 	free(driver);
+}
+
+/* ---- reads ---- */
+
+static bool majority_answered(const struct driver *driver)
+{
+	struct server servers[SERVERS_MAX];
+	size_t count = engine_servers(driver->engine, servers), voters = 0, answered = 0;
+	for (size_t i = 0; i < count; i++) {
+		if (servers[i].role != SERVER_VOTER)
+			continue;
+		voters++;
+		bool has = servers[i].id == driver->node_id;
+		for (size_t k = 0; k < driver->reads.answered_count; k++)
+			has = has || driver->reads.answered[k] == servers[i].id;
+		answered += has;
+	}
+	return answered > voters / 2;
+}
+
+static void ask_voters(struct driver *driver)
+{
+	struct server servers[SERVERS_MAX];
+	size_t count = engine_servers(driver->engine, servers);
+	for (size_t i = 0; i < count; i++) {
+		if (servers[i].role != SERVER_VOTER || servers[i].id == driver->node_id)
+			continue;
+		struct message probe = { .type = MESSAGE_PROBE, .peer = servers[i].id, .term = engine_term(driver->engine) };
+		probe.probe.round = driver->reads.round;
+		probe.probe.asker_term = probe.term;
+		driver->rio->send(driver->rio->context, driver->group, &probe, NULL);
+	}
+}
+
+static void begin_round(struct driver *driver)
+{
+	driver->reads.round++;
+	driver->reads.wanted = false;
+	driver->reads.index = engine_commit(driver->engine);
+	driver->reads.answered_count = 0;
+	driver->reads.asking = !majority_answered(driver);
+	if (driver->reads.asking) {
+		ask_voters(driver);
+		return;
+	}
+	driver->reads.done = driver->reads.round;
+	driver->reads.done_index = driver->reads.index;
+}
+
+static void receive_probe(struct driver *driver, const struct message *message)
+{
+	uint64_t term = engine_term(driver->engine);
+	if (message->type == MESSAGE_PROBE) {
+		struct message answer = { .type = MESSAGE_PROBE_RESULT, .peer = message->peer, .term = term };
+		answer.probe.round = message->probe.round;
+		answer.probe.asker_term = message->term;
+		driver->rio->send(driver->rio->context, driver->group, &answer, NULL);
+		return;
+	}
+	if (!driver->reads.asking || message->probe.round != driver->reads.round || message->probe.asker_term != term || message->term > term ||
+		driver->reads.answered_count == SERVERS_MAX)
+		return;
+	driver->reads.answered[driver->reads.answered_count++] = message->peer;
+	if (!majority_answered(driver))
+		return;
+	driver->reads.asking = false;
+	driver->reads.done = driver->reads.round;
+	driver->reads.done_index = driver->reads.index;
+	if (driver->reads.wanted)
+		begin_round(driver);
+}
+
+int driver_read(struct driver *driver, uint64_t *round)
+{
+	if (!driver->leads || !driver->barrier_applied)
+		return ERR_CLOSED;
+	if (!driver->reads.asking)
+		begin_round(driver);
+	else
+		driver->reads.wanted = true;
+	*round = driver->reads.asking && driver->reads.wanted ? driver->reads.round + 1 : driver->reads.round;
+	return 0;
+}
+
+int driver_read_index(struct driver *driver, uint64_t round, uint64_t *index)
+{
+	if (round <= driver->reads.lost)
+		return ERR_CLOSED;
+	if (round > driver->reads.done)
+		return ERR_AGAIN;
+	*index = driver->reads.done_index; /* of this round or a later one */
+	return 0;
+}
+
+/* ---- membership ---- */
+
+size_t driver_servers(const struct driver *driver, struct server servers[SERVERS_MAX])
+{
+	return engine_servers(driver->engine, servers);
+}
+
+uint64_t driver_match(const struct driver *driver, uint64_t server_id)
+{
+	return engine_match(driver->engine, server_id);
+}
+
+/* A majority of the voters to be, and each that becomes one, has the last configuration. */
+static bool voters_are_ready(const struct driver *driver, const struct server *servers, size_t count)
+{
+	struct server now[SERVERS_MAX];
+	size_t now_count = engine_servers(driver->engine, now), voters = 0, ready = 0;
+	uint64_t needed = engine_committed_configuration(driver->engine);
+	for (size_t i = 0; i < count; i++) {
+		if (servers[i].role != SERVER_VOTER)
+			continue;
+		bool was_voter = false, has = engine_match(driver->engine, servers[i].id) >= needed;
+		for (size_t k = 0; k < now_count; k++)
+			was_voter = was_voter || (now[k].id == servers[i].id && now[k].role == SERVER_VOTER);
+		if (!has && !was_voter)
+			return false;
+		voters++;
+		ready += has;
+	}
+	return ready > voters / 2;
+}
+
+int driver_change(struct driver *driver, const struct server *servers, size_t count)
+{
+	if (!driver->leads || !driver->barrier_applied)
+		return ERR_CLOSED;
+	if (engine_uncommitted_configuration(driver->engine) != 0 || engine_transferring(driver->engine) || !voters_are_ready(driver, servers, count))
+		return ERR_BUSY;
+	struct buffer configuration;
+	buffer_init(&configuration, RAFT_CONFIGURATION_BYTES_MAX);
+	int err = raft_engine_configuration_of(&configuration, servers, count);
+	if (err == 0)
+		err = driver_submit(driver, ENTRY_CONFIGURATION, buffer_span(&configuration), NULL, false);
+	buffer_fini(&configuration);
+	return err;
+}
+
+int driver_transfer(struct driver *driver, uint64_t server_id)
+{
+	struct engine_update update;
+	int err = engine_step_transfer(driver->engine, clock_of(driver), server_id, &update);
+	step_failed(driver, err);
+	if (err == 0)
+		handle(driver, &update);
+	return err;
 }
 
 /* ---- events ---- */
@@ -373,13 +621,19 @@ int driver_submit(struct driver *driver, enum entry_type type, struct span paylo
 void driver_stored(struct driver *driver, const struct log_job *job)
 {
 	struct engine_update update;
+	if (job->install)
+		return; /* driver_installed follows once the state is there too */
 	if (job->has_snapshot) {
+		if (driver->installing || job->snapshot.index <= driver->taken.index)
+			return; /* an installation has overtaken it */
 		uint64_t trailing = job->snapshot.index - job->compact_through;
 		int err = engine_step_snapshot(driver->engine, clock_of(driver), job->snapshot.index, job->snapshot.term,
 			job->snapshot.configuration_index, buffer_span(&job->snapshot.configuration), (unsigned)trailing, &update);
 		if (err)
 			node_stop("the raft engine of group %u refused a snapshot at %llu: %s", driver->group,
 				(unsigned long long)job->snapshot.index, err_name(err));
+		snapshot_copy(&driver->taken, job->snapshot.index, job->snapshot.term, job->snapshot.configuration_index,
+			buffer_span(&job->snapshot.configuration));
 		if (job->compact_through >= driver->first) {
 			driver->first = job->compact_through + 1;
 			runs_compact(driver, driver->first);
@@ -413,6 +667,8 @@ void driver_timeout(struct driver *driver)
 		handle(driver, &update);
 	if (driver->leads && !driver->barrier && driver_submit(driver, ENTRY_BARRIER, (struct span){ 0 }, NULL, true) == 0)
 		driver->barrier = driver->last;
+	if (driver->reads.asking)
+		ask_voters(driver);
 }
 
 static bool answer_stale(struct driver *driver, const struct message *message)
@@ -439,6 +695,15 @@ int driver_receive(struct driver *driver, const struct message *message)
 {
 	if (answer_stale(driver, message))
 		return 0;
+	if (message->type == MESSAGE_PROBE || message->type == MESSAGE_PROBE_RESULT) {
+		receive_probe(driver, message);
+		return 0;
+	}
+	if (message->type == MESSAGE_APPEND || message->type == MESSAGE_INSTALL)
+		driver->contact_ms = driver->rio->now_ms(driver->rio->context);
+	if (message->type == MESSAGE_INSTALL && !driver->installing)
+		snapshot_copy(&driver->offered, message->install.last_index, message->install.last_term, message->install.configuration_index,
+			message->install.configuration);
 	if (message->type != MESSAGE_APPEND)
 		return receive_one(driver, message);
 	for (size_t i = 0; i < message->append.count; i++)
@@ -466,7 +731,58 @@ int driver_receive(struct driver *driver, const struct message *message)
 	return 0;
 }
 
+const struct snapshot_record *driver_offered(const struct driver *driver)
+{
+	return &driver->offered;
+}
+
+void driver_installed(struct driver *driver, uint64_t applied)
+{
+	const struct snapshot_record *snapshot = &driver->offered;
+	struct span configuration = buffer_span(&snapshot->configuration);
+	struct engine_update update;
+	driver->runs_count = 0;
+	runs_append(driver, snapshot->index, snapshot->term);
+	driver->first = snapshot->index + 1;
+	driver->last = driver->stored = driver->snapshot_index = snapshot->index;
+	driver->handed = driver->applied = applied; /* ahead of the log, perhaps: what comes again is skipped */
+	driver->bytes_since_snapshot = driver->bytes_since_mark = driver->marks_count = 0;
+	snapshot_copy(&driver->taken, snapshot->index, snapshot->term, snapshot->configuration_index, configuration);
+	snapshot_copy(&driver->configuration, snapshot->index, snapshot->term, snapshot->configuration_index, configuration);
+	driver->installing = false;
+	int err = engine_step_installed(driver->engine, clock_of(driver), snapshot->index, snapshot->term, snapshot->configuration_index, configuration, &update);
+	if (err)
+		node_stop("the raft engine of group %u refused a state at %llu: %s", driver->group, (unsigned long long)snapshot->index, err_name(err));
+	handle(driver, &update);
+}
+
 /* ---- snapshots ---- */
+
+void driver_set_trailing(struct driver *driver, uint64_t bytes)
+{
+	driver->trailing_bytes = bytes < TRAILING_BYTES ? bytes : TRAILING_BYTES;
+}
+
+void driver_pin(struct driver *driver, uint64_t from)
+{
+	driver->pinned = from;
+}
+
+/* The first index that a compaction at `index` must leave. */
+static uint64_t keep_from(const struct driver *driver, uint64_t index)
+{
+	size_t marks = driver->trailing_bytes / MARK_BYTES;
+	uint64_t from = 1;
+	if (marks == 0)
+		from = index;
+	else if (driver->marks_count > marks)
+		from = driver->marks[(driver->marks_count - marks) % MARKS];
+	if (index > TRAILING_ENTRIES_MAX && from < index - TRAILING_ENTRIES_MAX)
+		from = index - TRAILING_ENTRIES_MAX;
+	if (driver->pinned && from > driver->pinned)
+		from = driver->pinned;
+	return from > index ? index : from;
+}
 
 struct log_job *driver_snapshot(struct driver *driver, uint64_t applied)
 {
@@ -474,11 +790,6 @@ struct log_job *driver_snapshot(struct driver *driver, uint64_t applied)
 	uint64_t term = term_at(driver, index);
 	if (index <= driver->snapshot_index || term == 0 || driver->configuration.configuration_index > index || driver->installing)
 		return NULL;
-	uint64_t keep_from = driver->marks_count > MARKS ? driver->marks[driver->marks_count % MARKS] : 1;
-	if (index > TRAILING_ENTRIES_MAX && keep_from < index - TRAILING_ENTRIES_MAX)
-		keep_from = index - TRAILING_ENTRIES_MAX;
-	if (keep_from > index)
-		keep_from = index;
 	struct log_job *job = must_alloc(sizeof(*job));
 	job->group = driver->group;
 	job->generation = driver->generation;
@@ -487,7 +798,7 @@ struct log_job *driver_snapshot(struct driver *driver, uint64_t applied)
 		.configuration_index = driver->configuration.configuration_index };
 	buffer_init(&job->snapshot.configuration, 1 << 20);
 	buffer_append(&job->snapshot.configuration, driver->configuration.configuration.data, driver->configuration.configuration.length);
-	job->compact_through = keep_from - 1;
+	job->compact_through = keep_from(driver, index) - 1;
 	driver->snapshot_index = index;
 	driver->bytes_since_snapshot = 0;
 	return job;
@@ -502,7 +813,9 @@ void driver_status(const struct driver *driver, struct driver_status *out)
 {
 	*out = (struct driver_status){ .role = engine_role(driver->engine), .term = engine_term(driver->engine),
 		.committed = engine_commit(driver->engine), .stored = driver->stored, .last_index = driver->last,
-		.snapshot_index = driver->snapshot_index, .generation = driver->generation, .voters = engine_voters(driver->engine) };
+		.snapshot_index = driver->snapshot_index, .generation = driver->generation, .voters = engine_voters(driver->engine),
+		.leader = engine_leader(driver->engine), .changing = engine_uncommitted_configuration(driver->engine),
+		.contact_ms = driver->leads ? driver->rio->now_ms(driver->rio->context) : driver->contact_ms, .installing = driver->installing };
 	for (size_t i = 0; i < driver->cache_count; i++)
 		out->in_flight += driver->cache[i]->waiters != NULL;
 	out->ready = driver->leads && driver->barrier_applied != 0;

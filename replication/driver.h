@@ -5,6 +5,9 @@
  *  - a stale sender's append or install is answered here and never stepped (the engine would send an uninitialised index);
  *  - a refused vote goes out with at least our term (else pre-vote can deadlock);
  *  - a received append is split so that a configuration is only ever its first entry (else the engine notes a wrong index for it);
+ *  - while a state is being installed nothing is applied, though the commit index moves;
+ *  - a change of membership is proposed only when a majority of its voters is known to have the last one (else promoting one that lags can
+ *    leave a cluster that cannot commit);
  *  - entries that replace cached ones bump the generation: a disk completion of an older one is never reported, and reports only grow;
  *  - a new leader submits a barrier of its own; strong reads and configuration changes wait until it is applied;
  *  - a sole voter starts each life in a new term: entries of the last one that reached a stand-by but not our disk can then never be
@@ -29,10 +32,37 @@ void driver_applied(struct driver *driver, uint64_t index);
 void driver_timeout(struct driver *driver);
 /* 0, or ERR_INVALID: the message makes no sense and was dropped. */
 int driver_receive(struct driver *driver, const struct message *message);
+/* What is being installed, or was last. Borrowed. */
+const struct snapshot_record *driver_offered(const struct driver *driver);
+/* The state that rio->install was asked for is in place; `applied` is its index. */
+void driver_installed(struct driver *driver, uint64_t applied);
+
+/* ---- reads: ReadIndex of the Raft dissertation, section 6.4 ----
+ *
+ * A leader that is ready notes its commit index and asks all voters for their term; once a majority, itself included, answered with none
+ * later than its own, no later leader had committed anything when the round began. One round serves all reads that were queued before it.
+ *
+ * 0 and the number of the round that covers this read, or ERR_CLOSED: not the leader, or its own barrier is not applied yet. */
+int driver_read(struct driver *driver, uint64_t *round);
+/* 0 and the index that must be applied before reading, ERR_AGAIN: the round is under way, ERR_CLOSED: leadership was lost, ask again. */
+int driver_read_index(struct driver *driver, uint64_t round, uint64_t *index);
+
+/* ---- membership ---- */
+/* Leader: proposes a configuration. 0, ERR_CLOSED (not the leader, not ready), ERR_BUSY (another change is under way, or voters lag). */
+int driver_change(struct driver *driver, const struct server *servers, size_t count);
+/* Leader: hands leadership over; 0: to whoever suits best. */
+int driver_transfer(struct driver *driver, uint64_t server_id);
+size_t driver_servers(const struct driver *driver, struct server servers[SERVERS_MAX]);
+/* Leader: up to where a server's log is like ours. */
+uint64_t driver_match(const struct driver *driver, uint64_t server_id);
 
 /* A flush mark: the job that records a snapshot at `index` and compacts the log below it less what is kept for slow peers. NULL: nothing
  * new. When the job is stored, driver_stored tells the engine. */
 struct log_job *driver_snapshot(struct driver *driver, uint64_t applied);
+/* How much log is kept behind a snapshot; at most 64 MiB, which is the default. */
+void driver_set_trailing(struct driver *driver, uint64_t bytes);
+/* While a peer copies our state, the log behind index `from` on is kept for it; 0: no more. */
+void driver_pin(struct driver *driver, uint64_t from);
 /* Log bytes appended since the last snapshot. */
 uint64_t driver_snapshot_bytes(const struct driver *driver);
 
@@ -41,6 +71,10 @@ struct driver_status {
 	uint64_t term, committed, stored, last_index, snapshot_index, generation;
 	size_t in_flight;    /* own entries submitted and not committed */
 	unsigned voters;
+	uint64_t leader;     /* as far as known here; 0: nobody */
+	uint64_t changing;   /* index of a membership change that is not committed; 0: none */
+	uint64_t contact_ms; /* when this node last heard of a leader, or led; on the clock of rio */
+	bool installing;
 	bool ready;          /* leads, and its own barrier is applied */
 };
 void driver_status(const struct driver *driver, struct driver_status *out);

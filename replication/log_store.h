@@ -35,6 +35,7 @@ struct log_job {
 	uint64_t first_index;
 	struct log_entry **entries;  /* owned references */
 	size_t entries_count;
+	bool install;                /* the whole log gives way to `snapshot`, whose state is staged: see install.h */
 	bool has_snapshot;
 	struct snapshot_record snapshot;
 	uint64_t compact_through;    /* drop entries up to here */

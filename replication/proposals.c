@@ -121,6 +121,29 @@ static void refuse_list(struct proposal *list, int err, const char *sentence)
 	}
 }
 
+void proposals_return(struct proposal *list)
+{
+	if (!list)
+		return;
+	struct proposals *queue = list->queue; /* of the whole list, as an entry belongs to one group */
+	struct proposal *last = list;
+	size_t count = 1;
+	for (; last->next; last = last->next)
+		count++;
+	pthread_mutex_lock(&queue->lock);
+	bool closed = queue->closed;
+	if (!closed) {
+		last->next = queue->head;
+		if (!queue->head)
+			queue->tail = &last->next;
+		queue->head = list;
+		queue->waiting_count += count;
+	}
+	pthread_mutex_unlock(&queue->lock);
+	if (closed)
+		refuse_list(list, ERR_UNKNOWN_OUTCOME, "this node is shutting down");
+}
+
 struct proposal *proposals_gather(struct proposals *proposals, int64_t leader_ms, bool releases_only, struct buffer *payload)
 {
 	struct proposal *taken = NULL, **taken_tail = &taken, *refused = NULL;

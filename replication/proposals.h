@@ -62,6 +62,9 @@ void proposal_release(struct proposal *proposal);
 /* Releases a whole list; those that nobody settled get ERR_UNKNOWN_OUTCOME. */
 void proposals_release(struct proposal *list);
 
+/* Puts a list that was taken back in front of its queue, to be proposed again with the same ids. NULL is fine. */
+void proposals_return(struct proposal *list);
+
 /* Takes the next entry's worth off the queue and writes its payload. NULL: nothing to take. `releases_only`: leave the others queued and
  * settle them with ERR_NO_SPACE. */
 struct proposal *proposals_gather(struct proposals *proposals, int64_t leader_ms, bool releases_only, struct buffer *payload);

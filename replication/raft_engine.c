@@ -61,15 +61,15 @@ void raft_engine_close(struct raft_engine *engine)
 	free(engine);
 }
 
-int raft_engine_configuration(struct buffer *out, const uint64_t *voters, size_t count)
+int raft_engine_configuration_of(struct buffer *out, const struct server *servers, size_t count)
 {
 	struct raft_configuration configuration;
 	raft_configuration_init(&configuration);
 	int rv = 0;
 	for (size_t i = 0; i < count && rv == 0; i++) {
 		char address[32];
-		snprintf(address, sizeof(address), "%016llx", (unsigned long long)voters[i]);
-		rv = raft_configuration_add(&configuration, voters[i], address, RAFT_VOTER);
+		snprintf(address, sizeof(address), "%016llx", (unsigned long long)servers[i].id);
+		rv = raft_configuration_add(&configuration, servers[i].id, address, servers[i].role == SERVER_VOTER ? RAFT_VOTER : RAFT_STANDBY);
 	}
 	struct raft_buffer encoded = { 0 };
 	if (rv == 0)
@@ -78,7 +78,17 @@ int raft_engine_configuration(struct buffer *out, const uint64_t *voters, size_t
 		rv = RAFT_NOMEM;
 	raft_free(encoded.base);
 	raft_configuration_close(&configuration);
-	return rv == 0 ? 0 : ERR_NO_MEMORY;
+	return rv == 0 ? 0 : rv == RAFT_NOMEM ? ERR_NO_MEMORY : ERR_INVALID;
+}
+
+int raft_engine_configuration(struct buffer *out, const uint64_t *voters, size_t count)
+{
+	struct server servers[SERVERS_MAX];
+	if (count > SERVERS_MAX)
+		return ERR_INVALID;
+	for (size_t i = 0; i < count; i++)
+		servers[i] = (struct server){ voters[i], SERVER_VOTER };
+	return raft_engine_configuration_of(out, servers, count);
 }
 
 static int decode(struct raft_configuration *out, struct span encoded)
@@ -116,6 +126,25 @@ bool raft_engine_sole_voter(struct span configuration, uint64_t node_id)
 	}
 	raft_configuration_close(&decoded);
 	return mine && voters == 1;
+}
+
+static size_t copy_servers(struct server servers[SERVERS_MAX], const struct raft_configuration *configuration)
+{
+	size_t count = configuration->n > SERVERS_MAX ? SERVERS_MAX : configuration->n;
+	for (size_t i = 0; i < count; i++)
+		servers[i] = (struct server){ configuration->servers[i].id, configuration->servers[i].role == RAFT_VOTER ? SERVER_VOTER : SERVER_STANDBY };
+	return count;
+}
+
+int raft_engine_servers(struct span configuration, struct server servers[SERVERS_MAX], size_t *count)
+{
+	struct raft_configuration decoded;
+	if (decode(&decoded, configuration) != 0)
+		return ERR_CORRUPT;
+	int err = decoded.n > SERVERS_MAX ? ERR_CORRUPT : 0;
+	*count = copy_servers(servers, &decoded);
+	raft_configuration_close(&decoded);
+	return err;
 }
 
 void engine_update_fini(struct engine_update *update)
@@ -196,6 +225,8 @@ static int step(struct raft_engine *engine, struct engine_clock clock, struct ra
 		return ERR_CLOSED;
 	case RAFT_NOSPACE:
 		return ERR_NO_SPACE;
+	case RAFT_NOTFOUND:
+		return ERR_NOT_FOUND;
 	case RAFT_BUSY:
 	case RAFT_CANTCHANGE:
 		return ERR_BUSY;
@@ -218,11 +249,7 @@ static int step(struct raft_engine *engine, struct engine_clock clock, struct ra
 		}
 		raft_free(out.entries.batch[0].batch);
 	}
-	if (out.flags & (RAFT_UPDATE_SNAPSHOT)) {
-		update->install = true;
-		update->install_index = out.snapshot.metadata.index;
-		update->install_term = out.snapshot.metadata.term;
-	}
+	update->install = (out.flags & (RAFT_UPDATE_SNAPSHOT)) != 0;
 	if ((out.flags & (RAFT_UPDATE_MESSAGES)) && out.messages.n > 0) {
 		update->messages_count = out.messages.n;
 		update->messages = must_alloc(out.messages.n * sizeof(*update->messages));
@@ -421,6 +448,9 @@ static int message_to_raft(struct raft_message *out, const struct message *in, s
 		out->install_snapshot = (struct raft_install_snapshot){ .term = in->term, .last_index = in->install.last_index,
 			.last_term = in->install.last_term, .conf_index = in->install.configuration_index };
 		return decode(&out->install_snapshot.conf, in->install.configuration);
+	case MESSAGE_PROBE:
+	case MESSAGE_PROBE_RESULT:
+		break; /* the driver's */
 	}
 	return ERR_INVALID;
 }
@@ -428,6 +458,8 @@ static int message_to_raft(struct raft_message *out, const struct message *in, s
 int engine_step_receive(struct raft_engine *engine, struct engine_clock clock, const struct message *message, struct engine_update *update)
 {
 	*update = (struct engine_update){ 0 };
+	if (message->type == MESSAGE_INSTALL && engine->raft.snapshot.installing)
+		return 0; /* it would be ignored, and its configuration lost */
 	struct raft_message raw;
 	struct raft_entry *entries = NULL;
 	int err = message_to_raft(&raw, message, &entries);
@@ -440,7 +472,39 @@ int engine_step_receive(struct raft_engine *engine, struct engine_clock clock, c
 	event.receive.message = &raw;
 	err = step(engine, clock, &event, update);
 	free(entries);
+	/* The engine hands the configuration back with the wish to install, or frees it; the driver hands in a copy when the state is here. */
+	if (message->type == MESSAGE_INSTALL && update->install)
+		raft_configuration_close(&raw.install_snapshot.conf);
 	return err;
+}
+
+int engine_step_installed(struct raft_engine *engine, struct engine_clock clock, uint64_t index, uint64_t term, uint64_t configuration_index,
+	struct span configuration, struct engine_update *update)
+{
+	*update = (struct engine_update){ 0 };
+	if (!engine->raft.snapshot.installing || raft_state(&engine->raft) != RAFT_FOLLOWER || index == 0 || term == 0)
+		return ERR_INVALID;
+	struct raft_event event = { .type = RAFT_PERSISTED_SNAPSHOT };
+	event.persisted_snapshot.metadata.index = index;
+	event.persisted_snapshot.metadata.term = term;
+	event.persisted_snapshot.metadata.configuration_index = configuration_index;
+	event.persisted_snapshot.last = true;
+	if (decode(&event.persisted_snapshot.metadata.configuration, configuration) != 0)
+		return ERR_CORRUPT;
+	int err = step(engine, clock, &event, update); /* the engine owns the configuration from here */
+	if (err == 0)
+		engine->snapshot_index = index;
+	return err;
+}
+
+int engine_step_transfer(struct raft_engine *engine, struct engine_clock clock, uint64_t server_id, struct engine_update *update)
+{
+	*update = (struct engine_update){ 0 };
+	if (raft_state(&engine->raft) != RAFT_LEADER || engine->raft.leader_state.transferee != 0)
+		return ERR_CLOSED;
+	struct raft_event event = { .type = RAFT_TRANSFER };
+	event.transfer.server_id = server_id;
+	return step(engine, clock, &event, update);
 }
 
 uint64_t engine_term(const struct raft_engine *engine)
@@ -486,6 +550,46 @@ unsigned engine_voters(const struct raft_engine *engine)
 	for (unsigned i = 0; i < engine->raft.configuration.n; i++)
 		voters += engine->raft.configuration.servers[i].role == RAFT_VOTER;
 	return voters;
+}
+
+uint64_t engine_leader(struct raft_engine *engine)
+{
+	switch (raft_state(&engine->raft)) {
+	case RAFT_LEADER:
+		return engine->raft.id;
+	case RAFT_FOLLOWER:
+		return engine->raft.follower_state.current_leader.id;
+	default:
+		return 0;
+	}
+}
+
+size_t engine_servers(const struct raft_engine *engine, struct server servers[SERVERS_MAX])
+{
+	return copy_servers(servers, &engine->raft.configuration);
+}
+
+uint64_t engine_uncommitted_configuration(const struct raft_engine *engine)
+{
+	return engine->raft.configuration_uncommitted_index;
+}
+
+uint64_t engine_committed_configuration(const struct raft_engine *engine)
+{
+	return engine->raft.configuration_committed_index;
+}
+
+uint64_t engine_match(struct raft_engine *engine, uint64_t server_id)
+{
+	raft_index index = 0;
+	if (raft_state(&engine->raft) != RAFT_LEADER || raft_match_index(&engine->raft, server_id, &index) != 0)
+		return 0;
+	return index;
+}
+
+bool engine_transferring(struct raft_engine *engine)
+{
+	return raft_state(&engine->raft) == RAFT_LEADER && engine->raft.leader_state.transferee != 0;
 }
 
 const char *engine_error(struct raft_engine *engine)

@@ -10,52 +10,11 @@
 
 #include "replication/log_entry.h"
 #include "schemas/error.h"
+#include "schemas/raft_message.h"
 
 struct raft_engine;
 
 enum raft_role { ROLE_FOLLOWER, ROLE_CANDIDATE, ROLE_LEADER };
-
-enum message_type {
-	MESSAGE_APPEND = 1,
-	MESSAGE_APPEND_RESULT,
-	MESSAGE_VOTE,
-	MESSAGE_VOTE_RESULT,
-	MESSAGE_INSTALL,
-	MESSAGE_TIMEOUT_NOW,
-};
-/* A message between peers. An outgoing append carries a count only: the driver adds the entries; an outgoing install
- * carries indexes only. */
-struct message {
-	enum message_type type;
-	uint64_t peer; /* where to, or where from */
-	uint64_t term;
-	union {
-		struct {
-			uint64_t previous_index, previous_term, commit;
-			struct log_entry **entries; /* received: borrowed; outgoing: NULL */
-			size_t count;
-		} append;
-		struct {
-			uint64_t rejected, last_index;
-			uint16_t features, capacity;
-		} append_result;
-		struct {
-			uint64_t last_index, last_term;
-			bool disrupt_leader, pre_vote;
-		} vote;
-		struct {
-			bool granted, pre_vote;
-			uint16_t features, capacity;
-		} vote_result;
-		struct {
-			uint64_t last_index, last_term, configuration_index;
-			struct span configuration; /* received: borrowed */
-		} install;
-		struct {
-			uint64_t last_index, last_term;
-		} timeout_now;
-	};
-};
 
 struct engine_start {
 	uint64_t term, voted_for;
@@ -74,8 +33,7 @@ struct engine_update {
 	uint64_t first_index;      /* of new entries; 0: none */
 	struct log_entry **entries; /* owned by the caller of the step, array and references */
 	size_t entries_count;
-	bool install;     /* a snapshot must be fetched */
-	uint64_t install_index, install_term;
+	bool install;     /* the state up to an index must be fetched from a peer */
 	struct message *messages; /* owned by the caller of the step */
 	size_t messages_count;
 };
@@ -88,6 +46,15 @@ void raft_engine_close(struct raft_engine *engine);
 int raft_engine_configuration(struct buffer *out, const uint64_t *voters, size_t count);
 /* True when the configuration's only voter is `node_id`. */
 bool raft_engine_sole_voter(struct span configuration, uint64_t node_id);
+enum server_role { SERVER_NONE, SERVER_STANDBY, SERVER_VOTER };
+struct server {
+	uint64_t id;
+	enum server_role role;
+};
+enum { SERVERS_MAX = 64 };
+/* 0 or ERR_CORRUPT (also for more than SERVERS_MAX). */
+int raft_engine_servers(struct span configuration, struct server servers[SERVERS_MAX], size_t *count);
+int raft_engine_configuration_of(struct buffer *out, const struct server *servers, size_t count);
 
 /* Events. `now_ms` is monotonic, `capacity_kib` what this disk can take. Each fills `update`, also on error paths (then empty). 0, or
  * ERR_UNAVAILABLE-like: ERR_CLOSED (not leader), ERR_NO_SPACE, ERR_BUSY, ERR_INVALID (precondition), ERR_IO (engine gave up: stop the node). */
@@ -103,6 +70,11 @@ int engine_step_snapshot(struct raft_engine *engine, struct engine_clock clock, 
 	struct span configuration, unsigned trailing, struct engine_update *update);
 int engine_step_timeout(struct raft_engine *engine, struct engine_clock clock, struct engine_update *update);
 int engine_step_receive(struct raft_engine *engine, struct engine_clock clock, const struct message *message, struct engine_update *update);
+/* The state of what update->install asked for is here and durable. Followers only. */
+int engine_step_installed(struct raft_engine *engine, struct engine_clock clock, uint64_t index, uint64_t term, uint64_t configuration_index,
+	struct span configuration, struct engine_update *update);
+/* Leader: hands leadership to `server_id`, or to whoever suits best (0). ERR_NOT_FOUND: there is nobody. */
+int engine_step_transfer(struct raft_engine *engine, struct engine_clock clock, uint64_t server_id, struct engine_update *update);
 
 uint64_t engine_term(const struct raft_engine *engine);
 uint64_t engine_voted_for(const struct raft_engine *engine);
@@ -111,6 +83,16 @@ uint64_t engine_timeout_ms(const struct raft_engine *engine);
 uint64_t engine_last_index(struct raft_engine *engine);
 enum raft_role engine_role(struct raft_engine *engine);
 unsigned engine_voters(const struct raft_engine *engine);
+/* Whom this node takes for the leader; 0: nobody. */
+uint64_t engine_leader(struct raft_engine *engine);
+/* The configuration in use, committed or not. Returns how many. */
+size_t engine_servers(const struct raft_engine *engine, struct server servers[SERVERS_MAX]);
+/* Index of a configuration entry that is not committed yet; 0: none. */
+uint64_t engine_uncommitted_configuration(const struct raft_engine *engine);
+uint64_t engine_committed_configuration(const struct raft_engine *engine);
+/* Leader: up to where a server's log is known to be like ours; 0: unknown. */
+uint64_t engine_match(struct raft_engine *engine, uint64_t server_id);
+bool engine_transferring(struct raft_engine *engine);
 const char *engine_error(struct raft_engine *engine);
 
 #endif

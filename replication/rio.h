@@ -16,8 +16,12 @@ struct rio {
 	void (*hard_put)(void *context, uint32_t group, uint64_t term, uint64_t voted_for);
 	void (*log_put)(void *context, struct log_job *job);  /* takes the job; answered by driver_stored, in order */
 	void (*apply)(void *context, uint32_t group, struct log_entry **entries, size_t count, uint64_t stored); /* takes array and references */
-	void (*send)(void *context, uint32_t group, struct message *message, struct log_entry **entries); /* `entries` borrowed; may drop */
+	/* May drop. An append's `entries` are borrowed; NULL with a count: they are in the log on disk, if anywhere. */
+	void (*send)(void *context, uint32_t group, struct message *message, struct log_entry **entries);
 	void (*timer)(void *context, uint32_t group, uint64_t at_ms);
+	/* The log of this group is of no use any more: fetch the state of a peer that has applied at least `snapshot`, make it and the snapshot
+	 * record durable in place of state and log, then call driver_installed. `snapshot` is borrowed. */
+	void (*install)(void *context, uint32_t group, const struct snapshot_record *snapshot);
 };
 
 #endif

@@ -21,6 +21,7 @@ static struct world {
 	size_t messages_count;
 	uint64_t applied;         /* last index handed over */
 	uint64_t timer_ms;
+	uint64_t installing;      /* index of the state that is to be fetched */
 } world;
 static struct driver *driver;
 
@@ -103,7 +104,15 @@ static void timer(void *context, uint32_t group, uint64_t at_ms)
 	world.timer_ms = at_ms;
 }
 
-static const struct rio rio = { .now_ms = now_ms, .wall_ms = wall_ms, .random = chance, .room_bytes = room, .hard_put = hard_put, .log_put = log_put,
+static void install(void *context, uint32_t group, const struct snapshot_record *snapshot)
+{
+	(void)context;
+	(void)group;
+	note('i');
+	world.installing = snapshot->index;
+}
+
+static const struct rio rio = { .install = install, .now_ms = now_ms, .wall_ms = wall_ms, .random = chance, .room_bytes = room, .hard_put = hard_put, .log_put = log_put,
 	.apply = apply, .send = send_message, .timer = timer };
 
 /* A node that holds the first configuration and nothing else. */

@@ -1,0 +1,175 @@
+/* The channel between nodes: two that know each other talk, nobody else learns or changes anything. */
+#include "replication/peer_channel.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+static const uint8_t cluster[PEER_CLUSTER_ID_BYTES] = "one cluster";
+static const uint8_t secret[PEER_SECRET_BYTES] = "a secret of the cluster";
+static struct peer_keys ann, bob;
+static struct peer_channel caller, callee;
+static uint8_t hello[PEER_HELLO_BYTES], welcome[PEER_WELCOME_BYTES];
+
+static int set_up(void **state)
+{
+	(void)state;
+	if (sodium_init() < 0)
+		return -1;
+	peer_keys_make(&ann);
+	peer_keys_make(&bob);
+	struct peer_hello out = { .purpose = PEER_MESSAGES, .feature_level = 1, .from = 11, .to = 22 };
+	return peer_channel_call(&caller, cluster, &ann, bob.public_key, &out, secret, hello);
+}
+
+static void shake_hands(void)
+{
+	struct peer_hello in;
+	uint8_t proof[32];
+	enum peer_status status;
+	uint64_t node_id;
+	assert_int_equal(peer_channel_answer(&callee, cluster, &bob, hello, &in, proof), 0);
+	assert_true(peer_channel_proven(&callee, proof, secret));
+	assert_memory_equal(callee.remote_static, ann.public_key, 32);
+	assert_int_equal(in.from, 11);
+	assert_int_equal(in.to, 22);
+	assert_int_equal(peer_channel_welcome(&callee, PEER_ACCEPTED, 22, welcome), 0);
+	assert_int_equal(peer_channel_called(&caller, &ann, welcome, &status, &node_id), 0);
+	assert_int_equal(status, PEER_ACCEPTED);
+	assert_int_equal(node_id, 22);
+}
+
+static int open_record(struct peer_channel *channel, const uint8_t *bytes, size_t length, struct peer_frame *frame, uint8_t *plain)
+{
+	size_t announced = peer_record_length(bytes);
+	if (announced == 0 || announced + 4 != length)
+		return ERR_CORRUPT;
+	return peer_channel_open(channel, bytes + 4, announced, plain, frame);
+}
+
+static void frames_pass_in_both_directions(void **state)
+{
+	(void)state;
+	shake_hands();
+	struct peer_channel *ends[] = { &caller, &callee };
+	for (int i = 0; i < 2; i++) {
+		struct buffer wire;
+		buffer_init(&wire, 1 << 20);
+		uint8_t plain[1024];
+		struct peer_frame frame;
+		assert_int_equal(peer_channel_seal(ends[i], &wire, 7, 1, span_text("hello")), 0);
+		size_t first = wire.length;
+		assert_int_equal(peer_channel_seal(ends[i], &wire, 8, 0, span_text("")), 0);
+		assert_int_equal(peer_channel_begin(ends[!i], wire.data), 0);
+		assert_int_equal(open_record(ends[!i], wire.data + PEER_STREAM_HEADER_BYTES, first - PEER_STREAM_HEADER_BYTES, &frame, plain), 0);
+		assert_int_equal(frame.type, 7);
+		assert_int_equal(frame.group, 1);
+		assert_true(span_equal(frame.body, span_text("hello")));
+		assert_int_equal(open_record(ends[!i], wire.data + first, wire.length - first, &frame, plain), 0);
+		assert_int_equal(frame.type, 8);
+		assert_int_equal(frame.body.length, 0);
+		buffer_fini(&wire);
+	}
+}
+
+static void a_changed_or_repeated_record_is_refused(void **state)
+{
+	(void)state;
+	shake_hands();
+	struct buffer wire;
+	buffer_init(&wire, 1 << 20);
+	uint8_t plain[1024];
+	struct peer_frame frame;
+	peer_channel_seal(&caller, &wire, 7, 1, span_text("hello"));
+	assert_int_equal(peer_channel_begin(&callee, wire.data), 0);
+	uint8_t *record = wire.data + PEER_STREAM_HEADER_BYTES;
+	size_t length = wire.length - PEER_STREAM_HEADER_BYTES;
+	for (size_t i = 0; i < length; i++) {
+		struct peer_channel copy = callee;
+		record[i] ^= 1;
+		assert_int_equal(open_record(&copy, record, length, &frame, plain), ERR_CORRUPT);
+		record[i] ^= 1;
+	}
+	assert_int_equal(open_record(&callee, record, length, &frame, plain), 0);
+	assert_int_equal(open_record(&callee, record, length, &frame, plain), ERR_CORRUPT);
+	buffer_fini(&wire);
+}
+
+static void a_changed_hello_or_welcome_is_refused(void **state)
+{
+	(void)state;
+	struct peer_hello in;
+	uint8_t proof[32];
+	for (size_t i = 0; i < sizeof(hello); i++) {
+		hello[i] ^= 0x40;
+		assert_int_equal(peer_channel_answer(&callee, cluster, &bob, hello, &in, proof), ERR_CORRUPT);
+		hello[i] ^= 0x40;
+	}
+	assert_int_equal(peer_channel_answer(&callee, cluster, &bob, hello, &in, proof), 0);
+	assert_int_equal(peer_channel_welcome(&callee, PEER_ACCEPTED, 22, welcome), 0);
+	for (size_t i = 0; i < sizeof(welcome); i++) {
+		struct peer_channel copy = caller;
+		enum peer_status status;
+		uint64_t node_id;
+		welcome[i] ^= 0x40;
+		assert_int_equal(peer_channel_called(&copy, &ann, welcome, &status, &node_id), ERR_CORRUPT);
+		welcome[i] ^= 0x40;
+	}
+}
+
+static void another_cluster_and_another_key_are_not_understood(void **state)
+{
+	(void)state;
+	struct peer_hello in;
+	uint8_t proof[32];
+	assert_int_equal(peer_channel_answer(&callee, (const uint8_t *)"another cluster", &bob, hello, &in, proof), ERR_CORRUPT);
+	assert_int_equal(peer_channel_answer(&callee, cluster, &ann, hello, &in, proof), ERR_CORRUPT);
+}
+
+static void who_does_not_know_the_secret_proves_nothing(void **state)
+{
+	(void)state;
+	struct peer_hello in, out = { .purpose = PEER_MESSAGES, .from = 11 };
+	uint8_t proof[32];
+	static const uint8_t guess[PEER_SECRET_BYTES] = "a guess";
+	assert_int_equal(peer_channel_call(&caller, cluster, &ann, bob.public_key, &out, guess, hello), 0);
+	assert_int_equal(peer_channel_answer(&callee, cluster, &bob, hello, &in, proof), 0);
+	assert_false(peer_channel_proven(&callee, proof, secret));
+	assert_true(peer_channel_proven(&callee, proof, guess));
+}
+
+static void a_key_of_small_order_is_refused(void **state)
+{
+	(void)state;
+	static const uint8_t zero[PEER_KEY_BYTES];
+	struct peer_hello out = { .purpose = PEER_MESSAGES }, in;
+	uint8_t proof[32];
+	assert_int_equal(peer_channel_call(&caller, cluster, &ann, zero, &out, secret, hello), ERR_INVALID);
+	memset(hello + 1, 0, 32);
+	assert_int_equal(peer_channel_answer(&callee, cluster, &bob, hello, &in, proof), ERR_CORRUPT);
+}
+
+static void lengths_outside_the_limits_are_refused(void **state)
+{
+	(void)state;
+	assert_int_equal(peer_record_length((const uint8_t[]){ 0, 0, 0, 0 }), 0);
+	assert_int_equal(peer_record_length((const uint8_t[]){ 24, 0, 0, 0 }), 0);
+	assert_int_equal(peer_record_length((const uint8_t[]){ 25, 0, 0, 0 }), 25);
+	assert_int_equal(peer_record_length((const uint8_t[]){ 0xff, 0xff, 0xff, 0xff }), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(frames_pass_in_both_directions, set_up),
+		cmocka_unit_test_setup(a_changed_or_repeated_record_is_refused, set_up),
+		cmocka_unit_test_setup(a_changed_hello_or_welcome_is_refused, set_up),
+		cmocka_unit_test_setup(another_cluster_and_another_key_are_not_understood, set_up),
+		cmocka_unit_test_setup(who_does_not_know_the_secret_proves_nothing, set_up),
+		cmocka_unit_test_setup(a_key_of_small_order_is_refused, set_up),
+		cmocka_unit_test_setup(lengths_outside_the_limits_are_refused, set_up),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
