@@ -681,9 +681,26 @@ static bool answer_stale(struct driver *driver, const struct message *message)
 	return true;
 }
 
-static int receive_one(struct driver *driver, const struct message *message)
+/* A refusal that was overtaken by acknowledgements of the same follower would move its next index behind what it is known to have, and the
+ * engine would never send it an entry again. True: drop it. */
+static bool forget_overtaken(const struct driver *driver, struct message *message)
 {
+	if (message->type != MESSAGE_APPEND_RESULT || message->append_result.rejected == 0 || message->term != engine_term(driver->engine))
+		return false;
+	uint64_t match = engine_match(driver->engine, message->peer);
+	if (message->append_result.rejected <= match)
+		return true;
+	if (message->append_result.last_index < match)
+		message->append_result.last_index = match;
+	return false;
+}
+
+static int receive_one(struct driver *driver, const struct message *received)
+{
+	struct message copy = *received, *message = &copy;
 	struct engine_update update;
+	if (forget_overtaken(driver, message))
+		return 0;
 	int err = engine_step_receive(driver->engine, clock_of(driver), message, &update);
 	step_failed(driver, err);
 	if (err == 0)

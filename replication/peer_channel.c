@@ -134,6 +134,7 @@ int peer_channel_call(struct peer_channel *channel, const uint8_t cluster_id[PEE
 	le_write_u64(plain + 16, hello->to);
 	memcpy(plain + 24, hello->token_id, PEER_TOKEN_ID_BYTES);
 	prove(plain + 40, channel->hash, proof_secret);
+	le_write_u64(plain + 72, hello->instance);
 	encrypt(channel, out, plain, sizeof(plain));
 	return 0;
 }
@@ -173,7 +174,8 @@ int peer_channel_answer(struct peer_channel *channel, const uint8_t cluster_id[P
 	memcpy(channel->proven_hash, channel->hash, 32);
 	if (decrypt(channel, plain, at, sizeof(plain)) != 0 || plain[0] != PEER_PROTOCOL)
 		return ERR_CORRUPT;
-	*hello = (struct peer_hello){ .purpose = plain[1], .feature_level = le_read_u32(plain + 4), .from = le_read_u64(plain + 8), .to = le_read_u64(plain + 16) };
+	*hello = (struct peer_hello){ .purpose = plain[1], .feature_level = le_read_u32(plain + 4), .from = le_read_u64(plain + 8), .to = le_read_u64(plain + 16),
+		.instance = le_read_u64(plain + 72) };
 	memcpy(hello->token_id, plain + 24, PEER_TOKEN_ID_BYTES);
 	memcpy(proof, plain + 40, 32);
 	return 0;

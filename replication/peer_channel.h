@@ -66,6 +66,7 @@ struct peer_hello {
 	uint8_t purpose;
 	uint32_t feature_level;
 	uint64_t from, to;                     /* node ids; to 0: whoever has that key */
+	uint64_t instance;                     /* made at each start of the caller: two nodes with one id show */
 	uint8_t token_id[PEER_TOKEN_ID_BYTES]; /* joining */
 };
 
