@@ -6,11 +6,12 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 enum {
 	KIND_APPLIED = 'a',
-	FEATURE_LEVEL_KNOWN = 1, /* the highest level whose commands this build can apply */
 	DRAIN_BYTES_MAX = 4 << 20,
 	MEMTABLE_BYTES = 16 << 20,
 	CACHE_BYTES_DEFAULT = 8 << 20,
@@ -23,6 +24,7 @@ struct work {
 	struct log_entry **entries;
 	size_t count, bytes;
 	uint64_t stored;
+	char *install; /* a directory: an installation and no entries */
 };
 
 /* Who is told after the batch is written. */
@@ -88,9 +90,9 @@ static int read_record(struct applier *applier, uint32_t group, struct why *why)
 		return why_set(why, ERR_UNSUPPORTED, "the cluster is at feature level %llu, this program knows %d",
 			(unsigned long long)record->feature_level, FEATURE_LEVEL_KNOWN);
 	applier->records[group] = *record;
-	atomic_init(&applier->applied[group], record->index);
-	atomic_init(&applier->leader_ms[group], record->leader_ms);
-	atomic_init(&applier->ids_dropped_hour[group], record->ids_dropped_hour);
+	atomic_store(&applier->applied[group], record->index);
+	atomic_store(&applier->leader_ms[group], record->leader_ms);
+	atomic_store(&applier->ids_dropped_hour[group], record->ids_dropped_hour);
 	return 0;
 }
 
@@ -303,8 +305,14 @@ static struct work *take(struct applier *applier)
 	while (!applier->head && !applier->closing)
 		pthread_cond_wait(&applier->wake, &applier->lock);
 	struct work *list = applier->head, **link = &applier->head;
-	for (size_t bytes = 0; *link && bytes < DRAIN_BYTES_MAX; link = &(*link)->next)
+	/* An installation is taken alone: what is queued before it must be written first. */
+	for (size_t bytes = 0; *link && bytes < DRAIN_BYTES_MAX && (link == &applier->head || !(*link)->install); link = &(*link)->next) {
 		bytes += (*link)->bytes;
+		if ((*link)->install) {
+			link = &(*link)->next;
+			break;
+		}
+	}
 	struct work *rest = *link;
 	if (list)
 		*link = NULL;
@@ -320,7 +328,19 @@ static void work_free(struct work *work)
 	for (size_t i = 0; i < work->count; i++)
 		log_entry_release(work->entries[i]);
 	free(work->entries);
+	free(work->install);
 	free(work);
+}
+
+static void install(struct applier *applier, const struct work *work)
+{
+	struct why why = { 0 };
+	bool touched[GROUPS_MAX] = { false };
+	if (applier_install_now(applier, work->group, work->install, &why) != 0)
+		node_stop("%s", why.text);
+	touched[work->group] = true;
+	publish(applier, touched);
+	applier->calls.installed(applier->calls.context, work->group);
 }
 
 static void *run(void *context)
@@ -328,6 +348,11 @@ static void *run(void *context)
 	struct applier *applier = context;
 	for (struct work *list; (list = take(applier)) != NULL;) {
 		bool touched[GROUPS_MAX] = { false };
+		if (list->install) {
+			install(applier, list);
+			work_free(list);
+			continue;
+		}
 		for (const struct work *work = list; work; work = work->next) {
 			for (size_t i = 0; i < work->count; i++)
 				apply_entry(applier, work->group, work->entries[i]);
@@ -365,6 +390,64 @@ void applier_put(struct applier *applier, uint32_t group, struct log_entry **ent
 	applier->tail = &work->next;
 	pthread_cond_signal(&applier->wake);
 	pthread_mutex_unlock(&applier->lock);
+}
+
+void applier_install(struct applier *applier, uint32_t group, const char *dir)
+{
+	struct work *work = must_alloc(sizeof(*work));
+	*work = (struct work){ .group = group, .install = strdup(dir) };
+	if (!work->install)
+		node_stop("no memory for a path");
+	pthread_mutex_lock(&applier->lock);
+	*applier->tail = work;
+	applier->tail = &work->next;
+	pthread_cond_signal(&applier->wake);
+	pthread_mutex_unlock(&applier->lock);
+}
+
+int applier_install_now(struct applier *applier, uint32_t group, const char *dir, struct why *why)
+{
+	/* All files in one ingestion, which is atomic. The first deletes what the group had; files that overlap take effect in their order. */
+	enum { FILES_MAX = 4096 };
+	char **files = must_alloc(FILES_MAX * sizeof(char *));
+	size_t count = 0;
+	for (; count < FILES_MAX; count++) {
+		if (asprintf(&files[count], "%s/%06zu.sst", dir, count) < 0)
+			node_stop("no memory for a path");
+		if (access(files[count], R_OK) != 0)
+			break;
+	}
+	char *error = NULL;
+	rocksdb_ingestexternalfileoptions_t *options = rocksdb_ingestexternalfileoptions_create();
+	rocksdb_ingestexternalfileoptions_set_move_files(options, 0);
+	if (count > 0)
+		rocksdb_ingest_external_file(applier->db, (const char *const *)files, count, options, &error);
+	rocksdb_ingestexternalfileoptions_destroy(options);
+	for (size_t i = 0; i <= count && i < FILES_MAX; i++)
+		free(files[i]);
+	free(files);
+	if (error || count == 0) {
+		int err = why_set(why, ERR_IO, "cannot install the state of group %u from %s: %s", group, dir, error ? error : "it is not there");
+		rocksdb_free(error);
+		return err;
+	}
+	return read_record(applier, group, why);
+}
+
+void applier_record_key(struct key *key, uint32_t group)
+{
+	key_begin(key, group, SLOT_CONSENSUS, KIND_APPLIED);
+}
+
+int applier_record_restate(struct span value, uint64_t durable_mark, struct buffer *out, uint64_t *applied)
+{
+	struct applied_record record;
+	if (record_decode(&record, sizeof(record), &applied_schema, value) != 0 || record.feature_level > FEATURE_LEVEL_KNOWN)
+		return ERR_UNSUPPORTED;
+	record.durable_mark = durable_mark;
+	*applied = record.index;
+	record_encode(out, &applied_schema, &record);
+	return out->failed ? ERR_NO_MEMORY : 0;
 }
 
 int applier_flush(struct applier *applier, struct why *why)

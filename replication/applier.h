@@ -12,9 +12,13 @@
 #define CAIRN_REPLICATION_APPLIER_H
 
 #include "replication/consensus.h"
+#include "replication/keys.h"
 #include "replication/log_entry.h"
 
-enum { GROUPS_MAX = 2 };
+enum {
+	GROUPS_MAX = 2,
+	FEATURE_LEVEL_KNOWN = 1, /* the highest level whose commands this build can apply */
+};
 
 struct applied_record {
 	uint64_t index, term;
@@ -30,6 +34,7 @@ struct applier_calls {
 	void *context;
 	void (*advanced)(void *context); /* after each batch, on the applier's thread */
 	bool (*has_room)(void *context); /* any thread */
+	void (*installed)(void *context, uint32_t group); /* what applier_install asked for is done; applier thread */
 };
 /* [blocks] Opens the store and reads each group's record. */
 int applier_open(struct applier **out, const char *dir, uint64_t cache_bytes, const struct state_machine *machine, const struct applier_calls *calls,
@@ -41,6 +46,14 @@ void applier_close(struct applier *applier);
 
 /* Takes the array and the references. */
 void applier_put(struct applier *applier, uint32_t group, struct log_entry **entries, size_t count, uint64_t stored);
+
+/* Behind what is queued, replaces everything of a group by the table files in `dir` (install.h). They stay there. */
+void applier_install(struct applier *applier, uint32_t group, const char *dir);
+/* [blocks] The same before the applier is started. */
+int applier_install_now(struct applier *applier, uint32_t group, const char *dir, struct why *why);
+/* The key under which a group's record stands, and how a copied one is made this node's: its durable mark is what this node's log begins with. */
+void applier_record_key(struct key *key, uint32_t group);
+int applier_record_restate(struct span value, uint64_t durable_mark, struct buffer *out, uint64_t *applied);
 
 rocksdb_t *applier_db(struct applier *applier);
 /* As found at open. */

@@ -9,41 +9,41 @@
 #include <stdint.h>
 
 enum {
-	MEMBERS_MAX = 64,              /* removed ones included, until they are forgotten */
-	MEMBER_ADDRESS_BYTES_MAX = 256, /* "host:port" */
-	MEMBER_NAME_BYTES_MAX = 64,
+	CLUSTER_NODES_MAX = 64,              /* removed ones included, until they are forgotten */
+	NODE_ADDRESS_BYTES_MAX = 256, /* "host:port" */
+	NODE_NAME_BYTES_MAX = 64,
 	CLUSTER_SECRET_BYTES = 32,
 	NODE_KEY_BYTES = 32,
 };
 
-enum member_role {
-	MEMBER_LEARNER = 1, /* gets the log, does not vote */
-	MEMBER_VOTER = 2,
-	MEMBER_REMOVED = 3, /* its id is never let in again */
+enum node_role {
+	NODE_LEARNER = 1, /* gets the log, does not vote */
+	NODE_VOTER = 2,
+	NODE_REMOVED = 3, /* its id is never let in again */
 };
 
-struct member {
+struct cluster_node {
 	uint64_t node_id;
 	uint8_t public_key[NODE_KEY_BYTES];
-	char address[MEMBER_ADDRESS_BYTES_MAX]; /* of its port for peers */
-	char name[MEMBER_NAME_BYTES_MAX];
-	char url[MEMBER_ADDRESS_BYTES_MAX];     /* how clients reach it; "" when not told */
-	enum member_role role;                  /* wanted; the groups' leaders make it so, one step at a time */
+	char address[NODE_ADDRESS_BYTES_MAX]; /* of its port for peers */
+	char name[NODE_NAME_BYTES_MAX];
+	char url[NODE_ADDRESS_BYTES_MAX];     /* how clients reach it; "" when not told */
+	enum node_role role;                  /* wanted; the groups' leaders make it so, one step at a time */
 	int64_t joined_ms;
 };
 
 struct cluster_view {
 	bool has_secret; /* false: this node never met another */
 	uint8_t secret[CLUSTER_SECRET_BYTES];
-	struct member members[MEMBERS_MAX];
+	struct cluster_node nodes[CLUSTER_NODES_MAX];
 	size_t count;
 };
 
-static inline const struct member *cluster_view_find(const struct cluster_view *view, uint64_t node_id)
+static inline const struct cluster_node *cluster_view_find(const struct cluster_view *view, uint64_t node_id)
 {
 	for (size_t i = 0; i < view->count; i++)
-		if (view->members[i].node_id == node_id)
-			return &view->members[i];
+		if (view->nodes[i].node_id == node_id)
+			return &view->nodes[i];
 	return NULL;
 }
 

@@ -1,6 +1,8 @@
 /* consensus.c - puts the parts together and is what others call: one meta loop, one log writer, one applier over two stores. */
 #include "replication/consensus.h"
 
+#include "replication/cluster_loop.h"
+#include "replication/install.h"
 #include "replication/keys.h"
 #include "replication/meta_loop.h"
 #include "replication/node.h"
@@ -17,6 +19,8 @@ enum {
 	SNAPSHOT_BYTES_DEFAULT = 64 << 20,
 	SNAPSHOT_MS_DEFAULT = 5 * 60 * 1000,
 	OPEN_WAIT_MS = 60 * 1000, /* for leading, after everything was replayed */
+	LEADER_WAIT_MS = 250,     /* between two questions whether to give up */
+	LEADER_SAY_MS = 10 * 1000,
 };
 
 static uint64_t statvfs_free_bytes(void *context, const char *dir)
@@ -68,8 +72,19 @@ static int open_group(struct consensus *c, uint32_t number, struct why *why)
 	err = check_loaded(number, &loaded, record, why);
 	if (err == 0)
 		err = driver_open(&group->driver, number, c->identity.node_id, &c->rio, &loaded, record->index, why);
+	if (err == 0 && c->config.cluster.trailing_bytes)
+		driver_set_trailing(group->driver, c->config.cluster.trailing_bytes);
 	log_loaded_fini(&loaded);
 	return err;
+}
+
+/* A node that joins has a term and nothing else: the leaders send it what they have. */
+static int join(struct consensus *c, struct why *why)
+{
+	int err = cluster_loop_join(c, why);
+	for (uint32_t group = 0; group < GROUPS_MAX && err == 0; group++)
+		err = log_store_put_hard_state(c->store, group, 1, 0, why);
+	return err ? err : identity_found(&c->identity, log_store_db(c->store), applier_db(c->applier), why);
 }
 
 static int open_stores(struct consensus *c, struct why *why)
@@ -81,14 +96,57 @@ static int open_stores(struct consensus *c, struct why *why)
 		return err;
 	snprintf(path, sizeof(path), "%s/meta", c->dir);
 	err = applier_open(&c->applier, path, c->config.index_cache_bytes, c->config.machine,
-		&(struct applier_calls){ .context = c, .advanced = meta_loop_applied, .has_room = meta_loop_has_room }, why);
+		&(struct applier_calls){ .context = c, .advanced = meta_loop_applied, .has_room = meta_loop_has_room, .installed = cluster_installed }, why);
 	if (err)
 		return err;
 	bool founding;
 	err = identity_open(&c->identity, &founding, log_store_db(c->store), applier_db(c->applier), why);
+	const char *token = c->config.cluster.join_token;
+	if (err == 0 && founding && c->identity.founded == IDENTITY_JOINING && !token)
+		err = why_set(why, ERR_INVALID, "this data directory began to join a cluster: give the join token again, or wipe it");
+	if (err == 0 && founding && token)
+		return join(c, why);
+	if (err == 0)
+		err = cluster_loop_open(c, why);
 	if (err == 0 && founding)
 		err = bootstrap(c, why);
 	return err;
+}
+
+/* A state that was staged when this node stopped takes its place now. */
+static int finish_install(struct consensus *c, uint32_t group, struct why *why)
+{
+	char dir[PATH_MAX];
+	int installing = log_store_installing(c->store, group, why);
+	if (installing < 0)
+		return installing;
+	install_dir(dir, c->dir, group);
+	int err = installing ? applier_install_now(c->applier, group, dir, why) : 0;
+	if (err == 0 && installing)
+		err = log_store_installed(c->store, group, why);
+	if (err == 0)
+		install_discard(c->dir, group);
+	return err;
+}
+
+/* A node of a cluster waits for the others as long as it is let: it takes part meanwhile, and without a majority there is nothing else to do. */
+static int wait_for_leader(struct consensus *c, uint32_t group, struct why *why)
+{
+	const struct cluster_config *cluster = &c->config.cluster;
+	if (consensus_alone(c))
+		return consensus_read_barrier(c, group, OPEN_WAIT_MS, why);
+	uint64_t said_ms = monotonic_ms(NULL);
+	for (;;) {
+		int err = consensus_read_barrier(c, group, LEADER_WAIT_MS, why);
+		if (err != ERR_BUSY)
+			return err;
+		if (cluster->give_up && cluster->give_up(cluster->give_up_context))
+			return why_set(why, ERR_CLOSED, "told to stop before a leader answered");
+		if (monotonic_ms(NULL) - said_ms >= LEADER_SAY_MS) {
+			fprintf(stderr, "cairn: cluster: group %u has no leader yet: waiting for a majority of its voters\n", group);
+			said_ms = monotonic_ms(NULL);
+		}
+	}
 }
 
 static int start(struct consensus *c, struct why *why)
@@ -102,6 +160,10 @@ static int start(struct consensus *c, struct why *why)
 	if (err == 0)
 		err = log_writer_open(&c->writer, c->store, &(struct log_writer_calls){ .context = c, .done = meta_loop_stored, .has_room = meta_loop_has_room }, why);
 	for (uint32_t i = 0; i < GROUPS_MAX && err == 0; i++)
+		err = finish_install(c, i, why);
+	if (err == 0)
+		err = cluster_loop_begin(c, why);
+	for (uint32_t i = 0; i < GROUPS_MAX && err == 0; i++)
 		err = open_group(c, i, why);
 	if (err == 0)
 		err = applier_start(c->applier, why);
@@ -109,7 +171,7 @@ static int start(struct consensus *c, struct why *why)
 		return err;
 	err = meta_loop_start(c, why);
 	for (uint32_t i = 0; i < GROUPS_MAX && err == 0; i++)
-		err = consensus_read_barrier(c, i, OPEN_WAIT_MS, why);
+		err = wait_for_leader(c, i, why);
 	return err;
 }
 
@@ -222,6 +284,79 @@ int consensus_read_barrier(struct consensus *c, uint32_t group, uint64_t timeout
 int consensus_snapshot(struct consensus *c, struct why *why)
 {
 	struct request request = { .kind = REQUEST_SNAPSHOT };
+	return meta_loop_ask(c, &request, why);
+}
+
+/* ---- several nodes ---- */
+
+struct read {
+	struct request requests[GROUPS_MAX];
+	unsigned left;
+	int err;
+	void (*done)(void *context, int err);
+	void *context;
+};
+
+/* On the loop's thread, or before there is one to take it: one at a time in either case. */
+static void read_part_done(struct request *request)
+{
+	struct read *read = (struct read *)(void *)((char *)(request - request->group) - offsetof(struct read, requests));
+	if (request->err)
+		read->err = request->err;
+	if (--read->left > 0)
+		return;
+	read->done(read->context, read->err);
+	free(read);
+}
+
+void consensus_read(struct consensus *c, uint64_t timeout_ms, void (*done)(void *context, int err), void *context)
+{
+	struct read *read = must_alloc(sizeof(*read));
+	read->left = GROUPS_MAX;
+	read->done = done;
+	read->context = context;
+	uint64_t deadline_ms = monotonic_ms(NULL) + timeout_ms;
+	for (uint32_t i = 0; i < GROUPS_MAX; i++) {
+		read->requests[i] = (struct request){ .kind = REQUEST_READ, .group = i, .deadline_ms = deadline_ms, .done = read_part_done };
+		if (i > 0)
+			read->requests[i].next = &read->requests[i - 1];
+	}
+	meta_loop_hand_in(c, &read->requests[GROUPS_MAX - 1], &read->requests[0]);
+}
+
+bool consensus_alone(const struct consensus *c)
+{
+	return atomic_load_explicit(&c->alone, memory_order_relaxed);
+}
+
+uint64_t consensus_lag_ms(struct consensus *c)
+{
+	uint64_t now = monotonic_ms(NULL), contact_ms = atomic_load_explicit(&c->contact_ms, memory_order_relaxed);
+	return consensus_alone(c) || contact_ms >= now ? 0 : now - contact_ms;
+}
+
+void consensus_step_down(struct consensus *c, uint64_t timeout_ms)
+{
+	struct request request = { .kind = REQUEST_STEP_DOWN, .deadline_ms = monotonic_ms(NULL) + timeout_ms };
+	if (!consensus_alone(c))
+		meta_loop_ask(c, &request, NULL);
+}
+
+void consensus_cluster_id(const struct consensus *c, uint8_t out[CLUSTER_ID_BYTES])
+{
+	memcpy(out, c->identity.cluster_id, CLUSTER_ID_BYTES);
+}
+
+void consensus_self(const struct consensus *c, struct cluster_node *out)
+{
+	*out = (struct cluster_node){ .node_id = c->identity.node_id };
+	memcpy(out->public_key, c->keys.public_key, sizeof(out->public_key));
+	memcpy(out->address, c->address, sizeof(out->address));
+}
+
+int consensus_cluster_status(struct consensus *c, struct cluster_status *out, struct why *why)
+{
+	struct request request = { .kind = REQUEST_STATUS, .status = out };
 	return meta_loop_ask(c, &request, why);
 }
 

@@ -10,6 +10,7 @@
 #ifndef CAIRN_REPLICATION_CONSENSUS_H
 #define CAIRN_REPLICATION_CONSENSUS_H
 
+#include "replication/cluster_view.h"
 #include "schemas/buffer.h"
 #include "schemas/command.h"
 #include "schemas/error.h"
@@ -43,6 +44,24 @@ struct state_machine {
 	/* After the batch that holds index `applied` is written: wake caches. Applier thread. */
 	void (*applied)(void *context, uint64_t applied);
 	void *context;
+	/* ---- a machine that knows the nodes of a cluster; else NULL ---- */
+	/* What the state in `db` says of the cluster. 0, ERR_IO, ERR_CORRUPT. Any thread. */
+	int (*cluster)(void *context, rocksdb_t *db, struct cluster_view *out);
+	/* What the owner of a join token proves to have; false: there is no such token. Any thread. */
+	bool (*join_token)(void *context, rocksdb_t *db, const uint8_t *token_id, uint8_t proof[CLUSTER_SECRET_BYTES]);
+	/* The command, for GROUP_CLUSTER, that lets a node in. */
+	int (*join_command)(void *context, const struct cluster_node *node, const uint8_t *token_id, const struct command_id *id, struct buffer *out);
+};
+
+/* A node that may have others beside it. Texts are borrowed until consensus_open returns. */
+struct cluster_config {
+	const char *listen;     /* numeric "host:port" for the other nodes; NULL: this node is alone */
+	const char *advertise;  /* "host:port" at which they reach it; NULL: as it listens */
+	const char *name, *url; /* for people; may be NULL */
+	const char *join_token; /* for a data directory that is new: become a node of that cluster. Later starts do not need it */
+	uint64_t trailing_bytes; /* of log kept behind a flush mark for nodes that were away; 0: 64 MiB; at least one entry is */
+	bool (*give_up)(void *context); /* asked while nobody leads at the start; may be NULL */
+	void *give_up_context;
 };
 
 struct consensus_config {
@@ -55,9 +74,11 @@ struct consensus_config {
 	void *free_bytes_context;
 	uint64_t snapshot_bytes;   /* log bytes between flush marks; 0: 64 MiB */
 	uint64_t snapshot_ms;      /* and time between them; 0: 5 minutes */
+	struct cluster_config cluster;
 };
 
-/* [blocks] Opens or bootstraps a cluster of one voter; replays what is not applied; returns when this node leads. ERR_CORRUPT with a sentence when
+/* [blocks] Opens, joins, or bootstraps a cluster of one voter; replays what is not applied; returns when a leader has answered, this node or
+ * another, so that what is read afterwards is not older than this call. ERR_CLOSED: told to give up. ERR_DENIED: not let in. ERR_CORRUPT with a sentence when
  * only one of the two stores is there, when they belong to different nodes, or when the log has lost entries that were acknowledged; ERR_NO_SPACE. */
 int consensus_open(struct consensus **out, const struct consensus_config *config, struct why *why);
 /* Fails queued proposals with ERR_CLOSED, finishes those in the log, flushes, closes. */
@@ -85,6 +106,43 @@ int consensus_snapshot(struct consensus *consensus, struct why *why);
 /* [blocks] Makes `dir` and in it copies of both stores that a node can be started from; links, as far as the file system has them. On error
  * what is there of it is left to the caller. ERR_BUSY: try again. */
 int consensus_checkpoint(struct consensus *consensus, const char *dir, struct why *why);
+
+/* A linearizable read point of all groups that does not block: `done` is called once, with 0, ERR_BUSY (no leader in time) or ERR_CLOSED, on the
+ * thread of consensus, and must not block. */
+void consensus_read(struct consensus *consensus, uint64_t timeout_ms, void (*done)(void *context, int err), void *context);
+/* True for a node that reads from its own state without asking: it is alone. Cheap. */
+bool consensus_alone(const struct consensus *consensus);
+/* Milliseconds since this node led every group or heard of a leader: how old what it knows may be. Cheap. */
+uint64_t consensus_lag_ms(struct consensus *consensus);
+
+/* [blocks] Hands leadership of every group to others, if there are any: before a planned stop. */
+void consensus_step_down(struct consensus *consensus, uint64_t timeout_ms);
+
+void consensus_cluster_id(const struct consensus *consensus, uint8_t out[16]);
+/* This node's id, key and address. */
+void consensus_self(const struct consensus *consensus, struct cluster_node *out);
+
+struct group_status {
+	uint64_t term, leader, committed, applied, last_index, snapshot_index;
+	bool installing;
+};
+struct node_status {
+	struct cluster_node node;
+	bool self, connected;
+	char trouble[128];
+	enum node_role roles[2];   /* in the configuration of each group; 0: not in it */
+	uint64_t match[2];         /* on a leader: up to where its log is like ours */
+};
+struct cluster_status {
+	uint64_t node_id;
+	bool listens;              /* may have other nodes at all */
+	uint64_t lag_ms;
+	struct group_status groups[2];
+	struct node_status nodes[CLUSTER_NODES_MAX];
+	size_t count;
+};
+/* [blocks] shortly: asks the loop. */
+int consensus_cluster_status(struct consensus *consensus, struct cluster_status *out, struct why *why);
 
 struct consensus_status {
 	uint64_t node_id;

@@ -278,7 +278,9 @@ static void hand_commits(struct driver *driver)
 	}
 	if (configuration)
 		log_entry_hold(configuration);
-	driver->rio->apply(driver->rio->context, driver->group, entries, count, driver->stored);
+	/* What is durable here and committed: a later leader may still take back the rest of what is stored. */
+	uint64_t durable = driver->stored < driver->handed ? driver->stored : driver->handed;
+	driver->rio->apply(driver->rio->context, driver->group, entries, count, durable);
 	if (configuration) {
 		commit_configuration(driver, configuration);
 		log_entry_release(configuration);
@@ -708,6 +710,19 @@ static int receive_one(struct driver *driver, const struct message *received)
 	return err;
 }
 
+/* What our snapshot covers is committed, so a leader has it as we have: an append that begins before is taken as one that begins behind it. The
+ * engine would append entries anew that it has compacted away. Returns how many entries to skip. */
+static size_t begin_behind_snapshot(const struct driver *driver, struct message *message)
+{
+	uint64_t previous = message->append.previous_index, index = driver->taken.index;
+	if (driver->installing || previous >= index)
+		return 0;
+	uint64_t skip = index - previous;
+	message->append.previous_index = index;
+	message->append.previous_term = driver->taken.term;
+	return skip < message->append.count ? (size_t)skip : message->append.count;
+}
+
 int driver_receive(struct driver *driver, const struct message *message)
 {
 	if (answer_stale(driver, message))
@@ -727,7 +742,7 @@ int driver_receive(struct driver *driver, const struct message *message)
 		if (message->append.entries[i]->index != message->append.previous_index + 1 + i)
 			return ERR_INVALID;
 	struct message part = *message;
-	size_t start = 0;
+	size_t start = begin_behind_snapshot(driver, &part);
 	do {
 		size_t end = start + 1;
 		while (end < message->append.count && message->append.entries[end]->type != ENTRY_CONFIGURATION)

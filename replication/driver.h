@@ -5,6 +5,7 @@
  *  - a stale sender's append or install is answered here and never stepped (the engine would send an uninitialised index);
  *  - a refused vote goes out with at least our term (else pre-vote can deadlock);
  *  - a received append is split so that a configuration is only ever its first entry (else the engine notes a wrong index for it);
+ *  - an append that begins before our snapshot is taken as one that begins behind it (else compacted entries are appended anew);
  *  - a refused append that later acknowledgements have overtaken is not stepped (else the follower gets nothing more);
  *  - while a state is being installed nothing is applied, though the commit index moves;
  *  - a change of membership is proposed only when a majority of its voters is known to have the last one (else promoting one that lags can

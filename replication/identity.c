@@ -1,5 +1,6 @@
 #include "replication/identity.h"
 
+#include "replication/cluster_node.h"
 #include "replication/keys.h"
 #include "schemas/record.h"
 
@@ -8,6 +9,9 @@
 enum {
 	GROUP_NONE = -1, /* 0xffffffff in a key: no Raft group has it */
 	KIND_IDENTITY = 'i',
+	KIND_KEYS = 'k',
+	KIND_VIEW = 'v',
+	VIEW_BYTES_MAX = 256 << 10,
 };
 
 static const struct field identity_fields[] = {
@@ -40,23 +44,29 @@ static int get(struct identity *out, rocksdb_t *db, const char *name, struct why
 	return err ? why_set(why, err, "the identity record of the %s does not parse", name) : 0;
 }
 
-static int put(const struct identity *identity, rocksdb_t *db, const char *name, struct why *why)
+static int put_bytes(char kind, struct span value, rocksdb_t *db, const char *name, struct why *why)
 {
 	struct key key;
-	key_begin(&key, (uint32_t)GROUP_NONE, SLOT_CONSENSUS, KIND_IDENTITY);
-	struct buffer value;
-	buffer_init(&value, 4096);
-	record_encode(&value, &identity_schema, identity);
+	key_begin(&key, (uint32_t)GROUP_NONE, SLOT_CONSENSUS, kind);
 	rocksdb_writeoptions_t *options = rocksdb_writeoptions_create();
 	rocksdb_writeoptions_set_sync(options, 1);
 	char *error = NULL;
 	rocksdb_put(db, options, (const char *)key.bytes, key.length, (const char *)value.data, value.length, &error);
 	rocksdb_writeoptions_destroy(options);
-	buffer_fini(&value);
 	if (!error)
 		return 0;
 	int err = why_set(why, strstr(error, "No space") ? ERR_NO_SPACE : ERR_IO, "cannot write the %s: %s", name, error);
 	rocksdb_free(error);
+	return err;
+}
+
+static int put(const struct identity *identity, rocksdb_t *db, const char *name, struct why *why)
+{
+	struct buffer value;
+	buffer_init(&value, 4096);
+	record_encode(&value, &identity_schema, identity);
+	int err = put_bytes(KIND_IDENTITY, buffer_span(&value), db, name, why);
+	buffer_fini(&value);
 	return err;
 }
 
@@ -79,7 +89,7 @@ int identity_open(struct identity *out, bool *founding, rocksdb_t *log, rocksdb_
 	if (log_err == ERR_NOT_FOUND)
 		return why_set(why, ERR_CORRUPT, "the state is here but its log is gone: this disk must rejoin under a new id");
 	*out = in_log;
-	if (!in_log.founded) {
+	if (in_log.founded != IDENTITY_FOUNDED) {
 		*founding = true;
 		return 0;
 	}
@@ -93,7 +103,74 @@ int identity_open(struct identity *out, bool *founding, rocksdb_t *log, rocksdb_
 int identity_found(const struct identity *identity, rocksdb_t *log, rocksdb_t *state, struct why *why)
 {
 	struct identity founded = *identity;
-	founded.founded = 1;
+	founded.founded = IDENTITY_FOUNDED;
 	int err = put(&founded, state, "state", why);
 	return err ? err : put(&founded, log, "log", why);
+}
+
+int identity_join(struct identity *identity, const uint8_t cluster_id[CLUSTER_ID_BYTES], rocksdb_t *log, struct why *why)
+{
+	memcpy(identity->cluster_id, cluster_id, CLUSTER_ID_BYTES);
+	identity->founded = IDENTITY_JOINING;
+	return put(identity, log, "log", why);
+}
+
+/* 0 and a value to be freed, ERR_NOT_FOUND, ERR_IO. */
+static int get_bytes(char kind, rocksdb_t *db, char **value, size_t *length, struct why *why)
+{
+	struct key key;
+	char *error = NULL;
+	key_begin(&key, (uint32_t)GROUP_NONE, SLOT_CONSENSUS, kind);
+	rocksdb_readoptions_t *options = rocksdb_readoptions_create();
+	*value = rocksdb_get(db, options, (const char *)key.bytes, key.length, length, &error);
+	rocksdb_readoptions_destroy(options);
+	if (!error)
+		return *value ? 0 : ERR_NOT_FOUND;
+	int err = why_set(why, ERR_IO, "cannot read the log: %s", error);
+	rocksdb_free(error);
+	return err;
+}
+
+int identity_keys(struct peer_keys *out, rocksdb_t *log, struct why *why)
+{
+	char *value;
+	size_t length;
+	int err = get_bytes(KIND_KEYS, log, &value, &length, why);
+	if (err == ERR_NOT_FOUND) {
+		peer_keys_make(out);
+		return put_bytes(KIND_KEYS, span_of(out, sizeof(*out)), log, "log", why);
+	}
+	if (err)
+		return err;
+	if (length == sizeof(*out))
+		memcpy(out, value, sizeof(*out));
+	else
+		err = why_set(why, ERR_CORRUPT, "the keys of this node have %zu bytes", length);
+	sodium_memzero(value, length);
+	rocksdb_free(value);
+	return err;
+}
+
+int identity_view_put(const struct cluster_view *view, rocksdb_t *log, struct why *why)
+{
+	struct buffer value;
+	buffer_init(&value, VIEW_BYTES_MAX);
+	cluster_view_pack(&value, view);
+	int err = value.failed ? why_set(why, ERR_TOO_BIG, "too many nodes") : put_bytes(KIND_VIEW, buffer_span(&value), log, "log", why);
+	buffer_fini(&value);
+	return err;
+}
+
+int identity_view_get(struct cluster_view *out, rocksdb_t *log, struct why *why)
+{
+	char *value;
+	size_t length;
+	int err = get_bytes(KIND_VIEW, log, &value, &length, why);
+	if (err)
+		return err;
+	struct cursor cursor = cursor_of(span_of(value, length));
+	if (!cluster_view_take(&cursor, out) || !cursor_done(&cursor))
+		err = why_set(why, ERR_CORRUPT, "what this node was told of its cluster does not parse");
+	rocksdb_free(value);
+	return err;
 }

@@ -7,23 +7,30 @@
 #ifndef CAIRN_REPLICATION_IDENTITY_H
 #define CAIRN_REPLICATION_IDENTITY_H
 
-#include "schemas/error.h"
+#include "replication/cluster_view.h"
+#include "replication/peer_channel.h"
 
 #include <rocksdb/c.h>
-#include <stdbool.h>
-#include <stdint.h>
 
 enum { CLUSTER_ID_BYTES = 16 };
 
 struct identity {
 	uint8_t cluster_id[CLUSTER_ID_BYTES];
 	uint64_t node_id;
-	uint64_t founded; /* 0 while the first start is not complete */
+	uint64_t founded; /* enum identity_stage */
 };
+enum identity_stage { IDENTITY_FOUNDING = 0, IDENTITY_FOUNDED = 1, IDENTITY_JOINING = 2 }; /* the first start is not complete but for FOUNDED */
 
 /* [blocks] Reads and compares both. *founding: this is a first start, `out` is new and stands in the log as founding; call identity_found when
  * the stores hold what a founded node has. */
 int identity_open(struct identity *out, bool *founding, rocksdb_t *log, rocksdb_t *state, struct why *why);
+/* [blocks] On a first start: this node becomes one of that cluster, and of no other from here on. */
+int identity_join(struct identity *identity, const uint8_t cluster_id[CLUSTER_ID_BYTES], rocksdb_t *log, struct why *why);
+/* [blocks] This node's key pair for its channels, made when there is none. It never leaves the log's store. */
+int identity_keys(struct peer_keys *out, rocksdb_t *log, struct why *why);
+/* [blocks] What a new node was told of its cluster, until its state says it. ERR_NOT_FOUND. */
+int identity_view_put(const struct cluster_view *view, rocksdb_t *log, struct why *why);
+int identity_view_get(struct cluster_view *out, rocksdb_t *log, struct why *why);
 int identity_found(const struct identity *identity, rocksdb_t *log, rocksdb_t *state, struct why *why);
 
 #endif

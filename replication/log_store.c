@@ -155,6 +155,14 @@ static void add_snapshot(rocksdb_writebatch_t *batch, uint32_t group, const stru
 	free(value);
 }
 
+static void add_intent(rocksdb_writebatch_t *batch, uint32_t group, uint64_t index)
+{
+	uint8_t key[RECORD_KEY_BYTES], value[8];
+	record_key(key, group, 'i');
+	put_big_endian(value, index, 8);
+	rocksdb_writebatch_put(batch, (const char *)key, sizeof(key), (const char *)value, sizeof(value));
+}
+
 static void add_range_deletion(rocksdb_writebatch_t *batch, uint32_t group, uint64_t first, uint64_t end)
 {
 	uint8_t from[ENTRY_KEY_BYTES], to[ENTRY_KEY_BYTES];
@@ -179,6 +187,10 @@ int log_store_write(struct log_store *store, const struct log_job *jobs, struct 
 {
 	rocksdb_writebatch_t *batch = rocksdb_writebatch_create();
 	for (const struct log_job *job = jobs; job; job = job->next) {
+		if (job->install) {
+			add_range_deletion(batch, job->group, 0, UINT64_MAX);
+			add_intent(batch, job->group, job->snapshot.index);
+		}
 		if (job->truncate)
 			add_range_deletion(batch, job->group, job->first_index, UINT64_MAX);
 		for (size_t i = 0; i < job->entries_count; i++)
@@ -315,6 +327,51 @@ static int load_entries(struct log_store *store, uint32_t group, uint64_t applie
 	}
 	rocksdb_iter_destroy(iterator);
 	rocksdb_readoptions_destroy(options);
+	return err;
+}
+
+size_t log_store_read(struct log_store *store, uint32_t group, uint64_t first, size_t count, size_t bytes_max, struct log_entry **out)
+{
+	uint8_t from[ENTRY_KEY_BYTES], to[ENTRY_KEY_BYTES];
+	entry_key(from, group, first);
+	entry_key(to, group, first + count);
+	rocksdb_readoptions_t *options = rocksdb_readoptions_create();
+	rocksdb_readoptions_set_iterate_upper_bound(options, (const char *)to, sizeof(to));
+	rocksdb_iterator_t *iterator = rocksdb_create_iterator(store->db, options);
+	size_t found = 0, bytes = 0;
+	for (rocksdb_iter_seek(iterator, (const char *)from, sizeof(from)); rocksdb_iter_valid(iterator) && found < count; rocksdb_iter_next(iterator)) {
+		size_t key_length, length;
+		const uint8_t *key = (const uint8_t *)rocksdb_iter_key(iterator, &key_length);
+		const uint8_t *value = (const uint8_t *)rocksdb_iter_value(iterator, &length);
+		if (key_length != ENTRY_KEY_BYTES || get_big_endian(key + RECORD_KEY_BYTES, 8) != first + found || length < ENTRY_HEADER_BYTES ||
+			value[0] != ENTRY_FORMAT || (found > 0 && bytes + length > bytes_max))
+			break;
+		bytes += length;
+		out[found] = log_entry_make(value[1], first + found, get_big_endian(value + 2, 8), span_of(value + ENTRY_HEADER_BYTES, length - ENTRY_HEADER_BYTES));
+		found++;
+	}
+	rocksdb_iter_destroy(iterator);
+	rocksdb_readoptions_destroy(options);
+	return found;
+}
+
+int log_store_installing(struct log_store *store, uint32_t group, struct why *why)
+{
+	uint8_t *value;
+	size_t length;
+	int err = get_record(store, group, 'i', &value, &length, why);
+	rocksdb_free(err ? NULL : value);
+	return err == ERR_NOT_FOUND ? 0 : err ? err : 1;
+}
+
+int log_store_installed(struct log_store *store, uint32_t group, struct why *why)
+{
+	uint8_t key[RECORD_KEY_BYTES];
+	record_key(key, group, 'i');
+	rocksdb_writebatch_t *batch = rocksdb_writebatch_create();
+	rocksdb_writebatch_delete(batch, (const char *)key, sizeof(key));
+	int err = commit(store, batch, why);
+	rocksdb_writebatch_destroy(batch);
 	return err;
 }
 

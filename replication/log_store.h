@@ -3,6 +3,7 @@
  * Keys, big-endian: u32 group, then
  *   'h'            -> {u64 term, u64 voted_for}
  *   's'            -> snapshot record {u64 index, u64 term, u64 configuration_index, encoded configuration}
+ *   'i'            -> install intent {u64 index}: the state of this snapshot is staged and must replace the group's (install.h)
  *   'e' u64 index  -> {u8 format, u8 type, u64 term, payload}
  * and one identity record (identity.h) under group 0xffffffff. Truncation and compaction are range deletions in the same batch as the
  * new entries or the snapshot record that justify them.
@@ -54,6 +55,12 @@ int log_store_put_hard_state(struct log_store *store, uint32_t group, uint64_t t
 /* Index of the oldest entry, UINT64_MAX when there is none. */
 uint64_t log_store_first(struct log_store *store, uint32_t group);
 uint64_t log_store_syncs(const struct log_store *store);
+/* [blocks] Entries from `first` on, at most `count`, ending before `bytes_max` is passed but for the first. Returns how many; each is a reference of the
+ * caller's. 0: they are not here. */
+size_t log_store_read(struct log_store *store, uint32_t group, uint64_t first, size_t count, size_t bytes_max, struct log_entry **out);
+/* [blocks] 1 when an installation was begun and not finished; 0; ERR_IO. */
+int log_store_installing(struct log_store *store, uint32_t group, struct why *why);
+int log_store_installed(struct log_store *store, uint32_t group, struct why *why);
 
 /* What a group finds at start. */
 struct log_loaded {

@@ -1,5 +1,6 @@
 #include "replication/meta_loop.h"
 
+#include "replication/cluster_loop.h"
 #include "replication/command_ids.h"
 #include "replication/node.h"
 
@@ -77,15 +78,6 @@ static void apply(void *context, uint32_t group, struct log_entry **entries, siz
 	applier_put(((struct consensus *)context)->applier, group, entries, count, stored);
 }
 
-/* A cluster of one voter has nobody to write to. */
-static void send_nowhere(void *context, uint32_t group, struct message *message, struct log_entry **entries)
-{
-	(void)context;
-	(void)group;
-	(void)message;
-	(void)entries;
-}
-
 static void on_timer(uv_timer_t *timer);
 
 static void set_timer(void *context, uint32_t group, uint64_t at_ms)
@@ -100,7 +92,7 @@ static void set_timer(void *context, uint32_t group, uint64_t at_ms)
 static void fill_rio(struct consensus *c)
 {
 	c->rio = (struct rio){ .context = c, .now_ms = monotonic_ms, .wall_ms = wall_ms, .random = random_u32, .room_bytes = room_bytes,
-		.hard_put = hard_put, .log_put = log_put, .apply = apply, .send = send_nowhere, .timer = set_timer };
+		.hard_put = hard_put, .log_put = log_put, .apply = apply, .send = cluster_send, .timer = set_timer, .install = cluster_install };
 }
 
 /* ---- called from the writer and the applier ---- */
@@ -119,7 +111,7 @@ void meta_loop_stored(void *context, struct log_job *jobs)
 void meta_loop_applied(void *context)
 {
 	struct consensus *c = context;
-	if (atomic_exchange(&c->applied_wanted, false))
+	if (atomic_exchange(&c->applied_wanted, false) || c->peers) /* a new leader waits for its barrier, too */
 		uv_async_send(&c->wake);
 }
 
@@ -156,6 +148,10 @@ static void submit_proposals(struct consensus *c, struct group *group)
 		group->crowded = waiters && waiters->next;
 		int err = waiters ? driver_submit(group->driver, ENTRY_COMMANDS, buffer_span(&payload), waiters, short_of_room) : 0;
 		buffer_fini(&payload);
+		if (err == ERR_CLOSED) { /* leadership is moving: the next leader gets them */
+			proposals_return(waiters);
+			return;
+		}
 		for (struct proposal *proposal = err ? waiters : NULL; proposal; proposal = proposal->next) {
 			atomic_fetch_sub(&proposal->queue->unreplicated_bytes, proposal->length);
 			proposal_settle(proposal, err, 0, (struct span){ 0 }, "the change was not accepted, try again");
@@ -179,12 +175,23 @@ static void on_gathered(uv_timer_t *timer)
 
 static void pump_proposals(struct consensus *c, struct group *group)
 {
+	struct driver_status status;
+	driver_status(group->driver, &status);
+	if (c->peers && status.role != ROLE_LEADER)
+		forward_pump(c, group, status.leader);
+	else if (c->peers && group->forward.list)
+		forward_take_back(group);
 	if (!gathering(group))
 		submit_proposals(c, group);
 }
 
 static void settle_request(struct consensus *c, struct request *request, int err, const char *sentence)
 {
+	if (request->done) {
+		request->err = err;
+		request->done(request);
+		return;
+	}
 	pthread_mutex_lock(&c->lock);
 	request->err = err;
 	if (sentence)
@@ -194,14 +201,37 @@ static void settle_request(struct consensus *c, struct request *request, int err
 	pthread_mutex_unlock(&c->lock);
 }
 
-/* ReadIndex: while leading with the own barrier applied, note the commit index, then wait until it is applied here. A cluster of one voter is
- * its own majority, so the round that asks peers whether we still lead is empty. True when settled. */
+/* The index that must be applied here before reading: of a round of this node's driver when it leads, else of the leader's answer. */
+static void note_read_point(struct consensus *c, struct request *request)
+{
+	struct group *group = &c->groups[request->group];
+	struct driver_status status;
+	driver_status(group->driver, &status);
+	bool leads = status.role == ROLE_LEADER;
+	if (request->round && request->round_is_own != leads)
+		request->round = 0; /* leadership has moved since */
+	request->round_is_own = leads;
+	if (leads) {
+		int err = request->round ? driver_read_index(group->driver, request->round, &request->index) : ERR_CLOSED;
+		if (err == ERR_CLOSED && (request->round = 0, driver_read(group->driver, &request->round)) == 0)
+			driver_read_index(group->driver, request->round, &request->index);
+	} else if (c->peers) {
+		if (!request->round)
+			request->round = forward_read(c, group);
+		if (group->forward.read.done >= request->round)
+			request->index = group->forward.read.index;
+	}
+}
+
+/* True when settled. */
 static bool serve_read(struct consensus *c, struct request *request, uint64_t now)
 {
-	struct driver_status status;
-	driver_status(c->groups[request->group].driver, &status);
-	if (request->index == 0 && status.ready)
-		request->index = status.committed;
+	if (c->removed) {
+		settle_request(c, request, ERR_DENIED, "this node was removed from the cluster; wipe its data directory and join it anew");
+		return true;
+	}
+	if (request->index == 0)
+		note_read_point(c, request);
 	if (request->index && applier_applied(c->applier, request->group) >= request->index) {
 		settle_request(c, request, 0, NULL);
 		return true;
@@ -213,6 +243,41 @@ static bool serve_read(struct consensus *c, struct request *request, uint64_t no
 	return false;
 }
 
+/* Leaderships are handed on until none is left here. True when settled. */
+static bool serve_step_down(struct consensus *c, struct request *request, uint64_t now)
+{
+	bool leads = false;
+	for (uint32_t i = 0; i < GROUPS_MAX; i++) {
+		struct driver_status status;
+		driver_status(c->groups[i].driver, &status);
+		if (status.role != ROLE_LEADER || status.voters <= 1)
+			continue;
+		leads = true;
+		driver_transfer(c->groups[i].driver, 0);
+	}
+	if (leads && now < request->deadline_ms)
+		return false;
+	settle_request(c, request, leads ? ERR_BUSY : 0, NULL);
+	return true;
+}
+
+static bool serve_request(struct consensus *c, struct request *request, uint64_t now)
+{
+	switch (request->kind) {
+	case REQUEST_READ:
+		return serve_read(c, request, now);
+	case REQUEST_STEP_DOWN:
+		return serve_step_down(c, request, now);
+	case REQUEST_STATUS:
+		cluster_fill_status(c, request->status);
+		settle_request(c, request, 0, NULL);
+		return true;
+	case REQUEST_SNAPSHOT:
+		break;
+	}
+	return false;
+}
+
 static void serve_requests(struct consensus *c)
 {
 	uint64_t now = monotonic_ms(NULL);
@@ -220,10 +285,10 @@ static void serve_requests(struct consensus *c)
 		bool waits = false;
 		for (struct request **link = &c->waiting; *link;) {
 			struct request *request = *link, *next = request->next;
-			if (request->kind == REQUEST_READ && serve_read(c, request, now)) {
-				*link = next;
+			*link = next; /* it may be gone once it is settled */
+			if (serve_request(c, request, now))
 				continue;
-			}
+			*link = request;
 			waits = true;
 			link = &request->next;
 		}
@@ -322,6 +387,12 @@ static void take_stored(struct consensus *c, struct log_job *jobs)
 		struct log_job *next = jobs->next;
 		struct group *group = &c->groups[jobs->group];
 		driver_stored(group->driver, jobs);
+		if (jobs->install) {
+			cluster_install_logged(c, jobs->group);
+			log_job_free(jobs);
+			jobs = next;
+			continue;
+		}
 		if (jobs->has_snapshot) {
 			group->snapshot_running = false;
 			if (!snapshot_under_way(c))
@@ -335,6 +406,7 @@ static void take_stored(struct consensus *c, struct log_job *jobs)
 static void refresh_status(struct consensus *c)
 {
 	struct consensus_status status = { .node_id = c->identity.node_id, .leader = true };
+	uint64_t contact_ms = UINT64_MAX;
 	for (uint32_t i = 0; i < GROUPS_MAX; i++) {
 		struct driver_status driver;
 		driver_applied(c->groups[i].driver, applier_applied(c->applier, i));
@@ -344,7 +416,9 @@ static void refresh_status(struct consensus *c)
 		status.last_index += driver.last_index;
 		status.leader = status.leader && driver.ready;
 		status.voters = driver.voters;
+		contact_ms = driver.contact_ms < contact_ms ? driver.contact_ms : contact_ms;
 	}
+	atomic_store(&c->contact_ms, contact_ms);
 	pthread_mutex_lock(&c->lock);
 	c->status = status;
 	pthread_mutex_unlock(&c->lock);
@@ -365,6 +439,7 @@ static void stop_when_idle(struct consensus *c)
 		c->waiting = request->next;
 		settle_request(c, request, ERR_CLOSED, "this node is shutting down");
 	}
+	cluster_loop_stop(c);
 	uv_stop(&c->loop);
 }
 
@@ -392,9 +467,13 @@ static void on_wake(uv_async_t *wake)
 			proposals_refuse(&c->groups[i].proposals, ERR_CLOSED, "this node is shutting down", true);
 	}
 	refresh_status(c);
+	cluster_turn(c);
 	for (uint32_t i = 0; i < GROUPS_MAX; i++)
 		pump_proposals(c, &c->groups[i]);
 	serve_requests(c);
+	for (uint32_t i = 0; i < GROUPS_MAX; i++)
+		if (forward_turn(c, &c->groups[i]))
+			atomic_store(&c->applied_wanted, true);
 	maybe_snapshot(c);
 	if (c->stopping)
 		stop_when_idle(c);
@@ -473,7 +552,11 @@ void meta_loop_open(struct consensus *c)
 		uv_timer_init(&c->loop, &group->gather);
 		group->gather.data = group;
 		proposals_init(&group->proposals);
+		forward_init(&group->forward);
+		atomic_init(&group->pin, 0);
 	}
+	atomic_init(&c->alone, true);
+	atomic_init(&c->contact_ms, monotonic_ms(NULL));
 }
 
 int meta_loop_start(struct consensus *c, struct why *why)
@@ -499,7 +582,8 @@ void meta_loop_stop(struct consensus *c)
 static void close_handle(uv_handle_t *handle, void *context)
 {
 	(void)context;
-	uv_close(handle, NULL);
+	if (!uv_is_closing(handle))
+		uv_close(handle, NULL);
 }
 
 void meta_loop_close(struct consensus *c)
@@ -509,11 +593,41 @@ void meta_loop_close(struct consensus *c)
 		log_job_free(c->stored);
 		c->stored = next;
 	}
+	cluster_loop_stop(c);
 	uv_walk(&c->loop, close_handle, NULL);
 	uv_run(&c->loop, UV_RUN_DEFAULT);
 	uv_loop_close(&c->loop);
+	cluster_loop_close(c);
+	for (uint32_t i = 0; i < GROUPS_MAX; i++)
+		forward_fini(&c->groups[i].forward);
+	while (c->answers) {
+		struct proposal *next = c->answers->answer_next;
+		proposal_release(c->answers);
+		c->answers = next;
+	}
+	c->loop_closed = true;
 	pthread_mutex_destroy(&c->lock);
 	pthread_cond_destroy(&c->settled_wake);
+}
+
+void meta_loop_hand_in(struct consensus *c, struct request *first, struct request *last)
+{
+	pthread_mutex_lock(&c->lock);
+	bool closing = c->closing;
+	if (!closing) {
+		last->next = c->requests;
+		c->requests = first;
+		uv_async_send(&c->wake);
+	}
+	pthread_mutex_unlock(&c->lock);
+	for (struct request *request = first, *next; closing; request = next) {
+		bool is_last = request == last;
+		next = request->next;
+		request->err = ERR_CLOSED;
+		request->done(request);
+		if (is_last)
+			return;
+	}
 }
 
 int meta_loop_ask(struct consensus *c, struct request *request, struct why *why)

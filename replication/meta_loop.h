@@ -8,20 +8,26 @@
 
 #include "replication/applier.h"
 #include "replication/driver.h"
+#include "replication/forward.h"
 #include "replication/identity.h"
 #include "replication/log_writer.h"
+#include "replication/peers.h"
 #include "replication/proposals.h"
 
 #include <pthread.h>
 #include <uv.h>
 
-/* Somebody who blocks until the meta loop has done something. Lives on the waiter's stack until `settled`. */
+/* Somebody who waits until the meta loop has done something. Lives on the waiter's stack until `settled`; with `done` it is whose that takes it. */
 struct request {
 	struct request *next;
-	enum { REQUEST_READ, REQUEST_SNAPSHOT } kind;
+	enum { REQUEST_READ, REQUEST_SNAPSHOT, REQUEST_STEP_DOWN, REQUEST_STATUS } kind;
 	uint32_t group;
 	uint64_t index;       /* read: applied must reach it, 0 until noted; snapshot: 1 once a flush for it has begun */
+	uint64_t round;       /* read: of the driver when leading, of the leader's answers else; 0: none joined */
+	bool round_is_own;
 	uint64_t deadline_ms;
+	struct cluster_status *status;
+	void (*done)(struct request *request); /* on the loop; NULL: somebody blocks */
 	bool settled;
 	int err;
 	struct why why;
@@ -41,6 +47,9 @@ struct group {
 	uint64_t ids_hour_proposed;
 	uint64_t flushed;          /* applied when the flush that runs began: on disk when it ends */
 	bool snapshot_running;     /* its job is with the log writer */
+	struct forward forward;
+	atomic_uint_fast64_t pin;  /* a peer copies the state: the log is kept from here on */
+	uint64_t membership_at_ms;
 };
 
 struct consensus {
@@ -59,10 +68,26 @@ struct consensus {
 	bool thread_started;
 	uint64_t room_bytes, room_checked_ms;
 
+	/* Other nodes: cluster_loop.h. */
+	struct peers *peers;       /* NULL: this node does not listen for any */
+	struct peer_keys keys;
+	struct cluster_view view;  /* as the transport has it */
+	char address[NODE_ADDRESS_BYTES_MAX];
+	uint64_t view_applied;
+	uv_timer_t tick;
+	atomic_bool alone, streams_stop;
+	atomic_int streams;
+	unsigned installs_running;
+	atomic_uint_fast64_t contact_ms; /* when the group that has waited longest heard of a leader */
+	bool removed;              /* this node is not one of the cluster any more: nothing is answered */
+	bool loop_closed;
+
 	pthread_mutex_t lock; /* the inbox and everything below */
 	pthread_cond_t settled_wake;
 	struct log_job *stored, **stored_tail;
 	struct request *requests;        /* new ones */
+	struct proposal *answers;        /* of proposals of other nodes */
+	unsigned installed;              /* groups whose state the applier has taken over, bits */
 	bool closing;
 	struct consensus_status status;  /* refreshed by the loop */
 	/* The loop's own. */
@@ -91,6 +116,8 @@ void meta_loop_close(struct consensus *consensus);
 /* Called on the writer's and the applier's threads. */
 void meta_loop_stored(void *context, struct log_job *jobs);
 void meta_loop_applied(void *context);
+/* Hands a list of requests in; `done` is called for each, also when the node is closing. */
+void meta_loop_hand_in(struct consensus *consensus, struct request *first, struct request *last);
 /* [blocks] Hands a request in and waits until it is settled. */
 int meta_loop_ask(struct consensus *consensus, struct request *request, struct why *why);
 

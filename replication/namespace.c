@@ -1,6 +1,8 @@
+#include "replication/cluster_node.h"
 #include "replication/namespace_state.h"
 
 #include <sodium.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 enum { BODY_BYTES_MAX = COMMAND_BYTES_MAX };
@@ -63,6 +65,10 @@ static const struct {
 	[COMMAND_MEMBER_SET - COMMAND_TYPE_NAMESPACE] = { member_set_apply, GROUP_CLUSTER },
 	[COMMAND_MEMBER_DELETE - COMMAND_TYPE_NAMESPACE] = { member_delete_apply, GROUP_CLUSTER },
 	[COMMAND_REPO_MOVE - COMMAND_TYPE_NAMESPACE] = { repo_move_apply, GROUP_CLUSTER },
+	[COMMAND_NODE_ANNOUNCE - COMMAND_TYPE_NAMESPACE] = { cluster_node_apply, GROUP_CLUSTER },
+	[COMMAND_NODE_JOIN - COMMAND_TYPE_NAMESPACE] = { cluster_node_apply, GROUP_CLUSTER },
+	[COMMAND_NODE_ROLES - COMMAND_TYPE_NAMESPACE] = { cluster_node_apply, GROUP_CLUSTER },
+	[COMMAND_JOIN_TOKEN_CREATE - COMMAND_TYPE_NAMESPACE] = { cluster_node_apply, GROUP_CLUSTER },
 	[COMMAND_TOKEN_CREATE_FINE - COMMAND_TYPE_NAMESPACE] = { token_create_fine_apply, GROUP_CLUSTER },
 };
 
@@ -228,17 +234,37 @@ int body_decode(void *record, size_t record_bytes, const struct schema *schema, 
 
 /* ---- opening ---- */
 
-int namespace_open(struct namespace **out, const char *dir, struct why *why)
+/* What a node of a cluster tells the others. The cluster's secret is made by the first. */
+static int announce(struct namespace *ns, const struct cluster_config *cluster, struct why *why)
+{
+	struct cluster_node self = { 0 };
+	uint8_t secret[CLUSTER_SECRET_BYTES];
+	int err = secret_get_or_create(ns, "cluster", secret, sizeof(secret), why);
+	sodium_memzero(secret, sizeof(secret));
+	if (err)
+		return err;
+	consensus_self(ns->consensus, &self);
+	snprintf(self.name, sizeof(self.name), "%s", cluster->name ? cluster->name : "");
+	snprintf(self.url, sizeof(self.url), "%s", cluster->url ? cluster->url : "");
+	return cluster_node_announce(ns, &self, why);
+}
+
+int namespace_open_cluster(struct namespace **out, const char *dir, const struct cluster_config *cluster, struct why *why)
 {
 	*out = NULL;
 	struct namespace *ns = calloc(1, sizeof(*ns));
 	if (!ns)
 		return why_set(why, ERR_NO_MEMORY, "no memory");
-	ns->machine = (struct state_machine){ .apply = apply_command, .applied = wake_followers, .context = ns };
+	ns->machine = (struct state_machine){ .apply = apply_command, .applied = wake_followers, .context = ns, .cluster = cluster_view_read,
+		.join_token = join_token_find, .join_command = cluster_node_join_command };
 	change_signal_init(&ns->signal);
 	ns->read_options = rocksdb_readoptions_create();
 	struct consensus_config config = { .dir = dir, .machine = &ns->machine };
+	if (cluster)
+		config.cluster = *cluster;
 	int err = consensus_open(&ns->consensus, &config, why);
+	if (err == 0 && cluster && cluster->listen)
+		err = announce(ns, cluster, why);
 	if (err == 0)
 		err = repo_sweep(ns, why);
 	if (err) {
@@ -247,6 +273,11 @@ int namespace_open(struct namespace **out, const char *dir, struct why *why)
 	}
 	*out = ns;
 	return 0;
+}
+
+int namespace_open(struct namespace **out, const char *dir, struct why *why)
+{
+	return namespace_open_cluster(out, dir, NULL, why);
 }
 
 void namespace_close(struct namespace *ns)

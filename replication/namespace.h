@@ -30,6 +30,8 @@ enum {
 };
 
 int namespace_open(struct namespace **out, const char *dir, struct why *why); /* opens its consensus in dir */
+/* [blocks] The same as a node of a cluster, see struct cluster_config; NULL: alone. */
+int namespace_open_cluster(struct namespace **out, const char *dir, const struct cluster_config *cluster, struct why *why);
 void namespace_close(struct namespace *ns);
 struct consensus *namespace_consensus(struct namespace *ns);
 /* Changes whenever anything was applied: caches compare it. */

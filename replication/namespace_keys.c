@@ -1,5 +1,7 @@
 #include "replication/namespace_keys.h"
 
+#include "replication/cluster_node.h"
+
 #include <xxhash.h>
 
 void key_add_lower(struct key *key, struct span name)
@@ -90,6 +92,20 @@ void key_repo_purge(struct key *key, const struct entity_id *id)
 	key_begin(key, GROUP_CLUSTER, 0, 'd');
 	if (id)
 		key_add(key, id->bytes, ENTITY_ID_BYTES);
+}
+
+void key_cluster_node(struct key *key, uint64_t node_id)
+{
+	key_begin(key, GROUP_CLUSTER, 0, 'C');
+	if (node_id)
+		key_add_number(key, node_id, 8);
+}
+
+void key_join_token(struct key *key, const uint8_t *token_id)
+{
+	key_begin(key, GROUP_CLUSTER, 0, 'J');
+	if (token_id)
+		key_add(key, token_id, JOIN_TOKEN_ID_BYTES);
 }
 
 void key_secret(struct key *key, struct span name)

@@ -69,6 +69,7 @@ int access_purge(const struct apply_context *apply, const struct entity_id *repo
 int access_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
 int changes_position_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
 int packs_replace_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
+int cluster_node_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
 int secret_create_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
 int lock_create_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
 int lock_delete_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
@@ -122,6 +123,8 @@ int namespace_propose(struct namespace *ns, uint32_t group, enum command_type ty
 /* The same, and what apply left as its result is appended to `result` (may be NULL). */
 int namespace_propose_result(struct namespace *ns, uint32_t group, enum command_type type, const char *actor, struct buffer *body,
 	const struct command_id *id, struct buffer *result, struct why *why);
+/* A secret as it stands in the state of `db`. 0, ERR_NOT_FOUND, ERR_CORRUPT (also another length), ERR_IO. */
+int secret_read(rocksdb_t *db, const char *name, uint8_t *out, size_t length);
 void entity_id_make(struct entity_id *out);
 
 /* ---- what a repository's content knows of itself: group 1 ---- */

@@ -19,8 +19,8 @@ const char *peer_status_sentence(enum peer_status status)
 		return "another node answers at this address";
 	case PEER_BAD_TOKEN:
 		return "the join token is not known, was used already or is too old: make another one with `cairn cluster token`";
-	case PEER_TOO_NEW:
-		return "this program is newer than the other node's: upgrade that one first";
+	case PEER_TOO_OLD:
+		return "the cluster is at a feature level that this program does not know: install a newer one";
 	case PEER_FULL:
 		return "the cluster cannot take another node now";
 	}

@@ -52,7 +52,7 @@ enum peer_status {
 	PEER_KEY_CHANGED,  /* this node id belongs to another key: two nodes with one id */
 	PEER_NOT_ME,       /* another node than the one that was called */
 	PEER_BAD_TOKEN,    /* the join token is unknown, used or too old */
-	PEER_TOO_NEW,      /* the caller's feature level is not known here */
+	PEER_TOO_OLD,      /* the caller does not know the feature level that the cluster is at */
 	PEER_FULL,
 };
 const char *peer_status_sentence(enum peer_status status);

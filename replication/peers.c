@@ -27,7 +27,7 @@ struct incoming {
 enum call_state { CALL_IDLE, CALL_RESOLVING, CALL_CONNECTING, CALL_GREETING, CALL_OPEN };
 struct peer {
 	struct peers *peers;
-	struct member member;
+	struct cluster_node member;
 	bool used;
 	enum call_state state;
 	struct connection *connection; /* NULL when idle */
@@ -58,7 +58,7 @@ struct peers {
 	uv_timer_t tick;
 	struct peers_config config;
 	struct cluster_view view;
-	struct peer table[MEMBERS_MAX];
+	struct peer table[CLUSTER_NODES_MAX];
 	struct incoming *incoming;
 	size_t incoming_count;
 	uint64_t instance;
@@ -180,6 +180,8 @@ static void take_welcome(struct connection *connection)
 			fprintf(stderr, "cairn: cluster: node %016llx at %s refuses this node: %s\n", (unsigned long long)peer->member.node_id, peer->member.address,
 				peer_status_sentence(status));
 		peer->told = true;
+		if (status == PEER_REMOVED)
+			peer->peers->config.calls.removed(peer->peers->config.calls.context);
 		hang_up(peer, peer_status_sentence(status));
 		peer->retry_at_ms = now_ms(peer->peers) + PEER_RETRY_MS_MAX;
 		return;
@@ -306,7 +308,7 @@ static void call(struct peer *peer)
 
 bool peers_send(struct peers *peers, uint64_t id, uint8_t type, uint32_t group, struct span body)
 {
-	for (size_t i = 0; i < MEMBERS_MAX; i++) {
+	for (size_t i = 0; i < CLUSTER_NODES_MAX; i++) {
 		struct peer *peer = &peers->table[i];
 		if (!peer->used || peer->member.node_id != id)
 			continue;
@@ -361,12 +363,12 @@ static bool has_twin(const struct incoming *incoming, const struct peer_hello *h
 static enum peer_status judge(const struct incoming *incoming, const struct peer_hello *hello)
 {
 	const struct peers *peers = incoming->peers;
-	if (hello->feature_level > peers->config.feature_level)
-		return PEER_TOO_NEW;
+	if (hello->feature_level < peers->config.feature_level_min)
+		return PEER_TOO_OLD;
 	if (hello->to && hello->to != peers->config.node_id)
 		return PEER_NOT_ME;
-	const struct member *member = cluster_view_find(&peers->view, hello->from);
-	if (member && member->role == MEMBER_REMOVED)
+	const struct cluster_node *member = cluster_view_find(&peers->view, hello->from);
+	if (member && member->role == NODE_REMOVED)
 		return PEER_REMOVED;
 	if (hello->from == peers->config.node_id || (member && memcmp(member->public_key, incoming->channel.remote_static, PEER_KEY_BYTES) != 0))
 		return PEER_KEY_CHANGED;
@@ -400,8 +402,8 @@ static bool answer_hello(struct incoming *incoming)
 		bool known = peers->config.calls.token_secret(peers->config.calls.context, hello.token_id, secret);
 		if (!known || !peer_channel_proven(&incoming->channel, proof, secret))
 			status = PEER_BAD_TOKEN;
-		else if (hello.feature_level > peers->config.feature_level)
-			status = PEER_TOO_NEW;
+		else if (hello.feature_level < peers->config.feature_level_min)
+			status = PEER_TOO_OLD;
 		sodium_memzero(secret, sizeof(secret));
 	} else if ((hello.purpose != PEER_MESSAGES && hello.purpose != PEER_BULK) || !peers->view.has_secret ||
 		!peer_channel_proven(&incoming->channel, proof, peers->view.secret)) {
@@ -542,7 +544,7 @@ static void on_tick(uv_timer_t *timer)
 {
 	struct peers *peers = timer->data;
 	uint64_t now = now_ms(peers);
-	for (size_t i = 0; i < MEMBERS_MAX; i++) {
+	for (size_t i = 0; i < CLUSTER_NODES_MAX; i++) {
 		struct peer *peer = &peers->table[i];
 		if (!peer->used)
 			continue;
@@ -559,7 +561,7 @@ static void on_tick(uv_timer_t *timer)
 static struct peer *slot_of(struct peers *peers, uint64_t id)
 {
 	struct peer *empty = NULL;
-	for (size_t i = 0; i < MEMBERS_MAX; i++) {
+	for (size_t i = 0; i < CLUSTER_NODES_MAX; i++) {
 		struct peer *peer = &peers->table[i];
 		if (peer->used && peer->member.node_id == id)
 			return peer;
@@ -572,17 +574,17 @@ static struct peer *slot_of(struct peers *peers, uint64_t id)
 void peers_set_view(struct peers *peers, const struct cluster_view *view)
 {
 	peers->view = *view;
-	for (size_t i = 0; i < MEMBERS_MAX; i++) {
+	for (size_t i = 0; i < CLUSTER_NODES_MAX; i++) {
 		struct peer *peer = &peers->table[i];
-		const struct member *member = peer->used ? cluster_view_find(view, peer->member.node_id) : NULL;
-		if (!peer->used || (member && member->role != MEMBER_REMOVED))
+		const struct cluster_node *member = peer->used ? cluster_view_find(view, peer->member.node_id) : NULL;
+		if (!peer->used || (member && member->role != NODE_REMOVED))
 			continue;
 		hang_up(peer, "removed");
 		peer->used = false;
 	}
 	for (size_t i = 0; i < view->count; i++) {
-		const struct member *member = &view->members[i];
-		struct peer *peer = member->node_id == peers->config.node_id || member->role == MEMBER_REMOVED ? NULL : slot_of(peers, member->node_id);
+		const struct cluster_node *member = &view->nodes[i];
+		struct peer *peer = member->node_id == peers->config.node_id || member->role == NODE_REMOVED ? NULL : slot_of(peers, member->node_id);
 		if (!peer)
 			continue;
 		bool moved = peer->used && (strcmp(peer->member.address, member->address) != 0 ||
@@ -598,8 +600,8 @@ void peers_set_view(struct peers *peers, const struct cluster_view *view)
 			call(peer);
 	}
 	for (struct incoming *incoming = peers->incoming; incoming; incoming = incoming->next) {
-		const struct member *member = incoming->greeted ? cluster_view_find(view, incoming->peer) : NULL;
-		if (member && member->role == MEMBER_REMOVED)
+		const struct cluster_node *member = incoming->greeted ? cluster_view_find(view, incoming->peer) : NULL;
+		if (member && member->role == NODE_REMOVED)
 			drop(incoming);
 	}
 }
@@ -607,7 +609,7 @@ void peers_set_view(struct peers *peers, const struct cluster_view *view)
 void peers_state(const struct peers *peers, uint64_t id, struct peer_state *out)
 {
 	*out = (struct peer_state){ 0 };
-	for (size_t i = 0; i < MEMBERS_MAX; i++) {
+	for (size_t i = 0; i < CLUSTER_NODES_MAX; i++) {
 		const struct peer *peer = &peers->table[i];
 		if (!peer->used || peer->member.node_id != id)
 			continue;
@@ -661,7 +663,7 @@ void peers_close(struct peers *peers)
 	uv_timer_stop(&peers->tick);
 	uv_close((uv_handle_t *)&peers->tick, NULL);
 	uv_close((uv_handle_t *)&peers->listener, NULL);
-	for (size_t i = 0; i < MEMBERS_MAX; i++)
+	for (size_t i = 0; i < CLUSTER_NODES_MAX; i++)
 		hang_up(&peers->table[i], "this node stops");
 	for (struct incoming *incoming = peers->incoming; incoming; incoming = incoming->next)
 		drop(incoming);

@@ -23,7 +23,7 @@ enum {
 	PEER_GREETINGS_PER_ADDRESS_MAX = 16,
 	PEER_GREETINGS_PER_S = 200,
 	PEER_GREETING_MS = 5 * 1000,
-	PEER_INCOMING_MAX = 4 * MEMBERS_MAX,
+	PEER_INCOMING_MAX = 4 * CLUSTER_NODES_MAX,
 	PEER_DEAD_MS = 5 * 1000,
 	PEER_TWIN_MS = 3 * 1000,          /* a node that spoke this recently is not replaced by another start of it */
 	PEER_RETRY_MS_MIN = 50,
@@ -38,6 +38,7 @@ struct peers_calls {
 	void (*frame)(void *context, uint64_t peer, const struct peer_frame *frame);
 	/* A bulk or join connection. Takes the stream; must not block. */
 	void (*stream)(void *context, struct peer_stream *stream, const struct peer_hello *hello);
+	void (*removed)(void *context); /* another member says that this node was removed */
 	/* What a join token's proof is made with. False: no such token. */
 	bool (*token_secret)(void *context, const uint8_t token_id[PEER_TOKEN_ID_BYTES], uint8_t out[PEER_SECRET_BYTES]);
 };
@@ -46,7 +47,8 @@ struct peers_config {
 	uint64_t node_id;
 	uint8_t cluster_id[PEER_CLUSTER_ID_BYTES];
 	struct peer_keys keys;
-	uint32_t feature_level;
+	uint32_t feature_level;     /* what this program knows */
+	uint32_t feature_level_min; /* what the cluster is at */
 	struct peers_calls calls;
 };
 

@@ -1,5 +1,6 @@
 #include "replication/proposals.h"
 
+#include "replication/forward.h"
 #include "replication/node.h"
 
 #include <stdlib.h>
@@ -38,7 +39,7 @@ static struct proposal *make(struct proposals *queue, struct span command, bool 
 	return proposal;
 }
 
-int proposals_add(struct proposals *proposals, struct span command, bool releases, struct proposal **out, struct why *why)
+static int add(struct proposals *proposals, struct span command, bool releases, const struct proposal *remote, struct proposal **out, struct why *why)
 {
 	int err = 0;
 	*out = NULL;
@@ -51,6 +52,11 @@ int proposals_add(struct proposals *proposals, struct span command, bool release
 		err = why_set(why, ERR_BUSY, "too many changes are under way, try again");
 	if (err == 0) {
 		struct proposal *proposal = make(proposals, command, releases);
+		if (remote) {
+			proposal->remote_context = remote->remote_context;
+			proposal->remote_peer = remote->remote_peer;
+			proposal->remote_number = remote->remote_number;
+		}
 		*proposals->tail = proposal;
 		proposals->tail = &proposal->next;
 		proposals->waiting_count++;
@@ -62,6 +68,40 @@ int proposals_add(struct proposals *proposals, struct span command, bool release
 	return err;
 }
 
+int proposals_add(struct proposals *proposals, struct span command, bool releases, struct proposal **out, struct why *why)
+{
+	return add(proposals, command, releases, NULL, out, why);
+}
+
+int proposals_add_remote(struct proposals *proposals, struct span command, bool releases, void *context, uint64_t peer, uint64_t number,
+	struct proposal **out)
+{
+	const struct proposal remote = { .remote_context = context, .remote_peer = peer, .remote_number = number };
+	return add(proposals, command, releases, &remote, out, NULL);
+}
+
+struct proposal *proposals_take(struct proposals *proposals)
+{
+	for (;;) {
+		pthread_mutex_lock(&proposals->lock);
+		struct proposal *proposal = proposals->head;
+		if (proposal) {
+			proposals->head = proposal->next;
+			proposals->waiting_count--;
+			if (!proposals->head)
+				proposals->tail = &proposals->head;
+		}
+		pthread_mutex_unlock(&proposals->lock);
+		if (!proposal)
+			return NULL;
+		proposal->next = NULL;
+		atomic_fetch_sub(&proposal->queue->unreplicated_bytes, proposal->length);
+		if (!atomic_load(&proposal->abandoned))
+			return proposal;
+		proposals_release(proposal);
+	}
+}
+
 int proposal_wait(struct proposal *proposal, int64_t deadline_ms)
 {
 	struct timespec deadline = { .tv_sec = deadline_ms / 1000, .tv_nsec = deadline_ms % 1000 * 1000000 };
@@ -70,6 +110,8 @@ int proposal_wait(struct proposal *proposal, int64_t deadline_ms)
 	while (!proposal->settled && timed_out == 0)
 		timed_out = pthread_cond_timedwait(&proposal->settled_wake, &proposal->lock, &deadline);
 	bool settled = proposal->settled;
+	if (!settled)
+		atomic_store(&proposal->abandoned, true);
 	pthread_mutex_unlock(&proposal->lock);
 	return settled ? 0 : ERR_UNKNOWN_OUTCOME;
 }
@@ -77,7 +119,8 @@ int proposal_wait(struct proposal *proposal, int64_t deadline_ms)
 void proposal_settle(struct proposal *proposal, int err, uint64_t index, struct span result, const char *sentence)
 {
 	pthread_mutex_lock(&proposal->lock);
-	if (!proposal->settled) {
+	bool first = !proposal->settled;
+	if (first) {
 		proposal->settled = true;
 		proposal->err = err;
 		proposal->index = index;
@@ -88,6 +131,8 @@ void proposal_settle(struct proposal *proposal, int err, uint64_t index, struct 
 		pthread_cond_signal(&proposal->settled_wake);
 	}
 	pthread_mutex_unlock(&proposal->lock);
+	if (first && proposal->remote_peer)
+		forward_settled(proposal);
 }
 
 void proposal_release(struct proposal *proposal)
@@ -152,7 +197,7 @@ struct proposal *proposals_gather(struct proposals *proposals, int64_t leader_ms
 	pthread_mutex_lock(&proposals->lock);
 	while (proposals->head && count < COMMANDS_PER_ENTRY_MAX) {
 		struct proposal *proposal = proposals->head;
-		bool refuse = releases_only && !proposal->releases;
+		bool refuse = atomic_load(&proposal->abandoned) || (releases_only && !proposal->releases);
 		if (!refuse && count > 0 && bytes + proposal->length > PROPOSAL_ENTRY_BYTES_MAX)
 			break;
 		proposals->head = proposal->next;

@@ -36,6 +36,11 @@ struct proposal {
 	uint64_t index;
 	struct buffer result;
 	struct why why;
+	atomic_bool abandoned;     /* its caller has given up: not worth sending (again) */
+	/* Of another node, which is told the outcome; peer 0: of this one. */
+	uint64_t remote_peer, remote_number;
+	void *remote_context;
+	struct proposal *answer_next;
 	size_t length;
 	uint8_t command[];
 };
@@ -55,6 +60,11 @@ void proposals_fini(struct proposals *proposals);
 
 /* Queues a copy of `command`. 0 with one reference for the caller, ERR_BUSY over a budget, ERR_CLOSED. */
 int proposals_add(struct proposals *proposals, struct span command, bool releases, struct proposal **out, struct why *why);
+/* The same for another node: forward_settled is called with its outcome. */
+int proposals_add_remote(struct proposals *proposals, struct span command, bool releases, void *context, uint64_t peer, uint64_t number,
+	struct proposal **out);
+/* Takes one off the queue, whose reference goes to the caller; NULL: none. Those whose callers have given up are let go. */
+struct proposal *proposals_take(struct proposals *proposals);
 /* [blocks] until settled or `deadline_ms` (monotonic). 0: settled, read its fields; ERR_UNKNOWN_OUTCOME. */
 int proposal_wait(struct proposal *proposal, int64_t deadline_ms);
 void proposal_settle(struct proposal *proposal, int err, uint64_t index, struct span result, const char *sentence);

@@ -36,6 +36,27 @@ int secret_create_apply(const struct apply_context *apply, const struct command 
 	return 0; /* somebody was first: theirs is the one */
 }
 
+int secret_read(rocksdb_t *db, const char *name, uint8_t *out, size_t length)
+{
+	struct key key;
+	struct secret secret;
+	key_secret(&key, span_text(name));
+	char *error = NULL;
+	size_t value_length;
+	rocksdb_readoptions_t *options = rocksdb_readoptions_create();
+	char *value = rocksdb_get(db, options, (const char *)key.bytes, key.length, &value_length, &error);
+	rocksdb_readoptions_destroy(options);
+	int err = error ? ERR_IO : value ? record_decode(&secret, sizeof(secret), &secret_schema, span_of(value, value_length)) : ERR_NOT_FOUND;
+	if (err == 0 && secret.length == length)
+		memcpy(out, secret.value, length);
+	else if (err == 0)
+		err = ERR_CORRUPT;
+	rocksdb_free(error);
+	rocksdb_free(value);
+	sodium_memzero(&secret, sizeof(secret));
+	return err;
+}
+
 int secret_get_or_create(struct namespace *ns, const char *name, uint8_t *out, size_t length, struct why *why)
 {
 	size_t name_length = strlen(name);

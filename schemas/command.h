@@ -61,6 +61,11 @@ enum command_type {
 	COMMAND_ACCESS = 88, /* to a gated repository: asked for, decided, cancelled */
 	/* 104: webhooks */
 	COMMAND_CHANGES_POSITION = 111, /* how far a follower of the changes has come */
+	/* 120: nodes of the cluster */
+	COMMAND_NODE_ANNOUNCE = 120,   /* a node tells its address */
+	COMMAND_NODE_JOIN = 121,       /* with a join token, which is used up */
+	COMMAND_NODE_ROLES = 122,
+	COMMAND_JOIN_TOKEN_CREATE = 123,
 };
 
 enum {

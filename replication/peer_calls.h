@@ -1,0 +1,26 @@
+/* peer_calls.h - the kinds of frames between nodes, and their bodies: msgpack, but for Raft messages (schemas/raft_message.h) and pairs of a state.
+ *
+ * A kind that a node does not know is ignored on a channel of messages and ends one of bulk: feature levels (members tell theirs in the
+ * handshake) say what may be sent. */
+#ifndef CAIRN_REPLICATION_PEER_CALLS_H
+#define CAIRN_REPLICATION_PEER_CALLS_H
+
+#include "schemas/command.h"
+
+enum peer_frame_type {
+	FRAME_RAFT = 1,
+	FRAME_PROPOSE = 2,     /* [number, command]: to the leader */
+	FRAME_PROPOSED = 3,    /* [number, error, index, result, sentence] */
+	FRAME_READ = 4,        /* [number]: a linearizable read point is wanted */
+	FRAME_READ_POINT = 5,  /* [number, error, index] */
+	FRAME_STATE = 16,      /* bulk: [index]: the group's state, at that index or later */
+	FRAME_STATE_PAIRS = 17, /* bulk: u32 key length, u32 value length, key, value; again and again */
+	FRAME_STATE_END = 18,  /* bulk: [pairs, applied index] */
+	FRAME_ERROR = 19,      /* bulk and joining: [error, sentence] */
+	FRAME_JOIN = 24,       /* [command id, node] */
+	FRAME_JOINED = 25,     /* [cluster view] */
+};
+
+enum { STATE_PAIRS_BYTES_MAX = 512 << 10 }; /* of one frame, unless one pair is larger */
+
+#endif

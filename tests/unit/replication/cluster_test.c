@@ -1,0 +1,297 @@
+/* Several nodes in one process, over real sockets and disks: what callers of the namespace rely on when there is more than one. */
+#include "replication/cluster_node.h"
+#include "tests/unit/replication/fixture.h"
+
+#include <pthread.h>
+#include <time.h>
+
+enum { NODES = 3, WAIT_MS = 30 * 1000 };
+
+static char *dirs[NODES];
+static struct namespace *nodes[NODES];
+static char names[NODES][8] = { "one", "two", "three" };
+static char addresses[NODES][NODE_ADDRESS_BYTES_MAX];
+
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static void open_node(size_t i, const char *token)
+{
+	struct why why = { 0 };
+	/* A port that the system chose at first is kept over restarts. */
+	struct cluster_config config = { .listen = addresses[i][0] ? addresses[i] : "127.0.0.1:0", .name = names[i], .join_token = token, .trailing_bytes = 1 };
+	if (namespace_open_cluster(&nodes[i], dirs[i], &config, &why) != 0)
+		fail_msg("node %zu: %s", i, why.text);
+	struct cluster_node self;
+	consensus_self(namespace_consensus(nodes[i]), &self);
+	snprintf(addresses[i], sizeof(addresses[i]), "%s", self.address);
+}
+
+static void close_node(size_t i)
+{
+	namespace_close(nodes[i]);
+	nodes[i] = NULL;
+}
+
+static void join_node(size_t i, enum node_role role)
+{
+	char token[JOIN_TOKEN_TEXT_BYTES_MAX];
+	struct why why = { 0 };
+	if (join_token_create(nodes[0], "", role, token, &why) != 0)
+		fail_msg("%s", why.text);
+	open_node(i, token);
+}
+
+static uint64_t id_of(size_t i)
+{
+	struct consensus_status status;
+	consensus_status(namespace_consensus(nodes[i]), &status);
+	return status.node_id;
+}
+
+static struct cluster_status *status_of(size_t i)
+{
+	static struct cluster_status status;
+	assert_int_equal(consensus_cluster_status(namespace_consensus(nodes[i]), &status, NULL), 0);
+	return &status;
+}
+
+static size_t voters_seen_by(size_t i)
+{
+	size_t voters = 0;
+	const struct cluster_status *status = status_of(i);
+	for (size_t k = 0; k < status->count; k++)
+		voters += status->nodes[k].roles[0] == NODE_VOTER && status->nodes[k].roles[1] == NODE_VOTER;
+	return voters;
+}
+
+static void wait_for_voters(size_t node, size_t count)
+{
+	uint64_t until = now_ms() + WAIT_MS;
+	while (voters_seen_by(node) != count) {
+		if (now_ms() > until)
+			fail_msg("node %zu sees %zu voters, not %zu", node, voters_seen_by(node), count);
+		usleep(20000);
+	}
+}
+
+static void make_three(void)
+{
+	open_node(0, NULL);
+	join_node(1, NODE_VOTER);
+	join_node(2, NODE_VOTER);
+	for (size_t i = 0; i < NODES; i++)
+		wait_for_voters(i, 3);
+}
+
+static int set_up(void **state)
+{
+	(void)state;
+	memset(addresses, 0, sizeof(addresses));
+	for (size_t i = 0; i < NODES; i++)
+		dirs[i] = directory_make();
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < NODES; i++) {
+		namespace_close(nodes[i]);
+		nodes[i] = NULL;
+		directory_remove(dirs[i]);
+		free(dirs[i]);
+	}
+	return 0;
+}
+
+static void make_user(size_t node, const char *name)
+{
+	struct user user = { 0 };
+	struct why why = { 0 };
+	snprintf(user.name, sizeof(user.name), "%s", name);
+	int err = user_create(nodes[node], "", &user, &why);
+	if (err)
+		fail_msg("node %zu, user %s: %s: %s", node, name, err_name(err), why.text);
+}
+
+static void assert_seen(size_t node, const char *name)
+{
+	struct user user;
+	struct why why = { 0 };
+	if (consensus_read_barrier(namespace_consensus(nodes[node]), GROUP_CLUSTER, 20000, &why) != 0)
+		fail_msg("node %zu: %s", node, why.text);
+	assert_int_equal(user_find(nodes[node], name, &user), 0);
+}
+
+static void what_is_written_through_any_node_is_read_through_any_node(void **state)
+{
+	(void)state;
+	make_three();
+	char name[32];
+	for (size_t i = 0; i < 30; i++) {
+		snprintf(name, sizeof(name), "user-%zu", i);
+		make_user(i % NODES, name);
+		struct user user; /* on the node that wrote it, without asking anybody */
+		assert_int_equal(user_find(nodes[i % NODES], name, &user), 0);
+		for (size_t k = 0; k < NODES; k++)
+			assert_seen(k, name);
+	}
+	struct user again = { .name = "user-3" };
+	struct why why = { 0 };
+	for (size_t i = 0; i < NODES; i++) { /* a precondition's sentence comes back from the leader */
+		assert_int_equal(user_create(nodes[i], "", &again, &why), ERR_EXISTS);
+		assert_non_null(strstr(why.text, "is taken"));
+	}
+}
+
+static void a_node_that_was_away_catches_up(void **state)
+{
+	(void)state;
+	make_three();
+	for (size_t away = 0; away < NODES; away++) { /* whoever leads is among them */
+		char name[32];
+		close_node(away);
+		for (size_t i = 0; i < 5; i++) {
+			snprintf(name, sizeof(name), "away-%zu-%zu", away, i);
+			make_user((away + 1 + i % 2) % NODES, name);
+		}
+		open_node(away, NULL);
+		assert_seen(away, name);
+	}
+}
+
+/* With hardly any log kept, who was away longer than a flush mark gets the state itself. */
+static void a_node_far_behind_gets_the_state(void **state)
+{
+	(void)state;
+	make_three();
+	char name[32];
+	make_user(0, "before");
+	close_node(2);
+	for (size_t i = 0; i < 40; i++) {
+		snprintf(name, sizeof(name), "during-%zu", i);
+		make_user(i % 2, name);
+	}
+	for (size_t i = 0; i < 2; i++)
+		assert_int_equal(consensus_snapshot(namespace_consensus(nodes[i]), NULL), 0);
+	make_user(0, "after-the-mark");
+	open_node(2, NULL);
+	assert_seen(2, "before");
+	assert_seen(2, "during-7");
+	assert_seen(2, "after-the-mark");
+	assert_true(status_of(2)->groups[0].snapshot_index > 0);
+	make_user(2, "and-it-goes-on");
+	assert_seen(0, "and-it-goes-on");
+	/* The installed state survives a restart, as does a new node that never had anything else. */
+	close_node(2);
+	make_user(1, "once-more");
+	open_node(2, NULL);
+	assert_seen(2, "once-more");
+	assert_seen(2, "during-39");
+}
+
+static void a_new_node_gets_what_the_log_does_not_hold_any_more(void **state)
+{
+	(void)state;
+	open_node(0, NULL);
+	for (size_t i = 0; i < 20; i++) {
+		char name[32];
+		snprintf(name, sizeof(name), "early-%zu", i);
+		make_user(0, name);
+	}
+	assert_int_equal(consensus_snapshot(namespace_consensus(nodes[0]), NULL), 0);
+	make_user(0, "late");
+	join_node(1, NODE_LEARNER);
+	assert_seen(1, "early-0");
+	assert_seen(1, "late");
+	assert_int_equal(voters_seen_by(0), 1);
+	make_user(1, "through-a-learner");
+	assert_seen(0, "through-a-learner");
+	uint64_t id = id_of(1);
+	struct why why = { 0 };
+	join_node(2, NODE_LEARNER);
+	const uint64_t both[] = { id, id_of(2) };
+	assert_int_equal(cluster_node_roles(nodes[0], "", both, 2, NODE_VOTER, &why), 0);
+	wait_for_voters(0, 3);
+}
+
+static void a_join_token_is_good_for_one_node(void **state)
+{
+	(void)state;
+	char token[JOIN_TOKEN_TEXT_BYTES_MAX];
+	struct why why = { 0 };
+	open_node(0, NULL);
+	assert_int_equal(join_token_create(nodes[0], "", NODE_LEARNER, token, &why), 0);
+	open_node(1, token);
+	struct cluster_config config = { .listen = "127.0.0.1:0", .join_token = token };
+	assert_int_equal(namespace_open_cluster(&nodes[2], dirs[2], &config, &why), ERR_DENIED);
+	assert_non_null(strstr(why.text, "token"));
+	config.join_token = "cairn-join-nonsense";
+	assert_int_equal(namespace_open_cluster(&nodes[2], dirs[2], &config, &why), ERR_INVALID);
+	config.join_token = NULL; /* half-way in: it does not found a cluster of its own by accident */
+	assert_int_equal(namespace_open_cluster(&nodes[2], dirs[2], &config, &why), ERR_INVALID);
+	/* The one that is in starts again with or without it. */
+	close_node(1);
+	open_node(1, token);
+	close_node(1);
+	open_node(1, NULL);
+	make_user(1, "fine");
+}
+
+static void a_removed_node_is_not_let_in_again(void **state)
+{
+	(void)state;
+	struct why why = { 0 };
+	make_three();
+	uint64_t gone = id_of(2);
+	const uint64_t all[] = { id_of(0), id_of(1), gone };
+	assert_int_equal(cluster_node_roles(nodes[1], "", all, 3, NODE_REMOVED, &why), ERR_CONFLICT); /* no voter would be left */
+	assert_int_equal(cluster_node_roles(nodes[1], "", &gone, 1, NODE_REMOVED, &why), 0);
+	wait_for_voters(0, 2);
+	close_node(2);
+	make_user(0, "without-it");
+	struct cluster_config config = { .listen = addresses[2] };
+	uint64_t began = now_ms();
+	int err = namespace_open_cluster(&nodes[2], dirs[2], &config, &why);
+	assert_true(err == ERR_DENIED || err == ERR_CLOSED || err == ERR_BUSY);
+	assert_true(now_ms() - began < 60000);
+	assert_int_equal(cluster_node_roles(nodes[0], "", &gone, 1, NODE_VOTER, &why), ERR_CONFLICT);
+	uint64_t nobody = 77;
+	assert_int_equal(cluster_node_roles(nodes[0], "", &nobody, 1, NODE_VOTER, &why), ERR_NOT_FOUND);
+}
+
+static void leadership_moves_before_a_planned_stop(void **state)
+{
+	(void)state;
+	make_three();
+	for (size_t round = 0; round < 2; round++) {
+		uint64_t leader = status_of(0)->groups[1].leader;
+		size_t at = 0;
+		while (at < NODES && id_of(at) != leader)
+			at++;
+		if (at == NODES)
+			continue;
+		consensus_step_down(namespace_consensus(nodes[at]), 5000);
+		assert_true(status_of(at)->groups[0].leader != leader && status_of(at)->groups[1].leader != leader);
+		make_user(at, round ? "second" : "first");
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(what_is_written_through_any_node_is_read_through_any_node, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_node_that_was_away_catches_up, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_node_far_behind_gets_the_state, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_new_node_gets_what_the_log_does_not_hold_any_more, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_join_token_is_good_for_one_node, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_removed_node_is_not_let_in_again, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(leadership_moves_before_a_planned_stop, set_up, tear_down),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
