@@ -17,6 +17,7 @@ struct gateway {
 	struct git_cache *git_cache;   /* gateway/git/cache.h */
 	struct git_service *git;       /* gateway/git/service.h */
 	struct lease_watch *lease_watch; /* gateway/git/lease_watch.h */
+	struct downloads *downloads;   /* gateway/downloads.h; may be NULL */
 	struct search *search;         /* gateway/search/search.h; may be NULL */
 	struct admin *admin;           /* gateway/admin: long operations under way; may be NULL */
 	struct backup_desk *backups;   /* gateway/admin */
@@ -61,6 +62,9 @@ extern const struct route xet_routes[];   /* gateway/xet */
 extern const struct route git_routes[];   /* gateway/git */
 extern const struct route web_routes[];   /* gateway/web: /, /healthz, /readyz, /metrics */
 extern const struct route admin_routes[]; /* gateway/admin: what `cairn` calls */
+
+/* Every route there is, in the order in which they are tried; a known call that is not built has no handler, and its name is a sentence's beginning. */
+void gateway_each_route(void (*each)(void *context, const struct route *route), void *context);
 
 /* The server's handler: looks the route up, answers 404 (JSON, "not found") or 501 for known but unbuilt Hub calls. */
 void gateway_handle(struct http_request *request);

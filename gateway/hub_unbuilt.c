@@ -15,15 +15,8 @@ const struct route hub_unbuilt_routes[] = {
 	{ ANY, TYPES "/lfs-files/**", NULL, "Listing and deleting LFS objects" },
 
 	/* browsing and community */
-	{ GET, "/api/models-tags-by-type", NULL, "The tag list" },
-	{ GET, "/api/datasets-tags-by-type", NULL, "The tag list" },
 	{ GET, "/api/spaces/semantic-search", NULL, "Semantic search" },
 	{ GET, "/api/spaces/templates", NULL, "Space templates" },
-	{ GET, "/api/trending", NULL, "Trending repositories" },
-	{ GET | HTTP_POST, "/api/quicksearch", NULL, "Quick search" },
-	{ GET, "/api/tasks", NULL, "The task list" },
-	{ ANY, TYPES "/like", NULL, "Likes" },
-	{ GET, TYPES "/likers", NULL, "Likes" },
 	{ GET, "/api/users/{}/**", NULL, "This part of user pages" },
 	{ ANY, "/api/organizations/{}/**", NULL, "This part of organisations" },
 	{ GET, "/api/settings/repositories", NULL, "Storage overviews" },
@@ -38,7 +31,6 @@ const struct route hub_unbuilt_routes[] = {
 	{ GET, "/papers/**", NULL, "Papers" },
 	{ GET, "/api/daily_papers", NULL, "Papers" },
 	{ GET, "/.well-known/openid-configuration", NULL, "OpenID Connect" },
-	{ GET, "/.well-known/openapi.json", NULL, "The OpenAPI description" },
 	{ ANY, "/oauth/**", NULL, "OAuth" },
 
 	/* datasets, Spaces, inference, buckets, jobs */

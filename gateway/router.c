@@ -13,10 +13,19 @@
 static struct route_index *routes;
 static pthread_once_t routes_once = PTHREAD_ONCE_INIT;
 
+static const struct route *const tables[] = { xet_routes, web_routes, admin_routes, hub_routes, git_routes, hub_unbuilt_routes };
+enum { TABLES_COUNT = sizeof(tables) / sizeof(tables[0]) };
+
+void gateway_each_route(void (*each)(void *context, const struct route *route), void *context)
+{
+	for (size_t i = 0; i < TABLES_COUNT; i++)
+		for (const struct route *route = tables[i]; route->pattern; route++)
+			each(context, route);
+}
+
 static void make_routes(void)
 {
-	static const struct route *const tables[] = { xet_routes, web_routes, admin_routes, hub_routes, git_routes, hub_unbuilt_routes };
-	routes = route_index_make(tables, sizeof(tables) / sizeof(tables[0]));
+	routes = route_index_make(tables, TABLES_COUNT);
 	if (!routes) {
 		fprintf(stderr, "cairn: no memory for the route table\n");
 		abort();

@@ -2,9 +2,10 @@
 
 #include "gateway/auth/owner.h"
 #include "gateway/hub/call.h"
+#include "gateway/hub/likes.h"
 #include "schemas/json_writer.h"
 
-enum { COUNTED_REPOS_MAX = 100000 };
+enum { COUNTED_REPOS_MAX = 100000, COUNTED_LIKES_MAX = 100000 };
 
 struct counts {
 	const struct call *call;
@@ -60,6 +61,10 @@ static void write_user(struct overview *overview, const struct call *call, const
 	json_text(json, "fullname", owner->fullname);
 	json_text(json, "type", "user");
 	json_bool(json, "isPro", false);
+	json_bool(json, "isFollowing", false);
+	json_u64(json, "numFollowers", 0);
+	json_u64(json, "numFollowing", 0);
+	json_u64(json, "numLikes", count_likes(call->gateway->ns, owner->name, COUNTED_LIKES_MAX));
 	json_date(json, "createdAt", owner->created_ms);
 	json_array_begin(json, "orgs");
 	member_orgs(call->gateway->ns, owner->name, write_org_of_user, overview);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "gateway/auth/xet_token.h"
+#include "gateway/downloads.h"
 #include "gateway/hub/call.h"
 #include "gateway/hub/content.h"
 #include "schemas/json_writer.h"
@@ -146,6 +147,8 @@ static int resolve_run(struct http_request *request, struct call *call, enum rep
 			.type = pointer ? "text/plain; charset=utf-8" : content_type_of(call->revision.path),
 		};
 		add_file_headers(request, call, resolve);
+		if (resolve->kind != RESOLVE_RAW)
+			downloads_count(call->gateway->downloads, request, &call->actor, &call->repo, call->revision.path);
 		if (entry->is_lfs && !pointer && http_method(request) == HTTP_GET && accepts_xet_info(request)) {
 			reply_xet_info(request, call, resolve);
 			return 0;

@@ -8,18 +8,22 @@
 #include "gateway/hub/duplicate.h"
 #include "gateway/hub/info.h"
 #include "gateway/hub/lfs.h"
+#include "gateway/hub/likes.h"
 #include "gateway/hub/person.h"
 #include "gateway/hub/preupload.h"
+#include "gateway/hub/quicksearch.h"
 #include "gateway/hub/refs.h"
 #include "gateway/hub/repos.h"
 #include "gateway/hub/resolve.h"
 #include "gateway/hub/rewrite.h"
 #include "gateway/hub/ssh_keys.h"
+#include "gateway/hub/tags.h"
 #include "gateway/hub/telemetry.h"
 #include "gateway/hub/token_call.h"
 #include "gateway/hub/tree.h"
 #include "gateway/hub/validate_yaml.h"
 #include "gateway/hub/whoami.h"
+#include "gateway/openapi.h"
 
 enum { READ = HTTP_GET | HTTP_HEAD };
 
@@ -48,6 +52,9 @@ const struct route hub_routes[] = {
 
 	/* people */
 	{ READ, "/api/users/{}/overview", user_overview, "hub-user" },
+	{ READ, "/api/users/{}/likes", user_likes, "hub-user-likes" },
+	{ READ, "/api/users/{}/{followers|following}", followers_list, "hub-followers" },
+	{ READ, "/api/organizations/{}/followers", followers_list, "hub-followers" },
 	{ READ, "/api/users/{}/avatar", person_avatar, "hub-avatar" },
 	{ READ, "/api/organizations/{}/overview", org_overview, "hub-org" },
 	{ READ, "/api/organizations/{}/members", org_members, "hub-org-members" },
@@ -63,6 +70,15 @@ const struct route hub_routes[] = {
 	{ HTTP_POST, REPO "/duplicate", repos_duplicate, "hub-repo-duplicate" },
 	{ HTTP_PUT, REPO "/settings", repos_settings, "hub-repo-settings" },
 	{ READ, TYPE, info_list, "hub-list" },
+	{ READ, "/api/models-tags-by-type", model_tags, "hub-tags" },
+	{ READ, "/api/datasets-tags-by-type", dataset_tags, "hub-tags" },
+	{ READ | HTTP_POST, "/api/quicksearch", quicksearch, "hub-quicksearch" },
+	{ READ, "/api/trending", trending_list, "hub-trending" },
+	{ READ, "/api/tasks", tasks_list, "hub-tasks" },
+	{ READ, "/.well-known/openapi.json", openapi_get, "hub-openapi" },
+	{ HTTP_POST, REPO "/like", repo_like_post, "hub-like" },
+	{ HTTP_DELETE, REPO "/like", repo_like_delete, "hub-like" },
+	{ READ, REPO "/likers", repo_likers, "hub-likers" },
 	{ READ, REPO, info_head, "hub-info" },
 	{ READ, REPO "/revision/{}", info_revision, "hub-info" },
 	{ READ, REPO "/auth-check", auth_check_read, "hub-auth-check" },

@@ -1,6 +1,7 @@
 #include "gateway/hub/token_call.h"
 
 #include "gateway/auth/xet_token.h"
+#include "gateway/downloads.h"
 #include "gateway/hub/call.h"
 #include "gateway/repo/quota.h"
 
@@ -25,6 +26,8 @@ static int token_run(struct http_request *request, struct call *call, enum repo_
 		return 0;
 	}
 	err = xet_token_issue(request, &call->repo, &call->actor, *write, &token);
+	if (err == 0 && !*write)
+		downloads_count(call->gateway->downloads, request, &call->actor, &call->repo, span_of(NULL, 0));
 	if (err)
 		answer_err(request, err, NULL);
 	else

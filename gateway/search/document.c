@@ -31,30 +31,35 @@ static json_t *fact_json(const struct facts *facts, enum fact fact)
 	return facts->json[fact] ? json_loads(facts->json[fact], JSON_DECODE_ANY, NULL) : NULL;
 }
 
-static bool is_language_code(const char *tag)
-{
-	size_t length = strlen(tag);
-	return (length == 2 || length == 3) && strspn(tag, "abcdefghijklmnopqrstuvwxyz") == length;
-}
-
-static void add_tags(struct term_list *out, const struct doc *doc, const json_t *tags)
+static void add_tags(struct term_list *out, const json_t *tags)
 {
 	json_t *item;
 	size_t i;
-	char alias[64];
 	json_array_foreach(tags, i, item) {
 		const char *tag = json_string_value(item);
 		if (!tag)
 			continue;
 		add_text(out, TERM_TAG, item);
-		if (doc->type == REPO_MODEL && is_language_code(tag)) { /* older clients ask for models with "language:" before it */
-			snprintf(alias, sizeof(alias), "language:%s", tag);
-			term_add(out, TERM_TAG, span_text(alias));
-		}
-		const char *colon = strchr(tag, ':');
-		if (!colon || strncmp(tag, "region:", 7) != 0)
+		if (strncmp(tag, "region:", 7) != 0)
 			terms_of_text(out, span_text(tag), SIZE_MAX);
 	}
+}
+
+static void add_language(struct term_list *out, const json_t *language)
+{
+	char alias[64];
+	if (json_is_string(language) && snprintf(alias, sizeof(alias), "language:%s", json_string_value(language)) < (int)sizeof(alias))
+		term_add(out, TERM_TAG, span_text(alias));
+}
+
+/* Languages are bare tags of models; older clients ask with "language:" before them. */
+static void add_languages(struct term_list *out, const json_t *card)
+{
+	json_t *languages = json_object_get(card, "language"), *item;
+	size_t i;
+	add_language(out, languages);
+	json_array_foreach(languages, i, item)
+		add_language(out, item);
 }
 
 /* A Space names models or data sets: each of them, and that it does. */
@@ -69,7 +74,7 @@ int document_terms(struct term_list *out, const struct doc *doc, const struct fa
 {
 	char id[REPO_ID_BYTES_MAX];
 	json_t *tags = fact_json(facts, FACT_TAGS), *pipeline_tag = fact_json(facts, FACT_PIPELINE_TAG), *apps = fact_json(facts, FACT_APPS);
-	json_t *models = fact_json(facts, FACT_MODELS), *datasets = fact_json(facts, FACT_DATASETS), *parameters = fact_json(facts, FACT_PARAMETERS);
+	json_t *card = doc->type == REPO_MODEL ? fact_json(facts, FACT_CARD_DATA) : NULL, *models = fact_json(facts, FACT_MODELS), *datasets = fact_json(facts, FACT_DATASETS), *parameters = fact_json(facts, FACT_PARAMETERS);
 	snprintf(id, sizeof(id), "%s/%s", doc->owner, doc->name);
 	term_add(out, TERM_ALL, span_of(NULL, 0));
 	if (doc->private)
@@ -79,7 +84,8 @@ int document_terms(struct term_list *out, const struct doc *doc, const struct fa
 	term_add(out, TERM_AUTHOR, span_text(doc->owner));
 	terms_of_id(out, id);
 	add_text(out, TERM_PIPELINE, pipeline_tag);
-	add_tags(out, doc, tags);
+	add_tags(out, tags);
+	add_languages(out, card);
 	add_texts(out, TERM_APP, apps);
 	add_links(out, TERM_MODEL, models);
 	add_links(out, TERM_DATASET, datasets);
@@ -90,6 +96,7 @@ int document_terms(struct term_list *out, const struct doc *doc, const struct fa
 	json_decref(tags);
 	json_decref(pipeline_tag);
 	json_decref(apps);
+	json_decref(card);
 	json_decref(models);
 	json_decref(datasets);
 	json_decref(parameters);

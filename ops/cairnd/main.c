@@ -18,6 +18,7 @@
 #include "gateway/git/cache.h"
 #include "gateway/git/lease_watch.h"
 #include "gateway/git/service.h"
+#include "gateway/downloads.h"
 #include "gateway/process.h"
 #include "gateway/repo/repo.h"
 #include "gateway/search/search.h"
@@ -82,6 +83,8 @@ static int open_core(struct daemon *daemon, struct why *why)
 	if (err == 0)
 		err = search_open(&gateway->search, gateway, why);
 	if (err == 0)
+		err = downloads_open(&gateway->downloads, gateway->ns, why);
+	if (err == 0)
 		err = admin_open(&gateway->admin, gateway, why);
 	if (err == 0)
 		err = backup_desk_open(&gateway->backups, gateway, why);
@@ -108,6 +111,7 @@ static void close_all(struct daemon *daemon)
 	git_service_close(gateway->git);
 	if (gateway->git_cache)
 		git_cache_close(gateway->git_cache);
+	downloads_close(gateway->downloads);
 	search_close(gateway->search);
 	if (gateway->trees)
 		repo_cache_close(gateway->trees);
