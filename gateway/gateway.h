@@ -19,6 +19,7 @@ struct gateway {
 	struct lease_watch *lease_watch; /* gateway/git/lease_watch.h */
 	struct downloads *downloads;   /* gateway/downloads.h; may be NULL */
 	struct search *search;         /* gateway/search/search.h; may be NULL */
+	struct device_logins *device_logins; /* gateway/auth/device_login.h */
 	struct admin *admin;           /* gateway/admin: long operations under way; may be NULL */
 	struct backup_desk *backups;   /* gateway/admin */
 	struct compactor *compactor;   /* gateway/git; may be NULL */
@@ -60,6 +61,7 @@ struct route {
 extern const struct route hub_routes[];   /* gateway/hub */
 extern const struct route xet_routes[];   /* gateway/xet */
 extern const struct route git_routes[];   /* gateway/git */
+extern const struct route oauth_routes[]; /* gateway/oauth */
 extern const struct route web_routes[];   /* gateway/web: /, /healthz, /readyz, /metrics */
 extern const struct route admin_routes[]; /* gateway/admin: what `cairn` calls */
 

@@ -10,8 +10,6 @@ enum {
 
 const struct route hub_unbuilt_routes[] = {
 	/* login and repository management */
-	{ HTTP_POST, "/oauth/device", NULL, "Login by device code" },
-	{ HTTP_POST, "/oauth/token", NULL, "Login by OAuth" },
 	{ ANY, TYPES "/lfs-files/**", NULL, "Listing and deleting LFS objects" },
 
 	/* browsing and community */

@@ -14,7 +14,7 @@ bool user_name_reserved(const char *name)
 		"api", "v1", "v2", "xet", "xorb", "xorbs", "shard", "shards", "chunk", "chunks", "reconstruction", "reconstructions", "models",
 		"datasets", "spaces", "kernels", "buckets", "collections", "papers", "avatars", "oauth", "settings", "login", "logout", "join", "lfs",
 		"docs", "healthz", "readyz", "metrics", "new", "me", "resolve", "static", "assets", "organizations", "users", "s3", "robots.txt",
-		"favicon.ico",
+		"favicon.ico", "device",
 	};
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (strcasecmp(names[i], name) == 0)

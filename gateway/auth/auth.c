@@ -119,7 +119,7 @@ static struct span authority_of(struct span url)
 
 /* A browser adds the cookie to what any page makes it send. It also says which page that was: only ours may change things. Whoever is not a browser says
  * nothing and sends no cookie by accident. */
-static bool is_forged(struct http_request *request)
+bool auth_is_forged(struct http_request *request)
 {
 	if (http_method(request) & (HTTP_GET | HTTP_HEAD | HTTP_OPTIONS))
 		return false;
@@ -146,7 +146,7 @@ static bool credential_of(struct http_request *request, struct span *out)
 	*out = cookies.data ? cookie_token(cookies) : cookies;
 	if (out->length == 0)
 		return false;
-	if (is_forged(request))
+	if (auth_is_forged(request))
 		*out = span_of(out->data, 0);
 	return true;
 }
@@ -235,6 +235,12 @@ static int identify(struct http_request *request, bool takes_grants, struct acto
 int auth_identify(struct http_request *request, struct actor *out)
 {
 	return identify(request, false, out);
+}
+
+int auth_identify_text(struct http_request *request, struct span text, struct actor *out)
+{
+	memset(out, 0, sizeof(*out));
+	return text.length > 0 && text.length <= TOKEN_TEXT_BYTES_MAX ? identify_by_token(request, text, out) : ERR_UNAUTHENTICATED;
 }
 
 int auth_identify_for_repo(struct http_request *request, struct actor *out)

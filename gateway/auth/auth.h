@@ -24,6 +24,10 @@ struct actor {
  * expired token, or a cookie that another site's page makes a browser send with a change: ERR_UNAUTHENTICATED. Any thread; reads from memory almost
  * always. Sets the access log's actor name. */
 int auth_identify(struct http_request *request, struct actor *out);
+/* The same for a token that came in a form. */
+int auth_identify_text(struct http_request *request, struct span text, struct actor *out);
+/* True for a change that a page of another site makes a browser send. */
+bool auth_is_forged(struct http_request *request);
 /* The same for the calls of one repository, which ask may() about it: they also take a grant on that repository where a token may stand. */
 int auth_identify_for_repo(struct http_request *request, struct actor *out);
 

@@ -6,28 +6,15 @@
 #include "gateway/answer.h"
 #include "gateway/auth/auth.h"
 #include "gateway/process.h"
+#include "gateway/web/html.h"
+#include "gateway/web/login.h"
 
 enum {
-	PAGE_BYTES_MAX = 1 << 20,
 	PAGE_REPOS_MAX = 200,
 	METRICS_BYTES_MAX = 1 << 20,
 };
 
 /* ------------------------------------------------------------------ the page */
-
-static void escaped(struct buffer *out, const char *text)
-{
-	for (; *text; text++) {
-		switch (*text) {
-		case '&': buffer_append_text(out, "&amp;"); break;
-		case '<': buffer_append_text(out, "&lt;"); break;
-		case '>': buffer_append_text(out, "&gt;"); break;
-		case '"': buffer_append_text(out, "&quot;"); break;
-		case '\'': buffer_append_text(out, "&#39;"); break;
-		default: buffer_append_byte(out, (uint8_t)*text);
-		}
-	}
-}
 
 struct page {
 	struct buffer html;
@@ -52,10 +39,10 @@ static int write_repo(void *context, const struct repo *repo)
 		return 1;
 	page->repos_count++;
 	buffer_append_text(&page->html, "<li><code>");
-	escaped(&page->html, prefix_of(repo->type));
-	escaped(&page->html, repo->owner);
+	html_escaped(&page->html, prefix_of(repo->type));
+	html_escaped(&page->html, repo->owner);
 	buffer_append_byte(&page->html, '/');
-	escaped(&page->html, repo->name);
+	html_escaped(&page->html, repo->name);
 	buffer_printf(&page->html, "</code>%s</li>\n", repo->private ? " (private)" : "");
 	return 0;
 }
@@ -75,17 +62,14 @@ static void write_list(struct page *page, struct namespace *ns, const char *titl
 static void write_head(struct page *page, const char *base_url)
 {
 	struct buffer *html = &page->html;
-	buffer_append_text(html, "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>cairn</title>\n"
-		"<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
-		"<style>body{font:16px/1.5 system-ui,sans-serif;max-width:46rem;margin:2rem auto;padding:0 1rem}"
-		"pre{background:#f4f4f4;padding:.7rem;overflow:auto}</style></head><body>\n");
+	html_begin(html, "cairn");
 	buffer_append_text(html, "<h1>cairn " CAIRN_VERSION "</h1>\n<p>A hub for models, datasets and Spaces, running here. Point a client at it:</p>\n"
 		"<h2>Python and the command line</h2>\n<pre>export HF_ENDPOINT=");
-	escaped(html, base_url);
+	html_escaped(html, base_url);
 	buffer_append_text(html, "\nhf auth login --token hf_...\nhf upload you/your-model ./folder\nhf download you/your-model</pre>\n"
 		"<h2>JavaScript</h2>\n<pre>import { listFiles } from \"@huggingface/hub\";\n"
 		"for await (const file of listFiles({ repo: \"you/your-model\", hubUrl: \"");
-	escaped(html, base_url);
+	html_escaped(html, base_url);
 	buffer_append_text(html, "\" })) console.log(file.path);</pre>\n");
 }
 
@@ -96,26 +80,23 @@ static void page_work(struct http_request *request, void *context)
 	struct page page = { .actor = actor };
 	buffer_init(&page.html, PAGE_BYTES_MAX);
 	write_head(&page, http_base_url(request));
-	if (!actor->anonymous)
+	if (!actor->anonymous) {
+		buffer_append_text(&page.html, "<form method=\"post\" action=\"/logout\"><p>You are <strong>");
+		html_escaped(&page.html, actor->name);
+		buffer_append_text(&page.html, "</strong>. <button>Sign out</button></p></form>\n");
 		write_list(&page, gateway->ns, "Your repositories", actor->name);
+	} else {
+		buffer_append_text(&page.html, "<p><a href=\"/login\">Sign in</a></p>\n");
+	}
 	write_list(&page, gateway->ns, "Public repositories", NULL);
-	buffer_append_text(&page.html, "</body></html>\n");
-	http_add_header(request, "Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'");
-	http_add_header(request, "Cache-Control", "no-store");
-	if (page.html.failed)
-		answer_err(request, ERR_NO_MEMORY, NULL);
-	else
-		http_reply_buffer(request, 200, "text/html; charset=utf-8", &page.html);
-	buffer_fini(&page.html);
+	html_reply(request, 200, &page.html);
 }
 
 static void front_page(struct http_request *request, const struct route_match *match)
 {
 	(void)match;
 	struct actor *actor = http_alloc(request, sizeof(*actor));
-	if (auth_identify(request, actor) != 0)
-		answer_bad_token(request);
-	else
+	if (html_visitor(request, actor))
 		http_work(request, page_work, actor);
 }
 
@@ -201,6 +182,11 @@ static void metrics(struct http_request *request, const struct route_match *matc
 
 const struct route web_routes[] = {
 	{ HTTP_GET | HTTP_HEAD, "/", front_page, "web-page" },
+	{ HTTP_GET | HTTP_HEAD, "/login", login_page, "web-login" },
+	{ HTTP_POST, "/login", login_post, "web-login" },
+	{ HTTP_POST, "/logout", logout_post, "web-login" },
+	{ HTTP_GET | HTTP_HEAD, "/device", device_page, "web-device" },
+	{ HTTP_POST, "/device", device_post, "web-device" },
 	{ HTTP_GET | HTTP_HEAD, "/healthz", healthz, "web-healthz" },
 	{ HTTP_GET | HTTP_HEAD, "/readyz", readyz, "web-readyz" },
 	{ HTTP_GET, "/metrics", metrics, "web-metrics" },

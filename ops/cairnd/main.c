@@ -13,6 +13,7 @@
 #include <sodium.h>
 
 #include "gateway/admin/admin.h"
+#include "gateway/auth/device_login.h"
 #include "gateway/auth/grant.h"
 #include "gateway/git/compaction.h"
 #include "gateway/git/cache.h"
@@ -81,6 +82,8 @@ static int open_core(struct daemon *daemon, struct why *why)
 	if (err == 0)
 		err = grant_keys_load(gateway, why);
 	if (err == 0)
+		err = device_logins_open(&gateway->device_logins);
+	if (err == 0)
 		err = search_open(&gateway->search, gateway, why);
 	if (err == 0)
 		err = downloads_open(&gateway->downloads, gateway->ns, why);
@@ -104,6 +107,7 @@ static void close_all(struct daemon *daemon)
 {
 	struct gateway *gateway = &daemon->gateway;
 	backup_desk_close(gateway->backups);
+	device_logins_close(gateway->device_logins);
 	if (gateway->admin)
 		admin_close(gateway->admin);
 	compactor_close(gateway->compactor);

@@ -1,0 +1,19 @@
+/* html.h - pages made on the server: no scripts, nothing loaded, everything from outside escaped. */
+#ifndef CAIRN_GATEWAY_WEB_HTML_H
+#define CAIRN_GATEWAY_WEB_HTML_H
+
+#include "gateway/auth/auth.h"
+
+enum { PAGE_BYTES_MAX = 1 << 20 };
+
+/* Appends with & < > " ' escaped. */
+void html_escaped(struct buffer *out, const char *text);
+void html_begin(struct buffer *out, const char *title);
+/* Ends the page, answers with it and frees it. Forms may post to this site only, and nobody may frame it. */
+void html_reply(struct http_request *request, int status, struct buffer *page);
+void html_redirect(struct http_request *request, const char *location); /* 303 */
+
+/* Like auth_identify, but whoever shows a cookie that no longer opens anything is nobody rather than refused. False: answered already. */
+bool html_visitor(struct http_request *request, struct actor *out);
+
+#endif

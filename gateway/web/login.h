@@ -1,0 +1,13 @@
+/* login.h - signing in to the pages with a token, and deciding there about devices that want to sign in. */
+#ifndef CAIRN_GATEWAY_WEB_LOGIN_H
+#define CAIRN_GATEWAY_WEB_LOGIN_H
+
+#include "gateway/gateway.h"
+
+void login_page(struct http_request *request, const struct route_match *match);
+void login_post(struct http_request *request, const struct route_match *match);  /* form: token, next */
+void logout_post(struct http_request *request, const struct route_match *match);
+void device_page(struct http_request *request, const struct route_match *match); /* ?user_code= */
+void device_post(struct http_request *request, const struct route_match *match); /* form: user_code, decision */
+
+#endif
