@@ -13,7 +13,7 @@
 static struct route_index *routes;
 static pthread_once_t routes_once = PTHREAD_ONCE_INIT;
 
-static const struct route *const tables[] = { xet_routes, web_routes, admin_routes, hub_routes, git_routes, hub_unbuilt_routes };
+static const struct route *const tables[] = { xet_routes, oauth_routes, web_routes, admin_routes, hub_routes, git_routes, hub_unbuilt_routes };
 enum { TABLES_COUNT = sizeof(tables) / sizeof(tables[0]) };
 
 void gateway_each_route(void (*each)(void *context, const struct route *route), void *context)
