@@ -76,7 +76,7 @@ struct git_target *git_target_open(struct http_request *request, const struct ro
 		answer_login(request);
 		return NULL;
 	}
-	if (err == ERR_UNAUTHENTICATED && action != ACTION_READ && may(&target->actor, ACTION_READ, &(struct resource){ .repo = &target->repo }) == 0) {
+	if (err == ERR_UNAUTHENTICATED && action != ACTION_READ && may(&target->actor, ACTION_READ, &(struct resource){ .repo = &target->repo, .ns = target->gateway->ns }) == 0) {
 		answer_login(request);
 		return NULL;
 	}

@@ -450,6 +450,18 @@ def test_a_deleted_repository_is_gone_for_git_at_once(hub, user, git):
     assert tool.ls_remote(repo)["HEAD"] == head
 
 
+def test_a_repository_that_moved_is_found_under_its_old_name(hub, user, git):
+    repo = user.repo()
+    history(hub, user, repo, 2)
+    new = f"{user.name}/moved-here"
+    answer = hub.request("POST", "/api/repos/move", {"fromRepo": repo, "toRepo": new, "type": "model"}, token=user.token)
+    assert answer.status == 200, answer
+    tool = git(user)
+    for suffix in ("", ".git"):
+        assert tool.ls_remote(repo, suffix=suffix) == tool.ls_remote(new)
+        tool.fsck(tool.clone(repo, suffix=suffix))
+
+
 # ---- many at once
 
 
