@@ -1,0 +1,256 @@
+/* What requests to upload-pack are about, and their bodies. */
+#include "gateway/git/fetch_request.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#include <cmocka.h>
+
+#include "gateway/git/gate.h"
+#include "gateway/git/request_body.h"
+#include "gateway/git/target.h"
+
+/* ---- requests ---- */
+
+static int parse(struct fetch_request *out, unsigned protocol, const char *text)
+{
+	return fetch_request_parse(out, protocol, span_text(text));
+}
+
+static void a_clone_and_a_fetch_are_told_apart(void **state)
+{
+	(void)state;
+	struct fetch_request request;
+	assert_int_equal(parse(&request, 2, "0011command=fetch00010032want 1111111111111111111111111111111111111111\n0009done\n0000"), 0);
+	assert_int_equal(request.command, FETCH_PACK);
+	assert_false(request.has_haves);
+	assert_int_equal(parse(&request, 2, "0012command=fetch\n00010032have 1111111111111111111111111111111111111111\n0000"), 0);
+	assert_int_equal(request.command, FETCH_PACK);
+	assert_true(request.has_haves);
+	assert_int_equal(parse(&request, 0, "0032want 1111111111111111111111111111111111111111\n00000009done\n"), 0);
+	assert_int_equal(request.command, FETCH_PACK);
+	assert_false(request.has_haves || request.is_empty);
+	assert_int_equal(parse(&request, 1, "0032want 1111111111111111111111111111111111111111\n00000032have 1111111111111111111111111111111111111111\n0009done\n"), 0);
+	assert_true(request.has_haves);
+}
+
+static void commands_of_protocol_2_are_known(void **state)
+{
+	(void)state;
+	struct fetch_request request;
+	assert_int_equal(parse(&request, 2, "000bagent=x0013command=ls-refs0000"), 0);
+	assert_int_equal(request.command, FETCH_REFS);
+	assert_int_equal(parse(&request, 2, "0016command=bundle-uri0000"), 0);
+	assert_int_equal(request.command, FETCH_BUNDLE_URI);
+	assert_int_equal(parse(&request, 2, "0014command=whatever0000"), 0);
+	assert_int_equal(request.command, FETCH_UNKNOWN);
+}
+
+static void only_flushes_are_an_empty_request(void **state)
+{
+	(void)state;
+	struct fetch_request request;
+	assert_int_equal(parse(&request, 0, "0000"), 0);
+	assert_true(request.is_empty);
+	assert_int_equal(parse(&request, 0, ""), 0);
+	assert_true(request.is_empty);
+}
+
+static void what_is_no_sequence_of_packets_is_refused(void **state)
+{
+	(void)state;
+	struct fetch_request request;
+	static const char *const bad[] = { "x", "000", "0003", "zzzz", "0011command=fetch00", "00ff short", "0000x" };
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_int_equal(parse(&request, 2, bad[i]), ERR_CORRUPT);
+}
+
+static unsigned protocol(const char *text)
+{
+	return git_protocol_of(span_text(text));
+}
+
+static void only_a_known_version_is_taken_from_the_header(void **state)
+{
+	(void)state;
+	assert_int_equal(protocol("version=2"), 2);
+	assert_int_equal(protocol("version=1"), 1);
+	assert_int_equal(protocol("version=1:version=2:x"), 2);
+	assert_int_equal(protocol("a=b:version=2"), 2);
+	static const char *const none[] = { "", "version=", "version=3", "version=22", "version", "Version=2", "version=2 ", ":::", "version=-1" };
+	for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++)
+		assert_int_equal(protocol(none[i]), 0);
+	assert_int_equal(git_protocol_of(span_of(NULL, 0)), 0);
+}
+
+/* ---- bodies ---- */
+
+static char dir[] = "/tmp/cairn-body-XXXXXX";
+
+static int make_dir(void **state)
+{
+	(void)state;
+	char path[64];
+	if (!mkdtemp(dir))
+		return 1;
+	snprintf(path, sizeof(path), "mkdir %s/tmp", dir);
+	return system(path);
+}
+
+static int remove_dir(void **state)
+{
+	(void)state;
+	char path[64];
+	snprintf(path, sizeof(path), "rm -r %s", dir);
+	return system(path);
+}
+
+static struct request_body *open_body(const char *encoding, uint64_t bytes_max)
+{
+	struct request_body *body;
+	struct why why = { 0 };
+	assert_int_equal(request_body_open(&body, dir, span_text(encoding), bytes_max, &why), 0);
+	return body;
+}
+
+static size_t deflate_all(const uint8_t *in, size_t length, uint8_t *out, size_t capacity)
+{
+	z_stream z = { 0 };
+	assert_int_equal(deflateInit2(&z, 9, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY), Z_OK);
+	z.next_in = (Bytef *)(uintptr_t)in;
+	z.avail_in = (uInt)length;
+	z.next_out = out;
+	z.avail_out = (uInt)capacity;
+	assert_int_equal(deflate(&z, Z_FINISH), Z_STREAM_END);
+	size_t used = capacity - z.avail_out;
+	deflateEnd(&z);
+	return used;
+}
+
+enum { LARGE_BYTES = 1 << 20 };
+static uint8_t large[LARGE_BYTES], packed[2 * LARGE_BYTES];
+
+static void fill_large(void)
+{
+	for (size_t i = 0; i < LARGE_BYTES; i++)
+		large[i] = (uint8_t)(i * 2654435761u >> 24);
+}
+
+static void assert_body(struct request_body *body, const uint8_t *data, size_t length)
+{
+	struct span bytes;
+	struct why why = { 0 };
+	int fd;
+	assert_int_equal(request_body_end(body, &why), 0);
+	assert_int_equal(request_body_bytes(body, &bytes, &why), 0);
+	assert_int_equal(bytes.length, length);
+	assert_memory_equal(bytes.data, data, length);
+	assert_int_equal(request_body_fd(body, &fd, &why), 0);
+	uint8_t *copy = malloc(length + 1);
+	size_t got = 0;
+	for (ssize_t n; (n = read(fd, copy + got, length + 1 - got)) > 0;)
+		got += (size_t)n;
+	assert_int_equal(got, length);
+	assert_memory_equal(copy, data, length);
+	free(copy);
+}
+
+static void bodies_come_back_small_and_large_plain_and_compressed(void **state)
+{
+	(void)state;
+	struct why why = { 0 };
+	fill_large();
+	static const size_t lengths[] = { 1, 1000, REQUEST_BODY_MEMORY_BYTES_MAX, REQUEST_BODY_MEMORY_BYTES_MAX + 1, LARGE_BYTES };
+	for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+		struct request_body *body = open_body("", LARGE_BYTES);
+		for (size_t at = 0; at < lengths[i]; at += 7777)
+			assert_int_equal(request_body_write(body, large + at, lengths[i] - at < 7777 ? lengths[i] - at : 7777, &why), 0);
+		assert_body(body, large, lengths[i]);
+		request_body_close(body);
+		size_t used = deflate_all(large, lengths[i], packed, sizeof(packed));
+		body = open_body("GZip", LARGE_BYTES);
+		for (size_t at = 0; at < used; at += 100)
+			assert_int_equal(request_body_write(body, packed + at, used - at < 100 ? used - at : 100, &why), 0);
+		assert_body(body, large, lengths[i]);
+		request_body_close(body);
+	}
+}
+
+static void inflated_bytes_are_what_the_limit_counts(void **state)
+{
+	(void)state;
+	struct why why = { 0 };
+	memset(large, 0, sizeof(large));
+	size_t used = deflate_all(large, LARGE_BYTES, packed, sizeof(packed));
+	struct request_body *body = open_body("gzip", LARGE_BYTES - 1);
+	assert_int_equal(request_body_write(body, packed, used, &why), ERR_TOO_BIG);
+	request_body_close(body);
+}
+
+static void broken_compression_is_refused(void **state)
+{
+	(void)state;
+	struct why why = { 0 };
+	fill_large();
+	size_t used = deflate_all(large, 5000, packed, sizeof(packed));
+	struct request_body *body = open_body("gzip", LARGE_BYTES);
+	assert_int_equal(request_body_write(body, packed, used - 1, &why), 0);
+	assert_int_equal(request_body_end(body, &why), ERR_CORRUPT); /* ends early */
+	request_body_close(body);
+	body = open_body("gzip", LARGE_BYTES);
+	assert_int_equal(request_body_write(body, packed, used, &why), 0);
+	assert_int_equal(request_body_write(body, "more", 4, &why), ERR_CORRUPT); /* goes on behind its end */
+	request_body_close(body);
+	body = open_body("gzip", LARGE_BYTES);
+	assert_int_equal(request_body_write(body, "no gzip at all", 14, &why), ERR_CORRUPT);
+	request_body_close(body);
+	assert_int_equal(request_body_open(&body, dir, span_text("br"), LARGE_BYTES, &why), ERR_UNSUPPORTED);
+}
+
+/* ---- places ---- */
+
+static void nobody_gets_all_places(void **state)
+{
+	(void)state;
+	enum { PLACES = 8 };
+	struct gate *gate;
+	struct gate_pass passes[PLACES], one;
+	struct entity_id repos[3] = { { { 1 } }, { { 2 } }, { { 3 } } };
+	assert_int_equal(gate_open(&gate, PLACES), 0);
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(gate_enter(gate, &repos[0], "ada", &passes[i], NULL), 0);
+	for (int i = 4; i < 6; i++)
+		assert_int_equal(gate_enter(gate, &repos[0], "bob", &passes[i], NULL), 0);
+	assert_int_equal(gate_running(gate), 6); /* three quarters are the repository's; half are ada's */
+	assert_int_equal(gate_enter(gate, &repos[1], "carol", &passes[6], NULL), 0);
+	assert_int_equal(gate_enter(gate, &repos[1], "bob", &passes[7], NULL), 0);
+	for (int i = 0; i < 4; i++)
+		gate_leave(&passes[i]);
+	assert_int_equal(gate_enter(gate, &repos[2], "ada", &one, NULL), 0);
+	gate_leave(&one);
+	gate_leave(&one); /* given back once */
+	for (int i = 4; i < PLACES; i++)
+		gate_leave(&passes[i]);
+	assert_int_equal(gate_running(gate), 0);
+	gate_close(gate);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_clone_and_a_fetch_are_told_apart),
+		cmocka_unit_test(commands_of_protocol_2_are_known),
+		cmocka_unit_test(only_flushes_are_an_empty_request),
+		cmocka_unit_test(what_is_no_sequence_of_packets_is_refused),
+		cmocka_unit_test(only_a_known_version_is_taken_from_the_header),
+		cmocka_unit_test(bodies_come_back_small_and_large_plain_and_compressed),
+		cmocka_unit_test(inflated_bytes_are_what_the_limit_counts),
+		cmocka_unit_test(broken_compression_is_refused),
+		cmocka_unit_test(nobody_gets_all_places),
+	};
+	return cmocka_run_group_tests(tests, make_dir, remove_dir);
+}
