@@ -85,7 +85,7 @@ static void signals_are_as_they_are_by_default(void **state)
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	buffer_init(&out, 65536);
-	assert_int_equal(run_shell("grep -E 'Sig(Blk|Ign)' /proc/$$/status", plain, &out, &why), 0);
+	assert_int_equal(run_shell("grep -E 'Sig(Blk|Ign)' /proc/self/status", plain, &out, &why), 0);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	buffer_append_byte(&out, 0);
 	assert_non_null(strstr((const char *)out.data, "SigBlk:\t0000000000000000"));
