@@ -13,6 +13,7 @@
 enum {
 	SEEN_MAX = 2 << 20,     /* commits and trees of one repository: 80 MiB at most */
 	BLOBS_BATCH = 256,
+	TAG_DEPTH_MAX = 64,     /* tags of tags */
 };
 
 typedef int (*emit_function)(void *gc, const struct entity_id *owner, const struct hash *file);
@@ -96,11 +97,37 @@ static int queue_commit(struct marking *marking, const struct oid *oid)
 	return 0;
 }
 
+/* What a tag leads to when that is no commit: git lets people tag folders and files. */
+static int mark_tagged(struct marking *marking, const struct oid *oid)
+{
+	struct oid at = *oid;
+	for (int depth = 0; depth < TAG_DEPTH_MAX; depth++) {
+		struct git_object object;
+		enum git_type type;
+		int err = store_git_get(marking->gateway->store, marking->repo, &at, &object);
+		if (err)
+			return err;
+		bool is_tag = object.type == GIT_TAG;
+		if (is_tag)
+			err = git_tag_object_of(object.payload, &at, &type);
+		else if (object.type == GIT_BLOB)
+			err = emit_object(marking, &object);
+		free((void *)object.payload.data);
+		if (err || object.type == GIT_BLOB)
+			return err;
+		if (!is_tag)
+			return object.type == GIT_TREE ? mark_tree(marking, &at, 0) : queue_commit(marking, &at);
+	}
+	return ERR_TOO_BIG;
+}
+
 static int queue_ref(void *context, const struct ref *ref)
 {
 	struct marking *marking = context;
 	struct commit *commit;
 	int err = commit_load_peeled(marking->gateway, marking->repo, &ref->oid, REPO_MAY_WAIT, true, &commit);
+	if (err == ERR_NOT_FOUND || err == ERR_CORRUPT)
+		return mark_tagged(marking, &ref->oid);
 	if (err)
 		return err;
 	err = queue_commit(marking, &commit->oid);
