@@ -42,6 +42,10 @@ static rocksdb_options_t *make_options(rocksdb_cache_t *cache)
 	rocksdb_block_based_options_set_filter_policy(table, rocksdb_filterpolicy_create_bloom_full(10));
 	rocksdb_block_based_options_set_block_cache(table, cache);
 	rocksdb_block_based_options_set_cache_index_and_filter_blocks(table, 1);
+	/* In pieces of a few KiB: the filter of a whole table is larger than a small cache, and would be read again for every look-up. */
+	rocksdb_block_based_options_set_index_type(table, rocksdb_block_based_table_index_type_two_level_index_search);
+	rocksdb_block_based_options_set_partition_filters(table, 1);
+	rocksdb_block_based_options_set_pin_top_level_index_and_filter(table, 1);
 	rocksdb_block_based_options_set_pin_l0_filter_and_index_blocks_in_cache(table, 1);
 	rocksdb_options_set_block_based_table_factory(options, table);
 	rocksdb_block_based_options_destroy(table);

@@ -29,6 +29,7 @@ enum {
 	PUSHES_WORKING_MAX = 4,
 	PUSH_REASON_BYTES_MAX = 240,
 };
+#define PUSH_RECEIVED_NAME "received" /* in the directory of the push */
 #define PUSH_PACK_BYTES_MAX ((uint64_t)32 << 30)
 
 /* What becomes of one command. An empty reason: nothing speaks against it. */

@@ -61,7 +61,7 @@ static int open_file(struct push *push, struct why *why)
 	char path[PATH_MAX];
 	int err = scratch_dir_make(&push->dir, push->gateway->data_dir, "push", why);
 	if (err == 0)
-		err = scratch_dir_file(&push->dir, "received", path, why);
+		err = scratch_dir_file(&push->dir, PUSH_RECEIVED_NAME, path, why);
 	if (err)
 		return err;
 	push->fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);

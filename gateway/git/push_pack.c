@@ -73,6 +73,16 @@ static int is_empty(struct push *push, bool *empty, struct why *why)
 	return 0;
 }
 
+/* As it came: git has a copy of its own. */
+static void release_received(struct push *push)
+{
+	char path[PATH_MAX];
+	close(push->fd);
+	push->fd = -1;
+	if (scratch_dir_file(&push->dir, PUSH_RECEIVED_NAME, path, NULL) == 0)
+		unlink(path);
+}
+
 static void fail_unpack(struct push *push, const char *reason)
 {
 	snprintf(push->unpack, sizeof(push->unpack), "%.*s", PUSH_REASON_BYTES_MAX, reason);
@@ -99,6 +109,7 @@ int push_take_pack(struct push *push, struct object_dir *known, const char *repo
 	}
 	if (err)
 		return err;
+	release_received(push);
 	push->has_pack = true;
 	err = received_pack_check(&push->received, why);
 	if (err == ERR_INVALID)

@@ -122,7 +122,7 @@ static int read_create(const struct call *call, const json_t *body, struct repo 
 	return err;
 }
 
-/* The repository and its first commit: both, or neither. */
+/* The repository and its first commit: both, or neither. "empty" (ours, not the Hub's) makes one without a commit, for a history that is pushed. */
 static int create(struct call *call, struct repo *repo, const json_t *body, struct why *why)
 {
 	struct namespace *ns = call->gateway->ns;
@@ -133,7 +133,7 @@ static int create(struct call *call, struct repo *repo, const json_t *body, stru
 	struct user user;
 	bool has_user = user_find(ns, call->actor.name, &user) == 0;
 	err = repo_get(ns, NULL, &id, repo);
-	if (err == 0)
+	if (err == 0 && !json_body_bool(body, "empty", false))
 		err = initial_commit(call->gateway, repo, has_user ? user.email : "", body, why);
 	if (err)
 		repo_delete(ns, call->actor.name, &id, NULL);

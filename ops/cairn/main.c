@@ -27,7 +27,7 @@ static const char help[] =
 	"\n"
 	"Repositories\n"
 	"  repo list [--type model|dataset|space] [--owner NAME] [--usage]\n"
-	"  repo create OWNER/NAME [--type T] [--private] [--sdk S]\n"
+	"  repo create OWNER/NAME [--type T] [--private] [--sdk S] [--empty]\n"
 	"  repo info OWNER/NAME [--type T]\n"
 	"  repo compact OWNER/NAME [--type T]                   merges its packs now, which the hub else does by itself\n"
 	"  repo protect OWNER/NAME [BRANCH [--allow-force] [--allow-delete] [--admins-only]] [--type T]\n"
@@ -95,7 +95,7 @@ static const struct noun nouns[] = {
 	{ "ssh-shell", ssh_shell_main, "cairn ssh-shell --key FINGERPRINT\n\n"
 		"The forced command of everybody who comes in over SSH: serves git-upload-pack, git-receive-pack and git-lfs-authenticate from\n"
 		"$SSH_ORIGINAL_COMMAND, as the owner of the key and on this hub's machine. Everything else is refused with a sentence.\n" },
-	{ "repo", repo_main, "cairn repo list [--type T] [--owner NAME] [--usage]\ncairn repo create OWNER/NAME [--type T] [--private] [--sdk S]\n"
+	{ "repo", repo_main, "cairn repo list [--type T] [--owner NAME] [--usage]\ncairn repo create OWNER/NAME [--type T] [--private] [--sdk S] [--empty]\n"
 		"cairn repo info OWNER/NAME [--type T]\n"
 		"cairn repo protect OWNER/NAME [BRANCH [--allow-force] [--allow-delete] [--admins-only]] [--type T]\n"
 		"cairn repo unprotect OWNER/NAME BRANCH [--type T]\ncairn repo delete OWNER/NAME [--type T] --yes\n"

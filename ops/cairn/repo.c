@@ -16,7 +16,7 @@ enum { PAGE_REPOS = 1000 };
 struct repo_options {
 	const char *type, *owner, *sdk;
 	const char *lfs_locks;  /* "on" or "off" */
-	bool private, yes, usage, dry_run;
+	bool private, yes, usage, dry_run, empty;
 	int64_t grace_ms;       /* -1: as the hub has it */
 	const char *id; /* OWNER/NAME */
 };
@@ -26,6 +26,7 @@ static int read_options(struct repo_options *out, int argc, char **argv, bool wa
 	static const struct option options[] = {
 		{ "type", required_argument, NULL, 't' }, { "owner", required_argument, NULL, 'o' }, { "sdk", required_argument, NULL, 's' },
 		{ "private", no_argument, NULL, 'p' }, { "yes", no_argument, NULL, 'y' }, { "usage", no_argument, NULL, 'u' },
+		{ "empty", no_argument, NULL, 'e' },
 		{ "lfs-locks", required_argument, NULL, 'l' }, { "dry-run", no_argument, NULL, 'd' }, { "grace", required_argument, NULL, 'g' }, { NULL, 0, NULL, 0 },
 	};
 	*out = (struct repo_options){ .grace_ms = -1 };
@@ -38,6 +39,7 @@ static int read_options(struct repo_options *out, int argc, char **argv, bool wa
 		case 'p': out->private = true; break;
 		case 'y': out->yes = true; break;
 		case 'u': out->usage = true; break;
+		case 'e': out->empty = true; break;
 		case 'l': out->lfs_locks = optarg; break;
 		case 'd': out->dry_run = true; break;
 		case 'g':
@@ -132,6 +134,8 @@ static int create(const struct settings *settings, const struct repo_options *op
 {
 	json_t *body = name_body(options);
 	json_object_set_new(body, "private", json_boolean(options->private));
+	if (options->empty)
+		json_object_set_new(body, "empty", json_true());
 	if (options->sdk)
 		json_object_set_new(body, "sdk", json_string(options->sdk));
 	struct api *api = api_open(settings);

@@ -73,6 +73,23 @@ def test_pushes_and_commits_of_the_api_build_on_each_other(hub, user, repo, work
     assert (clone.path / "both.txt").read_text() == "api 2\n" and len(list(clone.path.glob("git-*"))) == 3
 
 
+def test_the_first_push_to_an_empty_repository_names_its_default_branch(hub, user, tmp_path):
+    for branches, default in ((["trunk", "other"], "trunk"), (["other", "main"], "main")):
+        name = f"empty-{default}"
+        answer = hub.create_repo(user.token, name, empty=True)
+        assert answer.status == 200, answer
+        repo = f"{user.name}/{name}"
+        work = Work(hub, repo, user, tmp_path / default)
+        head = work.commit({"a": "1"})
+        advertised = hub.request("GET", f"/{repo}/info/refs?service=git-receive-pack", token=user.token).body
+        assert ZERO.encode() + b" capabilities^{}\0report-status" in advertised
+        text = work.push("origin", *[f"HEAD:refs/heads/{branch}" for branch in branches])
+        assert ("the default branch is now trunk" in text) == (default == "trunk"), text
+        clone = check_clone(hub, repo, user, tmp_path / f"clone-{default}")
+        assert clone.head() == head and clone.ask("symbolic-ref", "HEAD") == f"refs/heads/{default}"
+        assert hub.request("GET", f"/{repo}/resolve/{default}/a").body == b"1"
+
+
 def test_force_delete_tags_and_other_branches(hub, user, repo, work, fresh):
     first = work.commit({"a": "1"})
     work.push()
