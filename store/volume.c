@@ -359,7 +359,13 @@ static int write_head(int fd, uint32_t id, uint64_t salt)
 {
 	uint8_t block[VOLUME_BLOCK_BYTES];
 	volume_head_encode(block, &(struct volume_head){ .id = id, .salt = salt, .created_ms = now_ms() });
-	return pwrite(fd, block, sizeof(block), 0) == (ssize_t)sizeof(block) && fsync(fd) == 0 ? 0 : -1;
+	for (size_t at = 0; at < sizeof(block);) {
+		ssize_t done = pwrite(fd, block + at, sizeof(block) - at, (off_t)at);
+		if (done <= 0 && !(done < 0 && errno == EINTR))
+			return -1;
+		at += done > 0 ? (size_t)done : 0;
+	}
+	return fsync(fd);
 }
 
 /* A new active volume; under the lock. */
