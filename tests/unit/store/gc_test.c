@@ -497,6 +497,101 @@ static void what_is_named_beside_collections_stays_whole(void **state)
 	assert_same_counts(&before, &after);
 }
 
+/* ------------------------------------------------------------------ claims of one owner */
+
+struct told {
+	uint64_t count, bytes;
+	int answer;
+};
+
+static int tell(void *context, const struct file_info *file, int64_t claimed_ms)
+{
+	struct told *told = context;
+	assert_true(claimed_ms > 0);
+	told->count++;
+	told->bytes += file->length;
+	return told->answer;
+}
+
+static struct store_owner_gc_report collect_of(const struct entity_id *owner, int64_t grace_ms, bool dry_run, struct told *told)
+{
+	struct store_owner_gc_report report;
+	usleep(2000);
+	assert_ok(store_gc_owner(store, owner, tell_roots, NULL, grace_ms, dry_run, tell, told, NULL, &report, &why));
+	return report;
+}
+
+static void one_owner_lets_go_of_what_its_names_do_not_need(void **state)
+{
+	(void)state;
+	struct bytes kept = bytes_random(70 * KIB, 21), gone = bytes_random(60 * KIB, 22);
+	struct upload_result named = push(&ada, &kept), loose = push(&ada, &gone);
+	push(&bob, &gone);
+	name(&ada, &named.file);
+	struct told told = { 0 };
+	/* Young ones stay, a dry run and whoever says so keep everything. */
+	assert_int_equal(collect_of(&ada, DAY_MS, false, &told).claims_dropped, 0);
+	assert_int_equal(told.count, 0);
+	assert_int_equal(collect_of(&ada, 0, true, &told).claims_dropped, 1);
+	told.answer = 1;
+	assert_int_equal(collect_of(&ada, 0, false, &told).claims_dropped, 0);
+	assert_int_equal(told.count, 2);
+	assert_int_equal(store_claim_check(store, &ada, &loose.file), 0);
+
+	told = (struct told){ 0 };
+	struct store_owner_gc_report report = collect_of(&ada, 0, false, &told);
+	assert_true(report.claims_kept == 1 && report.claims_dropped == 1 && report.bytes_dropped == gone.length);
+	assert_true(told.count == 1 && told.bytes == gone.length);
+	assert_int_equal(store_claim_check(store, &ada, &loose.file), ERR_NOT_FOUND);
+	/* Others are not touched, though no name of theirs was told, and no file goes. */
+	assert_int_equal(store_claim_check(store, &bob, &loose.file), 0);
+	assert_content(&loose.file, &gone);
+	assert_content(&named.file, &kept);
+	assert_usage(&ada, 1, kept.length);
+	assert_sound();
+	/* It may be claimed again. */
+	assert_ok(store_claim(store, &ada, &loose.file, &why));
+	free(kept.data);
+	free(gone.data);
+}
+
+static void one_owner_lets_go_of_nothing_when_its_names_cannot_be_read(void **state)
+{
+	(void)state;
+	struct bytes bytes = bytes_random(10 * KIB, 23);
+	struct upload_result pushed = push(&ada, &bytes);
+	struct store_owner_gc_report report;
+	struct told told = { 0 };
+	usleep(2000);
+	assert_int_equal(store_gc_owner(store, &ada, refuse_roots, NULL, 0, false, tell, &told, NULL, &report, &why), ERR_IO);
+	told.answer = ERR_NO_MEMORY;
+	assert_int_equal(store_gc_owner(store, &ada, tell_roots, NULL, 0, false, tell, &told, NULL, &report, &why), ERR_NO_MEMORY);
+	assert_int_equal(store_claim_check(store, &ada, &pushed.file), 0);
+	free(bytes.data);
+}
+
+static bool see_bob(void *context, const struct entity_id *owner)
+{
+	++*(int *)context;
+	return memcmp(owner, &bob, sizeof(bob)) == 0;
+}
+
+static void a_digest_leads_to_a_file_of_an_owner_who_may_be_seen(void **state)
+{
+	(void)state;
+	struct bytes hidden = bytes_random(10 * KIB, 24), shown = bytes_random(11 * KIB, 25);
+	struct upload_result of_ada = push(&ada, &hidden), of_both = push(&ada, &shown);
+	push(&bob, &shown);
+	struct file_info info;
+	int asked = 0;
+	assert_int_equal(store_file_by_sha256_seen(store, &of_ada.sha256, see_bob, &asked, &info), ERR_NOT_FOUND);
+	assert_int_equal(asked, 1);
+	assert_int_equal(store_file_by_sha256_seen(store, &of_both.sha256, see_bob, &asked, &info), 0);
+	assert_true(hash_equal(&info.file, &of_both.file) && info.sha256_verified && info.length == shown.length);
+	free(hidden.data);
+	free(shown.data);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -514,6 +609,9 @@ int main(void)
 		TEST(a_reader_outlives_the_volume_it_reads),
 		TEST(a_cancelled_collection_stops_and_harms_nothing),
 		TEST(what_is_named_beside_collections_stays_whole),
+		TEST(one_owner_lets_go_of_what_its_names_do_not_need),
+		TEST(one_owner_lets_go_of_nothing_when_its_names_cannot_be_read),
+		TEST(a_digest_leads_to_a_file_of_an_owner_who_may_be_seen),
 	};
 	return cmocka_run_group_tests_name("gc", tests, NULL, NULL);
 }
