@@ -88,7 +88,7 @@ static struct rlimit limit_of(__rlimit_resource_t resource, uint64_t asked, uint
 {
 	rlim_t value = asked ? (rlim_t)asked : (rlim_t)fallback;
 	struct rlimit ours;
-	if (getrlimit(resource, &ours) == 0 && value > ours.rlim_max)
+	if (getrlimit((__rlimit_resource_t)resource, &ours) == 0 && value > ours.rlim_max)
 		value = ours.rlim_max;
 	return (struct rlimit){ value, value };
 }
