@@ -9,9 +9,6 @@ enum {
 #define PAGES "/{datasets|spaces|kernels}/{}/{}"
 
 const struct route hub_unbuilt_routes[] = {
-	/* login and repository management */
-	{ ANY, TYPES "/lfs-files/**", NULL, "Listing and deleting LFS objects" },
-
 	/* browsing and community */
 	{ GET, "/api/spaces/semantic-search", NULL, "Semantic search" },
 	{ GET, "/api/spaces/templates", NULL, "Space templates" },

@@ -367,3 +367,23 @@ int store_owner_usage(struct store *store, const struct entity_id *owner, uint64
 {
 	return index_usage(store->index, owner, files, bytes);
 }
+
+int store_owner_files(struct store *store, const struct entity_id *owner, int (*each)(void *context, const struct file_info *file, int64_t claimed_ms),
+	void *context)
+{
+	struct index_scan scan;
+	int err = 0;
+	index_scan_open(&scan, store->index, 'w', span_of(owner->bytes, ENTITY_ID_BYTES), span_of(NULL, 0));
+	while (err == 0 && index_scan_next(&scan)) {
+		struct hash file;
+		struct file_info info;
+		int64_t claimed_ms;
+		if (scan.key.length != HASH_BYTES)
+			continue;
+		memcpy(file.bytes, scan.key.data, HASH_BYTES);
+		if (index_claim(store->index, &file, owner, &claimed_ms) == 0 && store_file_info(store, &file, &info) == 0)
+			err = each(context, &info, claimed_ms);
+	}
+	int scan_err = index_scan_close(&scan);
+	return err ? err : scan_err;
+}

@@ -265,6 +265,9 @@ struct store_stats {
 	uint64_t acknowledged;    /* durable commits (uploads, xorbs, shards, claims) since open */
 };
 void store_stats(struct store *store, struct store_stats *out);
+/* Every file that an owner claims, by hash, and since when; non-zero from `each` stops and is returned. */
+int store_owner_files(struct store *store, const struct entity_id *owner, int (*each)(void *context, const struct file_info *file, int64_t claimed_ms),
+	void *context);
 /* What one owner claims: number and logical bytes of its files. */
 int store_owner_usage(struct store *store, const struct entity_id *owner, uint64_t *files, uint64_t *bytes);
 

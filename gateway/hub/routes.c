@@ -8,6 +8,7 @@
 #include "gateway/hub/duplicate.h"
 #include "gateway/hub/info.h"
 #include "gateway/hub/lfs.h"
+#include "gateway/hub/lfs_files.h"
 #include "gateway/hub/likes.h"
 #include "gateway/hub/person.h"
 #include "gateway/hub/preupload.h"
@@ -103,6 +104,9 @@ const struct route hub_routes[] = {
 	{ HTTP_POST, REPO "/preupload/{}", preupload, "hub-preupload" },
 	{ HTTP_POST, REPO "/commit/{}", commit_post, "hub-commit" },
 	{ HTTP_POST, REPO "/lfs-files/duplicate", lfs_files_duplicate, "hub-lfs-duplicate" },
+	{ READ, REPO "/lfs-files", lfs_files_list, "hub-lfs-files" },
+	{ HTTP_POST, REPO "/lfs-files/batch", lfs_files_batch, "hub-lfs-files" },
+	{ HTTP_DELETE, REPO "/lfs-files/{}", lfs_files_delete, "hub-lfs-files" },
 	{ READ, REPO "/xet-read-token/{}", xet_read_token, "hub-xet-token" },
 	{ READ, REPO "/xet-write-token/{}", xet_write_token, "hub-xet-token" },
 

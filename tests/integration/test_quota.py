@@ -163,3 +163,55 @@ def test_objects_that_no_ref_reaches_are_listed_and_let_go(hub, user, tmp_path):
     assert get(hub, repo, user.token, oid_of(loose), 400_000).body == loose
     cairn(hub, "repo", "lfs-gc", f"{user.name}/absent", status=1)
     assert hub.request("POST", f"/api/admin/repos/model/{repo}/lfs-gc", {}, token=user.token).status == 403
+
+
+@pytest.mark.parametrize("generation", ["newest", "hub-0.36"])
+def test_the_client_lists_objects_and_deletes_those_that_nothing_reaches(hub, user, bob, client, generation):
+    repo = user.repo()
+    now, before, loose = (random_bytes(f"{user.name} {name}", 100_000) for name in ("now", "before", "loose"))
+    for data in (now, before, loose):
+        put(hub, repo, user.token, data)
+    for name, data in (("dir/a.bin", before), ("dir/a.bin", now), ("copy.bin", now)):
+        assert hub.commit(user.token, repo, [("lfsFile", {"path": name, "algo": "sha256", "oid": oid_of(data), "size": len(data)})]).status == 200
+    admin = client(user.token, generation)
+    listed = {item["sha256"]: item for item in admin.run("list_lfs_files", repo=repo)}
+    assert listed.keys() == {oid_of(now), oid_of(before), oid_of(loose)}
+    assert listed[oid_of(before)]["path"] == "dir/a.bin" and listed[oid_of(now)]["path"] in ("dir/a.bin", "copy.bin")
+    assert listed[oid_of(now)]["ref"] == "refs/heads/main" and listed[oid_of(now)]["size"] == 100_000
+    assert listed[oid_of(loose)]["path"] is None and listed[oid_of(loose)]["ref"] is None
+
+    # What history reaches cannot go, and then nothing of the same request goes.
+    for rewrite, status in ((False, 409), (True, 501)):
+        with pytest.raises(ClientError) as raised:
+            admin.run("delete_lfs_files", repo=repo, sha256s=[oid_of(before), oid_of(loose)], rewrite_history=rewrite)
+        assert raised.value.status == status
+    assert get(hub, repo, user.token, oid_of(loose), 100_000).body == loose
+    admin.run("delete_lfs_files", repo=repo, sha256s=[oid_of(loose)], rewrite_history=True)
+    assert {item["sha256"] for item in admin.run("list_lfs_files", repo=repo)} == {oid_of(now), oid_of(before)}
+    assert get(hub, repo, user.token, oid_of(before), 100_000).body == before
+
+
+def test_objects_are_listed_in_pages_and_deleted_one_by_one(hub, user, bob):
+    repo = user.repo()
+    loose = [oid_of(data) for data in (random_bytes(f"{user.name} {i}", 1000) for i in range(5))]
+    for i in range(5):
+        put(hub, repo, user.token, random_bytes(f"{user.name} {i}", 1000))
+    path, seen = f"/api/models/{repo}/lfs-files?limit=2", []
+    while path:
+        answer = hub.request("GET", path, token=user.token)
+        assert answer.status == 200 and len(answer.json()) <= 2
+        seen += [item["fileOid"] for item in answer.json()]
+        path = answer.headers["link"].split(">")[0][1:] if "link" in answer.headers else None
+    assert sorted(seen) == sorted(loose)
+    one = f"/api/models/{repo}/lfs-files/{loose[0]}"
+    assert hub.request("GET", f"/api/models/{repo}/lfs-files", token=bob.token).status == 403
+    assert hub.request("DELETE", one, token=bob.token).status == 403
+    assert hub.request("DELETE", one, token=user.read_token).status == 403
+    assert hub.request("DELETE", one, token=user.token).status == 200
+    assert hub.request("DELETE", one, token=user.token).status == 200  # it is not there, as was wished
+    assert hub.request("DELETE", f"/api/models/{repo}/lfs-files/nonsense", token=user.token).status == 400
+    assert hub.request("POST", f"/api/models/{repo}/lfs-files/batch", {"deletions": {"sha": [loose[1], loose[1], loose[2]]}}, token=user.token).status == 200
+    left = hub.request("GET", f"/api/models/{repo}/lfs-files", token=user.token).json()
+    assert {item["fileOid"] for item in left} == set(loose[3:])
+    for body in ({}, {"deletions": {}}, {"deletions": {"sha": "x"}}, {"deletions": {"sha": [5]}}):
+        assert hub.request("POST", f"/api/models/{repo}/lfs-files/batch", body, token=user.token).status == 400

@@ -185,6 +185,15 @@ def file_system(repo):
     return found
 
 
+def list_lfs_files(repo):
+    return [{"sha256": file.file_oid, "oid": file.oid, "path": file.filename, "ref": file.ref, "size": file.size, "pushed_at": file.pushed_at.isoformat()}
+            for file in api.list_lfs_files(repo)]
+
+
+def delete_lfs_files(repo, sha256s, rewrite_history):
+    api.permanently_delete_lfs_files(repo, [file for file in api.list_lfs_files(repo) if file.file_oid in sha256s], rewrite_history=rewrite_history)
+
+
 def safetensors_metadata(repo):
     found = api.get_safetensors_metadata(repo)
     return {"parameters": found.parameter_count, "tensors": sorted(found.weight_map)}
