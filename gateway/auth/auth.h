@@ -28,7 +28,7 @@ int auth_identify(struct http_request *request, struct actor *out);
 int auth_identify_text(struct http_request *request, struct span text, struct actor *out);
 /* True for a change that a page of another site makes a browser send. */
 bool auth_is_forged(struct http_request *request);
-/* The same for the calls of one repository, which ask may() about it: they also take a grant on that repository where a token may stand. */
+/* The same for the calls of git and git-lfs on one repository, which ask may() about it: they also take a grant on that repository where a token may stand. */
 int auth_identify_for_repo(struct http_request *request, struct actor *out);
 
 /* The user of a grant, as they are now: rights may have been lost since it was signed. "" is the anonymous. 0, ERR_UNAUTHENTICATED: gone. */

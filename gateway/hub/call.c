@@ -3,20 +3,15 @@
 #include "gateway/moved.h"
 #include "replication/gate.h"
 
-static struct call *open_for(struct http_request *request, int (*identify)(struct http_request *request, struct actor *out))
+struct call *call_open(struct http_request *request)
 {
 	struct call *call = http_alloc(request, sizeof(*call));
 	call->gateway = gateway_of(request);
-	if (identify(request, &call->actor) != 0) {
+	if (auth_identify(request, &call->actor) != 0) {
 		answer_bad_token(request);
 		return NULL;
 	}
 	return call;
-}
-
-struct call *call_open(struct http_request *request)
-{
-	return open_for(request, auth_identify);
 }
 
 /* Names hold no character that needs an escape, so the raw text is nearly always the name. */
@@ -51,7 +46,7 @@ void answer_gated(struct http_request *request, const struct call *call)
 
 struct call *call_open_repo(struct http_request *request, const struct route_match *match, size_t after, enum action action)
 {
-	struct call *call = open_for(request, auth_identify_for_repo);
+	struct call *call = call_open(request);
 	if (!call)
 		return NULL;
 	struct repo_name name;

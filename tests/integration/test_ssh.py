@@ -240,7 +240,7 @@ def test_the_credential_for_lfs_is_good_for_one_repository_and_operation(hub, ad
     assert batch(repo, "download") == 200
     assert batch(repo, "upload") == 403
     assert batch(other, "download") == 404
-    for path in ("/api/whoami-v2", "/api/settings/ssh-keys", "/api/admin/status"):
+    for path in ("/api/whoami-v2", "/api/settings/ssh-keys", "/api/admin/status", f"/api/models/{repo}", f"/{repo}/resolve/main/.gitattributes"):
         assert hub.request("GET", path, headers=header).status == 401
     header = json.loads(ada.ssh(f"git-lfs-authenticate '{repo}' upload").stdout)["header"]
     assert batch(repo, "upload") == 200
