@@ -5,7 +5,7 @@
  * differ are pushed. So a run that was cut short is repeated by running it again.
  *
  * What the hub has and the source never had (a commit made here since) is never overwritten without --force: a ref moves only from a commit that the
- * mirror knows, and only if it is still there (--force-with-lease). The commit that every new repository of the hub begins with does not count. */
+ * mirror knows, and only if it is still there (--force-with-lease). The commit that a repository of the hub usually begins with does not count. */
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -98,8 +98,8 @@ static int make_repo(struct import *import, struct api *api)
 {
 	const struct options *options = &import->options;
 	const char *slash = strchr(options->id, '/');
-	json_t *body = json_pack("{s:s%, s:s%, s:s, s:b}", "type", options->plural, strlen(options->plural) - 1, "organization", options->id,
-		(size_t)(slash - options->id), "name", slash + 1, "private", options->private);
+	json_t *body = json_pack("{s:s%, s:s%, s:s, s:b, s:b}", "type", options->plural, strlen(options->plural) - 1, "organization", options->id,
+		(size_t)(slash - options->id), "name", slash + 1, "private", options->private, "empty", 1);
 	if (options->sdk)
 		json_object_set_new(body, "sdk", json_string(options->sdk));
 	json_t *made = api_call(api, "POST", "/api/repos/create", body);
@@ -107,7 +107,6 @@ static int make_repo(struct import *import, struct api *api)
 		return EXIT_FAILED;
 	fprintf(stderr, "cairn: made %s\n", member_text(made, "url"));
 	json_decref(made);
-	import->is_new = true;
 	return 0;
 }
 

@@ -84,6 +84,14 @@ def test_datasets_and_private_repositories_are_made_as_asked(hub, user, run, tmp
     assert info["private"] is True and info["sha"] == source.refs()["refs/heads/main"]
 
 
+def test_a_repository_that_was_just_made_is_filled(hub, user, run, tmp_path):
+    source = Source(tmp_path / "source")
+    source.make_history(6)
+    repo = user.repo()  # it has its first commit already
+    run("import", source.bare, repo)
+    assert hub_refs(hub, repo) == source.refs()
+
+
 def test_another_default_branch_becomes_main_too(hub, user, run, tmp_path):
     source = Source(tmp_path / "source", branch="trunk")
     source.make_history(6)
