@@ -86,6 +86,20 @@ static int check_room(struct push_body *body, size_t more, struct why *why)
 	return err;
 }
 
+static int write_all(struct push *push, struct span bytes, struct why *why)
+{
+	while (bytes.length) {
+		ssize_t written = write(push->fd, bytes.data, bytes.length);
+		if (written < 0 && errno == EINTR)
+			continue;
+		if (written < 0)
+			return why_set(why, errno == ENOSPC ? ERR_NO_SPACE : ERR_IO, "a push cannot be set aside below DIR/tmp: %s", strerror(errno));
+		push->pack_bytes += (uint64_t)written;
+		bytes = span_of(bytes.data + written, bytes.length - (size_t)written);
+	}
+	return 0;
+}
+
 static int set_aside(struct push_body *body, struct span bytes, struct why *why)
 {
 	struct push *push = body->push;
@@ -94,14 +108,12 @@ static int set_aside(struct push_body *body, struct span bytes, struct why *why)
 	int err = push->fd < 0 ? open_file(push, why) : 0;
 	if (err == 0)
 		err = check_room(body, bytes.length, why);
-	while (err == 0 && bytes.length) {
-		ssize_t written = write(push->fd, bytes.data, bytes.length);
-		if (written < 0 && errno == EINTR)
-			continue;
-		if (written < 0)
-			return why_set(why, errno == ENOSPC ? ERR_NO_SPACE : ERR_IO, "a push cannot be set aside below DIR/tmp: %s", strerror(errno));
-		push->pack_bytes += (uint64_t)written;
-		bytes = span_of(bytes.data + written, bytes.length - (size_t)written);
+	if (err == 0)
+		err = write_all(push, bytes, why);
+	if (err == ERR_NO_SPACE || err == ERR_TOO_BIG) { /* a client shows the reason of a report to its user, and that of a status to nobody */
+		push_refuse_all(push, why->text);
+		body->dropped = true;
+		return 0;
 	}
 	return err;
 }

@@ -38,8 +38,9 @@ static int index_pack(struct push *push, const char *repo_dir, struct why *why)
 	snprintf(git_dir, sizeof(git_dir), "GIT_DIR=%s", repo_dir);
 	snprintf(objects, sizeof(objects), "GIT_OBJECT_DIRECTORY=%s", push->dir.path);
 	snprintf(alternates, sizeof(alternates), "GIT_ALTERNATE_OBJECT_DIRECTORIES=%s/objects", repo_dir);
-	/* Blobs beyond the limit of regular files are hashed in passing; everything else has to fit into the memory that the process may have. */
-	const char *const arguments[] = { "-c", "core.bigFileThreshold=16m", "-c", "core.packedGitWindowSize=32m", "-c", "core.packedGitLimit=512m", "index-pack",
+	/* Blobs beyond the limit of regular files are hashed in passing; everything else has to fit into the memory that the process may have. What it writes is
+	 * made durable by the store. */
+	const char *const arguments[] = { "-c", "core.fsync=none", "-c", "core.bigFileThreshold=16m", "-c", "core.packedGitWindowSize=32m", "-c", "core.packedGitLimit=512m", "index-pack",
 		"--stdin", "--fix-thin", "--strict", "--rev-index", "--threads=2", size, path, NULL };
 	const char *const environment[] = { git_dir, objects, alternates, NULL };
 	struct git_command command = { .arguments = arguments, .environment = environment, .directory = push->dir.path, .input = push->fd, .output = GIT_FD_NONE,

@@ -264,6 +264,60 @@ def test_an_object_of_another_repository_is_not_enough(hub, user, repo, work, tm
     assert "was not uploaded to this repository" in text
 
 
+def test_a_locked_file_is_not_changed_by_others(hub, user, repo, work, fresh):
+    admin_url = url_of(hub, repo)
+    admin_url = admin_url.replace("http://", f"http://admin:{hub.admin_token}@")
+    assert hub.request("PUT", f"/api/models/{repo}/settings", {"lfsLocks": True}, token=user.token).status == 200
+    lfs(work)
+    work.commit({"a.bin": random_bytes("locked a", 1000), "b.bin": random_bytes("locked b", 1000)})
+    work.push()
+    work.git("lfs", "lock", "a.bin")
+    work.commit({"a.bin": random_bytes("locked a 2", 1000)})
+    work.push()  # one's own lock
+    other = fresh()
+    other.git("remote", "set-url", "origin", admin_url)
+    other.commit({"b.bin": random_bytes("locked b 2", 1000)})
+    other.push()
+    head = other.commit({"a.bin": random_bytes("locked a 3", 1000)})
+    other.git("config", "lfs.locksverify", "false")
+    text = other.refused("origin", "HEAD:main", "HEAD:refs/heads/beside")
+    assert f'"a.bin" is locked by {user.name}' in text, text
+    assert refs(hub, repo)["refs/heads/beside"] == head  # a new branch changes nothing that is there
+    work.git("lfs", "unlock", "a.bin")
+    other.push()
+
+
+def test_a_quota_is_named_on_the_terminal(hub, user, repo, work):
+    from hub_process import cairn
+    work.commit({"big": random_bytes("quota", 3_000_000)})
+    cairn(hub, "quota", user.name, "1M")
+    assert "storage quota of" in work.refused("origin", "HEAD:main")
+    cairn(hub, "quota", user.name, "none")
+    work.push()
+
+
+def test_a_client_that_goes_away_leaves_nothing(hub, user, repo, work):
+    import socket
+    import time
+    work.commit({"a": random_bytes("gone", 2_000_000)})
+    pack = work.run("pack-objects", "--revs", "--stdout", input=b"HEAD\n").stdout
+    body = pkt(f"{ZERO} {work.head()} refs/heads/gone\0report-status") + b"0000" + pack
+    before = refs(hub, repo)
+    head = (f"POST /{repo}/git-receive-pack HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {user.token}\r\nContent-Length: {len(body)}\r\n"
+            "Content-Type: application/x-git-receive-pack-request\r\n\r\n").encode()
+    for sent in (len(body) // 2, len(body)):  # in the middle, and before the answer
+        with socket.create_connection(("127.0.0.1", hub.port)) as connection:
+            connection.sendall(head + body[:sent])
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        if sent < len(body):
+            time.sleep(0.3)
+            assert refs(hub, repo) == before
+    deadline = time.monotonic() + 20
+    while list((hub.data_dir / "tmp").glob("scratch-push*")) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not list((hub.data_dir / "tmp").glob("scratch-push*"))
+
+
 # ---- what is refused
 
 def test_large_regular_files_are_refused_with_path_and_remedy(hub, repo, work):
