@@ -36,7 +36,10 @@ static inline struct gateway *gateway_of(const struct http_request *request)
 	return http_user_data(request);
 }
 
-enum { ROUTE_CAPTURES_MAX = 8 };
+enum {
+	ROUTE_CAPTURES_MAX = 8,
+	ROUTE_ANY_STATE = 1 << 16, /* answers from what this node knows, without asking the cluster whether that is the newest */
+};
 
 /* What a pattern captured, raw (percent-escapes untouched: decode each with http_decode). */
 struct route_match {
@@ -51,7 +54,7 @@ typedef void (*route_handler)(struct http_request *request, const struct route_m
  * "**" at the end is the rest, possibly empty, and then also matches without its slash. Alternatives in a segment: "{models|datasets}",
  * captured like "{}". The first route that fits wins: put exact ones first. HEAD is routed as GET where HTTP_HEAD is set too. */
 struct route {
-	unsigned methods;      /* HTTP_* bits */
+	unsigned methods;      /* HTTP_* bits, and ROUTE_ANY_STATE */
 	const char *pattern;
 	route_handler handler; /* on a control loop; same duties as an http_handler. `match` lives as long as the request */
 	const char *name;      /* constant, for logs and metrics */

@@ -8,6 +8,7 @@
 
 #include "gateway/answer.h"
 #include "gateway/hub_unbuilt.h"
+#include "gateway/read_point.h"
 #include "gateway/route_index.h"
 
 static struct route_index *routes;
@@ -48,5 +49,8 @@ void gateway_handle(struct http_request *request)
 		return;
 	}
 	http_set_route_name(request, route->name);
-	route->handler(request, match);
+	if ((route->methods & ROUTE_ANY_STATE) || consensus_alone(namespace_consensus(gateway_of(request)->ns)))
+		route->handler(request, match);
+	else
+		read_point_then(request, route, match);
 }

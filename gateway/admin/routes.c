@@ -1,4 +1,5 @@
 #include "gateway/admin/admin.h"
+#include "gateway/admin/cluster.h"
 #include "gateway/admin/backup.h"
 #include "gateway/admin/branch_rules.h"
 #include "gateway/admin/inspect.h"
@@ -10,7 +11,10 @@
 #include "gateway/admin/ssh_keys.h"
 
 const struct route admin_routes[] = {
-	{ HTTP_GET, "/api/admin/status", admin_status, "admin-status" },
+	{ HTTP_GET | ROUTE_ANY_STATE, "/api/admin/status", admin_status, "admin-status" },
+	{ HTTP_GET | ROUTE_ANY_STATE, "/api/admin/cluster", admin_cluster, "admin-cluster" },
+	{ HTTP_POST, "/api/admin/cluster/token", admin_cluster_token, "admin-cluster" },
+	{ HTTP_POST, "/api/admin/cluster/roles", admin_cluster_roles, "admin-cluster" },
 	{ HTTP_GET, "/api/admin/stats", admin_stats, "admin-stats" },
 	{ HTTP_GET, "/api/admin/volumes", admin_volumes, "admin-volumes" },
 	{ HTTP_GET, "/api/admin/users", admin_users_list, "admin-users" },

@@ -397,6 +397,14 @@ void connection_dispatch(struct connection *connection)
 		http_reply_error(request, 503, NULL, "The server is busy, try again");
 		connection_dispatch(connection);
 		break;
+	case STEP_PAUSE:
+		request->on_loop = false; /* whoever resumes it owns it now */
+		request->work(request, request->work_context);
+		break;
+	case STEP_RESUME:
+		request->work(request, request->work_context);
+		connection_dispatch(connection);
+		break;
 	case STEP_NONE:
 		break;
 	}

@@ -120,6 +120,12 @@ void http_work(struct http_request *request, http_work_fn fn, void *context);
 /* Bodies above `bytes_max` are answered 413. Sends 100 Continue if expected. `fn` never runs for a body that does not arrive whole. */
 void http_collect(struct http_request *request, size_t bytes_max, http_body_fn fn, void *context);
 
+/* Leaves the request with somebody who answers later without a thread that waits: `begin` is called once, on the loop, after the handler has
+ * returned; it must not block, and gives the request to whoever will call http_resume. */
+void http_pause(struct http_request *request, http_work_fn begin, void *context);
+/* Any thread that owns a paused request: `fn` is called on the request's loop, with the duties of a handler. */
+void http_resume(struct http_request *request, http_work_fn fn, void *context);
+
 struct http_sink {
 	/* On a bulk loop, in order, 1 byte to 1 MiB at a time. 0 or an error: then the rest is drained within limits and `end` is
 	 * called with that error. May compute; may wait only for the store's write buffers. */

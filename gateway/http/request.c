@@ -370,6 +370,23 @@ void http_work(struct http_request *request, http_work_fn fn, void *context)
 	}
 }
 
+void http_pause(struct http_request *request, http_work_fn begin, void *context)
+{
+	assert(request->step == STEP_NONE && request->on_loop);
+	request->work = begin;
+	request->work_context = context;
+	request->step = STEP_PAUSE;
+}
+
+void http_resume(struct http_request *request, http_work_fn fn, void *context)
+{
+	assert(request->step == STEP_NONE && !request->on_loop);
+	request->work = fn;
+	request->work_context = context;
+	request->step = STEP_RESUME;
+	request_give_back(request);
+}
+
 static void receive(struct http_request *request, enum step step, void *context, uint64_t limit)
 {
 	assert(request->step == STEP_NONE);

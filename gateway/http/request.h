@@ -18,7 +18,7 @@ enum {
 };
 
 /* What the request's owner wants to happen next. */
-enum step { STEP_NONE, STEP_REPLY, STEP_COLLECT, STEP_SINK, STEP_WORK };
+enum step { STEP_NONE, STEP_REPLY, STEP_COLLECT, STEP_SINK, STEP_WORK, STEP_PAUSE, STEP_RESUME };
 
 struct memory_block {
 	struct memory_block *next;

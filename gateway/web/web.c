@@ -12,6 +12,7 @@
 enum {
 	PAGE_REPOS_MAX = 200,
 	METRICS_BYTES_MAX = 1 << 20,
+	READY_LAG_MS_MAX = 10 * 1000, /* without word of a leader */
 };
 
 /* ------------------------------------------------------------------ the page */
@@ -114,7 +115,9 @@ static void readyz(struct http_request *request, const struct route_match *match
 	struct gateway *gateway = gateway_of(request);
 	struct consensus_status status;
 	consensus_status(namespace_consensus(gateway->ns), &status);
-	bool ready = status.leader && !gateway->draining;
+	/* A node that does not lead serves as well, as long as it hears of one that does. */
+	bool heard = status.leader || (status.voters > 1 && consensus_lag_ms(namespace_consensus(gateway->ns)) < READY_LAG_MS_MAX);
+	bool ready = heard && !gateway->draining;
 	http_reply(request, ready ? 200 : 503, "text/plain; charset=utf-8",
 		span_text(ready ? "ready\n" : gateway->draining ? "stopping\n" : "no leader\n"));
 }
@@ -151,6 +154,7 @@ static void consensus_metrics(struct buffer *out, struct consensus *consensus)
 	metric(out, "cairn_consensus_committed", "counter", "Committed log entries of all groups.", status.committed);
 	metric(out, "cairn_consensus_leader", "gauge", "1 when this node leads every group.", status.leader);
 	metric(out, "cairn_consensus_voters", "gauge", "Voters of the cluster.", status.voters);
+	metric(out, "cairn_consensus_lag_ms", "gauge", "How long this node has not heard of a leader.", consensus_lag_ms(consensus));
 	metric(out, "cairn_consensus_log_syncs_total", "counter", "Syncs of the log.", status.log_syncs);
 	metric(out, "cairn_consensus_commands_total", "counter", "Commands applied since start.", status.commands);
 }
@@ -187,8 +191,8 @@ const struct route web_routes[] = {
 	{ HTTP_POST, "/logout", logout_post, "web-login" },
 	{ HTTP_GET | HTTP_HEAD, "/device", device_page, "web-device" },
 	{ HTTP_POST, "/device", device_post, "web-device" },
-	{ HTTP_GET | HTTP_HEAD, "/healthz", healthz, "web-healthz" },
-	{ HTTP_GET | HTTP_HEAD, "/readyz", readyz, "web-readyz" },
-	{ HTTP_GET, "/metrics", metrics, "web-metrics" },
+	{ HTTP_GET | HTTP_HEAD | ROUTE_ANY_STATE, "/healthz", healthz, "web-healthz" },
+	{ HTTP_GET | HTTP_HEAD | ROUTE_ANY_STATE, "/readyz", readyz, "web-readyz" },
+	{ HTTP_GET | ROUTE_ANY_STATE, "/metrics", metrics, "web-metrics" },
 	{ 0, NULL, NULL, NULL },
 };

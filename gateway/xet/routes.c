@@ -23,7 +23,7 @@ static void telemetry(struct http_request *request, const struct route_match *ma
 #define PREFIX "{default|default-merkledb}"
 
 const struct route xet_routes[] = {
-	{ HTTP_GET | HTTP_HEAD, "/xet/data/{}", xet_data_get, "xet-data" },
+	{ HTTP_GET | HTTP_HEAD | ROUTE_ANY_STATE, "/xet/data/{}", xet_data_get, "xet-data" },
 
 	{ HTTP_POST, "/v1/xorbs/" PREFIX "/{}", xet_xorb_post, "xet-xorb-post" },
 	{ HTTP_POST, "/xorbs/" PREFIX "/{}", xet_xorb_post, "xet-xorb-post" },

@@ -5,6 +5,7 @@
 
 #include "ops/cairn/settings.h"
 
+int cluster_main(const struct settings *settings, int argc, char **argv);
 int status_main(const struct settings *settings, int argc, char **argv);
 int stats_main(const struct settings *settings, int argc, char **argv);
 int user_main(const struct settings *settings, int argc, char **argv);

@@ -54,6 +54,12 @@ static const char help[] =
 	"  ssh-keys FINGERPRINT         for sshd's AuthorizedKeysCommand\n"
 	"  ssh-shell --key FINGERPRINT  what every SSH session runs\n"
 	"\n"
+	"Cluster\n"
+	"  cluster status               nodes, leaders, what each still misses\n"
+	"  cluster token [--voter]      a one-time token for `cairnd --join`\n"
+	"  cluster promote|demote NODE...  let nodes vote, or only follow\n"
+	"  cluster remove NODE... --yes a node leaves for ever\n"
+	"\n"
 	"Where\n"
 	"  --url URL                    the hub ($CAIRN_URL, http://127.0.0.1:8080)\n"
 	"  --data DIR                   its data directory, for the token and fsck (./data)\n"
@@ -63,6 +69,10 @@ static const char help[] =
 	"cairn COMMAND --help tells more. Exit status: 0 done, 1 failed, 2 damage found, 64 not understood.\n";
 
 static const struct noun nouns[] = {
+	{ "cluster", cluster_main, "cairn cluster status\ncairn cluster token [--voter]\ncairn cluster promote|demote NODE...\ncairn cluster remove NODE... --yes\n\n"
+		"token prints what a new node is started with: cairnd --data NEW --cluster-listen HOST:PORT --join TOKEN. It is good for one node and\n"
+		"one day. A node joins as a learner, which follows and does not vote, or with --voter as a voter once it has caught up. Have 3 or 5\n"
+		"voters. A removed node is never let in again under its id: wipe its data directory and join it anew.\n" },
 	{ "status", status_main, "cairn status\n\nVersion, uptime and memory of the hub; its place in the consensus; what it stores.\n" },
 	{ "stats", stats_main, "cairn stats\n\n"
 		"files: what clients see, each repository counted on its own. unique: the same after dedup. stored: after compression.\n"

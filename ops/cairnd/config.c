@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
+#include <unistd.h>
 
 static const char help[] =
 	"cairnd " CAIRN_VERSION " - a hub for models, datasets and Spaces, on this machine\n"
@@ -18,6 +19,12 @@ static const char help[] =
 	"  --listen HOST:PORT         numeric address; port 0 takes any free one (127.0.0.1:8080)\n"
 	"  --base-url URL             how clients reach this server, if not as they say in their requests\n"
 	"  --trust-forwarded          believe X-Forwarded-Proto and -Host from a proxy on this machine\n"
+	"\n"
+	"Cluster (docs/cluster.md)\n"
+	"  --cluster-listen HOST:PORT numeric address for the other nodes; encrypted (none: this hub is one node)\n"
+	"  --cluster-address HOST:PORT how they reach it, if not as it listens\n"
+	"  --join TOKEN               a new DIR becomes a node of the cluster that made TOKEN; @FILE reads it from a file\n"
+	"  --node-name NAME           for people, in `cairn cluster status` (host name)\n"
 	"\n"
 	"TLS (SIGHUP reads both files again)\n"
 	"  --tls-cert FILE            PEM certificate chain\n"
@@ -54,7 +61,8 @@ static const char help[] =
 enum option_id {
 	OPTION_DATA = 256, OPTION_LISTEN, OPTION_BASE_URL, OPTION_TRUST, OPTION_CERT, OPTION_KEY, OPTION_ACCESS_LOG, OPTION_CONNECTIONS,
 	OPTION_PER_ADDRESS, OPTION_REQUESTS, OPTION_WORKERS, OPTION_CONTROL, OPTION_BULK, OPTION_VOLUME, OPTION_RESERVE, OPTION_BUFFERS,
-	OPTION_INDEX, OPTION_TREES, OPTION_GIT_CACHE, OPTION_GIT_PROCESSES, OPTION_DRAIN, OPTION_BUFFERED, OPTION_NEW_TOKEN, OPTION_HELP, OPTION_VERSION,
+	OPTION_INDEX, OPTION_TREES, OPTION_GIT_CACHE, OPTION_GIT_PROCESSES, OPTION_DRAIN, OPTION_BUFFERED, OPTION_NEW_TOKEN, OPTION_CLUSTER_LISTEN, OPTION_CLUSTER_ADDRESS, OPTION_JOIN,
+	OPTION_NODE_NAME, OPTION_HELP, OPTION_VERSION,
 };
 
 static const struct option options[] = {
@@ -81,6 +89,10 @@ static const struct option options[] = {
 	{ "drain", required_argument, NULL, OPTION_DRAIN },
 	{ "buffered-io", no_argument, NULL, OPTION_BUFFERED },
 	{ "new-admin-token", no_argument, NULL, OPTION_NEW_TOKEN },
+	{ "cluster-listen", required_argument, NULL, OPTION_CLUSTER_LISTEN },
+	{ "cluster-address", required_argument, NULL, OPTION_CLUSTER_ADDRESS },
+	{ "join", required_argument, NULL, OPTION_JOIN },
+	{ "node-name", required_argument, NULL, OPTION_NODE_NAME },
 	{ "help", no_argument, NULL, OPTION_HELP },
 	{ "version", no_argument, NULL, OPTION_VERSION },
 	{ NULL, 0, NULL, 0 },
@@ -156,6 +168,21 @@ static int read_base_url(struct config *config, char *text)
 	return 0;
 }
 
+static int read_join(struct config *config, char *text)
+{
+	static char token[8192];
+	config->cluster.join_token = text;
+	if (text[0] != '@')
+		return 0;
+	FILE *file = fopen(text + 1, "re");
+	size_t length = file ? fread(token, 1, sizeof(token) - 1, file) : 0;
+	if (file)
+		fclose(file);
+	token[length] = 0;
+	config->cluster.join_token = token;
+	return length > 0 ? 0 : wrong("--join cannot read this file", text + 1);
+}
+
 static int read_limit(struct config *config, int option, char *value)
 {
 	unsigned seconds;
@@ -194,6 +221,10 @@ static int read_option(struct config *config, int option, char *value)
 	case OPTION_ACCESS_LOG: config->http.access_log_file = value; return 0;
 	case OPTION_BUFFERED: config->store.direct_io = false; return 0;
 	case OPTION_NEW_TOKEN: config->new_admin_token = true; return 0;
+	case OPTION_CLUSTER_LISTEN: config->cluster.listen = value; return 0;
+	case OPTION_CLUSTER_ADDRESS: config->cluster.advertise = value; return 0;
+	case OPTION_JOIN: return read_join(config, value);
+	case OPTION_NODE_NAME: config->cluster.name = value; return 0;
 	case OPTION_HELP: fputs(help, stdout); return 1;
 	case OPTION_VERSION: puts("cairnd " CAIRN_VERSION); return 1;
 	default: return read_limit(config, option, value);
@@ -216,6 +247,13 @@ int config_read(struct config *out, int argc, char **argv)
 		fprintf(stderr, "cairnd: --tls-cert and --tls-key go together\n");
 		return ERR_INVALID;
 	}
+	if (!out->cluster.listen && (out->cluster.join_token || out->cluster.advertise)) {
+		fprintf(stderr, "cairnd: --join and --cluster-address go with --cluster-listen\n");
+		return ERR_INVALID;
+	}
+	static char host_name[NODE_NAME_BYTES_MAX];
+	if (!out->cluster.name && gethostname(host_name, sizeof(host_name) - 1) == 0)
+		out->cluster.name = host_name;
 	out->http.host = out->host;
 	out->http.port = out->port;
 	return 0;

@@ -3,6 +3,7 @@
 #define CAIRN_OPS_CAIRND_CONFIG_H
 
 #include "gateway/http/http.h"
+#include "replication/consensus.h"
 #include "store/store.h"
 
 struct config {
@@ -13,6 +14,8 @@ struct config {
 	uint64_t tree_cache_bytes;
 	uint64_t git_cache_bytes;  /* 0: a share of the disk */
 	unsigned git_processes;    /* 0: by the number of processors */
+	struct cluster_config cluster; /* listen NULL: alone */
+	char cluster_url[512];
 	uint64_t drain_s;
 	bool new_admin_token;
 };

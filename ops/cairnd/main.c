@@ -29,7 +29,7 @@
 #include "ops/cairnd/data_dir.h"
 #include "ops/cairnd/sync_probe.h"
 
-enum { EXIT_USAGE_STATUS = 64, EXIT_FAILED_STATUS = 1, UNREADY_S = 5 };
+enum { EXIT_USAGE_STATUS = 64, EXIT_FAILED_STATUS = 1, UNREADY_S = 5, STEP_DOWN_MS = 5000 };
 
 struct daemon {
 	struct config config;
@@ -57,13 +57,27 @@ static int open_disk(struct daemon *daemon, struct why *why)
 	return 0;
 }
 
+/* Signals are blocked: they wait. */
+static bool told_to_stop(void *context)
+{
+	(void)context;
+	sigset_t waiting;
+	return sigpending(&waiting) == 0 && (sigismember(&waiting, SIGTERM) || sigismember(&waiting, SIGINT));
+}
+
 static int open_core(struct daemon *daemon, struct why *why)
 {
 	struct gateway *gateway = &daemon->gateway;
 	gateway->data_dir = daemon->dir.path;
 	gateway->started_ms = unix_ms();
 	daemon->config.store.dir = daemon->dir.store;
-	int err = namespace_open(&gateway->ns, daemon->dir.meta, why);
+	struct cluster_config *cluster = &daemon->config.cluster;
+	bool v6 = strchr(daemon->config.host, ':') != NULL;
+	snprintf(daemon->config.cluster_url, sizeof(daemon->config.cluster_url), "%s://%s%s%s:%s", daemon->config.http.tls_key_file ? "https" : "http",
+		v6 ? "[" : "", daemon->config.host, v6 ? "]" : "", daemon->config.port);
+	cluster->url = daemon->config.http.base_url ? daemon->config.http.base_url : daemon->config.cluster_url;
+	cluster->give_up = told_to_stop;
+	int err = namespace_open_cluster(&gateway->ns, daemon->dir.meta, cluster, why);
 	if (err == 0)
 		err = store_open(&gateway->store, &daemon->config.store, why);
 	if (err == 0)
@@ -162,6 +176,7 @@ static void drain(struct daemon *daemon, const sigset_t *signals)
 	printf("stopping; running transfers have %llu s (a second signal stops at once)\n", (unsigned long long)daemon->config.drain_s);
 	fflush(stdout);
 	daemon->gateway.draining = true;
+	consensus_step_down(namespace_consensus(daemon->gateway.ns), STEP_DOWN_MS);
 	uint64_t grace_s = daemon->config.drain_s;
 	bool loopback = strncmp(daemon->config.host, "127.", 4) == 0 || strcmp(daemon->config.host, "::1") == 0;
 	struct timespec wait = { .tv_sec = loopback ? 0 : UNREADY_S };

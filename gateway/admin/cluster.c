@@ -1,0 +1,207 @@
+#include "gateway/admin/admin_body.h"
+
+#include "gateway/admin/cluster.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <sodium.h>
+
+#include "gateway/admin/admin.h"
+#include "gateway/admin/operator.h"
+#include "gateway/answer.h"
+#include "replication/cluster_node.h"
+
+enum { BODY_BYTES_MAX = 64 << 10 };
+
+static const char *role_name(enum node_role role)
+{
+	return role == NODE_VOTER ? "voter" : role == NODE_LEARNER ? "learner" : role == NODE_REMOVED ? "removed" : "none";
+}
+
+static void write_id(struct json_writer *json, const char *key, uint64_t id)
+{
+	char text[24];
+	snprintf(text, sizeof(text), "%016" PRIx64, id);
+	json_text(json, key, text);
+}
+
+/* ------------------------------------------------------------------ status */
+
+static void write_group(struct json_writer *json, const struct group_status *group)
+{
+	json_object_begin(json, NULL);
+	json_u64(json, "term", group->term);
+	if (group->leader)
+		write_id(json, "leader", group->leader);
+	else
+		json_null_value(json, "leader");
+	json_u64(json, "committed", group->committed);
+	json_u64(json, "applied", group->applied);
+	json_u64(json, "last_index", group->last_index);
+	json_u64(json, "snapshot_index", group->snapshot_index);
+	json_bool(json, "installing", group->installing);
+	json_object_end(json);
+}
+
+static void write_node(struct json_writer *json, const struct cluster_status *status, const struct node_status *node)
+{
+	json_object_begin(json, NULL);
+	write_id(json, "id", node->node.node_id);
+	json_text(json, "name", node->node.name);
+	json_text(json, "address", node->node.address);
+	json_text(json, "url", node->node.url);
+	json_text(json, "role", role_name(node->node.role));
+	json_bool(json, "self", node->self);
+	json_bool(json, "connected", node->connected);
+	json_text(json, "trouble", node->trouble);
+	json_array_begin(json, "groups");
+	for (size_t i = 0; i < 2; i++) {
+		json_object_begin(json, NULL);
+		json_text(json, "role", role_name(node->roles[i]));
+		if (status->groups[i].leader == status->node_id) /* only a leader knows */
+			json_u64(json, "behind", node->match[i] < status->groups[i].last_index ? status->groups[i].last_index - node->match[i] : 0);
+		json_object_end(json);
+	}
+	json_array_end(json);
+	json_object_end(json);
+}
+
+static void status_work(struct http_request *request, void *context)
+{
+	(void)context;
+	struct why why = { 0 };
+	struct cluster_status *status = malloc(sizeof(*status));
+	int err = status ? consensus_cluster_status(namespace_consensus(gateway_of(request)->ns), status, &why) : ERR_NO_MEMORY;
+	if (err) {
+		free(status);
+		answer_err(request, err, &why);
+		return;
+	}
+	struct buffer body;
+	struct json_writer json;
+	buffer_init(&body, ADMIN_ANSWER_BYTES_MAX);
+	json_writer_init(&json, &body);
+	json_object_begin(&json, NULL);
+	write_id(&json, "node", status->node_id);
+	json_bool(&json, "listens", status->listens);
+	json_u64(&json, "lag_ms", status->lag_ms);
+	json_bool(&json, "bytes_replicated", false);
+	json_array_begin(&json, "groups");
+	for (size_t i = 0; i < 2; i++)
+		write_group(&json, &status->groups[i]);
+	json_array_end(&json);
+	json_array_begin(&json, "nodes");
+	for (size_t i = 0; i < status->count; i++)
+		write_node(&json, status, &status->nodes[i]);
+	json_array_end(&json);
+	json_object_end(&json);
+	free(status);
+	answer_json(request, 200, &body);
+}
+
+void admin_cluster(struct http_request *request, const struct route_match *match)
+{
+	(void)match;
+	if (operator_open(request))
+		http_work(request, status_work, NULL);
+}
+
+/* ------------------------------------------------------------------ letting in */
+
+static bool read_role(enum node_role *out, const char *text)
+{
+	*out = strcmp(text, "voter") == 0 ? NODE_VOTER : strcmp(text, "learner") == 0 ? NODE_LEARNER : strcmp(text, "removed") == 0 ? NODE_REMOVED : 0;
+	return *out != 0;
+}
+
+static void token_work(struct http_request *request, struct span text, void *context)
+{
+	const struct actor *actor = context;
+	struct why why = { 0 };
+	int err = 0;
+	enum node_role role = 0;
+	char token[JOIN_TOKEN_TEXT_BYTES_MAX];
+	struct admin_body *body = admin_body_parse(text);
+	const char *name = body ? admin_body_text(body, "role", "learner", &err, &why) : NULL;
+	if (!body || (err == 0 && (!read_role(&role, name) || role == NODE_REMOVED)))
+		err = why_set(&why, ERR_INVALID, "\"role\" is \"learner\" or \"voter\"");
+	admin_body_free(body);
+	if (err == 0)
+		err = join_token_create(gateway_of(request)->ns, actor->name, role, token, &why);
+	if (err) {
+		answer_err(request, err, &why);
+		return;
+	}
+	struct buffer answer;
+	struct json_writer json;
+	buffer_init(&answer, ADMIN_ANSWER_BYTES_MAX);
+	json_writer_init(&json, &answer);
+	json_object_begin(&json, NULL);
+	json_text(&json, "token", token);
+	json_u64(&json, "expires_in_s", JOIN_TOKEN_MS / 1000);
+	json_object_end(&json);
+	sodium_memzero(token, sizeof(token));
+	answer_json(request, 200, &answer);
+}
+
+void admin_cluster_token(struct http_request *request, const struct route_match *match)
+{
+	(void)match;
+	struct actor *actor = operator_open(request);
+	if (actor)
+		http_collect(request, BODY_BYTES_MAX, token_work, actor);
+}
+
+/* ------------------------------------------------------------------ roles */
+
+static int read_ids(const json_t *list, uint64_t ids[CLUSTER_NODES_MAX], size_t *count, struct why *why)
+{
+	*count = json_array_size(list);
+	if (!json_is_array(list) || *count == 0 || *count > CLUSTER_NODES_MAX)
+		return why_set(why, ERR_INVALID, "\"nodes\" is a list of node ids");
+	for (size_t i = 0; i < *count; i++) {
+		const char *text = json_string_value(json_array_get(list, i));
+		char *end = NULL;
+		ids[i] = text && strlen(text) == 16 ? strtoull(text, &end, 16) : 0;
+		if (ids[i] == 0 || *end)
+			return why_set(why, ERR_INVALID, "a node id is 16 hexadecimal digits");
+	}
+	return 0;
+}
+
+static void roles_work(struct http_request *request, struct span text, void *context)
+{
+	const struct actor *actor = context;
+	struct why why = { 0 };
+	int err = 0;
+	enum node_role role = 0;
+	uint64_t ids[CLUSTER_NODES_MAX];
+	size_t count = 0;
+	struct admin_body *body = admin_body_parse(text);
+	if (!body) {
+		err = why_set(&why, ERR_INVALID, "a JSON object was expected");
+	} else {
+		const char *name = admin_body_text(body, "role", "", &err, &why);
+		if (err == 0 && !read_role(&role, name))
+			err = why_set(&why, ERR_INVALID, "\"role\" is \"learner\", \"voter\" or \"removed\"");
+		if (err == 0)
+			err = read_ids(admin_body_value(body, "nodes"), ids, &count, &why);
+	}
+	admin_body_free(body);
+	if (err == 0)
+		err = cluster_node_roles(gateway_of(request)->ns, actor->name, ids, count, role, &why);
+	if (err)
+		answer_err(request, err, &why);
+	else
+		http_reply(request, 200, "application/json", span_text("{}"));
+}
+
+void admin_cluster_roles(struct http_request *request, const struct route_match *match)
+{
+	(void)match;
+	struct actor *actor = operator_open(request);
+	if (actor)
+		http_collect(request, BODY_BYTES_MAX, roles_work, actor);
+}

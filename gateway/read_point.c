@@ -1,0 +1,48 @@
+#include "gateway/read_point.h"
+
+#include "gateway/answer.h"
+
+struct wait {
+	struct http_request *request;
+	const struct route *route;
+	const struct route_match *match;
+	int err;
+};
+
+static bool is_read(const struct http_request *request)
+{
+	return http_method(request) == HTTP_GET || http_method(request) == HTTP_HEAD;
+}
+
+static void go_on(struct http_request *request, void *context)
+{
+	const struct wait *wait = context;
+	uint64_t lag_ms = wait->err ? consensus_lag_ms(namespace_consensus(gateway_of(request)->ns)) : 0;
+	if (wait->err == ERR_BUSY && is_read(request) && lag_ms < STALE_MS_MAX)
+		http_add_headerf(request, "X-Cairn-Stale", "%llu", (unsigned long long)lag_ms);
+	else if (wait->err) {
+		answer_err(request, wait->err == ERR_DENIED ? ERR_CLOSED : wait->err, &(struct why){ "This node of the cluster does not hear of a leader, try again or ask another" });
+		return;
+	}
+	wait->route->handler(request, wait->match);
+}
+
+/* On the thread of consensus. */
+static void known(void *context, int err)
+{
+	struct wait *wait = context;
+	wait->err = err;
+	http_resume(wait->request, go_on, wait);
+}
+
+static void ask(struct http_request *request, void *context)
+{
+	consensus_read(namespace_consensus(gateway_of(request)->ns), is_read(request) ? READ_POINT_READ_MS : READ_POINT_CHANGE_MS, known, context);
+}
+
+void read_point_then(struct http_request *request, const struct route *route, const struct route_match *match)
+{
+	struct wait *wait = http_alloc(request, sizeof(*wait));
+	*wait = (struct wait){ .request = request, .route = route, .match = match };
+	http_pause(request, ask, wait);
+}

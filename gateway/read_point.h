@@ -1,0 +1,19 @@
+/* read_point.h - in a cluster, a request is handled once this node knows everything that was acknowledged before it came, wherever that was.
+ *
+ * DESIGN. The request is paused while consensus asks the leader; no thread waits, and one question serves all requests that came before it was sent. Without a
+ * leader, after READ_POINT_MS: a change is refused with 503 and Retry-After; a read is answered from what this node knows, marked "X-Cairn-Stale: MS",
+ * unless that is older than STALE_MS_MAX: then it is refused, too, since rights may have been taken away meanwhile. */
+#ifndef CAIRN_GATEWAY_READ_POINT_H
+#define CAIRN_GATEWAY_READ_POINT_H
+
+#include "gateway/gateway.h"
+
+enum {
+	READ_POINT_READ_MS = 4 * 1000,   /* longer than an election takes */
+	READ_POINT_CHANGE_MS = 15 * 1000,
+	STALE_MS_MAX = 60 * 1000,
+};
+
+void read_point_then(struct http_request *request, const struct route *route, const struct route_match *match);
+
+#endif

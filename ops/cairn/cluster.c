@@ -1,0 +1,142 @@
+/* cluster.c - `cairn cluster status|token|promote|demote|remove`: the nodes that are one hub. */
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "ops/cairn/api.h"
+#include "ops/cairn/commands.h"
+#include "ops/cairn/table.h"
+
+static const char *yes_no(const json_t *value)
+{
+	return json_is_true(value) ? "yes" : "no";
+}
+
+static const json_t *find_node(const json_t *nodes, const char *id)
+{
+	size_t i;
+	const json_t *node;
+	json_array_foreach(nodes, i, node)
+		if (strcmp(member_text(node, "id"), id) == 0)
+			return node;
+	return NULL;
+}
+
+static void print_nodes(const json_t *nodes)
+{
+	struct table *table = table_open((const char *const[]){ "NODE", "NAME", "ADDRESS", "WANTED", "IS", ">BEHIND", "CONNECTED", NULL });
+	size_t i;
+	const json_t *node;
+	json_array_foreach(nodes, i, node) {
+		const json_t *groups = json_object_get(node, "groups");
+		const char *first = member_text(json_array_get(groups, 0), "role"), *second = member_text(json_array_get(groups, 1), "role");
+		char is[32], behind[32] = "";
+		snprintf(is, sizeof(is), strcmp(first, second) == 0 ? "%s" : "%s/%s", first, second);
+		const json_t *a = json_object_get(json_array_get(groups, 0), "behind"), *b = json_object_get(json_array_get(groups, 1), "behind");
+		if (a || b)
+			snprintf(behind, sizeof(behind), "%lld", (long long)(json_integer_value(a) + json_integer_value(b)));
+		table_row(table, (const char *const[]){ member_text(node, "id"), member_text(node, "name"), member_text(node, "address"),
+			member_text(node, "role"), is, behind, json_is_true(json_object_get(node, "self")) ? "this node" : yes_no(json_object_get(node, "connected")) });
+	}
+	table_print(table);
+	json_array_foreach(nodes, i, node)
+		if (*member_text(node, "trouble") && strcmp(member_text(node, "role"), "removed") != 0)
+			printf("node %s: %s\n", member_text(node, "id"), member_text(node, "trouble"));
+}
+
+static int status(const struct settings *settings)
+{
+	struct api *api = api_open(settings);
+	json_t *answer = api ? api_call(api, "GET", "/api/admin/cluster", NULL) : NULL;
+	api_close(api);
+	if (!answer)
+		return EXIT_FAILED;
+	if (settings->json)
+		return print_json(answer);
+	const json_t *nodes = json_object_get(answer, "nodes"), *group;
+	size_t i, voters = 0, there = 0;
+	const json_t *node;
+	print_nodes(nodes);
+	json_array_foreach(nodes, i, node) {
+		bool voter = strcmp(member_text(json_array_get(json_object_get(node, "groups"), 0), "role"), "voter") == 0;
+		voters += voter;
+		there += voter && json_is_true(json_object_get(node, "connected"));
+	}
+	json_array_foreach(json_object_get(answer, "groups"), i, group) {
+		const json_t *leader = find_node(nodes, member_text(group, "leader"));
+		printf("group %zu: term %llu, leader %s, %llu of %llu entries applied here%s\n", i, (unsigned long long)member_u64(group, "term"),
+			leader ? *member_text(leader, "name") ? member_text(leader, "name") : member_text(leader, "id") : "NONE",
+			(unsigned long long)member_u64(group, "applied"), (unsigned long long)member_u64(group, "committed"),
+			json_is_true(json_object_get(group, "installing")) ? ", copying the state" : "");
+	}
+	printf("%zu voters, %zu of them connected to this node; the cluster goes on while %zu of them live\n", voters, there, voters / 2 + 1);
+	if (voters == 2)
+		printf("WARNING: with two voters neither may fail: make a third one\n");
+	if (json_array_size(nodes) > 1 && !json_is_true(json_object_get(answer, "bytes_replicated")))
+		printf("WARNING: names are replicated, bytes are not: what was uploaded through a node is on that node's disk only\n");
+	json_decref(answer);
+	return EXIT_OK;
+}
+
+static int token(const struct settings *settings, int argc, char **argv)
+{
+	static const struct option options[] = { { "voter", no_argument, NULL, 'v' }, { NULL, 0, NULL, 0 } };
+	bool voter = false;
+	int option;
+	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (option == '?')
+			return usage_error("cluster", "cluster token does not take that");
+		voter = true;
+	}
+	if (optind != argc)
+		return usage_error("cluster", "cluster token wants [--voter]");
+	struct api *api = api_open(settings);
+	json_t *answer = api ? api_call(api, "POST", "/api/admin/cluster/token", json_pack("{s:s}", "role", voter ? "voter" : "learner")) : NULL;
+	api_close(api);
+	if (!answer)
+		return EXIT_FAILED;
+	if (settings->json)
+		return print_json(answer);
+	puts(member_text(answer, "token"));
+	json_decref(answer);
+	return EXIT_OK;
+}
+
+static int change(const struct settings *settings, int argc, char **argv, const char *role, bool sure)
+{
+	json_t *nodes = json_array();
+	for (int i = 1; i < argc; i++)
+		if (strcmp(argv[i], "--yes") != 0)
+			json_array_append_new(nodes, json_string(argv[i]));
+		else
+			sure = true;
+	if (json_array_size(nodes) == 0 || !sure) {
+		json_decref(nodes);
+		return usage_error("cluster", sure ? "cluster %s wants ids of nodes" : "cluster %s is final: say --yes", argv[0]);
+	}
+	struct api *api = api_open(settings);
+	json_t *answer = api ? api_call(api, "POST", "/api/admin/cluster/roles", json_pack("{s:o,s:s}", "nodes", json_incref(nodes), "role", role)) : NULL;
+	json_decref(nodes);
+	api_close(api);
+	if (!answer)
+		return EXIT_FAILED;
+	json_decref(answer);
+	printf("the cluster makes it so; `cairn cluster status` shows when it is done\n");
+	return EXIT_OK;
+}
+
+int cluster_main(const struct settings *settings, int argc, char **argv)
+{
+	const char *verb = argc > 1 ? argv[1] : "";
+	if (strcmp(verb, "status") == 0 && argc == 2)
+		return status(settings);
+	if (strcmp(verb, "token") == 0)
+		return token(settings, argc - 1, argv + 1);
+	if (strcmp(verb, "promote") == 0)
+		return change(settings, argc - 1, argv + 1, "voter", true);
+	if (strcmp(verb, "demote") == 0)
+		return change(settings, argc - 1, argv + 1, "learner", true);
+	if (strcmp(verb, "remove") == 0)
+		return change(settings, argc - 1, argv + 1, "removed", false);
+	return usage_error("cluster", "cluster wants status, token, promote, demote or remove");
+}
