@@ -199,18 +199,37 @@ static void look_up(struct batch *batch, const struct lfs_object *object, struct
 	}
 }
 
-/* Claims what is there already, anew where it is this repository's: no garbage collection may drop it before a commit names it. */
-static void claim(struct batch *batch, const struct lfs_object *object, struct known *known)
+static bool is_there(const struct lfs_object *object, const struct known *known)
 {
-	struct call *call = batch->call;
-	if (known->err || known->info.length != (uint64_t)object->size || hash_is_zero(&known->info.file))
-		return;
-	int err = store_claim(call->gateway->store, &call->repo.id, &known->info.file, &batch->why);
-	if (err)
-		known->err = err == ERR_NOT_FOUND ? ERR_NOT_FOUND : ERR_IO;
+	return known->err == 0 && known->info.length == (uint64_t)object->size && !hash_is_zero(&known->info.file);
 }
 
-/* 0, or ERR_NO_SPACE: what the batch would add is more than the owner may have. */
+/* Claims what is there already, anew where it is this repository's: no garbage collection may drop it before a commit names it. What a collection has
+ * dropped meanwhile has to be sent. */
+static int claim_all(struct batch *batch)
+{
+	struct call *call = batch->call;
+	struct store *store = call->gateway->store;
+	struct hash *files = http_alloc(batch->request, (batch->body.objects_count + 1) * sizeof(*files));
+	size_t count = 0;
+	for (size_t i = 0; i < batch->body.objects_count; i++)
+		if (is_there(&batch->body.objects[i], &batch->known[i]))
+			files[count++] = batch->known[i].info.file;
+	int err = store_claim_many(store, &call->repo.id, files, count, &batch->why);
+	if (err != ERR_NOT_FOUND)
+		return err;
+	for (size_t i = 0; i < batch->body.objects_count; i++) {
+		struct known *known = &batch->known[i];
+		err = is_there(&batch->body.objects[i], known) ? store_claim(store, &call->repo.id, &known->info.file, &batch->why) : 0;
+		if (err && err != ERR_NOT_FOUND)
+			return err;
+		if (err)
+			known->err = err;
+	}
+	return 0;
+}
+
+/* ERR_NO_SPACE: what the batch would add is more than the owner may have. */
 static int look_up_all(struct batch *batch)
 {
 	uint64_t more_bytes = 0;
@@ -224,9 +243,7 @@ static int look_up_all(struct batch *batch)
 	if (!batch->body.is_upload)
 		return 0;
 	int err = quota_check(batch->call->gateway, &batch->call->repo, more_bytes, &batch->why);
-	for (size_t i = 0; i < batch->body.objects_count && err == 0; i++)
-		claim(batch, &batch->body.objects[i], &batch->known[i]);
-	return err;
+	return err ? err : claim_all(batch);
 }
 
 /* ------------------------------------------------------------------ the call */

@@ -6,6 +6,7 @@
 #include "gateway/repo/branch_guard.h"
 #include "gateway/repo/diff_text.h"
 #include "gateway/repo/merge_base.h"
+#include "gateway/repo/path_lock.h"
 
 enum { MERGE_TRIES_MAX = 5 };
 
@@ -187,8 +188,11 @@ static int merge_once(struct http_request *request, struct merging *merging, con
 		return err == ERR_TOO_BIG ? ERR_CONFLICT : err;
 	if (is_same(&merging->sides.base, &merging->sides.theirs)) /* nothing that the branch does not have */
 		return end_with(merging, &merging->sides.ours, NULL, &merging->why);
-	if (is_same(&merging->sides.base, &merging->sides.ours))
-		return end_with(merging, &merging->sides.theirs, NULL, &merging->why);
+	if (is_same(&merging->sides.base, &merging->sides.ours)) { /* no draft is made that would ask for locks */
+		struct call *call = merging->call;
+		err = path_locks_between(call->gateway, &call->repo, call->actor.name, &merging->sides.ours, &merging->sides.theirs, &merging->why);
+		return err ? err : end_with(merging, &merging->sides.theirs, NULL, &merging->why);
+	}
 	return make_merge_commit(request, merging, comment);
 }
 

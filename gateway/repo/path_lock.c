@@ -57,3 +57,29 @@ int path_locks_find(const struct path_locks *locks, bool (*touches)(void *contex
 	int err = lock_list(locks->ns, &locks->repo, NULL, look, &search);
 	return err && err != ERR_DENIED ? why_set(why, err, "the locks of the repository cannot be read") : err;
 }
+
+struct two_commits {
+	struct gateway *gateway;
+	const struct repo *repo;
+	const struct oid *before, *after;
+};
+
+/* What cannot be read counts as different: a lock is not passed by accident. */
+static bool differs(void *context, struct span path)
+{
+	const struct two_commits *commits = context;
+	struct tree_entry before = { 0 }, after = { 0 };
+	int had = repo_entry(commits->gateway, commits->repo, commits->before, path, REPO_MAY_WAIT, &before);
+	int has = repo_entry(commits->gateway, commits->repo, commits->after, path, REPO_MAY_WAIT, &after);
+	if (had == ERR_NOT_FOUND && has == ERR_NOT_FOUND)
+		return false;
+	return had || has || memcmp(before.oid.bytes, after.oid.bytes, OID_BYTES) != 0;
+}
+
+int path_locks_between(struct gateway *gateway, const struct repo *repo, const char *actor, const struct oid *before, const struct oid *after, struct why *why)
+{
+	struct path_locks locks;
+	struct two_commits commits = { gateway, repo, before, after };
+	int err = path_locks_open(&locks, gateway, repo, actor);
+	return err ? why_set(why, err, "the locks of the repository cannot be read") : path_locks_find(&locks, differs, &commits, why);
+}

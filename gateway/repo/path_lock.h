@@ -6,7 +6,7 @@
 #ifndef CAIRN_GATEWAY_REPO_PATH_LOCK_H
 #define CAIRN_GATEWAY_REPO_PATH_LOCK_H
 
-#include "gateway/gateway.h"
+#include "gateway/repo/repo.h"
 
 struct path_locks {
 	struct namespace *ns;
@@ -22,5 +22,8 @@ int path_locks_check(const struct path_locks *locks, struct span path, char owne
 
 /* The same the other way round, for changes that are cheaper to ask about a path than to list: the first lock of somebody else whose path `touches` takes. */
 int path_locks_find(const struct path_locks *locks, bool (*touches)(void *context, struct span path), void *context, struct why *why);
+
+/* [blocks] For a branch that moves from one commit to another, both of them stored: is anything different between them that somebody else has locked? */
+int path_locks_between(struct gateway *gateway, const struct repo *repo, const char *actor, const struct oid *before, const struct oid *after, struct why *why);
 
 #endif

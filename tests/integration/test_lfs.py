@@ -336,3 +336,25 @@ def test_a_commit_that_changes_what_another_has_locked_is_refused(hub, user):
     assert call(hub, "POST", f"/{repo}.git/info/lfs/locks/{lock['id']}/unlock", {}, admin).status == 403
     assert call(hub, "POST", f"/{repo}.git/info/lfs/locks/{lock['id']}/unlock", {"force": True}, admin).status == 200
     assert hub.commit(admin, repo, {"a.txt": b"free"}).status == 200
+
+
+@pytest.mark.parametrize("parted", [False, True], ids=["fast-forward", "merge commit"])
+def test_a_pull_request_that_changes_what_another_has_locked_is_not_merged(hub, user, parted):
+    repo = user.repo()
+    assert hub.commit(user.token, repo, {"a.txt": b"a", "b.txt": b"b"}).status == 200
+    admin = hub.admin_token
+    proposed = hub.request("POST", f"/api/models/{repo}/commit/main?create_pr=1", b"".join(json.dumps(line).encode() + b"\n" for line in (
+        {"key": "header", "value": {"summary": "change a"}},
+        {"key": "file", "value": {"path": "a.txt", "content": "Yw==", "encoding": "base64"}})), token=admin, headers={"Content-Type": "application/x-ndjson"})
+    assert proposed.status == 200, proposed
+    if parted:
+        assert hub.commit(user.token, repo, {"b.txt": b"changed"}).status == 200
+    switch_locks(hub, repo)
+    lock = operate(hub, repo, "", user, {"path": "a.txt"}).json()["lock"]
+    merge = f"/api/models/{repo}/discussions/1/merge"
+    refused = hub.request("POST", merge, {}, token=admin)
+    assert refused.status == 403 and "a.txt" in refused.json()["error"] and user.name in refused.json()["error"]
+    assert hub.request("GET", f"/{repo}/raw/main/a.txt", token=user.token).body == b"a"
+    operate(hub, repo, f"/{lock['id']}/unlock", user, {})
+    assert hub.request("POST", merge, {}, token=admin).status == 200
+    assert hub.request("GET", f"/{repo}/raw/main/a.txt", token=user.token).body == b"c"
