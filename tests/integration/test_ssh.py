@@ -127,6 +127,26 @@ def test_a_private_repository_exists_for_its_owner_only(hub, ada, sshd, bob, tmp
     cairn(hub, "key", "remove", other.fingerprint)
 
 
+def test_a_clone_that_runs_survives_a_restart_of_the_hub(hub, ada):
+    repo = ada.user.repo()
+    assert hub.commit(ada.user.token, repo, {"a.bin": random_bytes("restart", 200_000)}).status == 200
+    head = hub.request("GET", f"/api/models/{repo}").json()["sha"]
+    process = subprocess.Popen([*ada.ssh_command().split(), "-p", str(ada.server.port), f"{ada.server.user}@127.0.0.1", f"git-upload-pack '{repo}'"],
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        assert head.encode() in process.stdout.read(4 + 40)
+        hub.kill()
+        hub.start()
+        want = f"want {head} ofs-delta\n".encode()
+        process.stdin.write(b"%04x%s00000009done\n" % (len(want) + 4, want))
+        process.stdin.flush()
+        answer = process.stdout.read()
+        assert b"NAK\n" in answer and len(answer[answer.index(b"PACK"):]) > 200_000
+        assert process.wait(30) == 0
+    finally:
+        process.kill()
+
+
 # ------------------------------------------------------------------ pushing
 
 def test_a_push_shows_in_the_hub_api(hub, ada):
