@@ -4,8 +4,7 @@
  * the hub's rules hold. Each step looks at what is there already: the fetch brings what is new, git-lfs skips objects that a side has, and only refs that
  * differ are pushed. So a run that was cut short is repeated by running it again.
  *
- * What the hub has and the source never had (a commit made here since) is never overwritten without --force: a ref moves only from a commit that the
- * mirror knows, and only if it is still there (--force-with-lease). The commit that a repository of the hub usually begins with does not count. */
+ * What the hub has and the source never had is never overwritten without --force (ref_push.h). */
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,16 +12,9 @@
 
 #include "ops/cairn/api.h"
 #include "ops/cairn/git_remote.h"
-#include "ops/cairn/ref_list.h"
+#include "ops/cairn/ref_push.h"
 #include "ops/cairn/repo_copy.h"
 #include "ops/cairn/table.h"
-
-enum {
-	REFS_PER_PUSH = 200,
-	SHOWN_MAX = 10,
-};
-
-static const char default_branch_of_hub[] = "refs/heads/main";
 
 struct options {
 	const char *type, *sdk, *work, *migrate_above;
@@ -200,143 +192,9 @@ static int bring_lfs(struct import *import)
 
 /* ------------------------------------------------------------------ what goes to the hub */
 
-struct change {
-	const char *name;    /* of the ref on the hub */
-	const char *old_oid; /* NULL: must not exist */
-	const char *new_oid; /* NULL: goes */
-};
-
-struct change_list {
-	struct change *changes;
-	size_t count;
-};
-
-/* The hub's default branch is main; a source that has another one and no main gets both. */
-static const struct listed_ref *stand_in_for_main(const struct import *import)
-{
-	if (!import->default_branch[0] || ref_list_find(&import->local, default_branch_of_hub))
-		return NULL;
-	return ref_list_find(&import->local, import->default_branch);
-}
-
-static void add_change(struct change_list *list, const struct ref_list *remote, const char *name, const char *oid)
-{
-	const struct listed_ref *there = ref_list_find(remote, name);
-	if (!there || strcmp(there->oid, oid) != 0)
-		list->changes[list->count++] = (struct change){ .name = name, .old_oid = there ? there->oid : NULL, .new_oid = oid };
-}
-
-static int list_changes(const struct import *import, struct change_list *out)
-{
-	*out = (struct change_list){ .changes = calloc(import->local.count + import->remote.count + 1, sizeof(struct change)) };
-	if (!out->changes)
-		return EXIT_FAILED;
-	const struct listed_ref *stand_in = stand_in_for_main(import);
-	if (stand_in) {
-		fprintf(stderr, "cairn: the source has no branch main; its default branch %s becomes main as well\n", import->default_branch + 11);
-		add_change(out, &import->remote, default_branch_of_hub, stand_in->oid);
-	}
-	const struct listed_ref *first = ref_list_find(&import->local, default_branch_of_hub);
-	if (first) /* whoever looks meanwhile should find the main branch soon */
-		add_change(out, &import->remote, first->name, first->oid);
-	for (size_t i = 0; i < import->local.count; i++)
-		if (&import->local.refs[i] != first)
-			add_change(out, &import->remote, import->local.refs[i].name, import->local.refs[i].oid);
-	for (size_t i = 0; import->options.prune && i < import->remote.count; i++) {
-		const struct listed_ref *there = &import->remote.refs[i];
-		if (!ref_list_find(&import->local, there->name) && strcmp(there->name, default_branch_of_hub) != 0)
-			out->changes[out->count++] = (struct change){ .name = there->name, .old_oid = there->oid };
-	}
-	return 0;
-}
-
-/* "OID missing" for each of the old commits that the mirror never had. */
-static int find_foreign(struct import *import, const struct change_list *list, struct buffer *out)
-{
-	struct buffer asked;
-	buffer_init(&asked, REF_LIST_BYTES_MAX);
-	for (size_t i = 0; i < list->count; i++)
-		if (list->changes[i].old_oid)
-			buffer_printf(&asked, "%s\n", list->changes[i].old_oid);
-	int status = 0;
-	if (asked.length)
-		status = git_run_arguments(&import->from, import->dir.path, (const char *const[]){ "cat-file", "--batch-check", NULL }, buffer_span(&asked), out);
-	buffer_fini(&asked);
-	buffer_append_byte(out, 0);
-	return status || out->failed ? EXIT_FAILED : 0;
-}
-
-/* Nothing of the hub's own is lost by a change. 0 or EXIT_FAILED: told. */
-static int check_changes(struct import *import, const struct change_list *list)
-{
-	struct buffer said;
-	buffer_init(&said, REF_LIST_BYTES_MAX);
-	int status = find_foreign(import, list, &said);
-	size_t foreign = 0;
-	for (size_t i = 0; status == 0 && i < list->count; i++) {
-		const struct change *change = &list->changes[i];
-		char missing[REF_OID_DIGITS + 16];
-		snprintf(missing, sizeof(missing), "%s missing", change->old_oid ? change->old_oid : "-");
-		bool is_first_commit = import->is_new && strcmp(change->name, default_branch_of_hub) == 0;
-		if (!change->old_oid || is_first_commit || !strstr((const char *)said.data, missing))
-			continue;
-		if (foreign++ < SHOWN_MAX)
-			fprintf(stderr, "cairn: %s has commits on the hub that the source never had\n", change->name);
-	}
-	buffer_fini(&said);
-	if (foreign == 0 || import->options.force)
-		return status;
-	fprintf(stderr, "cairn: nothing was changed; --force overwrites %s\n", foreign == 1 ? "it" : "them");
-	return EXIT_FAILED;
-}
-
-/* Lines of "!<tab>from:to<tab>reason": git has shown the hub's own words already. */
-static size_t count_refused(struct buffer *said)
-{
-	size_t refused = 0;
-	buffer_append_byte(said, 0);
-	for (const char *line = (const char *)said->data; line && *line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL)
-		if (line[0] == '!') {
-			const char *to = strchr(line, ':');
-			if (to && refused < SHOWN_MAX)
-				fprintf(stderr, "cairn: refused: %.*s\n", (int)strcspn(to + 1, "\n"), to + 1);
-			refused++;
-		}
-	return refused;
-}
-
-/* How many of them did not come through. */
-static size_t push_some(struct import *import, const struct change *changes, size_t count)
-{
-	const char *arguments[2 * REFS_PER_PUSH + 8] = { "push", "--porcelain", "--no-verify" };
-	char *texts[2 * REFS_PER_PUSH];
-	size_t words = 3, texts_count = 0;
-	for (size_t i = 0; i < count; i++) {
-		char *lease = NULL, *spec = NULL;
-		if (asprintf(&lease, "--force-with-lease=%s:%s", changes[i].name, changes[i].old_oid ? changes[i].old_oid : "") < 0 ||
-			asprintf(&spec, "%s:%s", changes[i].new_oid ? changes[i].new_oid : "", changes[i].name) < 0)
-			abort();
-		texts[texts_count++] = lease;
-		texts[texts_count++] = spec;
-		arguments[words++] = lease;
-	}
-	arguments[words++] = "hub";
-	for (size_t i = 1; i < texts_count; i += 2)
-		arguments[words++] = texts[i];
-	arguments[words] = NULL;
-	struct buffer said;
-	buffer_init(&said, REF_LIST_BYTES_MAX);
-	int status = git_run_arguments(&import->to, import->dir.path, arguments, span_of(NULL, 0), &said);
-	size_t refused = count_refused(&said);
-	buffer_fini(&said);
-	for (size_t i = 0; i < texts_count; i++)
-		free(texts[i]);
-	return status == 0 ? 0 : refused ? refused : count;
-}
-
 static int push(struct import *import)
 {
-	struct change_list list;
+	const struct options *options = &import->options;
 	int status = ref_list_local(&import->local, &import->dir, &import->from);
 	if (status == 0)
 		status = ref_list_remote(&import->remote, &import->dir, &import->to, "hub");
@@ -344,23 +202,17 @@ static int push(struct import *import)
 		fprintf(stderr, "cairn: the source has no branch and no tag\n");
 		status = EXIT_FAILED;
 	}
-	if (status || list_changes(import, &list) != 0)
-		return EXIT_FAILED;
-	status = check_changes(import, &list);
-	size_t lost = 0;
-	for (size_t at = 0; status == 0 && at < list.count; at += REFS_PER_PUSH) {
-		size_t count = list.count - at < REFS_PER_PUSH ? list.count - at : REFS_PER_PUSH;
-		fprintf(stderr, "cairn: pushing %zu of %zu branches and tags that differ\n", at + count, list.count);
-		lost += push_some(import, list.changes + at, count);
-	}
-	import->changed = list.count - lost;
-	free(list.changes);
-	if (status || lost == 0)
+	if (status)
 		return status;
-	fprintf(stderr, "cairn: %zu of %zu branches and tags were not taken; the hub's reasons stand above.\n"
-		"cairn: for files that are too large: run this again with --lfs-migrate 10MiB%s\n", lost, list.count,
-		import->options.lfs ? "" : "; for LFS objects that are missing: with --lfs");
-	return EXIT_FAILED;
+	struct ref_push ref_push = { .dir = &import->dir, .settings = &import->to, .local = &import->local, .remote = &import->remote,
+		.default_branch = import->default_branch, .prune = options->prune, .force = options->force, .is_new = import->is_new };
+	status = ref_push_run(&ref_push);
+	import->changed = ref_push.moved;
+	if (ref_push.refused)
+		fprintf(stderr, "cairn: %zu of %zu branches and tags were not taken; the hub's reasons stand above.\n"
+			"cairn: for files that are too large: run this again with --lfs-migrate 10MiB%s\n", ref_push.refused,
+			ref_push.refused + ref_push.moved, options->lfs ? "" : "; for LFS objects that are missing: with --lfs");
+	return status;
 }
 
 /* ------------------------------------------------------------------ */

@@ -92,6 +92,16 @@ def test_a_repository_that_was_just_made_is_filled(hub, user, run, tmp_path):
     assert hub_refs(hub, repo) == source.refs()
 
 
+def test_hundreds_of_refs_come_in_by_the_hundred(hub, user, run, tmp_path):
+    source = Source(tmp_path / "source")
+    source.make_history(6)
+    head = source.refs()["refs/heads/main"]
+    subprocess.run(["git", "update-ref", "--stdin"], cwd=source.bare, check=True, input="".join(f"create refs/tags/t{i} {head}\n" for i in range(450)).encode())
+    repo = f"{user.name}/many"
+    assert json.loads(run("import", source.bare, repo, "--json"))["changed"] == len(source.refs()) > 450
+    assert hub_refs(hub, repo) == source.refs()
+
+
 def test_another_default_branch_becomes_main_too(hub, user, run, tmp_path):
     source = Source(tmp_path / "source", branch="trunk")
     source.make_history(6)
