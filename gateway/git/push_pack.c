@@ -1,6 +1,7 @@
 /* push_pack.c - the pack of a push, made whole and looked through. */
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -12,18 +13,20 @@ enum {
 	EMPTY_PACK_BYTES = GIT_PACK_HEADER_BYTES + OID_BYTES,
 	INDEX_CPU_S_MAX = 3600,
 	INDEX_WALL_MS_MAX = 2 * 3600 * 1000,
-	SAID_BYTES_MAX = 1024,
+	SAID_BYTES_MAX = 900, /* of a line */
+	SAID_LINES_MAX = 20,
 };
 #define INDEX_MEMORY_BYTES_MAX ((uint64_t)2 << 30)
 
 static const char pack_name[] = "push.pack";
 
-/* git's own words for the client's terminal, every line of them marked. */
+/* git's own words for the client's terminal, every line of them marked; lines that name files of this machine are kept back. */
 static void say(struct push *push, const char *said)
 {
-	for (int lines = 0; *said && lines < 20; lines++) {
+	for (int lines = 0; *said && lines < SAID_LINES_MAX; lines++) {
 		size_t length = strcspn(said, "\n");
-		push_answer_sayf(push->answer, "index-pack: %.*s\n", (int)(length < SAID_BYTES_MAX ? length : SAID_BYTES_MAX), said);
+		if (!memmem(said, length, push->gateway->data_dir, strlen(push->gateway->data_dir)))
+			push_answer_sayf(push->answer, "index-pack: %.*s\n", (int)(length < SAID_BYTES_MAX ? length : SAID_BYTES_MAX), said);
 		said += length + (said[length] == '\n');
 	}
 }

@@ -10,10 +10,9 @@ struct object_dir {
 	git_odb_object *object; /* what was read last */
 };
 
-static int fail(struct why *why, const char *path)
+static int fail(struct why *why)
 {
-	const git_error *error = git_error_last();
-	return why_set(why, ERR_IO, "%s cannot be read: %s", path, error && error->message ? error->message : "unknown");
+	return why_set(why, ERR_IO, "the objects of the repository cannot be read"); /* libgit2's own words name paths of this machine */
 }
 
 int object_dir_open(struct object_dir **out, const char *path, struct why *why)
@@ -25,7 +24,7 @@ int object_dir_open(struct object_dir **out, const char *path, struct why *why)
 		return why_set(why, ERR_NO_MEMORY, "no memory for a repository");
 	if (git_odb_open(&dir->odb, path) != 0) {
 		free(dir);
-		return fail(why, path);
+		return fail(why);
 	}
 	*out = dir;
 	return 0;
@@ -33,7 +32,7 @@ int object_dir_open(struct object_dir **out, const char *path, struct why *why)
 
 int object_dir_add(struct object_dir *dir, const char *path, struct why *why)
 {
-	return git_odb_add_disk_alternate(dir->odb, path) == 0 ? 0 : fail(why, path);
+	return git_odb_add_disk_alternate(dir->odb, path) == 0 ? 0 : fail(why);
 }
 
 void object_dir_close(struct object_dir *dir)

@@ -156,7 +156,7 @@ static int copy_to(struct store *store, const struct pack *pack, enum pack_part 
 {
 	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0)
-		return why_set(why, errno == ENOSPC ? ERR_NO_SPACE : ERR_IO, "%s: %s", path, strerror(errno));
+		return why_set(why, errno == ENOSPC ? ERR_NO_SPACE : ERR_IO, "a pack cannot be unpacked below DIR/tmp: %s", strerror(errno));
 	int err = pack_file_copy(store, pack, part, fd, why);
 	close(fd);
 	return err == ERR_NOT_FOUND ? why_set(why, ERR_CORRUPT, "a pack has lost its index") : err;

@@ -30,7 +30,7 @@ static int map_file(struct received_pack *received, size_t bytes, struct why *wh
 	int err = scratch_dir_file(received->dir, "blobs", path, why);
 	int fd = err ? -1 : open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0)
-		return why_set(why, ERR_IO, "%s: %s", path, strerror(errno));
+		return why_set(why, errno == ENOSPC ? ERR_NO_SPACE : ERR_IO, "no room for a push below DIR/tmp: %s", strerror(errno));
 	int status = posix_fallocate(fd, 0, (off_t)bytes);
 	void *mapped = status ? MAP_FAILED : mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	close(fd);

@@ -22,7 +22,7 @@ int scratch_dir_make(struct scratch_dir *out, const char *data_dir, const char *
 	if (mkdtemp(out->path))
 		return 0;
 	int err = errno == ENOSPC ? ERR_NO_SPACE : ERR_IO;
-	why_set(why, err, "%s: %s", out->path, strerror(errno));
+	why_set(why, err, "a directory below DIR/tmp cannot be made: %s", strerror(errno)); /* clients may see it: no paths of this machine */
 	out->path[0] = 0;
 	return err;
 }
