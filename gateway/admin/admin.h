@@ -31,6 +31,9 @@
  * | POST /api/admin/repos/{type}/{owner}/{name}/lfs-gc | {dry_run?: false, grace_ms?: 21 days} | {operation: id} |
  * | GET  /api/admin/quotas/{owner} | | {owner, bytes (null: no limit), used} |
  * | POST /api/admin/quotas/{owner} | {bytes} or {none: true} | the same |
+ * | GET  /api/admin/repos/{type}/{owner}/{name}/downloads | ?path= | {all_time, last_30_days, days: [today, yesterday, ...], file?: of that path, all time} |
+ * | GET  /api/admin/index | | {documents, behind, rebuilding, generation, indexed, facts_made}: what lists and search answer from |
+ * | POST /api/admin/index/rebuild | | {}: makes it anew beside the old one; 409 while that is under way |
  * | GET  /api/admin/xorbs/{hash} | | {xorb, body_length, raw_length, chunks: [{index, hash, body_end, raw_end}]} |
  * | POST /api/admin/gc | {dry_run?: false, grace_ms?: 21 days} | {operation: id} |
  * | POST /api/admin/scrub | {} | {operation: id} |

@@ -8,6 +8,7 @@
 #include "gateway/admin/people.h"
 #include "gateway/admin/quota.h"
 #include "gateway/admin/repo_care.h"
+#include "gateway/admin/search_index.h"
 #include "gateway/admin/ssh_keys.h"
 
 const struct route admin_routes[] = {
@@ -40,6 +41,9 @@ const struct route admin_routes[] = {
 	{ HTTP_DELETE, "/api/admin/repos/{}/{}/{}/branch-rules", admin_branch_rules_delete, "admin-branch-rules" },
 	{ HTTP_POST, "/api/admin/repos/{}/{}/{}/settings", admin_repo_settings, "admin-repo-settings" },
 	{ HTTP_POST, "/api/admin/repos/{}/{}/{}/lfs-gc", admin_lfs_gc, "admin-lfs-gc" },
+	{ HTTP_GET, "/api/admin/repos/{}/{}/{}/downloads", admin_repo_downloads, "admin-repo-downloads" },
+	{ HTTP_GET, "/api/admin/index", admin_index_status, "admin-index" },
+	{ HTTP_POST, "/api/admin/index/rebuild", admin_index_rebuild, "admin-index" },
 	{ HTTP_GET, "/api/admin/quotas/{}", admin_quota_get, "admin-quotas" },
 	{ HTTP_POST, "/api/admin/quotas/{}", admin_quota_set, "admin-quotas" },
 	{ HTTP_GET, "/api/admin/xorbs/{}", admin_xorb, "admin-xorb" },

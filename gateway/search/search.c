@@ -203,6 +203,7 @@ void search_status(struct search *search, struct search_status *out)
 	changes_last(search->gateway->ns, GROUP_REPOS, &repos);
 	pthread_mutex_lock(&search->mutex);
 	*out = (struct search_status){ .documents = search->documents, .rebuilding = search->rebuilding || search->rebuild_wanted,
+		.generation = search->base->generation,
 		.indexed = search->indexed, .facts_made = search->facts_made };
 	out->behind = (cluster > search->cluster ? cluster - search->cluster : 0) + (repos > search->repos ? repos - search->repos : 0);
 	pthread_mutex_unlock(&search->mutex);

@@ -31,6 +31,7 @@ struct search_status {
 	uint64_t documents;
 	uint64_t behind;      /* changes not yet looked at */
 	bool rebuilding;
+	uint64_t generation;  /* grows by one with each rebuild */
 	uint64_t indexed, facts_made; /* since start */
 };
 void search_status(struct search *search, struct search_status *out);

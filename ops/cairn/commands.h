@@ -21,6 +21,7 @@ int unprotect_main(const struct settings *settings, int argc, char **argv);
 int quota_main(const struct settings *settings, int argc, char **argv);
 int gc_main(const struct settings *settings, int argc, char **argv);
 int scrub_main(const struct settings *settings, int argc, char **argv);
+int index_main(const struct settings *settings, int argc, char **argv);
 int operation_main(const struct settings *settings, int argc, char **argv);
 int dump_main(const struct settings *settings, int argc, char **argv);
 int backup_main(const struct settings *settings, int argc, char **argv);

@@ -44,6 +44,7 @@ static const char help[] =
 	"  stats                        what is stored\n"
 	"  gc [--dry-run] [--grace 21d] frees what no revision needs any more\n"
 	"  scrub                        reads every stored byte and checks it; exit status 2 when something is damaged\n"
+	"  index status|rebuild         what lists and search answer from\n"
 	"  operation list|cancel ID     running and recent gc and scrub\n"
 	"  dump xorb HASH | shard FILE | volume FILE  what is inside\n"
 	"  backup TO                    copies names and bytes of the running hub in --data DIR; again: what is new\n"
@@ -136,6 +137,9 @@ static const struct noun nouns[] = {
 		"they clear their cache.\n" },
 	{ "scrub", scrub_main, "cairn scrub\n\n"
 		"Reads every record of every volume and compares it with its checksum. Names what is damaged. Run it monthly.\n" },
+	{ "index", index_main, "cairn index status\ncairn index rebuild\n\n"
+		"The index of all repositories, from which lists and search are answered. It follows every change by itself, and can be lost: it is made\n"
+		"from names and from git. rebuild makes it anew beside the one in use, which serves until the new one is whole.\n" },
 	{ "operation", operation_main, "cairn operation list\ncairn operation cancel ID\n\nThe gc and scrub runs that the hub remembers.\n" },
 	{ "dump", dump_main, "cairn dump xorb HASH\ncairn dump shard FILE\ncairn dump volume FILE\n\n"
 		"The chunks of a stored xorb, or the files and xorbs named in a shard file.\n" },

@@ -144,6 +144,16 @@ class Hub:
                 return operation
             time.sleep(0.05)
 
+    def index_settled(self, seconds=30):
+        """Waits until lists and search know of everything that was acknowledged; the index's own account of itself."""
+        deadline = time.monotonic() + seconds
+        while True:
+            index = self.admin("GET", "/index")
+            if index["behind"] == 0 and not index["rebuilding"]:
+                return index
+            assert time.monotonic() < deadline, index
+            time.sleep(0.01)
+
     def cpu_seconds(self):
         fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
