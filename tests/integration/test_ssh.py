@@ -127,6 +127,15 @@ def test_a_private_repository_exists_for_its_owner_only(hub, ada, sshd, bob, tmp
     cairn(hub, "key", "remove", other.fingerprint)
 
 
+def test_many_clones_at_once(hub, ada):
+    from concurrent.futures import ThreadPoolExecutor
+    repo = ada.user.repo()
+    assert hub.commit(ada.user.token, repo, {"a.bin": random_bytes("many clones", 300_000)}).status == 200
+    with ThreadPoolExecutor(6) as pool:
+        done = list(pool.map(lambda i: ada.run("git", "clone", "-q", ada.server.url(repo), f"copy-{i}"), range(12)))
+    assert [item.returncode for item in done] == [0] * 12, [item.stderr for item in done]
+
+
 def test_a_clone_that_runs_survives_a_restart_of_the_hub(hub, ada):
     repo = ada.user.repo()
     assert hub.commit(ada.user.token, repo, {"a.bin": random_bytes("restart", 200_000)}).status == 200
