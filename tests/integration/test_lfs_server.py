@@ -8,6 +8,7 @@ import lfs_client
 from clients import VENVS
 from lfs_client import MEDIA_TYPE, batch, call, get, oid_of, put
 from samples import random_bytes
+from xet_wire import File, random_xorb, shard
 
 CONFORMANCE = VENVS / "lfs" / "git-lfs-test-server-api"
 ABSENT = "0" * 63 + "1"
@@ -174,14 +175,26 @@ def test_an_object_of_a_hidden_repository_is_as_unknown_as_one_that_nobody_has(h
     assert "upload" in batch(hub, other, bob.token, [(oid, 5)]).json()["objects"][0]["actions"]
 
 
-def test_a_digest_that_was_only_said_is_not_taken_for_an_object(hub, user, bob, client, tmp_path):
-    """A Xet client names the SHA-256 of what it registers: until a commit has checked it, it is a claim of that client alone."""
-    data = random_bytes("said", 3_000_000)
-    (tmp_path / "a.bin").write_bytes(data)
-    repo = user.repo()
-    client(user.token).run("upload_file", repo=repo, path=tmp_path / "a.bin", path_in_repo="a.bin")
-    entry = batch(hub, bob.repo(), bob.token, [(oid_of(data), len(data))]).json()["objects"][0]
-    assert "actions" not in entry  # checked by the commit, public, and so linked
+def test_a_digest_that_was_only_said_is_not_taken_for_an_object(hub, user, bob):
+    """A Xet client names the SHA-256 of what it registers. Until this server has computed it, that is talk: nobody is given those bytes for that digest."""
+    wanted = random_bytes(f"{user.name} wanted", 60_003)
+    oid = oid_of(wanted)
+    repo, other = user.repo(), bob.repo()
+    token = hub.xet_token(user.token, repo)["accessToken"]
+    xorb = random_xorb(user.name)
+    assert hub.request("POST", xorb.path, xorb.body, token=token).status == 200
+    false = File([(xorb, 0, 3)], sha256=bytes.fromhex(oid))
+    assert len(false.data) == len(wanted)
+    assert hub.request("POST", "/v1/shards", shard([false], [xorb]), token=token).status == 200
+    # The repository of that client and everybody else send it all the same, and get what they sent.
+    for person, where in ((bob, other), (user, repo)):
+        entry = batch(hub, where, person.token, [(oid, len(wanted))]).json()["objects"][0]
+        assert "upload" in entry["actions"], entry
+    assert get(hub, repo, user.token, oid, len(wanted)).status == 404
+    put(hub, repo, user.token, wanted)
+    assert get(hub, repo, user.token, oid, len(wanted)).body == wanted
+    assert "actions" not in batch(hub, other, bob.token, [(oid, len(wanted))]).json()["objects"][0]
+    assert get(hub, other, bob.token, oid, len(wanted)).body == wanted
 
 
 def test_an_object_that_came_by_xet_and_by_git_lfs_is_stored_once(hub, user, client, tmp_path):
