@@ -16,11 +16,16 @@ struct place {
 struct gate {
 	pthread_mutex_t mutex;
 	pthread_cond_t left;
-	unsigned places_count, running, waiting;
+	unsigned places_count, running, waiting, waiting_max;
 	struct place places[GATE_PASSES_MAX];
 };
 
-int gate_open(struct gate **out, unsigned passes_max)
+static unsigned within(unsigned value, unsigned min, unsigned max)
+{
+	return value < min ? min : value > max ? max : value;
+}
+
+int gate_open(struct gate **out, unsigned passes_max, unsigned workers)
 {
 	struct gate *gate = calloc(1, sizeof(*gate));
 	pthread_condattr_t monotonic;
@@ -29,10 +34,11 @@ int gate_open(struct gate **out, unsigned passes_max)
 		return ERR_NO_MEMORY;
 	long cores = sysconf(_SC_NPROCESSORS_ONLN);
 	if (passes_max == 0) {
-		passes_max = cores > 0 ? (unsigned)cores * GATE_PER_CORE : GATE_PASSES_MIN;
-		passes_max = passes_max < GATE_PASSES_MIN ? GATE_PASSES_MIN : passes_max > GATE_PASSES_DEFAULT_MAX ? GATE_PASSES_DEFAULT_MAX : passes_max;
+		passes_max = within((unsigned)(cores > 0 ? cores : 1) * GATE_PER_CORE, GATE_PASSES_MIN, GATE_PASSES_DEFAULT_MAX);
+		passes_max = within(passes_max, 1, workers / 2 + 1);
 	}
-	gate->places_count = passes_max < GATE_PASSES_MAX ? passes_max : GATE_PASSES_MAX;
+	gate->places_count = within(passes_max, 1, GATE_PASSES_MAX);
+	gate->waiting_max = within(workers / 4, 1, GATE_WAITING_MAX);
 	pthread_mutex_init(&gate->mutex, NULL);
 	pthread_condattr_init(&monotonic);
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -73,7 +79,7 @@ static int wait_for_place(struct gate *gate, const struct entity_id *repo, uint6
 	clock_gettime(CLOCK_MONOTONIC, &deadline);
 	deadline.tv_sec += GATE_WAIT_MS / 1000;
 	int place = free_place(gate, repo, who);
-	if (place >= 0 || gate->waiting >= GATE_WAITING_MAX)
+	if (place >= 0 || gate->waiting >= gate->waiting_max)
 		return place;
 	gate->waiting++;
 	while ((place = free_place(gate, repo, who)) < 0)

@@ -9,17 +9,17 @@
 
 enum {
 	GATE_PASSES_MAX = 64,
-	GATE_WAITING_MAX = 24,
+	GATE_WAITING_MAX = 24,       /* and no more than a quarter of the worker threads */
 	GATE_WAIT_MS = 20000,
 	GATE_PER_CORE = 4,
-	GATE_PASSES_MIN = 8,
-	GATE_PASSES_DEFAULT_MAX = 32, /* half of the worker threads */
+	GATE_PASSES_MIN = 8,         /* by default, if that is no more than half of the worker threads */
+	GATE_PASSES_DEFAULT_MAX = 32,
 };
 
 struct gate;
 
-/* `passes_max` 0: GATE_PER_CORE for each processor, within GATE_PASSES_MIN and GATE_PASSES_DEFAULT_MAX. */
-int gate_open(struct gate **out, unsigned passes_max);
+/* `passes_max` 0: GATE_PER_CORE for each processor, within GATE_PASSES_MIN and GATE_PASSES_DEFAULT_MAX. `workers`: threads that others need too. */
+int gate_open(struct gate **out, unsigned passes_max, unsigned workers);
 void gate_close(struct gate *gate);
 
 /* A place. Zero-initialise. */

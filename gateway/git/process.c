@@ -435,6 +435,11 @@ int64_t git_process_read(struct git_process *process, void *out, size_t length, 
 	}
 }
 
+int git_process_wait(struct git_process *process, int64_t ms_max, struct why *why)
+{
+	return process->out < 0 ? 0 : wait_for(process, process->out, POLLIN, ms_max, why);
+}
+
 int git_process_write(struct git_process *process, const void *data, size_t length, struct why *why)
 {
 	const uint8_t *at = data;

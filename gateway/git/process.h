@@ -47,6 +47,8 @@ int git_process_start(struct git_process **out, const struct git_command *comman
 /* Bytes of its output (> 0), 0 at the end, ERR_AGAIN (only when it may not block), ERR_BUSY (out of time: killed), ERR_IO. The end of the output is not
  * success: git_process_end tells. */
 int64_t git_process_read(struct git_process *process, void *out, size_t length, bool may_block, struct why *why);
+/* [blocks] Until there is output to read, its end, or `ms_max` are over. 0, ERR_BUSY as above. */
+int git_process_wait(struct git_process *process, int64_t ms_max, struct why *why);
 /* [blocks] Writes all of it to its input. ERR_CLOSED: it does not read any more (git_process_end tells why); ERR_BUSY. A command that answers more than a
  * pipe holds while it still reads must get its input from a descriptor instead. */
 int git_process_write(struct git_process *process, const void *data, size_t length, struct why *why);

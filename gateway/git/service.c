@@ -12,7 +12,7 @@ int git_service_open(struct git_service **out, struct gateway *gateway, const st
 	*out = service;
 	if (!service)
 		return ERR_NO_MEMORY;
-	int err = gate_open(&service->gate, config->processes_max);
+	int err = gate_open(&service->gate, config->processes_max, config->workers);
 	if (err == 0)
 		err = stored_answers_open(&service->answers, gateway, why);
 	if (err == 0)

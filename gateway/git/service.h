@@ -12,6 +12,7 @@ struct git_service {
 
 struct git_service_config {
 	unsigned processes_max;          /* gits at once; 0: GATE_PER_CORE for each processor, within bounds */
+	unsigned workers;                /* threads of the server */
 };
 
 /* After the cache of repositories. */

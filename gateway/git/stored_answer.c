@@ -357,7 +357,7 @@ uint64_t stored_answer_length(struct stored_answer *answer)
 int64_t stored_answer_read(struct stored_answer *answer, uint64_t offset, void *out, size_t length, bool may_block)
 {
 	struct stored_answers *answers = answer->answers;
-	for (;;) {
+	for (int waited_ms = 0;; waited_ms += GROWTH_POLL_MS) {
 		pthread_mutex_lock(&answers->mutex);
 		bool running = answer->running, was_cut = answer->was_cut; /* before the read: what is read later than the end is all there is */
 		pthread_mutex_unlock(&answers->mutex);
@@ -368,7 +368,7 @@ int64_t stored_answer_read(struct stored_answer *answer, uint64_t offset, void *
 			return ERR_IO;
 		if (!running)
 			return was_cut ? ERR_IO : 0;
-		if (!may_block)
+		if (!may_block || waited_ms >= STORED_WAIT_MS)
 			return ERR_AGAIN;
 		pthread_mutex_lock(&answers->mutex);
 		if (answer->running)

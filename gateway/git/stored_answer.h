@@ -17,6 +17,7 @@
 enum {
 	STORED_ANSWERS_MAX = 512,          /* each holds a descriptor */
 	STORED_SHARE = 4,                  /* a quarter of the cache's bytes for all of them */
+	STORED_WAIT_MS = 40,               /* of a reader, until its worker turns to others */
 	STORED_IDLE_MS_MAX = 3600 * 1000,
 };
 
@@ -53,7 +54,7 @@ int stored_answer_start(struct stored_answers *answers, struct answer_job *job, 
 int stored_answer_wait(struct stored_answer *answer, bool *again, struct why *why);
 /* Its bytes, or UINT64_MAX while it is being made. */
 uint64_t stored_answer_length(struct stored_answer *answer);
-/* Bytes from `offset` (> 0), 0 at the end, ERR_AGAIN (only when it may not block), ERR_IO: it could not be finished. */
+/* Bytes from `offset` (> 0), 0 at the end, ERR_AGAIN: none yet (if it may block, after STORED_WAIT_MS), ERR_IO: it could not be finished. */
 int64_t stored_answer_read(struct stored_answer *answer, uint64_t offset, void *out, size_t length, bool may_block);
 int stored_answer_fd(const struct stored_answer *answer);
 /* Ends a reader. Does not wait. */

@@ -183,7 +183,11 @@ static int64_t direct_read(void *context, void *out, size_t length, bool may_blo
 		direct->first_begin += taken;
 		return (int64_t)taken;
 	}
-	int64_t got = git_process_read(direct->process, out, length, may_block, &why);
+	int64_t got = git_process_read(direct->process, out, length, false, &why);
+	if (got == ERR_AGAIN && may_block) {
+		int err = git_process_wait(direct->process, STORED_WAIT_MS, &why);
+		got = err ? err : git_process_read(direct->process, out, length, false, &why);
+	}
 	if (got != 0)
 		return got;
 	if (!may_block)

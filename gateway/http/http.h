@@ -91,7 +91,8 @@ void http_reply_error(struct http_request *request, int status, const char *code
 /* A body that is pulled as the socket drains, on a bulk loop. */
 struct http_source {
 	/* Bytes written to out (> 0), 0 at the end, ERR_AGAIN: would wait for the disk: the server then calls again from a
-	 * worker thread with may_block true; any other error cuts the connection (the status is gone already). */
+	 * worker thread with may_block true, and, when that too says ERR_AGAIN, begins anew: a source that waits for something slower than a
+	 * disk gives its worker back now and then. Any other error cuts the connection (the status is gone already). */
 	int64_t (*read)(void *context, void *out, size_t length, bool may_block);
 	/* Optional zero-copy step, tried first on plain-text connections: 0 and an extent for sendfile, or ERR_AGAIN for `read`. */
 	int (*extent)(void *context, size_t length, int *fd, uint64_t *offset, size_t *extent_length);

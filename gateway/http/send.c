@@ -160,7 +160,8 @@ static void on_read(struct post *post)
 	struct connection *connection = (struct connection *)((char *)post - offsetof(struct connection, post));
 	struct answer *answer = &connection->request->answer;
 	answer->reading = false;
-	if (connection->broken || take_read(answer, answer->read_result) == PROGRESS_DEAD) {
+	bool nothing_yet = answer->read_result == ERR_AGAIN; /* others had their turn of the worker meanwhile: ask again */
+	if (connection->broken || (!nothing_yet && take_read(answer, answer->read_result) == PROGRESS_DEAD)) {
 		send_failed(connection);
 		return;
 	}

@@ -19,6 +19,7 @@
 #include "gateway/git/cache.h"
 #include "gateway/git/lease_watch.h"
 #include "gateway/git/service.h"
+#include "gateway/http/worker.h"
 #include "gateway/downloads.h"
 #include "gateway/process.h"
 #include "gateway/repo/repo.h"
@@ -88,7 +89,8 @@ static int open_core(struct daemon *daemon, struct why *why)
 		err = git_cache_open(&gateway->git_cache, gateway, &config, why);
 	}
 	if (err == 0)
-		err = git_service_open(&gateway->git, gateway, &(struct git_service_config){ .processes_max = daemon->config.git_processes }, why);
+		err = git_service_open(&gateway->git, gateway, &(struct git_service_config){ .processes_max = daemon->config.git_processes,
+			.workers = daemon->config.http.workers ? daemon->config.http.workers : WORKERS_DEFAULT }, why);
 	if (err == 0)
 		err = compactor_open(&gateway->compactor, gateway, why);
 	if (err == 0)

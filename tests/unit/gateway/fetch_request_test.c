@@ -220,7 +220,7 @@ static void nobody_gets_all_places(void **state)
 	struct gate *gate;
 	struct gate_pass passes[PLACES], one;
 	struct entity_id repos[3] = { { { 1 } }, { { 2 } }, { { 3 } } };
-	assert_int_equal(gate_open(&gate, PLACES), 0);
+	assert_int_equal(gate_open(&gate, PLACES, 64), 0);
 	for (int i = 0; i < 4; i++)
 		assert_int_equal(gate_enter(gate, &repos[0], "ada", &passes[i], NULL), 0);
 	for (int i = 4; i < 6; i++)
