@@ -20,6 +20,7 @@ struct gateway {
 	struct downloads *downloads;   /* gateway/downloads.h; may be NULL */
 	struct search *search;         /* gateway/search/search.h; may be NULL */
 	struct device_logins *device_logins; /* gateway/auth/device_login.h */
+	struct webhooks *webhooks;     /* gateway/webhooks/webhooks.h; may be NULL */
 	struct admin *admin;           /* gateway/admin: long operations under way; may be NULL */
 	struct backup_desk *backups;   /* gateway/admin */
 	struct compactor *compactor;   /* gateway/git; may be NULL */

@@ -18,7 +18,6 @@ const struct route hub_unbuilt_routes[] = {
 	{ GET, TYPES "/discussions/{}/storage", NULL, "Storage of pull requests" },
 	{ ANY, "/api/collections/**", NULL, "Collections" },
 	{ HTTP_POST, TYPES "/user-access-request/batch", NULL, "Deciding several access requests at once" },
-	{ ANY, "/api/settings/webhooks/**", NULL, "Webhooks" },
 	{ ANY, "/api/notifications/**", NULL, "Notifications" },
 	{ ANY, "/api/settings/notifications", NULL, "Notifications" },
 	{ ANY, "/api/settings/watch", NULL, "Notifications" },

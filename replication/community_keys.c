@@ -63,3 +63,44 @@ void key_event_version(struct key *key, const struct entity_id *repo, uint64_t n
 	key_event_version_prefix(key, repo, number, event);
 	key_add_number(key, edit, 8);
 }
+
+void key_webhook(struct key *key, const struct entity_id *id)
+{
+	key_begin(key, GROUP_CLUSTER, 0, 'W');
+	if (id)
+		key_add(key, id->bytes, ENTITY_ID_BYTES);
+}
+
+/* A name, its end, and an id unless it is NULL. */
+static void add_name_and_id(struct key *key, const char *name, const struct entity_id *id)
+{
+	key_add_lower(key, span_text(name));
+	key_add(key, "", 1);
+	if (id)
+		key_add(key, id->bytes, ENTITY_ID_BYTES);
+}
+
+void key_webhook_owner(struct key *key, const char *owner, const struct entity_id *id)
+{
+	key_begin(key, GROUP_CLUSTER, 0, 'X');
+	add_name_and_id(key, owner, id);
+}
+
+void key_webhook_watching(struct key *key, unsigned kind, const char *name, const struct entity_id *id)
+{
+	key_begin(key, GROUP_CLUSTER, 0, 'Y');
+	key_add_number(key, kind, 1);
+	add_name_and_id(key, name, id);
+}
+
+void key_webhook_log_prefix(struct key *key, const struct entity_id *id)
+{
+	key_begin(key, GROUP_CLUSTER, 0, 'Z');
+	key_add(key, id->bytes, ENTITY_ID_BYTES);
+}
+
+void key_webhook_log(struct key *key, const struct entity_id *id, uint64_t number)
+{
+	key_webhook_log_prefix(key, id);
+	key_add_number(key, UINT64_MAX - number, 8);
+}

@@ -1,5 +1,11 @@
 /* community_keys.h - where the nouns of the community live in the state machine's store: as namespace_keys.h, with upper-case kinds.
  *
+ *   group 0, slot 0
+ *   'W' webhook id                -> webhook
+ *   'X' owner 00 webhook id       -> (empty)
+ *   'Y' kind name 00 webhook id   -> (empty) what it watches
+ *   'Z' webhook id, inverted number -> delivery, newest first
+ *
  *   group 1, slot of the repository
  *   'A' repository id, user       -> access request
  *   'B' repository id, status, inverted time, user -> (empty) access requests of a status, newest first
@@ -23,5 +29,11 @@ void key_event(struct key *key, const struct entity_id *repo, uint64_t number, u
 void key_event_prefix(struct key *key, const struct entity_id *repo, uint64_t number); /* 0: of all discussions */
 void key_event_version(struct key *key, const struct entity_id *repo, uint64_t number, uint64_t event, uint64_t edit);
 void key_event_version_prefix(struct key *key, const struct entity_id *repo, uint64_t number, uint64_t event); /* 0: of all */
+
+void key_webhook(struct key *key, const struct entity_id *id); /* NULL: the prefix of all */
+void key_webhook_owner(struct key *key, const char *owner, const struct entity_id *id); /* NULL: the prefix of a user's */
+void key_webhook_watching(struct key *key, unsigned kind, const char *name, const struct entity_id *id); /* NULL: the prefix of a name's */
+void key_webhook_log(struct key *key, const struct entity_id *id, uint64_t number);
+void key_webhook_log_prefix(struct key *key, const struct entity_id *id);
 
 #endif

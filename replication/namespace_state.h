@@ -67,6 +67,9 @@ int refs_apply(const struct apply_context *apply, const struct command *command,
 int refs_check(const struct apply_context *apply, const struct entity_id *repo, const struct ref_update *update, struct why *why);
 int access_purge(const struct apply_context *apply, const struct entity_id *repo, struct why *why); /* within repo purge */
 int access_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
+int webhook_put_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
+int webhook_delete_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
+int webhook_log_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
 int changes_position_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
 int packs_replace_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
 int cluster_node_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);

@@ -70,7 +70,7 @@ static int check(const struct repo *repo, struct why *why)
 
 static struct change change_of(const struct repo *repo)
 {
-	struct change change = { .repo = repo->id, .repo_type = repo->type };
+	struct change change = { .repo = repo->id, .repo_type = repo->type, .action = repo->private };
 	memcpy(change.owner, repo->owner, sizeof(change.owner));
 	memcpy(change.name, repo->name, sizeof(change.name));
 	return change;

@@ -60,6 +60,9 @@ enum command_type {
 	COMMAND_PULL_REQUEST_MERGE = 85, /* moves the branch and ends the pull request */
 	COMMAND_ACCESS = 88, /* to a gated repository: asked for, decided, cancelled */
 	/* 104: webhooks */
+	COMMAND_WEBHOOK_PUT = 104,
+	COMMAND_WEBHOOK_DELETE = 105,
+	COMMAND_WEBHOOK_LOG = 106,      /* a delivery was made or given up */
 	COMMAND_CHANGES_POSITION = 111, /* how far a follower of the changes has come */
 	/* 120: nodes of the cluster */
 	COMMAND_NODE_ANNOUNCE = 120,   /* a node tells its address */

@@ -23,6 +23,7 @@
 #include "gateway/hub/token_call.h"
 #include "gateway/hub/tree.h"
 #include "gateway/hub/validate_yaml.h"
+#include "gateway/hub/webhook_calls.h"
 #include "gateway/hub/whoami.h"
 #include "gateway/openapi.h"
 
@@ -123,6 +124,15 @@ const struct route hub_routes[] = {
 	{ HTTP_POST, REPO "/discussions/{}/pin", discussion_pin_post, "hub-discussions" },
 	{ HTTP_POST, REPO "/discussions/{}/merge", discussion_merge_post, "hub-discussions" },
 	{ HTTP_DELETE, REPO "/discussions/{}/ref", discussion_ref_delete, "hub-discussions" },
+
+	/* webhooks */
+	{ HTTP_GET, "/api/settings/webhooks", webhooks_list_get, "hub-webhooks" },
+	{ HTTP_POST, "/api/settings/webhooks", webhooks_create_post, "hub-webhooks" },
+	{ HTTP_GET, "/api/settings/webhooks/{}", webhook_get_one, "hub-webhooks" },
+	{ HTTP_POST, "/api/settings/webhooks/{}", webhook_update_post, "hub-webhooks" },
+	{ HTTP_DELETE, "/api/settings/webhooks/{}", webhook_delete_one, "hub-webhooks" },
+	{ HTTP_POST, "/api/settings/webhooks/{}/{enable|disable}", webhook_switch_post, "hub-webhooks" },
+	{ HTTP_POST, "/api/settings/webhooks/{}/replay/{}", webhook_replay_post, "hub-webhooks" },
 
 	/* gated repositories */
 	{ HTTP_POST, OTHER_PAGE "/ask-access", access_asked, "hub-access" },

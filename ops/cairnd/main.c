@@ -25,6 +25,7 @@
 #include "gateway/repo/repo.h"
 #include "gateway/search/search.h"
 #include "gateway/repo/scratch_dir.h"
+#include "gateway/webhooks/webhooks.h"
 #include "ops/cairnd/bootstrap.h"
 #include "ops/cairnd/config.h"
 #include "ops/cairnd/data_dir.h"
@@ -104,6 +105,8 @@ static int open_core(struct daemon *daemon, struct why *why)
 	if (err == 0)
 		err = downloads_open(&gateway->downloads, gateway->ns, why);
 	if (err == 0)
+		err = webhooks_open(&gateway->webhooks, gateway, why);
+	if (err == 0)
 		err = admin_open(&gateway->admin, gateway, why);
 	if (err == 0)
 		err = backup_desk_open(&gateway->backups, gateway, why);
@@ -124,6 +127,7 @@ static void close_all(struct daemon *daemon)
 	struct gateway *gateway = &daemon->gateway;
 	backup_desk_close(gateway->backups);
 	device_logins_close(gateway->device_logins);
+	webhooks_close(gateway->webhooks);
 	if (gateway->admin)
 		admin_close(gateway->admin);
 	compactor_close(gateway->compactor);

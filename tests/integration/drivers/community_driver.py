@@ -101,6 +101,32 @@ def upload_folder_as_pull_request(repo, folder):
     return {"oid": info.oid, "pr_url": info.pr_url, "pr_num": info.pr_num, "pr_revision": info.pr_revision}
 
 
+# ---- webhooks
+
+def create_webhook(**more):
+    return plain(api.create_webhook(**more))
+
+
+def list_webhooks():
+    return plain(api.list_webhooks())
+
+
+def get_webhook(webhook):
+    return plain(api.get_webhook(webhook))
+
+
+def update_webhook(webhook, **more):
+    return plain(api.update_webhook(webhook, **more))
+
+
+def switch_webhook(webhook, to):
+    return plain(getattr(api, f"{to}_webhook")(webhook))
+
+
+def delete_webhook(webhook):
+    api.delete_webhook(webhook)
+
+
 def main():
     action = globals()[sys.argv[1]]
     arguments = json.load(sys.stdin)
