@@ -43,5 +43,5 @@ int store_claim_many(struct store *store, const struct entity_id *owner, const s
 		pthread_rwlock_unlock(&store->registration);
 	}
 	free(claims);
-	return err;
+	return err ? err : store_await_copies(store, why);
 }

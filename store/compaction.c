@@ -114,7 +114,7 @@ enum { PENDING_MAX = 1024, PENDING_BYTES_MAX = 1 << 20 };
 /* A record of the old volume that waits for its turn. */
 struct pending {
 	uint8_t kind;
-	struct place place;
+	struct record_place place;
 	size_t offset, length; /* in `read` */
 };
 
@@ -174,7 +174,7 @@ static int read_terms(struct store *store, const struct hash *file, struct index
 	return err;
 }
 
-static int move_file(struct mover *mover, const struct place *place, struct span payload)
+static int move_file(struct mover *mover, const struct record_place *place, struct span payload)
 {
 	struct file_record record;
 	struct index_file entry;

@@ -42,6 +42,7 @@ struct store {
 	pthread_rwlock_t registration;
 	struct condemned condemned;
 	struct damaged_list damaged;
+	struct store_copies copies;
 	struct upload_list uploads;
 	atomic_flag care; /* taken by a garbage collection, or by whoever copies the volumes */
 	_Atomic int64_t collecting_since_ms; /* 0: none is under way */
@@ -57,6 +58,13 @@ static inline bool store_claim_is_fresh(struct store *store, int64_t claimed_ms,
 int64_t store_now_ms(void);
 /* False: damaged, or about to go. It may still not exist. */
 bool store_may_lean_on(struct store *store, const struct hash *xorb);
+/* [blocks] After a commit, outside of every lock: until enough nodes have it. Also when there was nothing to commit: an earlier try may not have
+ * waited long enough. copies.c */
+int store_await_copies(struct store *store, struct why *why);
+int store_fetch_file(struct store *store, const struct hash *file, struct why *why);
+int store_fetch_xorb(struct store *store, const struct hash *xorb, struct why *why);
+/* stored_xorb_open, and from another node when it is missing or damaged here. */
+int store_open_xorb(struct store *store, const struct hash *hash, bool may_block, struct stored_xorb **out, struct why *why);
 /* An equal xorb was stored: if the one before was damaged, it is no more. */
 void store_xorb_replaced(struct store *store, const struct hash *xorb);
 /* True when a xorb that the file needs is known to be damaged. [blocks], but hardly ever when nothing is. */
@@ -71,7 +79,7 @@ int store_lock_dir(const char *dir, int *fd, struct why *why);
 int store_recover(struct store *store, struct why *why);
 /* Applies all records from `from` on to the index, in order. Xorb records whose bytes are not all there are left out.
  * `damage` may be NULL. What the disk cannot read is passed over with `pass_unreadable`, else ERR_IO: it may be whole again later. *end: where the newest volume's last record ends. */
-int store_replay(struct volumes *volumes, struct index *index, const struct place *from, void (*damage)(void *context, const char *what),
+int store_replay(struct volumes *volumes, struct index *index, const struct record_place *from, void (*damage)(void *context, const char *what),
 	void *context, bool pass_unreadable, _Atomic uint64_t *done_bytes, _Atomic int *cancel, uint64_t *end, struct why *why);
 
 #endif

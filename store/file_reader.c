@@ -15,6 +15,7 @@ struct file_reader {
 	struct chunk_run run;
 	uint8_t *raw;              /* CHUNK_BYTES_MAX: a chunk that is handed out piecemeal */
 	bool raw_valid;            /* holds the current chunk */
+	bool repaired;             /* a damaged xorb was replaced while reading */
 };
 
 int file_reader_open(struct file_reader **out, struct store *store, const struct hash *file, uint64_t start, uint64_t end, struct why *why)
@@ -74,9 +75,7 @@ static int place(struct file_reader *reader, bool may_block, struct why *why)
 	const struct file_term *term = &reader->terms.term;
 	if (reader->xorb)
 		return 0;
-	err = stored_xorb_open(&reader->xorb, reader->store->xorbs, &term->xorb, may_block, why);
-	if (err == ERR_CORRUPT)
-		damaged_list_add(&reader->store->damaged, &term->xorb);
+	err = store_open_xorb(reader->store, &term->xorb, may_block, &reader->xorb, why);
 	if (err)
 		return err == ERR_NOT_FOUND ? ERR_CORRUPT : err;
 	if (term->chunk_start >= term->chunk_end || term->chunk_end > reader->xorb->table.count) {
@@ -109,6 +108,18 @@ static int settle(struct file_reader *reader, bool may_block, struct why *why)
 	return err;
 }
 
+/* A xorb that is damaged here may be whole elsewhere. ERR_AGAIN: it is now, the reader looks again; else the error as it was. */
+static int repair(struct file_reader *reader, int err)
+{
+	struct hash hash = reader->xorb->table.xorb;
+	damaged_list_add(&reader->store->damaged, &hash);
+	if (reader->repaired || store_fetch_xorb(reader->store, &hash, NULL) != 0)
+		return err;
+	reader->repaired = true; /* once: it would not end on a disk that damages what is written */
+	leave_term(reader);
+	return ERR_AGAIN;
+}
+
 /* Puts the rest of the current chunk, at most `length` bytes of it, into `out`; *done says how many. */
 static int read_chunk(struct file_reader *reader, uint8_t *out, size_t length, size_t *done, bool may_block, struct why *why)
 {
@@ -119,7 +130,7 @@ static int read_chunk(struct file_reader *reader, uint8_t *out, size_t length, s
 		struct xorb_chunk_header header;
 		int err = chunk_run_read(&reader->run, reader->xorb, reader->chunk, reader->terms.term.chunk_end, may_block, &bytes, &header, why);
 		if (err == ERR_CORRUPT || err == ERR_IO)
-			damaged_list_add(&reader->store->damaged, &reader->xorb->table.xorb);
+			return repair(reader, err);
 		if (err)
 			return err;
 		const uint8_t *payload = bytes + XORB_CHUNK_HEADER_BYTES;
@@ -152,6 +163,8 @@ int64_t file_reader_read(struct file_reader *reader, void *out, size_t length, b
 		int err = settle(reader, may_block, why);
 		if (err == 0)
 			err = read_chunk(reader, (uint8_t *)out + total, length - total, &done, may_block, why);
+		if (err == ERR_AGAIN && may_block)
+			continue;
 		if (err)
 			return total ? (int64_t)total : err; /* what is good goes out first; the error comes back with the next call */
 		total += done;

@@ -10,6 +10,8 @@ int file_terms_open(struct file_terms *terms, struct store *store, const struct 
 	/* Twice: the record may move to another volume in between. */
 	for (int i = 0; i < 2 && !terms->volume; i++) {
 		int err = index_file(store->index, file, &terms->file);
+		if (err == ERR_NOT_FOUND && store_fetch_file(store, file, NULL) == 0)
+			err = index_file(store->index, file, &terms->file);
 		if (err)
 			return why_set(why, err, err == ERR_NOT_FOUND ? "there is no file %s" : "cannot look up file %s", text);
 		if (terms->file.terms_inline)

@@ -202,7 +202,7 @@ static int check_claims(struct fsck *fsck)
 static int open_parts(struct fsck *fsck, const struct store_config *config, bool rebuild, struct why *why)
 {
 	struct store *store = fsck->store;
-	struct place from;
+	struct record_place from;
 	struct volumes_config volumes = { .dir = store->volumes_dir, .volume_bytes_max = STORE_VOLUME_BYTES_DEFAULT, .read_only = true };
 	int err = volumes_open(&store->volumes, &volumes, broken_volume, fsck, why);
 	if (err == 0)

@@ -5,7 +5,7 @@
 
 /* A volume is copied up to what the index knows of: bytes behind that are on their way and belong to nobody yet. What is on its way may also lie
  * before it, so a volume is final only when nothing is written to it any more. */
-static bool describe(struct store *store, uint32_t id, const struct place *published, struct held_volume *out)
+static bool describe(struct store *store, uint32_t id, const struct record_place *published, struct held_volume *out)
 {
 	struct volume *volume = volumes_get(store->volumes, id);
 	if (!volume || id > published->volume) {
@@ -35,7 +35,7 @@ void store_hold_end(struct store *store)
 
 int store_held_volumes(struct store *store, struct held_volumes **out, struct why *why)
 {
-	struct place published;
+	struct record_place published;
 	index_position(store->index, &published);
 	size_t max = volumes_list(store->volumes, NULL, 0);
 	struct held_volumes *held = calloc(1, sizeof(*held) + max * sizeof(held->items[0]));

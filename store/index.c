@@ -63,7 +63,7 @@ static void read_totals(struct index *index)
 	}
 	buffer_clear(&value);
 	if (index_get_raw(index, 'l', span_of(NULL, 0), &value) == 0 && value.length == 12)
-		index->position = (struct place){ le_read_u32(value.data), le_read_u64(value.data + 4) };
+		index->position = (struct record_place){ le_read_u32(value.data), le_read_u64(value.data + 4) };
 	buffer_fini(&value);
 }
 
@@ -146,7 +146,7 @@ void index_totals(struct index *index, struct index_totals *out)
 	pthread_mutex_unlock(&index->lock);
 }
 
-void index_position(struct index *index, struct place *out)
+void index_position(struct index *index, struct record_place *out)
 {
 	pthread_mutex_lock(&index->lock);
 	*out = index->position;

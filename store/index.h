@@ -12,6 +12,7 @@
  *   g repository, object id     -> a git object (git_table.c)
  *   m ...                       -> marks of a garbage collection under way (gc.c)
  *   d xorb hash                 -> nothing: found damaged (damaged.c)
+ *   n node                      -> how far that node's records were taken (copies.c)
  *   t                           -> totals;  l -> log position up to which volumes are in here
  * Entries made from one group of records are written in one batch with the log position. What a crash takes from memory is made again from
  * the volumes behind that position (recovery.c). Applying a record twice changes nothing.
@@ -29,16 +30,12 @@
 enum {
 	INDEX_DOMAIN = 0,
 	INDEX_DAMAGED = 'd',
+	INDEX_MARK = 'n',
 	INDEX_TERMS_INLINE_MAX = 16,
 	INDEX_KEY_BYTES_MAX = 2 + HASH_BYTES + HASH_BYTES,
 };
 
 struct index;
-
-struct place { /* of a record in the volumes */
-	uint32_t volume;
-	uint64_t offset; /* of the record's header */
-};
 
 struct index_totals {
 	uint64_t chunks, xorbs, files, stored_bytes, raw_bytes, logical_bytes;
@@ -53,7 +50,7 @@ int index_flush(struct index *index, struct why *why);
 int index_destroy(const char *dir, struct why *why);
 void index_totals(struct index *index, struct index_totals *out);
 /* Where the records begin that may not be in here. */
-void index_position(struct index *index, struct place *out);
+void index_position(struct index *index, struct record_place *out);
 
 /* ---- questions ---- */
 struct index_chunk {
@@ -67,7 +64,7 @@ int index_find_chunks(struct index *index, const struct hash *chunks, size_t cou
 struct index_xorb {
 	uint32_t body_length, raw_length, chunks_count;
 	int64_t stored_ms; /* or sent again */
-	struct place place;
+	struct record_place place;
 	uint32_t payload_length;
 	uint32_t fragments_count;
 	struct xorb_fragment *fragments; /* malloc'ed; resolved places */
@@ -78,7 +75,7 @@ void index_xorb_fini(struct index_xorb *xorb);
 
 struct index_file {
 	struct file_record record;
-	struct place place;
+	struct record_place place;
 	bool terms_inline;
 	struct file_term terms[INDEX_TERMS_INLINE_MAX];
 };
@@ -119,12 +116,12 @@ int index_forget_chunks(struct index *index, const struct hash *xorb, const stru
 struct index_batch;
 int index_batch_open(struct index_batch **out, struct index *index);
 /* Takes a record into the batch. 0, ERR_CORRUPT, ERR_IO. */
-int index_batch_apply(struct index_batch *batch, uint8_t kind, struct span payload, const struct place *place);
+int index_batch_apply(struct index_batch *batch, uint8_t kind, struct span payload, const struct record_place *place);
 /* Writes the batch; `position` (may be NULL) is remembered with it. The batch can be used again. */
-int index_batch_write(struct index_batch *batch, const struct place *position, struct why *why);
+int index_batch_write(struct index_batch *batch, const struct record_place *position, struct why *why);
 void index_batch_close(struct index_batch *batch);
 
 /* Fragments of a xorb record at `place`, places resolved. `out` has room for fragments_count. */
-void xorb_fragments_resolve(struct xorb_fragment *out, const struct xorb_record *record, const struct place *place);
+void xorb_fragments_resolve(struct xorb_fragment *out, const struct xorb_record *record, const struct record_place *place);
 
 #endif

@@ -49,7 +49,7 @@ static int flush_owner(struct index_batch *batch)
 	return err;
 }
 
-int index_batch_write(struct index_batch *batch, const struct place *position, struct why *why)
+int index_batch_write(struct index_batch *batch, const struct record_place *position, struct why *why)
 {
 	struct index *index = batch->index;
 	uint8_t totals[TOTALS_BYTES], log[12];
@@ -95,7 +95,7 @@ static int account(struct index_batch *batch, const struct entity_id *owner, int
 	return 0;
 }
 
-void xorb_fragments_resolve(struct xorb_fragment *out, const struct xorb_record *record, const struct place *place)
+void xorb_fragments_resolve(struct xorb_fragment *out, const struct xorb_record *record, const struct record_place *place)
 {
 	for (uint32_t i = 0; i < record->fragments_count; i++) {
 		xorb_fragment_at(&out[i], record->fragments, i);
@@ -130,7 +130,7 @@ static int put_xorb(struct index_batch *batch, const struct hash *xorb, const st
 	return err;
 }
 
-static int apply_xorb(struct index_batch *batch, struct span payload, const struct place *place)
+static int apply_xorb(struct index_batch *batch, struct span payload, const struct record_place *place)
 {
 	struct xorb_record record;
 	struct index_xorb old;
@@ -223,7 +223,7 @@ static void keep_sha256(struct file_record *record, const struct file_record *ol
 	}
 }
 
-static int apply_file(struct index_batch *batch, struct span payload, const struct place *place)
+static int apply_file(struct index_batch *batch, struct span payload, const struct record_place *place)
 {
 	struct index_file file = { .place = *place }, old;
 	if (file_record_decode(&file.record, payload) != 0)
@@ -380,7 +380,7 @@ static int apply_touch(struct index_batch *batch, struct span payload)
 	return known == ERR_NOT_FOUND ? 0 : known;
 }
 
-int index_batch_apply(struct index_batch *batch, uint8_t kind, struct span payload, const struct place *place)
+int index_batch_apply(struct index_batch *batch, uint8_t kind, struct span payload, const struct record_place *place)
 {
 	switch (kind) {
 	case VOLUME_FRAGMENT: return 0;

@@ -21,7 +21,7 @@ struct index {
 	rocksdb_readoptions_t *read;
 	rocksdb_writeoptions_t *write;
 	struct index_totals totals;   /* changed by the one that applies */
-	struct place position;
+	struct record_place position;
 	pthread_mutex_t lock;         /* over the two above, for readers */
 };
 

@@ -18,6 +18,7 @@ struct journal {
 	bool behind;                 /* records are durable that the index could not take */
 	pthread_mutex_t lock;
 	pthread_cond_t work;
+	pthread_cond_t moved;        /* a group was published */
 	struct journal_operation *queue, **queue_tail;
 	bool stopping;
 	_Atomic uint64_t acknowledged;
@@ -98,13 +99,13 @@ static void wipe(struct journal *journal, struct volume *volume, uint64_t from, 
 }
 
 /* [blocks] Writes all records of the operations and syncs. *first: place of the first record. */
-static int write_group(struct journal *journal, const struct journal_operation *operations, uint64_t bytes, struct place *first, struct why *why)
+static int write_group(struct journal *journal, const struct journal_operation *operations, uint64_t bytes, struct record_place *first, struct why *why)
 {
 	struct group_writer group = { .journal = journal, .why = why };
 	int err = volumes_allocate(journal->volumes, bytes, &group.volume, &group.offset, why);
 	if (err)
 		return err;
-	*first = (struct place){ group.volume->id, group.offset };
+	*first = (struct record_place){ group.volume->id, group.offset };
 	for (const struct journal_operation *operation = operations; operation; operation = operation->next)
 		for (size_t i = 0; i < operation->count; i++)
 			add_record(&group, &operation->records[i]);
@@ -117,7 +118,7 @@ static int write_group(struct journal *journal, const struct journal_operation *
 
 /* ------------------------------------------------------------------ the index */
 
-static int apply(struct journal *journal, const struct journal_operation *operation, struct place *at, struct why *why)
+static int apply(struct journal *journal, const struct journal_operation *operation, struct record_place *at, struct why *why)
 {
 	for (size_t i = 0; i < operation->count; i++) {
 		const struct journal_record *record = &operation->records[i];
@@ -132,7 +133,7 @@ static int apply(struct journal *journal, const struct journal_operation *operat
 /* Takes into the index what it could not take before: nothing new is written until it says again what the volumes say. */
 static int catch_up(struct journal *journal, struct why *why)
 {
-	struct place from;
+	struct record_place from;
 	uint64_t end;
 	index_position(journal->index, &from);
 	index_batch_close(journal->batch); /* with what it holds of the operation that failed */
@@ -156,7 +157,7 @@ static void flush_sometimes(struct journal *journal)
 static void run_group(struct journal *journal, struct journal_operation *operations, uint64_t bytes)
 {
 	struct why why = { 0 };
-	struct place at = { 0 };
+	struct record_place at = { 0 };
 	int err = journal->behind ? catch_up(journal, &why) : 0;
 	if (err == 0)
 		err = write_group(journal, operations, bytes, &at, &why);
@@ -245,6 +246,7 @@ static void *journal_main(void *argument)
 		pthread_mutex_unlock(&journal->lock);
 		run_group(journal, operations, bytes);
 		pthread_mutex_lock(&journal->lock);
+		pthread_cond_broadcast(&journal->moved);
 	}
 	pthread_mutex_unlock(&journal->lock);
 	return NULL;
@@ -295,6 +297,21 @@ int journal_commit(struct journal *journal, struct journal_record *records, size
 	return commit.err ? why_set(why, commit.err, "%s", commit.why.text) : 0;
 }
 
+void journal_await(struct journal *journal, const struct record_place *known, int64_t timeout_ms)
+{
+	struct timespec until;
+	struct record_place now;
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += timeout_ms / 1000;
+	add_us(&until, timeout_ms % 1000 * 1000);
+	pthread_mutex_lock(&journal->lock);
+	do {
+		index_position(journal->index, &now);
+	} while (now.volume == known->volume && now.offset == known->offset && !journal->stopping &&
+		pthread_cond_timedwait(&journal->moved, &journal->lock, &until) == 0);
+	pthread_mutex_unlock(&journal->lock);
+}
+
 uint64_t journal_acknowledged(struct journal *journal)
 {
 	return journal->acknowledged;
@@ -314,6 +331,7 @@ int journal_open(struct journal **out, struct volumes *volumes, struct index *in
 	pthread_condattr_init(&attributes);
 	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
 	pthread_cond_init(&journal->work, &attributes);
+	pthread_cond_init(&journal->moved, &attributes);
 	pthread_condattr_destroy(&attributes);
 	journal->stage = malloc(STAGE_BYTES);
 	if (!journal->stage || index_batch_open(&journal->batch, index) != 0 ||
@@ -334,11 +352,13 @@ void journal_close(struct journal *journal)
 	pthread_mutex_lock(&journal->lock);
 	journal->stopping = true;
 	pthread_cond_broadcast(&journal->work);
+	pthread_cond_broadcast(&journal->moved);
 	pthread_mutex_unlock(&journal->lock);
 	pthread_join(journal->thread, NULL);
 	index_batch_close(journal->batch);
 	free(journal->stage);
 	pthread_mutex_destroy(&journal->lock);
 	pthread_cond_destroy(&journal->work);
+	pthread_cond_destroy(&journal->moved);
 	free(journal);
 }

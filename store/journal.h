@@ -38,6 +38,8 @@ void journal_close(struct journal *journal);
 void journal_submit(struct journal *journal, struct journal_operation *operation);
 /* [blocks] Submits and waits until durable and visible. */
 int journal_commit(struct journal *journal, struct journal_record *records, size_t count, struct why *why);
+/* [blocks] until the index's position is not `known`, or `timeout_ms`. */
+void journal_await(struct journal *journal, const struct record_place *known, int64_t timeout_ms);
 /* Operations acknowledged since it was opened. */
 uint64_t journal_acknowledged(struct journal *journal);
 

@@ -48,7 +48,7 @@ static int collect(struct store *store, struct file_terms *terms, struct plan *p
 		struct stored_xorb *xorb;
 		struct plan_term term;
 		uint64_t first_raw = 0;
-		int err = stored_xorb_open(&xorb, store->xorbs, &terms->term.xorb, true, why);
+		int err = store_open_xorb(store, &terms->term.xorb, true, &xorb, why);
 		if (err)
 			return err == ERR_NOT_FOUND ? ERR_CORRUPT : err;
 		err = trim(terms, xorb, plan->start, plan->end, &term, &first_raw, why);

@@ -30,7 +30,7 @@ static void on_damage(void *context, struct volume *volume, uint64_t offset, uin
 }
 
 /* A xorb record can be on disk while its fragments are not: both were under way when the power went. */
-static int check_body(struct replay *replay, const struct place *place, struct span payload)
+static int check_body(struct replay *replay, const struct record_place *place, struct span payload)
 {
 	struct xorb_record record;
 	struct stored_xorb *xorb;
@@ -65,7 +65,7 @@ static int check_body(struct replay *replay, const struct place *place, struct s
 static int on_record(void *context, struct volume *volume, const struct volume_record *record, struct span payload)
 {
 	struct replay *replay = context;
-	struct place place = { volume->id, record->offset }, end = { volume->id, record->offset + volume_record_bytes(record->payload_length) };
+	struct record_place place = { volume->id, record->offset }, end = { volume->id, record->offset + volume_record_bytes(record->payload_length) };
 	int err = record->kind == VOLUME_XORB ? check_body(replay, &place, payload) : 0;
 	if (err == 0)
 		err = index_batch_apply(replay->batch, record->kind, payload, &place);
@@ -77,7 +77,7 @@ static int on_record(void *context, struct volume *volume, const struct volume_r
 	return record->kind == VOLUME_FRAGMENT ? 0 : index_batch_write(replay->batch, &end, replay->why);
 }
 
-int store_replay(struct volumes *volumes, struct index *index, const struct place *from, void (*damage)(void *context, const char *what),
+int store_replay(struct volumes *volumes, struct index *index, const struct record_place *from, void (*damage)(void *context, const char *what),
 	void *context, bool pass_unreadable, _Atomic uint64_t *done_bytes, _Atomic int *cancel, uint64_t *end, struct why *why)
 {
 	struct replay replay = { .volumes = volumes, .index = index, .damage = damage, .context = context, .pass_unreadable = pass_unreadable,
@@ -114,7 +114,7 @@ static void log_damage(void *context, const char *what)
 
 int store_recover(struct store *store, struct why *why)
 {
-	struct place from;
+	struct record_place from;
 	uint64_t end;
 	index_position(store->index, &from);
 	volumes_pass_id(store->volumes, from.volume);

@@ -26,7 +26,7 @@ static void on_damage(void *context, struct volume *volume, uint64_t offset, uin
 }
 
 /* Only the copy that the index names counts: others have moved, or are gone. */
-static void check_xorb(struct scrub *scrub, const struct place *place, struct span payload)
+static void check_xorb(struct scrub *scrub, const struct record_place *place, struct span payload)
 {
 	struct xorb_record record;
 	struct index_xorb entry;
@@ -64,7 +64,7 @@ static void check_xorb(struct scrub *scrub, const struct place *place, struct sp
 static int on_record(void *context, struct volume *volume, const struct volume_record *record, struct span payload)
 {
 	struct scrub *scrub = context;
-	struct place place = { volume->id, record->offset };
+	struct record_place place = { volume->id, record->offset };
 	scrub->report->records++;
 	scrub->report->bytes += payload.length;
 	if (record->kind == VOLUME_XORB)
@@ -93,7 +93,7 @@ int store_scrub(struct store *store, struct store_progress *progress, store_find
 		if (!volume)
 			continue; /* emptied meanwhile */
 		/* What is being written now is not there yet: the active volume is read as far as it has been published. */
-		struct place published;
+		struct record_place published;
 		index_position(store->index, &published);
 		uint64_t end = volumes_end(store->volumes, volume);
 		if (volumes_is_active(store->volumes, ids[i]))

@@ -44,6 +44,8 @@ static int open_named(struct store *store, const struct hash *hash, struct store
 	index_xorb_fini(&entry);
 	if (err == 0)
 		err = stored_xorb_open(out, store->xorbs, hash, true, &inner);
+	else if (err == ERR_NOT_FOUND && store_fetch_xorb(store, hash, NULL) == 0)
+		err = stored_xorb_open(out, store->xorbs, hash, true, &inner);
 	hash_to_text(text, hash);
 	if (err == ERR_NOT_FOUND)
 		return why_set(why, ERR_INVALID, "the shard names xorb %s, which is not stored here: upload it first", text);
@@ -231,5 +233,5 @@ int store_shard_register(struct store *store, const struct entity_id *owner, str
 	buffer_fini(&batch.payloads);
 	free(batch.records);
 	*registered = batch.something_new;
-	return err;
+	return err ? err : store_await_copies(store, why);
 }

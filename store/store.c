@@ -281,7 +281,7 @@ int store_claim(struct store *store, const struct entity_id *owner, const struct
 		err = journal_commit(store->journal, &record, 1, why);
 	}
 	pthread_rwlock_unlock(&store->registration);
-	return err;
+	return err ? err : store_await_copies(store, why);
 }
 
 static int compute_sha256(struct store *store, const struct hash *file, struct sha256 *out, struct why *why)

@@ -21,6 +21,11 @@
 
 struct store;
 
+struct record_place { /* of a record in the volumes */
+	uint32_t volume;
+	uint64_t offset; /* of the record's header */
+};
+
 struct store_config {
 	const char *dir;              /* created if absent; holds volumes/ and index/ */
 	uint64_t volume_bytes_max;    /* 0: 1 GiB */
@@ -101,6 +106,8 @@ int upload_commit(struct upload *upload, struct why *why);
 struct xorb_upload;
 /* `length` is the announced body length. ERR_TOO_BIG, ERR_NO_SPACE, ERR_BUSY. */
 int xorb_upload_open(struct xorb_upload **out, struct store *store, const struct hash *xorb, uint64_t length, struct why *why);
+/* A copy from another node: the same, but its commit waits for no further copies. */
+int xorb_copy_open(struct xorb_upload **out, struct store *store, const struct hash *xorb, uint64_t length, struct why *why);
 int xorb_upload_write(struct xorb_upload *upload, const void *data, size_t length, struct why *why);
 /* [blocks] Verifies the root, waits until durable, then visible. *inserted false: it was there already. */
 int xorb_upload_commit(struct xorb_upload *upload, bool *inserted, struct why *why);
@@ -198,6 +205,44 @@ int store_git_get_many(struct store *store, const struct entity_id *repo, const 
 int store_git_put(struct store *store, const struct entity_id *repo, const struct oid *oids, const struct git_object *objects, size_t count);
 /* Forgets all objects of a repository. */
 int store_git_drop(struct store *store, const struct entity_id *repo);
+
+/* ------------------------------------------------------------------ copies on other nodes */
+
+/* How this store reaches the others; all may be NULL: it is alone. Set before anybody else uses the store. Each [blocks], on any thread. */
+struct store_copies {
+	void *context;
+	/* Until enough other nodes have all records before `end`: every acknowledgement waits for it. ERR_BUSY: not in time; all is stored here. */
+	int (*await)(void *context, const struct record_place *end, struct why *why);
+	/* Brings what is missing or damaged here, with all that it needs. 0: it is here now; ERR_NOT_FOUND: nobody has it; ERR_BUSY. */
+	int (*fetch_file)(void *context, const struct hash *file, struct why *why);
+	int (*fetch_xorb)(void *context, const struct hash *xorb, struct why *why);
+};
+void store_set_copies(struct store *store, const struct store_copies *copies);
+
+/* Where records end that are durable and visible. */
+void store_position(struct store *store, struct record_place *out);
+/* [blocks] until that is no longer `known`, or `timeout_ms`. */
+void store_await_position(struct store *store, const struct record_place *known, int64_t timeout_ms);
+/* [blocks] Calls `each` for records from *from on, oldest first, and moves *from behind what was told. Fragments and drops are left out. Stops softly at
+ * either bound; *at_end: there was no more. */
+typedef int (*store_each_record)(void *context, uint8_t kind, struct span payload);
+int store_read_records(struct store *store, struct record_place *from, size_t records_max, uint64_t bytes_max, store_each_record each, void *context, bool *at_end,
+	struct why *why);
+/* [blocks] The record of one file, as another node takes it. */
+int store_file_record(struct store *store, const struct hash *file, struct buffer *out, struct why *why);
+
+struct store_record {
+	uint8_t kind;
+	struct span payload;
+};
+/* [blocks] Takes another node's records of files, claims, verifications and touches, in order; durable on return. What is known, and kinds that are not taken,
+ * are passed over. Xorbs that files name should be here first (xorb_copy_open), or will be fetched when they are wanted. */
+int store_take_records(struct store *store, const struct store_record *records, size_t count, struct why *why);
+/* It is here, and not known to be damaged. */
+bool store_has_xorb(struct store *store, const struct hash *xorb);
+/* [blocks] How far another node's records were taken: zero at first. Not synced: older after a crash, which costs nothing but work. */
+int store_mark_put(struct store *store, uint64_t peer, const struct record_place *place);
+int store_mark_get(struct store *store, uint64_t peer, struct record_place *out);
 
 /* ------------------------------------------------------------------ care */
 

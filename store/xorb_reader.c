@@ -18,9 +18,7 @@ int xorb_reader_open(struct xorb_reader **out, struct store *store, const struct
 	if (!reader)
 		return why_set(why, ERR_NO_MEMORY, "no memory to read a xorb");
 	reader->store = store;
-	int err = stored_xorb_open(&reader->xorb, store->xorbs, xorb, true, why);
-	if (err == ERR_CORRUPT)
-		damaged_list_add(&store->damaged, xorb);
+	int err = store_open_xorb(store, xorb, true, &reader->xorb, why);
 	uint32_t length = err ? 0 : reader->xorb->table.chunks[reader->xorb->table.count - 1].body_end;
 	if (err == 0 && (start >= end || start >= length))
 		err = why_set(why, ERR_RANGE, "the xorb has %u bytes", length);

@@ -13,6 +13,7 @@ struct xorb_upload {
 	struct hash xorb;
 	bool known;              /* it is there already, and whole: only verify */
 	bool replaces;           /* a damaged one */
+	bool is_copy;            /* from another node */
 	struct xorb_verifier *verifier;
 	struct xorb_body body;
 	uint64_t length, received, body_length;
@@ -38,6 +39,14 @@ int xorb_upload_open(struct xorb_upload **out, struct store *store, const struct
 	upload_list_add(&store->uploads, &upload->entry);
 	*out = upload;
 	return 0;
+}
+
+int xorb_copy_open(struct xorb_upload **out, struct store *store, const struct hash *xorb, uint64_t length, struct why *why)
+{
+	int err = xorb_upload_open(out, store, xorb, length, why);
+	if (err == 0)
+		(*out)->is_copy = true;
+	return err;
 }
 
 void xorb_upload_close(struct xorb_upload *upload)
@@ -110,5 +119,6 @@ int xorb_upload_commit(struct xorb_upload *upload, bool *inserted, struct why *w
 		return err;
 	assert(chunks[count - 1].body_end == upload->body_length);
 	*inserted = !upload->known;
-	return upload->known ? touch(upload->store, &upload->xorb, why) : publish(upload, chunks, count, why);
+	err = upload->known ? touch(upload->store, &upload->xorb, why) : publish(upload, chunks, count, why);
+	return err || upload->is_copy ? err : store_await_copies(upload->store, why);
 }
