@@ -21,6 +21,8 @@ struct gateway {
 	struct search *search;         /* gateway/search/search.h; may be NULL */
 	struct device_logins *device_logins; /* gateway/auth/device_login.h */
 	struct webhooks *webhooks;     /* gateway/webhooks/webhooks.h; may be NULL */
+	struct audit *audit;           /* gateway/audit/audit.h; may be NULL */
+	struct rate_limit *rate_limit; /* gateway/rate_limit.h; NULL: none */
 	struct admin *admin;           /* gateway/admin: long operations under way; may be NULL */
 	struct backup_desk *backups;   /* gateway/admin */
 	struct compactor *compactor;   /* gateway/git; may be NULL */

@@ -9,6 +9,7 @@
 #include "gateway/answer.h"
 #include "gateway/hub_unbuilt.h"
 #include "gateway/read_point.h"
+#include "gateway/rate_limit.h"
 #include "gateway/route_index.h"
 
 static struct route_index *routes;
@@ -38,17 +39,18 @@ void gateway_handle(struct http_request *request)
 	pthread_once(&routes_once, make_routes);
 	struct route_match *match = http_alloc(request, sizeof(*match));
 	const struct route *route = route_find(routes, http_method(request), http_path(request), match);
+	const char *name = !route ? "none" : !route->handler ? "unbuilt" : route->name;
+	http_set_route_name(request, name);
+	if (!rate_limit_admit(gateway_of(request)->rate_limit, request, name))
+		return;
 	if (!route) {
-		http_set_route_name(request, "none");
 		http_reply_error(request, 404, NULL, "not found");
 		return;
 	}
 	if (!route->handler) {
-		http_set_route_name(request, "unbuilt");
 		answer_unbuilt(request, route->name);
 		return;
 	}
-	http_set_route_name(request, route->name);
 	if ((route->methods & ROUTE_ANY_STATE) || consensus_alone(namespace_consensus(gateway_of(request)->ns)))
 		route->handler(request, match);
 	else

@@ -119,7 +119,8 @@ int branch_rule_set_apply(const struct apply_context *apply, const struct comman
 		state_put(apply, &state_key, &repo_state_schema, &state);
 	}
 	state_put(apply, &key, &rule_schema, &body.rule);
-	return 0;
+	struct change change = { .repo = body.repo };
+	return change_append(apply, command, &change, why);
 }
 
 int branch_rule_delete_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why)
@@ -141,7 +142,8 @@ int branch_rule_delete_apply(const struct apply_context *apply, const struct com
 		state.branch_rules--;
 	state_put(apply, &state_key, &repo_state_schema, &state);
 	state_delete(apply, &key);
-	return 0;
+	struct change change = { .repo = body.repo };
+	return change_append(apply, command, &change, why);
 }
 
 int branch_rules_purge(const struct apply_context *apply, const struct entity_id *repo, struct why *why)

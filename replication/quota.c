@@ -30,7 +30,9 @@ int quota_set_apply(const struct apply_context *apply, const struct command *com
 		state_delete(apply, &key);
 	else
 		state_put(apply, &key, &quota_schema, &quota);
-	return 0;
+	struct change change = { 0 };
+	memcpy(change.owner, quota.owner, sizeof(change.owner));
+	return change_append(apply, command, &change, why);
 }
 
 int quota_set(struct namespace *ns, const char *actor, const char *owner, uint64_t bytes, struct why *why)

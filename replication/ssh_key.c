@@ -28,6 +28,16 @@ static bool count_one(void *context, struct span key)
 	return ++*(size_t *)context >= SSH_KEYS_PER_USER_MAX;
 }
 
+/* In the stream of changes: whose it is as owner, its title as name. */
+static int tell(const struct apply_context *apply, const struct command *command, const struct ssh_key *ssh_key, struct why *why)
+{
+	struct change change = { 0 };
+	size_t length = strnlen(ssh_key->title, NAME_BYTES_MAX);
+	memcpy(change.owner, ssh_key->user, sizeof(change.owner));
+	memcpy(change.name, ssh_key->title, length);
+	return change_append(apply, command, &change, why);
+}
+
 int ssh_key_create_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why)
 {
 	(void)result;
@@ -52,7 +62,7 @@ int ssh_key_create_apply(const struct apply_context *apply, const struct command
 	state_put(apply, &key, &ssh_key_schema, &ssh_key);
 	key_user_ssh_key(&by_user, span_text(ssh_key.user), &ssh_key.fingerprint);
 	state_put_bytes(apply, &by_user, "", 0);
-	return 0;
+	return tell(apply, command, &ssh_key, why);
 }
 
 /* Names differ in case only by who typed them. */
@@ -82,7 +92,7 @@ int ssh_key_delete_apply(const struct apply_context *apply, const struct command
 	key_user_ssh_key(&by_user, span_text(ssh_key.user), &ssh_key.fingerprint);
 	state_delete(apply, &key);
 	state_delete(apply, &by_user);
-	return 0;
+	return tell(apply, command, &ssh_key, why);
 }
 
 int ssh_key_create(struct namespace *ns, const char *actor, const struct ssh_key *ssh_key, struct why *why)

@@ -12,6 +12,7 @@
  * | GET  /api/admin/tokens | ?user= | [{id, user, name, role, created_at, expires_at?, rights?}] |
  * | POST /api/admin/tokens | {user, name?, role: "read"|"write"|"fineGrained", rights?, expires_in_s?}; rights as in gateway/auth/token_json.h | {id, user, name, role, token}: the only time the text is shown |
  * | DELETE /api/admin/tokens/{id} | | {} |
+ * | GET  /api/admin/audit | ?actor= &event= &repo=owner/name &since_ms= &limit= (at most 1000) | the newest entries of this node's log, oldest first |
  * | GET  /api/admin/organizations | | [{id, name, fullname, email, private_by_default, members, admins, created_at}] |
  * | POST /api/admin/organizations | {name, admin, fullname?, email?, private_by_default?}; `admin` is its first member | the organisation; 409 when the name is taken |
  * | PATCH /api/admin/organizations/{name} | {fullname?, email?, private_by_default?} | the organisation |

@@ -1,5 +1,6 @@
 #include "gateway/admin/admin.h"
 #include "gateway/admin/cluster.h"
+#include "gateway/admin/audit_call.h"
 #include "gateway/admin/backup.h"
 #include "gateway/admin/branch_rules.h"
 #include "gateway/admin/inspect.h"
@@ -23,6 +24,7 @@ const struct route admin_routes[] = {
 	{ HTTP_GET, "/api/admin/tokens", admin_tokens_list, "admin-tokens" },
 	{ HTTP_POST, "/api/admin/tokens", admin_tokens_create, "admin-tokens" },
 	{ HTTP_DELETE, "/api/admin/tokens/{}", admin_tokens_delete, "admin-tokens" },
+	{ HTTP_GET, "/api/admin/audit", admin_audit, "admin-audit" },
 	{ HTTP_GET, "/api/admin/organizations", admin_orgs_list, "admin-orgs" },
 	{ HTTP_POST, "/api/admin/organizations", admin_orgs_create, "admin-orgs" },
 	{ HTTP_PATCH, "/api/admin/organizations/{}", admin_orgs_update, "admin-orgs" },

@@ -105,6 +105,10 @@ static void account(struct connection *connection)
 		access_log_write(server->log, &(struct log_line){ .request_id = request->id, .actor = request->actor,
 			.peer = connection->peer, .method = request_method_name(request), .path = request->head.path, .status = status,
 			.bytes_in = bytes_in, .bytes_out = request->answer.sent_bytes, .microseconds = took_us });
+	if (server->config.answered)
+		server->config.answered(server->config.user_data, &(struct http_answered){ .request_id = request->id, .actor = request->actor,
+			.peer = connection->peer, .method = request_method_name(request), .route = request->route, .path = request->head.path,
+			.status = status });
 	connection->answered_count++;
 }
 

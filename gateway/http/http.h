@@ -142,6 +142,13 @@ void http_sink(struct http_request *request, uint64_t bytes_max, const struct ht
 
 typedef void (*http_handler)(struct http_request *request);
 
+/* A request whose answer is sent, or cut. */
+struct http_answered {
+	const char *request_id, *actor, *peer, *method, *route;
+	struct span path;
+	int status; /* 0: cut */
+};
+
 struct http_config {
 	const char *host;               /* numeric address */
 	const char *port;               /* "0": any; http_server_port tells */
@@ -155,6 +162,7 @@ struct http_config {
 	/* 0: 10 s, 75 s, and 30 s: after one such window of grace a body or an answer must move 16 KiB/s in each. */
 	uint64_t head_ms_max, idle_ms_max, stall_ms_max;
 	http_handler handler;           /* called on control loops; must not block */
+	void (*answered)(void *user_data, const struct http_answered *answered); /* may be NULL; on loops; must not block */
 	void *user_data;
 };
 

@@ -9,6 +9,7 @@ int cluster_main(const struct settings *settings, int argc, char **argv);
 int status_main(const struct settings *settings, int argc, char **argv);
 int stats_main(const struct settings *settings, int argc, char **argv);
 int user_main(const struct settings *settings, int argc, char **argv);
+int audit_main(const struct settings *settings, int argc, char **argv);
 int org_main(const struct settings *settings, int argc, char **argv);
 int token_main(const struct settings *settings, int argc, char **argv);
 int key_main(const struct settings *settings, int argc, char **argv);

@@ -14,6 +14,7 @@ static const char help[] =
 	"People\n"
 	"  user create NAME [--email E] [--fullname F] [--admin]\n"
 	"  user list\n"
+	"  audit [--actor NAME] [--event NAME] [--repo OWNER/NAME] [--since 7d] [--limit N]   who changed what\n"
 	"  org create NAME --admin USER [--fullname F] [--email E] [--private]\n"
 	"  org list | update NAME ... | delete NAME\n"
 	"  org member list ORG | set ORG USER read|contributor|write|admin | remove ORG USER\n"
@@ -80,6 +81,10 @@ static const struct noun nouns[] = {
 		"on disk: with what gc has not compacted yet.\n" },
 	{ "user", user_main, "cairn user create NAME [--email E] [--fullname F] [--admin]\ncairn user list\n\n"
 		"A user owns a namespace of the same name. --admin lets their write tokens do everything, these commands included.\n" },
+	{ "audit", audit_main, "cairn audit [--actor NAME] [--event NAME] [--repo OWNER/NAME] [--since DURATION] [--limit N]\n\n"
+		"Who changed what, newest last: at most 1000 entries of the last 8 MiB of this node's audit log. Events are user-create,\n"
+		"token-create, token-delete, repo-create, repo-settings, repo-move, repo-delete, ref-update, org-create, member-set,\n"
+		"member-delete and others; read, when cairnd runs with --audit-reads.\n" },
 	{ "org", org_main, "cairn org create NAME --admin USER [--fullname F] [--email E] [--private]\n"
 		"cairn org update NAME [--fullname F] [--email E] [--private|--public]\ncairn org list\ncairn org delete NAME\n"
 		"cairn org member list ORG\ncairn org member set ORG USER read|contributor|write|admin\ncairn org member remove ORG USER\n\n"

@@ -33,6 +33,15 @@ static const char help[] =
 	"Log\n"
 	"  --access-log FILE          one JSON line per request; - is standard output (none)\n"
 	"\n"
+	"  --audit-log FILE           one JSON line per change; \"none\" for none (DIR/audit.log)\n"
+	"  --audit-reads              also a line per request that reads from a repository\n"
+	"\n"
+	"Requests that one token may make in five minutes; half of it without a token, per address\n"
+	"  --rate-limits MODE         on, off, or always: loopback too (on)\n"
+	"  --rate-api N               calls of the API (10000)\n"
+	"  --rate-resolve N           files by name (50000)\n"
+	"  --rate-pages N             pages (2000)\n"
+	"\n"
 	"Limits. Sizes take K, M, G or T\n"
 	"  --connections N            open connections (10000)\n"
 	"  --connections-per-address N  of one peer (4096)\n"
@@ -56,13 +65,14 @@ static const char help[] =
 	"  --help, --version\n"
 	"\n"
 	"The first start makes the user \"admin\" and writes its token to DIR/admin-token, readable by this user only.\n"
-	"Signals: TERM and INT finish what runs and stop; HUP reads the certificate and opens the access log again.\n";
+	"Signals: TERM and INT finish what runs and stop; HUP reads the certificate and opens the access and audit logs again.\n";
 
 enum option_id {
 	OPTION_DATA = 256, OPTION_LISTEN, OPTION_BASE_URL, OPTION_TRUST, OPTION_CERT, OPTION_KEY, OPTION_ACCESS_LOG, OPTION_CONNECTIONS,
 	OPTION_PER_ADDRESS, OPTION_REQUESTS, OPTION_WORKERS, OPTION_CONTROL, OPTION_BULK, OPTION_VOLUME, OPTION_RESERVE, OPTION_BUFFERS,
 	OPTION_INDEX, OPTION_TREES, OPTION_GIT_CACHE, OPTION_GIT_PROCESSES, OPTION_DRAIN, OPTION_BUFFERED, OPTION_NEW_TOKEN, OPTION_CLUSTER_LISTEN, OPTION_CLUSTER_ADDRESS, OPTION_JOIN,
-	OPTION_NODE_NAME, OPTION_HELP, OPTION_VERSION,
+	OPTION_NODE_NAME, OPTION_RATE_LIMITS, OPTION_RATE_API, OPTION_RATE_RESOLVE, OPTION_RATE_PAGES, OPTION_AUDIT_LOG, OPTION_AUDIT_READS,
+	OPTION_HELP, OPTION_VERSION,
 };
 
 static const struct option options[] = {
@@ -73,6 +83,12 @@ static const struct option options[] = {
 	{ "tls-cert", required_argument, NULL, OPTION_CERT },
 	{ "tls-key", required_argument, NULL, OPTION_KEY },
 	{ "access-log", required_argument, NULL, OPTION_ACCESS_LOG },
+	{ "audit-log", required_argument, NULL, OPTION_AUDIT_LOG },
+	{ "audit-reads", no_argument, NULL, OPTION_AUDIT_READS },
+	{ "rate-limits", required_argument, NULL, OPTION_RATE_LIMITS },
+	{ "rate-api", required_argument, NULL, OPTION_RATE_API },
+	{ "rate-resolve", required_argument, NULL, OPTION_RATE_RESOLVE },
+	{ "rate-pages", required_argument, NULL, OPTION_RATE_PAGES },
 	{ "connections", required_argument, NULL, OPTION_CONNECTIONS },
 	{ "connections-per-address", required_argument, NULL, OPTION_PER_ADDRESS },
 	{ "requests", required_argument, NULL, OPTION_REQUESTS },
@@ -183,6 +199,13 @@ static int read_join(struct config *config, char *text)
 	return length > 0 ? 0 : wrong("--join cannot read this file", text + 1);
 }
 
+static int read_rate_mode(struct rate_config *rate, const char *mode)
+{
+	rate->off = strcmp(mode, "off") == 0;
+	rate->loopback_too = strcmp(mode, "always") == 0;
+	return rate->off || rate->loopback_too || strcmp(mode, "on") == 0 ? 0 : wrong("--rate-limits wants on, off or always", mode);
+}
+
 static int read_limit(struct config *config, int option, char *value)
 {
 	unsigned seconds;
@@ -201,6 +224,10 @@ static int read_limit(struct config *config, int option, char *value)
 	case OPTION_TREES: return read_size(&config->tree_cache_bytes, value);
 	case OPTION_GIT_CACHE: return read_size(&config->git_cache_bytes, value);
 	case OPTION_GIT_PROCESSES: return read_count(&config->git_processes, value);
+	case OPTION_RATE_LIMITS: return read_rate_mode(&config->rate, value);
+	case OPTION_RATE_API: return read_count(&config->rate.quota[RATE_API], value);
+	case OPTION_RATE_RESOLVE: return read_count(&config->rate.quota[RATE_RESOLVE], value);
+	case OPTION_RATE_PAGES: return read_count(&config->rate.quota[RATE_PAGES], value);
 	case OPTION_DRAIN:
 		err = read_count(&seconds, value);
 		config->drain_s = err ? config->drain_s : seconds;
@@ -215,10 +242,12 @@ static int read_option(struct config *config, int option, char *value)
 	case OPTION_DATA: config->data_dir = value; return 0;
 	case OPTION_LISTEN: return read_listen(config, value);
 	case OPTION_BASE_URL: return read_base_url(config, value);
-	case OPTION_TRUST: config->http.trust_forwarded = true; return 0;
+	case OPTION_TRUST: config->http.trust_forwarded = config->rate.trust_forwarded = true; return 0;
 	case OPTION_CERT: config->http.tls_certificate_file = value; return 0;
 	case OPTION_KEY: config->http.tls_key_file = value; return 0;
 	case OPTION_ACCESS_LOG: config->http.access_log_file = value; return 0;
+	case OPTION_AUDIT_LOG: config->audit_log_file = value; return 0;
+	case OPTION_AUDIT_READS: config->audit_reads = true; return 0;
 	case OPTION_BUFFERED: config->store.direct_io = false; return 0;
 	case OPTION_NEW_TOKEN: config->new_admin_token = true; return 0;
 	case OPTION_CLUSTER_LISTEN: config->cluster.listen = value; return 0;

@@ -4,6 +4,7 @@
 
 #include "gateway/http/http.h"
 #include "replication/consensus.h"
+#include "gateway/rate_limit.h"
 #include "store/store.h"
 
 struct config {
@@ -18,6 +19,9 @@ struct config {
 	char cluster_url[512];
 	uint64_t drain_s;
 	bool new_admin_token;
+	struct rate_config rate;
+	const char *audit_log_file; /* NULL: DIR/audit.log; "none" */
+	bool audit_reads;
 };
 
 /* Fills *out. 0: go on; 1: --help or --version was answered; ERR_INVALID: said on stderr what is wrong. */

@@ -1,7 +1,8 @@
 /* main.c - cairnd: opens names, then bytes, then the door; closes them in the other order.
  *
  * All signals are blocked before the first thread starts, so that this thread alone waits for them: TERM and INT drain and stop, HUP
- * opens the access log and reads the certificate again. A second TERM or INT while draining stops at once. Exit status: 0 stopped as asked, 64 bad command line, 1 could not start. */
+ * opens the access and audit logs and reads the certificate again. A second TERM or INT while draining stops at once. Exit status: 0 stopped as asked, 64 bad command line, 1 could not start. */
+#include <limits.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
@@ -13,6 +14,7 @@
 #include <sodium.h>
 
 #include "gateway/admin/admin.h"
+#include "gateway/audit/audit.h"
 #include "gateway/auth/device_login.h"
 #include "gateway/auth/grant.h"
 #include "gateway/git/compaction.h"
@@ -22,6 +24,7 @@
 #include "gateway/http/worker.h"
 #include "gateway/downloads.h"
 #include "gateway/process.h"
+#include "gateway/rate_limit.h"
 #include "gateway/repo/repo.h"
 #include "gateway/search/search.h"
 #include "gateway/repo/scratch_dir.h"
@@ -67,6 +70,16 @@ static bool told_to_stop(void *context)
 	return sigpending(&waiting) == 0 && (sigismember(&waiting, SIGTERM) || sigismember(&waiting, SIGINT));
 }
 
+static int open_audit(struct daemon *daemon, struct why *why)
+{
+	const char *file = daemon->config.audit_log_file;
+	char standard[PATH_MAX + 16];
+	snprintf(standard, sizeof(standard), "%s/audit.log", daemon->dir.path);
+	if (!file)
+		file = standard;
+	return audit_open(&daemon->gateway.audit, &daemon->gateway, strcmp(file, "none") == 0 ? NULL : file, daemon->config.audit_reads, why);
+}
+
 static int open_core(struct daemon *daemon, struct why *why)
 {
 	struct gateway *gateway = &daemon->gateway;
@@ -101,6 +114,10 @@ static int open_core(struct daemon *daemon, struct why *why)
 	if (err == 0)
 		err = device_logins_open(&gateway->device_logins);
 	if (err == 0)
+		err = rate_limit_open(&gateway->rate_limit, &daemon->config.rate);
+	if (err == 0)
+		err = open_audit(daemon, why);
+	if (err == 0)
 		err = search_open(&gateway->search, gateway, why);
 	if (err == 0)
 		err = downloads_open(&gateway->downloads, gateway->ns, why);
@@ -115,9 +132,16 @@ static int open_core(struct daemon *daemon, struct why *why)
 	return bootstrap_admin(gateway->ns, daemon->dir.admin_token, daemon->config.new_admin_token, &daemon->is_new_token, why);
 }
 
+static void answered(void *user_data, const struct http_answered *answered)
+{
+	const struct gateway *gateway = user_data;
+	audit_answered(gateway->audit, answered);
+}
+
 static int open_door(struct daemon *daemon, struct why *why)
 {
 	daemon->config.http.handler = gateway_handle;
+	daemon->config.http.answered = answered;
 	daemon->config.http.user_data = &daemon->gateway;
 	return http_server_start(&daemon->gateway.http, &daemon->config.http, why);
 }
@@ -128,6 +152,8 @@ static void close_all(struct daemon *daemon)
 	backup_desk_close(gateway->backups);
 	device_logins_close(gateway->device_logins);
 	webhooks_close(gateway->webhooks);
+	rate_limit_close(gateway->rate_limit);
+	audit_close(gateway->audit);
 	if (gateway->admin)
 		admin_close(gateway->admin);
 	compactor_close(gateway->compactor);
@@ -169,8 +195,11 @@ static void greet(const struct daemon *daemon)
 static void reload(struct daemon *daemon)
 {
 	struct why why = { 0 };
-	if (http_server_reload(daemon->gateway.http, &why) == 0)
-		printf("certificate and access log were opened again\n");
+	int err = http_server_reload(daemon->gateway.http, &why);
+	if (err == 0)
+		err = audit_reopen(daemon->gateway.audit, &why);
+	if (err == 0)
+		printf("certificate, access log and audit log were opened again\n");
 	else
 		fprintf(stderr, "cairnd: what was open stays in use: %s\n", why.text);
 	fflush(stdout);
