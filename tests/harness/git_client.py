@@ -5,6 +5,9 @@ import shutil
 import subprocess
 
 
+PROGRAM = os.environ.get("CAIRN_TEST_GIT", "git")  # another generation of git as the client
+
+
 class GitError(AssertionError):
     """git ended with another status than 0; what it said."""
 
@@ -19,7 +22,7 @@ class Git:
 
     made = 0
 
-    def __init__(self, hub, directory, user="anyone", token=None, protocol=2, program="git"):
+    def __init__(self, hub, directory, user="anyone", token=None, protocol=2, program=PROGRAM):
         Git.made += 1
         self.hub, self.user, self.token, self.protocol, self.program = hub, user, token, protocol, program
         self.directory = pathlib.Path(directory) / f"git-{Git.made}"
