@@ -269,9 +269,7 @@ static int put_objects(struct received_pack *received, struct why *why)
 
 int received_pack_store(struct received_pack *received, struct pack *out, struct why *why)
 {
-	int err = upload_open(&received->upload, received->gateway->store, &received->repo->id, why);
-	if (err == 0)
-		err = make_blobs(received, why);
+	int err = make_blobs(received, why);
 	if (err == 0)
 		err = store_blobs(received, why);
 	if (err == 0)

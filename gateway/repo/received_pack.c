@@ -284,6 +284,9 @@ int received_pack_check(struct received_pack *received, struct why *why)
 	int err = open_pack(received, why);
 	if (err == 0)
 		err = scan_all(received, why);
+	/* From here on things are found in the store, or put there, that no name needs yet: an open upload keeps them. */
+	if (err == 0)
+		err = upload_open(&received->upload, received->gateway->store, &received->repo->id, why);
 	return err ? err : received_pointers_check(received, why);
 }
 
