@@ -130,7 +130,7 @@ static int list_run(struct http_request *request, struct call *call, enum repo_w
 	struct search_query *query = &list->asked.query;
 	struct why why = { 0 };
 	int err = query_owners_set(call->gateway->ns, &call->actor, &list->asked.owners, query);
-	if (query->author && strcasecmp(query->author, call->actor.name) == 0)
+	if (query->author && !call->actor.anonymous) /* their own repositories, or of an organisation of theirs */
 		search_catch_up(call->gateway->search, LIST_OWN_WAIT_MS);
 	buffer_init(&list->body, ANSWER_BYTES_MAX);
 	json_writer_init(&list->json, &list->body);

@@ -113,7 +113,7 @@ def test_a_batch_that_is_no_json_is_refused(hub, user, repo, body):
 
 
 def test_a_batch_has_at_most_a_thousand_objects(hub, user, repo):
-    objects = [(hashlib.sha256(str(i).encode()).hexdigest(), i) for i in range(1001)]
+    objects = [(hashlib.sha256(f"one of a thousand {i}".encode()).hexdigest(), i) for i in range(1001)]
     error(batch(hub, repo, user.token, objects), 413)
     answers = batch(hub, repo, user.token, objects[:1000]).json()["objects"]
     assert len(answers) == 1000 and all("upload" in entry["actions"] for entry in answers)

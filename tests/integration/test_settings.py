@@ -29,7 +29,8 @@ def test_every_setting_is_kept_and_echoed(hub, user):
     repo = user.repo("dataset")
     first = put(hub, user, repo, {}, "datasets").json()
     assert first == {"private": False, "visibility": "public", "gated": False, "discussionsDisabled": False, "discussionsSorting": "recently-created",
-                     "orgMembersGated": False, "gatedNotificationsEmail": None, "gatedNotificationsMode": "real-time"}
+                     "orgMembersGated": False, "gatedNotificationsEmail": None, "gatedNotificationsMode": "real-time",
+                     "lfsLocks": False}
     changes = [("private", True), ("gated", "manual"), ("discussionsDisabled", True), ("discussionsSorting", "trending"), ("orgMembersGated", True),
                ("gatedNotificationsEmail", "gate@example.org"), ("gatedNotificationsMode", "bulk")]
     expected = dict(first)
