@@ -336,6 +336,8 @@ static int start(struct git_process *process, const struct git_command *command,
 	if (command->output < 0)
 		close_fd(&launch.fds[1]);
 	close_fd(&launch.fds[2]);
+	if (pid > 0)
+		setpgid(pid, pid); /* has no effect but where vfork returns before the child has run, as under a sanitizer */
 	if (pid > 0 && failed)
 		waitpid(pid, NULL, 0);
 	if (failed)
