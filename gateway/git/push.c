@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "gateway/git/cache.h"
+#include "gateway/git/process.h"
 #include "gateway/git/pushes.h"
 #include "gateway/git/service.h"
 
@@ -16,6 +17,7 @@ struct pushes {
 	pthread_cond_t changed;
 	struct push *first;
 	unsigned count, working;
+	bool stopping;
 };
 
 /* ------------------------------------------------------------------ all of them */
@@ -36,12 +38,29 @@ void pushes_close(struct pushes *pushes)
 	if (!pushes)
 		return;
 	pthread_mutex_lock(&pushes->mutex);
+	pushes->stopping = true;
+	/* What is not durable yet is given up; the client hears nothing and pushes again. */
+	for (struct push *push = pushes->first; push; push = push->next) {
+		push->received.cancelled = true;
+		if (push->process)
+			git_process_kill(push->process);
+	}
 	while (pushes->count)
 		pthread_cond_wait(&pushes->changed, &pushes->mutex);
 	pthread_mutex_unlock(&pushes->mutex);
 	pthread_cond_destroy(&pushes->changed);
 	pthread_mutex_destroy(&pushes->mutex);
 	free(pushes);
+}
+
+bool push_show_process(struct push *push, struct git_process *process)
+{
+	struct pushes *pushes = push->pushes;
+	pthread_mutex_lock(&pushes->mutex);
+	bool stopping = pushes->stopping;
+	push->process = stopping ? NULL : process;
+	pthread_mutex_unlock(&pushes->mutex);
+	return !stopping;
 }
 
 static int enter(struct pushes *pushes, struct push *push, struct why *why)

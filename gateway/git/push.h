@@ -53,6 +53,7 @@ struct push {
 	struct quota_reservation quota;
 	struct push_answer *answer;
 	struct received_pack received;
+	struct git_process *process; /* index-pack while it runs; of the mutex of `pushes` */
 	struct buffer messages; /* findings of the check */
 	bool has_pack, pack_listed;
 	struct pack pack;
@@ -68,6 +69,9 @@ void push_close(struct push *push);
 int push_prepare(struct push *push, struct why *why);
 /* Starts its thread, which owns it from here; *source is the answer to send. On an error it is still the caller's. */
 int push_start(struct push *push, struct http_source *source, struct why *why);
+
+/* Shows the push's process to whoever stops the server (NULL: it has ended). False: the server is stopping already. */
+bool push_show_process(struct push *push, struct git_process *process);
 
 /* ---- push_decide.c ---- */
 /* Refuses what can be refused by names, rights and the refs as they are. False: nothing is left to do. */

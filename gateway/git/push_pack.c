@@ -55,7 +55,13 @@ static int index_pack(struct push *push, const char *repo_dir, struct why *why)
 	err = git_process_start(&process, &command, why);
 	if (err)
 		return err;
+	if (!push_show_process(push, process)) {
+		git_process_close(process);
+		return why_set(why, ERR_CLOSED, "the server is stopping");
+	}
 	err = git_process_end(process, why);
+	if (!push_show_process(push, NULL))
+		err = why_set(why, ERR_CLOSED, "the server is stopping");
 	if (err == ERR_IO) {
 		say(push, git_process_said(process));
 		err = ERR_CORRUPT; /* what was sent is no sound pack */

@@ -7,7 +7,7 @@
 struct pushes; /* struct git_service has it */
 
 int pushes_open(struct pushes **out);
-/* [blocks] Waits for those that work: what they have stored is about to be named. May be NULL. */
+/* [blocks] Ends those whose pack is not stored yet, and waits for those that are about to name theirs. May be NULL. */
 void pushes_close(struct pushes *pushes);
 
 #endif

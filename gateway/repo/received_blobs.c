@@ -165,7 +165,9 @@ static int store_blobs(struct received_pack *received, struct why *why)
 	for (uint32_t i = 0; i < count && err == 0; i++) {
 		uint32_t position = indexed_pack_nth(received->pack, i);
 		received->done = i;
-		if (received->types[position] == GIT_BLOB)
+		if (received->cancelled)
+			err = why_set(why, ERR_CLOSED, "the server is stopping");
+		else if (received->types[position] == GIT_BLOB)
 			err = store_blob(received, position, why);
 	}
 	return err;

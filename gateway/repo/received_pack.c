@@ -255,7 +255,10 @@ static int scan_all(struct received_pack *received, struct why *why)
 	received->phase = "Checking objects";
 	for (uint32_t i = 0; i < count && err == 0; i++) {
 		received->done = i;
-		err = scan_object(&scan, indexed_pack_nth(received->pack, i), large, &large_count);
+		if (received->cancelled)
+			err = why_set(why, ERR_CLOSED, "the server is stopping");
+		else
+			err = scan_object(&scan, indexed_pack_nth(received->pack, i), large, &large_count);
 	}
 	free(scan.names);
 	if (err)

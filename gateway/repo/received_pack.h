@@ -39,6 +39,7 @@ struct received_pack {
 	/* Progress, for whoever waits. */
 	_Atomic(const char *) phase;   /* a constant; NULL before the first */
 	_Atomic uint64_t done, total;
+	atomic_bool cancelled;         /* set by anyone: check and store end with ERR_CLOSED soon after */
 
 	struct indexed_pack *pack;
 	uint8_t *types;                /* per position */
