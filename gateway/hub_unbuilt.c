@@ -9,6 +9,11 @@ enum {
 #define PAGES "/{datasets|spaces|kernels}/{}/{}"
 
 const struct route hub_unbuilt_routes[] = {
+	{ GET | HTTP_POST, TYPES "/resource-group", NULL, "Resource groups" },
+	{ GET, TYPES "/scan", NULL, "Scanning files" },
+	{ GET | HTTP_POST, "/api/settings/mcp", NULL, "MCP settings" },
+	{ GET, "/api/settings/billing/**", NULL, "Billing" },
+
 	/* browsing and community */
 	{ GET, "/api/spaces/semantic-search", NULL, "Semantic search" },
 	{ GET, "/api/spaces/templates", NULL, "Space templates" },
