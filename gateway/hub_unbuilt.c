@@ -21,7 +21,7 @@ const struct route hub_unbuilt_routes[] = {
 	{ ANY, "/api/organizations/{}/**", NULL, "This part of organisations" },
 	{ GET, "/api/settings/repositories", NULL, "Storage overviews" },
 	{ GET, TYPES "/discussions/{}/storage", NULL, "Storage of pull requests" },
-	{ ANY, "/api/collections/**", NULL, "Collections" },
+	{ HTTP_POST, "/api/collections/{}/{}/resource-group", NULL, "Resource groups" },
 	{ HTTP_POST, TYPES "/user-access-request/batch", NULL, "Deciding several access requests at once" },
 	{ ANY, "/api/notifications/**", NULL, "Notifications" },
 	{ ANY, "/api/settings/notifications", NULL, "Notifications" },

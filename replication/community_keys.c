@@ -104,3 +104,47 @@ void key_webhook_log(struct key *key, const struct entity_id *id, uint64_t numbe
 	key_webhook_log_prefix(key, id);
 	key_add_number(key, UINT64_MAX - number, 8);
 }
+
+void key_collection(struct key *key, const struct entity_id *id)
+{
+	key_begin(key, GROUP_CLUSTER, 0, 'Q');
+	if (id)
+		key_add(key, id->bytes, ENTITY_ID_BYTES);
+}
+
+void key_collection_owner(struct key *key, const char *owner, const struct entity_id *id)
+{
+	key_begin(key, GROUP_CLUSTER, 0, 'O');
+	add_name_and_id(key, owner, id);
+}
+
+void key_collection_title(struct key *key, const char *owner, const char *title)
+{
+	key_begin(key, GROUP_CLUSTER, 0, 'T');
+	add_name_and_id(key, owner, NULL);
+	key_add(key, title, strlen(title));
+}
+
+void key_collection_item(struct key *key, const struct entity_id *id, const struct entity_id *item)
+{
+	key_begin(key, GROUP_CLUSTER, 0, 'I');
+	key_add(key, id->bytes, ENTITY_ID_BYTES);
+	if (item)
+		key_add(key, item->bytes, ENTITY_ID_BYTES);
+}
+
+void key_collection_holding(struct key *key, unsigned kind, const struct entity_id *target, const char *name, const struct entity_id *id)
+{
+	static const struct entity_id zero;
+	bool named = memcmp(target->bytes, zero.bytes, ENTITY_ID_BYTES) == 0;
+	key_begin(key, GROUP_CLUSTER, 0, 'V');
+	key_add_number(key, kind, 1);
+	key_add_number(key, named ? 0 : 1, 1);
+	if (named) {
+		add_name_and_id(key, name, id);
+		return;
+	}
+	key_add(key, target->bytes, ENTITY_ID_BYTES);
+	if (id)
+		key_add(key, id->bytes, ENTITY_ID_BYTES);
+}

@@ -1,6 +1,11 @@
 /* community_keys.h - where the nouns of the community live in the state machine's store: as namespace_keys.h, with upper-case kinds.
  *
  *   group 0, slot 0
+ *   'Q' collection id             -> collection
+ *   'O' owner 00 collection id    -> (empty)
+ *   'T' owner 00 title            -> collection id
+ *   'I' collection id, item id    -> item
+ *   'V' kind, 1 and target or 0 and name 00, collection id -> (empty) what holds an item
  *   'W' webhook id                -> webhook
  *   'X' owner 00 webhook id       -> (empty)
  *   'Y' kind name 00 webhook id   -> (empty) what it watches
@@ -35,5 +40,12 @@ void key_webhook_owner(struct key *key, const char *owner, const struct entity_i
 void key_webhook_watching(struct key *key, unsigned kind, const char *name, const struct entity_id *id); /* NULL: the prefix of a name's */
 void key_webhook_log(struct key *key, const struct entity_id *id, uint64_t number);
 void key_webhook_log_prefix(struct key *key, const struct entity_id *id);
+
+void key_collection(struct key *key, const struct entity_id *id); /* NULL: the prefix of all */
+void key_collection_owner(struct key *key, const char *owner, const struct entity_id *id); /* NULL: the prefix of an owner's */
+void key_collection_title(struct key *key, const char *owner, const char *title);
+void key_collection_item(struct key *key, const struct entity_id *id, const struct entity_id *item); /* NULL: the prefix of a collection's */
+/* By target, or by name when that is zero; id NULL: the prefix of an item's. */
+void key_collection_holding(struct key *key, unsigned kind, const struct entity_id *target, const char *name, const struct entity_id *id);
 
 #endif

@@ -66,6 +66,11 @@ int refs_apply(const struct apply_context *apply, const struct command *command,
 /* ERR_CONFLICT when the ref is not at old_oid. */
 int refs_check(const struct apply_context *apply, const struct entity_id *repo, const struct ref_update *update, struct why *why);
 int access_purge(const struct apply_context *apply, const struct entity_id *repo, struct why *why); /* within repo purge */
+int collection_put_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
+int collection_delete_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
+int collection_add_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
+int collection_item_change_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
+int collection_item_remove_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
 int access_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
 int webhook_put_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
 int webhook_delete_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);

@@ -58,6 +58,11 @@ enum command_type {
 	COMMAND_DISCUSSION_UPDATE = 83,  /* status, title or pin */
 	COMMAND_DISCUSSION_DELETE = 84,
 	COMMAND_PULL_REQUEST_MERGE = 85, /* moves the branch and ends the pull request */
+	COMMAND_COLLECTION_PUT = 90,
+	COMMAND_COLLECTION_DELETE = 91,
+	COMMAND_COLLECTION_ADD = 92,
+	COMMAND_COLLECTION_ITEM_CHANGE = 93,
+	COMMAND_COLLECTION_ITEM_REMOVE = 94,
 	COMMAND_ACCESS = 88, /* to a gated repository: asked for, decided, cancelled */
 	/* 104: webhooks */
 	COMMAND_WEBHOOK_PUT = 104,

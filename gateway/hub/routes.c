@@ -3,6 +3,7 @@
  * Calls of the Hub that are known and not served are in gateway/hub_unbuilt.c. Where the JavaScript client leaves the slashes of a
  * revision raw ("tree/refs/pr/1/dir"), the pattern ends in "**" and call_revision finds where the revision ends. */
 #include "gateway/hub/access.h"
+#include "gateway/hub/collections.h"
 #include "gateway/hub/commit.h"
 #include "gateway/hub/discussions.h"
 #include "gateway/hub/duplicate.h"
@@ -124,6 +125,18 @@ const struct route hub_routes[] = {
 	{ HTTP_POST, REPO "/discussions/{}/pin", discussion_pin_post, "hub-discussions" },
 	{ HTTP_POST, REPO "/discussions/{}/merge", discussion_merge_post, "hub-discussions" },
 	{ HTTP_DELETE, REPO "/discussions/{}/ref", discussion_ref_delete, "hub-discussions" },
+
+	/* collections */
+	{ HTTP_GET, "/api/collections", collections_list, "hub-collections" },
+	{ HTTP_POST, "/api/collections", collections_create, "hub-collections" },
+	{ HTTP_GET, "/api/collections/{}", collection_show, "hub-collections" },
+	{ HTTP_GET, "/api/collections/{}/{}", collection_show, "hub-collections" },
+	{ HTTP_PATCH, "/api/collections/{}/{}", collection_patch, "hub-collections" },
+	{ HTTP_DELETE, "/api/collections/{}/{}", collection_remove_one, "hub-collections" },
+	{ HTTP_POST, "/api/collections/{}/{}/items", collection_item_post, "hub-collections" },
+	{ HTTP_POST, "/api/collections/{}/{}/items/batch", collection_items_batch, "hub-collections" },
+	{ HTTP_PATCH, "/api/collections/{}/{}/items/{}", collection_item_patch, "hub-collections" },
+	{ HTTP_DELETE, "/api/collections/{}/{}/items/{}", collection_item_delete, "hub-collections" },
 
 	/* webhooks */
 	{ HTTP_GET, "/api/settings/webhooks", webhooks_list_get, "hub-webhooks" },

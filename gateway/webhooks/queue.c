@@ -88,7 +88,7 @@ struct delivery *delivery_next(struct delivery_queue *queue, int64_t now_ms, int
 void delivery_drop(struct delivery_queue *queue, const struct entity_id *hook)
 {
 	for (struct delivery *delivery = queue->first; delivery; delivery = delivery->next)
-		if (!delivery->running && memcmp(delivery->hook.bytes, hook->bytes, ENTITY_ID_BYTES) == 0)
+		if (!delivery->running && (!hook || memcmp(delivery->hook.bytes, hook->bytes, ENTITY_ID_BYTES) == 0))
 			delivery->finished = true;
 }
 

@@ -38,7 +38,7 @@ void delivery_queue_fini(struct delivery_queue *queue);
 struct delivery *delivery_add(struct delivery_queue *queue, const struct webhook *hook);
 /* The next one that is due at `now_ms` and of whose webhook no earlier one is left. NULL: none; *wait_ms then says for how long at most. */
 struct delivery *delivery_next(struct delivery_queue *queue, int64_t now_ms, int64_t *wait_ms);
-/* Marks all that wait for a webhook as finished without a try: it is disabled or gone. */
+/* Marks all that wait for a webhook (NULL: for any) as finished without a try: it is disabled or gone. */
 void delivery_drop(struct delivery_queue *queue, const struct entity_id *hook);
 /* A webhook that just failed gets one try per delivery until it answers again, so that it cannot hold up the others for long. */
 void delivery_limit(struct delivery_queue *queue, const struct webhook *hook);

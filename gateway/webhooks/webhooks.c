@@ -34,6 +34,7 @@ struct webhooks {
 	CURLM *multi;
 	bool private_allowed;
 	atomic_bool stopping;
+	bool leading;                    /* on a cluster, one node delivers */
 	struct delivery_queue queue;
 	uint64_t read[GROUPS], saved[GROUPS]; /* numbers of changes: read last, stored last as position */
 	int64_t busy_until_ms;           /* the state could not be written: no new attempts before */
@@ -358,25 +359,42 @@ static void save_position(struct webhooks *webhooks, bool now)
 		memcpy(webhooks->saved, done, sizeof(done));
 }
 
-static bool leads(struct webhooks *webhooks)
+/* One node of a cluster delivers: the leader of group 0. */
+static bool leads(struct webhooks *webhooks, struct cluster_status *scratch)
 {
-	struct consensus_status status;
-	consensus_status(namespace_consensus(webhooks->gateway->ns), &status);
-	return status.leader;
+	return consensus_cluster_status(namespace_consensus(webhooks->gateway->ns), scratch, NULL) == 0 &&
+		scratch->groups[GROUP_CLUSTER].leader == scratch->node_id;
+}
+
+/* Goes on where the last leader was, or lets go of what waits. */
+static void change_part(struct webhooks *webhooks, bool leading)
+{
+	struct changes_position position;
+	delivery_drop(&webhooks->queue, NULL);
+	if (leading && changes_position_get(webhooks->gateway->ns, follower, &position) == 0) {
+		webhooks->read[GROUP_CLUSTER] = webhooks->saved[GROUP_CLUSTER] = position.cluster;
+		webhooks->read[GROUP_REPOS] = webhooks->saved[GROUP_REPOS] = position.repos;
+	}
+	webhooks->leading = leading;
 }
 
 static void *run(void *context)
 {
 	struct webhooks *webhooks = context;
 	struct webhook *scratch = calloc(1, sizeof(*scratch));
-	while (scratch && !webhooks->stopping) {
+	struct cluster_status *status = calloc(1, sizeof(*status));
+	while (scratch && status && !webhooks->stopping) {
 		uint64_t version = namespace_version(webhooks->gateway->ns);
-		if (leads(webhooks)) {
+		bool leading = leads(webhooks, status);
+		if (leading != webhooks->leading)
+			change_part(webhooks, leading);
+		if (leading) {
 			read_changes(webhooks, scratch);
 			take_replays(webhooks, scratch);
 		}
 		int64_t wait_ms = turn(webhooks, scratch);
-		save_position(webhooks, false);
+		if (leading)
+			save_position(webhooks, false);
 		if (webhooks->queue.running)
 			curl_multi_poll(webhooks->multi, NULL, 0, (int)(wait_ms < POLL_MS_MAX ? wait_ms : POLL_MS_MAX), NULL);
 		else
@@ -385,15 +403,15 @@ static void *run(void *context)
 	for (struct delivery *delivery = webhooks->queue.first; delivery; delivery = delivery->next)
 		if (delivery->running)
 			stop(webhooks, delivery);
-	if (leads(webhooks))
+	if (webhooks->leading)
 		save_position(webhooks, true);
+	free(status);
 	free(scratch);
 	return NULL;
 }
 
 int webhooks_open(struct webhooks **out, struct gateway *gateway, struct why *why)
 {
-	struct changes_position position;
 	*out = NULL;
 	struct webhooks *webhooks = calloc(1, sizeof(*webhooks));
 	if (!webhooks || curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
@@ -406,13 +424,10 @@ int webhooks_open(struct webhooks **out, struct gateway *gateway, struct why *wh
 	curl_multi_setopt(webhooks->multi, CURLMOPT_MAXCONNECTS, (long)DELIVERIES_RUNNING_MAX);
 	pthread_mutex_init(&webhooks->lock, NULL);
 	delivery_queue_init(&webhooks->queue);
-	int err = changes_position_get(gateway->ns, follower, &position);
-	webhooks->read[GROUP_CLUSTER] = webhooks->saved[GROUP_CLUSTER] = position.cluster;
-	webhooks->read[GROUP_REPOS] = webhooks->saved[GROUP_REPOS] = position.repos;
-	if (err || pthread_create(&webhooks->thread, NULL, run, webhooks) != 0) {
+	if (pthread_create(&webhooks->thread, NULL, run, webhooks) != 0) {
 		curl_multi_cleanup(webhooks->multi);
 		free(webhooks);
-		return why_set(why, err ? err : ERR_NO_MEMORY, "webhooks cannot be started");
+		return why_set(why, ERR_NO_MEMORY, "webhooks cannot be started");
 	}
 	*out = webhooks;
 	return 0;

@@ -127,6 +127,40 @@ def delete_webhook(webhook):
     api.delete_webhook(webhook)
 
 
+# ---- collections
+
+def create_collection(**more):
+    return plain(api.create_collection(**more))
+
+
+def get_collection(slug):
+    return plain(api.get_collection(slug))
+
+
+def list_collections(**more):
+    return plain(list(api.list_collections(**more)))
+
+
+def update_collection(slug, **more):
+    return plain(api.update_collection_metadata(slug, **more))
+
+
+def delete_collection(slug, **more):
+    api.delete_collection(slug, **more)
+
+
+def add_item(slug, **more):
+    return plain(api.add_collection_item(slug, **more))
+
+
+def update_item(slug, item, **more):
+    api.update_collection_item(slug, item, **more)
+
+
+def delete_item(slug, item, **more):
+    api.delete_collection_item(slug, item, **more)
+
+
 def main():
     action = globals()[sys.argv[1]]
     arguments = json.load(sys.stdin)

@@ -72,6 +72,14 @@ const actions = {
 
 	createBranch: async ({ branch, ...params }) => hub.createBranch({ ...where(params), branch }),
 	deleteBranch: async ({ branch, ...params }) => hub.deleteBranch({ ...where(params), branch }),
+	collection: async ({ namespace, hubUrl, accessToken }) => {
+		const at = { hubUrl, accessToken };
+		const { slug } = await hub.createCollection({ ...at, collection: { title: "From JavaScript", namespace, description: "d", private: false } });
+		const listed = await collect(hub.listCollections({ ...at, search: { owner: [namespace] } }), (item) => item.slug);
+		await hub.deleteCollection({ ...at, slug });
+		const after = await collect(hub.listCollections({ ...at, search: { owner: [namespace] } }), (item) => item.slug);
+		return { slug, listed, after };
+	},
 	listModels: async ({ owner, ...params }) =>
 		collect(hub.listModels({ ...where(params), search: { owner } }), ({ name, private: isPrivate }) => ({ name, private: isPrivate })),
 };
