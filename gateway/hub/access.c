@@ -99,6 +99,15 @@ static bool refuse_ungated(struct http_request *request, const struct call *call
 	return true;
 }
 
+/* Whoever may read may ask to read more; a fine-grained token does not speak for its user. */
+static bool refuse_token(struct http_request *request, const struct call *call)
+{
+	if (call->actor.role != TOKEN_FINE_GRAINED)
+		return false;
+	answer_err(request, ERR_DENIED, NULL);
+	return true;
+}
+
 void access_asked(struct http_request *request, const struct route_match *match)
 {
 	struct call *call = call_open_repo(request, match, 0, ACTION_READ);
@@ -106,7 +115,7 @@ void access_asked(struct http_request *request, const struct route_match *match)
 		return;
 	if (call->actor.anonymous)
 		answer_login(request);
-	else if (!refuse_ungated(request, call))
+	else if (!refuse_token(request, call) && !refuse_ungated(request, call))
 		http_collect(request, ACCESS_BODY_BYTES_MAX, ask_body, call);
 }
 
@@ -134,7 +143,7 @@ void access_cancelled(struct http_request *request, const struct route_match *ma
 		return;
 	if (call->actor.anonymous)
 		answer_login(request);
-	else
+	else if (!refuse_token(request, call))
 		call_work(request, call, cancel_run);
 }
 

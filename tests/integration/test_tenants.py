@@ -149,6 +149,21 @@ def test_what_is_public_is_not_changed_by_others(hub, things, strangers, routes,
     assert things.state() == before
 
 
+READS = re.compile(r"(lfs-files/duplicate|paths-info/main(/a\.txt)?|info/lfs/objects/batch|git-upload-pack)$")
+
+
+def test_tokens_that_may_only_read_change_nothing_even_where_anybody_may(hub, things, strangers, routes):
+    """Discussions, likes, copies, requests for access: with a read token, a token without scope, and no token."""
+    for who in ("a stranger who may read", "nobody", "a token without scope"):
+        for type, public in things.public.items():
+            for method, path in addresses(routes, type, public):
+                if method in ("GET", "HEAD") or not OPEN_TO_ALL.search(path) or READS.search(path) or path.endswith("git-receive-pack"):
+                    continue
+                answer = ask(hub, method, path, strangers[who])
+                asks = who == "a stranger who may read" and re.search("(ask-access|user-access-request/cancel)$", path)  # to read more
+                assert answer.status in (401, 403, 404) or asks, (who, method, path, answer)
+
+
 def test_bodies_that_name_the_things_of_others(hub, things, strangers):
     before = things.state()
     for who, token in strangers.items():
