@@ -17,6 +17,8 @@ enum {
 	GROUPS = 2,
 	POLL_MS_MAX = 200,               /* while deliveries run: how late a new change may be seen */
 	IDLE_MS_MAX = 5000,
+	ROUND_MS_MIN = 20,               /* between looks at the changes, however often they come */
+	LEADER_MS = 500,                 /* between looks at who leads */
 	POSITION_LAG_MAX = 1024,         /* changes read again after a crash, at most; told_* of each webhook keeps them from being told again */
 	ANSWER_BYTES_MAX = 64 << 10,     /* read of an answer, and thrown away */
 };
@@ -35,6 +37,7 @@ struct webhooks {
 	bool private_allowed;
 	atomic_bool stopping;
 	bool leading;                    /* on a cluster, one node delivers */
+	int64_t looked_ms;               /* when that was found out */
 	struct delivery_queue queue;
 	uint64_t read[GROUPS], saved[GROUPS]; /* numbers of changes: read last, stored last as position */
 	int64_t busy_until_ms;           /* the state could not be written: no new attempts before */
@@ -362,6 +365,10 @@ static void save_position(struct webhooks *webhooks, bool now)
 /* One node of a cluster delivers: the leader of group 0. */
 static bool leads(struct webhooks *webhooks, struct cluster_status *scratch)
 {
+	int64_t now_ms = unix_ms();
+	if (now_ms >= webhooks->looked_ms && now_ms < webhooks->looked_ms + LEADER_MS)
+		return webhooks->leading;
+	webhooks->looked_ms = now_ms;
 	return consensus_cluster_status(namespace_consensus(webhooks->gateway->ns), scratch, NULL) == 0 &&
 		scratch->groups[GROUP_CLUSTER].leader == scratch->node_id;
 }
@@ -399,6 +406,8 @@ static void *run(void *context)
 			curl_multi_poll(webhooks->multi, NULL, 0, (int)(wait_ms < POLL_MS_MAX ? wait_ms : POLL_MS_MAX), NULL);
 		else
 			changes_wait(webhooks->gateway->ns, version, wait_ms);
+		if (!webhooks->stopping)
+			usleep(ROUND_MS_MIN * 1000);
 	}
 	for (struct delivery *delivery = webhooks->queue.first; delivery; delivery = delivery->next)
 		if (delivery->running)
