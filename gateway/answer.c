@@ -85,9 +85,10 @@ void answer_unbuilt(struct http_request *request, const char *what)
 
 void answer_json(struct http_request *request, int status, struct buffer *body)
 {
-	if (body->failed)
-		http_reply_error(request, 500, NULL, "The answer is too large to be made");
-	else
-		http_reply_buffer(request, status, "application/json; charset=utf-8", body);
+	if (!body->failed) {
+		http_reply_buffer(request, status, "application/json; charset=utf-8", body); /* takes it; `body` may be the request's memory, gone by now */
+		return;
+	}
 	buffer_fini(body);
+	http_reply_error(request, 500, NULL, "The answer is too large to be made");
 }

@@ -205,9 +205,10 @@ static void work(struct push *push)
 		return;
 	}
 	begin_work(push->pushes);
-	int err = repo_get(push->gateway->ns, NULL, &push->repo.id, &push->repo);
+	struct repo now; /* push->repo stays as it is: others look at its id */
+	int err = repo_get(push->gateway->ns, NULL, &push->repo.id, &now);
 	if (err == 0)
-		err = git_cache_lease(push->gateway, &push->repo, &lease, &why);
+		err = git_cache_lease(push->gateway, &now, &lease, &why);
 	if (err == 0) {
 		take_and_move(push, &lease);
 		git_cache_release(push->gateway, &lease);
