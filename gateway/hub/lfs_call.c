@@ -44,11 +44,12 @@ void lfs_reply_err(struct http_request *request, int err, const struct why *why)
 
 void lfs_reply_json(struct http_request *request, int status, struct buffer *body)
 {
-	if (body->failed)
-		lfs_reply_error(request, 413, NULL, "The answer is too large to be made");
-	else
-		http_reply_buffer(request, status, LFS_MEDIA_TYPE, body);
+	if (!body->failed) {
+		http_reply_buffer(request, status, LFS_MEDIA_TYPE, body); /* takes it; `body` may be the request's memory, gone by now */
+		return;
+	}
 	buffer_fini(body);
+	lfs_reply_error(request, 413, NULL, "The answer is too large to be made");
 }
 
 /* ------------------------------------------------------------------ opening */

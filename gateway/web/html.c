@@ -33,11 +33,12 @@ void html_reply(struct http_request *request, int status, struct buffer *page)
 	http_add_header(request, "X-Content-Type-Options", "nosniff");
 	http_add_header(request, "Referrer-Policy", "same-origin");
 	http_add_header(request, "Cache-Control", "no-store");
-	if (page->failed)
-		answer_err(request, ERR_NO_MEMORY, NULL);
-	else
-		http_reply_buffer(request, status, "text/html; charset=utf-8", page);
+	if (!page->failed) {
+		http_reply_buffer(request, status, "text/html; charset=utf-8", page); /* takes it; `page` may be the request's memory, gone by now */
+		return;
+	}
 	buffer_fini(page);
+	answer_err(request, ERR_NO_MEMORY, NULL);
 }
 
 void html_redirect(struct http_request *request, const char *location)
