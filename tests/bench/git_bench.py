@@ -196,10 +196,16 @@ class GitBench:
         for _ in range(2):  # the first reads and checks what the second finds in memory
             shutil.rmtree(target / ".git" / "lfs" / "objects")
             _, down = self.measure(self.hub_seconds, "lfs", "fetch", "origin", "main", cwd=target)
-        resolve = self.bench.final_target(self.hub, f"/{repo}/resolve/main/model.bin")
-        cpu = self.hub_seconds()
-        self.bench.drive(self.hub.port, [("GET", resolve, "-", "-")], 1)
-        self.table.row("LFS download by git-lfs: CPU against resolve", down / (self.hub_seconds() - cpu), "x", 1.1, above=False)
+        oid = self.bench.digest_of(target / "model.bin")
+        [entry] = self.hub.lfs_batch(self.hub.admin_token, repo, [(oid, length)], "download").json()["objects"]
+        href = entry["actions"]["download"]["href"].split(str(self.hub.port), 1)[1]
+        spent = {}
+        for name, path in (("resolve", self.bench.final_target(self.hub, f"/{repo}/resolve/main/model.bin")), ("LFS", href)):
+            cpu = self.hub_seconds()
+            self.bench.drive(self.hub.port, [("GET", path, "-", "-")] * 4, 1)
+            spent[name] = (self.hub_seconds() - cpu) / 4
+        self.table.row("LFS download: CPU against resolve", spent["LFS"] / spent["resolve"], "x", 1.1, above=False)
+        self.table.row("by git-lfs, which reads at its own pace", down / spent["resolve"], "x")
 
     def run(self):
         commits, files = (5000, 10000) if self.bench.options.quick else (50000, 100000)
