@@ -19,7 +19,6 @@ const struct route hub_unbuilt_routes[] = {
 	{ GET, "/api/spaces/templates", NULL, "Space templates" },
 	{ GET, "/api/users/{}/**", NULL, "This part of user pages" },
 	{ ANY, "/api/organizations/{}/**", NULL, "This part of organisations" },
-	{ GET, "/api/settings/repositories", NULL, "Storage overviews" },
 	{ GET, TYPES "/discussions/{}/storage", NULL, "Storage of pull requests" },
 	{ HTTP_POST, "/api/collections/{}/{}/resource-group", NULL, "Resource groups" },
 	{ HTTP_POST, TYPES "/user-access-request/batch", NULL, "Deciding several access requests at once" },

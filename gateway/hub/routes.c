@@ -19,6 +19,7 @@
 #include "gateway/hub/resolve.h"
 #include "gateway/hub/rewrite.h"
 #include "gateway/hub/ssh_keys.h"
+#include "gateway/hub/storage.h"
 #include "gateway/hub/tags.h"
 #include "gateway/hub/telemetry.h"
 #include "gateway/hub/token_call.h"
@@ -65,6 +66,9 @@ const struct route hub_routes[] = {
 	{ READ, "/api/organizations/{}/avatar", person_avatar, "hub-avatar" },
 	{ READ, "/api/avatars/{}", person_avatar, "hub-avatar" },
 	{ READ, "/avatars/{}", avatar_image, "hub-avatar" },
+
+	{ READ, "/api/settings/repositories", storage_of_user, "hub-storage" },
+	{ READ, "/api/organizations/{}/settings/repositories", storage_of_org, "hub-storage" },
 
 	/* repositories */
 	{ HTTP_POST, "/api/repos/create", repos_create, "hub-repo-create" },

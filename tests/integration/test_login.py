@@ -58,6 +58,41 @@ def test_a_device_signs_in_and_renews_its_token(hub, user, client):
     assert "invalid_grant" in error.value.message
 
 
+def test_the_hf_command_signs_in_without_a_token(hub, user, client):
+    import re
+    import subprocess
+    from clients import VENVS
+    device = client(None)
+    program = str(VENVS / "newest" / "bin" / "hf")
+    process = subprocess.Popen([program, "auth", "login", "--format", "agent"], env={**device.environment(), "PYTHONUNBUFFERED": "1"}, cwd=device.home,
+                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        text = ""
+        while not re.search(r"[B-Z]{4}-[B-Z]{4}", text):
+            line = process.stdout.readline()
+            assert line, text
+            text += line
+        assert decide(hub, user.token, re.search(r"[B-Z]{4}-[B-Z]{4}", text)[0]).status == 200
+        text += process.communicate(timeout=60)[0]
+    finally:
+        process.kill()
+    assert process.returncode == 0, text
+    assert user.name in device.command("hf", "auth", "whoami")
+    repo = f"{user.name}/by-command"
+    device.command("hf", "repos", "create", repo, "--private")
+    (device.home / "notes.txt").write_text("notes\n")
+    device.command("hf", "upload", repo, "notes.txt")
+    device.command("hf", "repos", "settings", repo, "--gated", "auto")
+    device.command("hf", "repos", "duplicate", repo, f"{repo}-copy")
+    device.command("hf", "repos", "move", repo, f"{user.name}/moved-by-command")
+    assert (device.home / "copy").exists() is False
+    device.command("hf", "download", repo, "--local-dir", "copy")
+    assert (device.home / "copy" / "notes.txt").read_text() == "notes\n"
+    info = hub.request("GET", f"/api/models/{user.name}/moved-by-command", token=user.token).json()
+    assert info["gated"] == "auto" and info["private"] is True
+    device.command("hf", "download", f"{repo}-copy", "notes.txt")
+
+
 def test_a_device_that_is_denied_is_told_once(hub, user, client):
     info = client(None).run("device_begin", driver=DRIVER)
     assert decide(hub, user.token, info["user_code"], "deny").status == 200

@@ -38,6 +38,17 @@ def test_old_names_go_on_working_through_the_library(hub, user, client, generati
     assert "side" in mine.run("refs", repo=new)["branches"]
 
 
+def test_old_names_go_on_working_in_javascript(hub, user, client, sample):
+    directory, files = sample
+    old, new = user.repo(), f"{user.name}/renamed-js"
+    js = client(user.token)
+    assert move(hub, user, old, new).status == 200
+    js.run_js("uploadFolder", repo=old, folder=str(directory), useXet=False)
+    for name in (old, new):
+        found = js.run_js("downloadAll", repo=name)
+        assert set(found) == {".gitattributes", *files}
+
+
 def test_every_address_answers_307_with_path_and_query(hub, user):
     for type, api, page in (("model", "models", ""), ("dataset", "datasets", "datasets/"), ("space", "spaces", "spaces/")):
         old = user.repo(type, **({"sdk": "static"} if type == "space" else {}))

@@ -204,3 +204,28 @@ def test_avatars_are_pictures_that_run_nothing(hub, org):
     assert picture.status == 200 and picture.headers["content-type"] == "image/svg+xml" and "sandbox" in picture.headers["content-security-policy"]
     assert hub.request("GET", "/api/avatars/anybody").status == 307
     assert hub.request("GET", "/avatars/%3Cscript%3E.svg").status == 404
+
+
+def test_the_owner_sees_what_each_repository_holds(hub, org, client, user):
+    repo = user.repo(private=True)
+    client(user.token).run("upload_text", repo=repo, text="x" * 100_000, path_in_repo="x.txt")
+    found = client(user.token).run("repos", driver="rights_driver.py")
+    assert [(item["id"], item["type"], item["visibility"]) for item in found] == [(repo, "model", "private")] and found[0]["storage"] >= 100_000
+    assert repo in client(user.token).command("hf", "repos", "ls")
+    for i in range(3):
+        user.repo("dataset")
+    seen, path = [], "/api/settings/repositories?limit=2"
+    while path:
+        answer = hub.request("GET", path, token=user.token)
+        seen += [item["id"] for item in answer.json()]
+        link = answer.headers.get("link")
+        path = link[1:link.index(">")] if link else None
+    assert len(seen) == len(set(seen)) == 4
+    assert len(hub.request("GET", "/api/settings/repositories?type=dataset", token=user.token).json()) == 3
+    assert len(hub.request("GET", "/api/settings/repositories?search=repo-1", token=user.token).json()) == 1
+    assert hub.request("GET", "/api/settings/repositories?sort=storage", token=user.token).status == 501
+    assert hub.request("GET", "/api/settings/repositories").status == 401
+    path = f"/api/organizations/{org.name}/settings/repositories"
+    assert hub.request("GET", path, token=org.people["read"].token).status == 200
+    assert hub.request("GET", path, token=org.stranger.token).status == 403
+    assert hub.request("GET", "/api/organizations/no-such-org/settings/repositories", token=user.token).status == 404

@@ -43,6 +43,11 @@ def auth_check(repo, **more):
     api.auth_check(repo, **more)
 
 
+def repos(namespace=None):
+    return [{"id": item.id, "type": item.type, "visibility": item.visibility, "storage": item.storage} for item in
+            (api.list_user_repos(namespace) if namespace else api.list_user_repos())]
+
+
 for name, function in list(globals().items()):
     if inspect.isfunction(function):
         setattr(hub_driver, name, function)
