@@ -301,10 +301,16 @@ static void refresh_view(struct consensus *c)
 	struct cluster_view *view = must_alloc(sizeof(*view));
 	c->view_applied = applied;
 	int err = machine->cluster(machine->context, applier_db(c->applier), view);
+	struct why why = { 0 };
 	if (err)
 		node_stop("the nodes of the cluster cannot be read from the state (%s)", err_name(err));
 	/* A new node's state knows less than it was told, at first. */
-	if (view->has_secret && cluster_view_find(view, c->identity.node_id) && memcmp(view, &c->view, sizeof(*view)) != 0) {
+	bool changed = view->count != c->view.count || view->has_secret != c->view.has_secret ||
+		memcmp(view->nodes, c->view.nodes, sizeof(view->nodes)) != 0;
+	view->applied = applied;
+	if (view->has_secret && cluster_view_find(view, c->identity.node_id) && applied > c->view.applied && changed) {
+		if (identity_view_put(view, log_store_db(c->store), &why) != 0)
+			node_stop("%s", why.text);
 		c->view = *view;
 		c->removed = cluster_view_find(view, c->identity.node_id)->role == NODE_REMOVED;
 		peers_set_view(c->peers, view);
@@ -397,14 +403,9 @@ int cluster_loop_begin(struct consensus *c, struct why *why)
 	if (!c->peers || !machine->cluster)
 		return 0;
 	struct cluster_view *view = must_alloc(sizeof(*view));
-	int err = machine->cluster(machine->context, applier_db(c->applier), view);
-	if (err == 0 && (!view->has_secret || !cluster_view_find(view, c->identity.node_id))) {
-		err = identity_view_get(view, log_store_db(c->store), why);
-		if (err == ERR_NOT_FOUND) { /* the first node of a cluster that is none yet */
-			*view = (struct cluster_view){ 0 };
-			err = 0;
-		}
-	}
+	int err = identity_view_get(view, log_store_db(c->store), why);
+	if (err == ERR_NOT_FOUND) /* the first node of a cluster that is none yet, or that has not written it down */
+		err = machine->cluster(machine->context, applier_db(c->applier), view);
 	const struct cluster_node *self = cluster_view_find(view, c->identity.node_id);
 	if (err == 0 && self && self->role == NODE_REMOVED)
 		err = why_set(why, ERR_DENIED, "this node was removed from the cluster; wipe its data directory and join it anew");

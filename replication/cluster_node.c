@@ -375,7 +375,8 @@ bool cluster_node_take(struct cursor *cursor, struct cluster_node *out)
 
 void cluster_view_pack(struct buffer *out, const struct cluster_view *view)
 {
-	pack_array(out, 2);
+	pack_array(out, 3);
+	pack_u64(out, view->applied);
 	pack_bytes(out, span_of(view->secret, view->has_secret ? sizeof(view->secret) : 0));
 	pack_array(out, (uint32_t)view->count);
 	for (size_t i = 0; i < view->count; i++)
@@ -385,8 +386,9 @@ void cluster_view_pack(struct buffer *out, const struct cluster_view *view)
 bool cluster_view_take(struct cursor *cursor, struct cluster_view *out)
 {
 	*out = (struct cluster_view){ 0 };
-	if (cursor_array(cursor, 2) != 2)
+	if (cursor_array(cursor, 3) != 3)
 		return false;
+	out->applied = cursor_u64(cursor);
 	struct span secret = cursor_bytes(cursor, sizeof(out->secret));
 	uint32_t count = cursor_array(cursor, CLUSTER_NODES_MAX);
 	out->has_secret = secret.length == sizeof(out->secret);

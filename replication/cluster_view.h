@@ -37,6 +37,7 @@ struct cluster_view {
 	uint8_t secret[CLUSTER_SECRET_BYTES];
 	struct cluster_node nodes[CLUSTER_NODES_MAX];
 	size_t count;
+	uint64_t applied; /* index of GROUP_CLUSTER that it was read at */
 };
 
 static inline const struct cluster_node *cluster_view_find(const struct cluster_view *view, uint64_t node_id)

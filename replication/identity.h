@@ -28,7 +28,8 @@ int identity_open(struct identity *out, bool *founding, rocksdb_t *log, rocksdb_
 int identity_join(struct identity *identity, const uint8_t cluster_id[CLUSTER_ID_BYTES], rocksdb_t *log, struct why *why);
 /* [blocks] This node's key pair for its channels, made when there is none. It never leaves the log's store. */
 int identity_keys(struct peer_keys *out, rocksdb_t *log, struct why *why);
-/* [blocks] What a new node was told of its cluster, until its state says it. ERR_NOT_FOUND. */
+/* [blocks] The newest view of the cluster that this node has seen. The state says the same, but what it was not flushed with comes back only once a
+ * majority is found, and for that the others must be known. ERR_NOT_FOUND. */
 int identity_view_put(const struct cluster_view *view, rocksdb_t *log, struct why *why);
 int identity_view_get(struct cluster_view *out, rocksdb_t *log, struct why *why);
 int identity_found(const struct identity *identity, rocksdb_t *log, rocksdb_t *state, struct why *why);

@@ -12,6 +12,7 @@
 #include "gateway/admin/operator.h"
 #include "gateway/answer.h"
 #include "replication/cluster_node.h"
+#include "replication/state_digest.h"
 
 enum { BODY_BYTES_MAX = 64 << 10 };
 
@@ -106,6 +107,46 @@ void admin_cluster(struct http_request *request, const struct route_match *match
 	(void)match;
 	if (operator_open(request))
 		http_work(request, status_work, NULL);
+}
+
+/* ------------------------------------------------------------------ the same everywhere? */
+
+static void digest_work(struct http_request *request, void *context)
+{
+	(void)context;
+	struct buffer body;
+	struct json_writer json;
+	int err = 0;
+	buffer_init(&body, ADMIN_ANSWER_BYTES_MAX);
+	json_writer_init(&json, &body);
+	json_object_begin(&json, NULL);
+	json_array_begin(&json, "groups");
+	for (uint32_t group = GROUP_CLUSTER; group <= GROUP_REPOS && err == 0; group++) {
+		struct state_digest digest;
+		char text[2 * sizeof(digest.digest) + 1];
+		err = state_digest(consensus_db(namespace_consensus(gateway_of(request)->ns)), group, &digest);
+		hex_encode(text, digest.digest, sizeof(digest.digest));
+		json_object_begin(&json, NULL);
+		json_u64(&json, "applied", digest.applied);
+		json_u64(&json, "pairs", digest.pairs);
+		json_text(&json, "digest", text);
+		json_object_end(&json);
+	}
+	json_array_end(&json);
+	json_object_end(&json);
+	if (err == 0) {
+		answer_json(request, 200, &body);
+		return;
+	}
+	buffer_fini(&body);
+	answer_err(request, err, NULL);
+}
+
+void admin_cluster_digest(struct http_request *request, const struct route_match *match)
+{
+	(void)match;
+	if (operator_open(request))
+		http_work(request, digest_work, NULL);
 }
 
 /* ------------------------------------------------------------------ letting in */

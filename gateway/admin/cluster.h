@@ -5,6 +5,7 @@
 #include "gateway/gateway.h"
 
 void admin_cluster(struct http_request *request, const struct route_match *match);
+void admin_cluster_digest(struct http_request *request, const struct route_match *match);
 void admin_cluster_token(struct http_request *request, const struct route_match *match);
 void admin_cluster_roles(struct http_request *request, const struct route_match *match);
 

@@ -15,6 +15,7 @@
 const struct route admin_routes[] = {
 	{ HTTP_GET | ROUTE_ANY_STATE, "/api/admin/status", admin_status, "admin-status" },
 	{ HTTP_GET | ROUTE_ANY_STATE, "/api/admin/cluster", admin_cluster, "admin-cluster" },
+	{ HTTP_GET | ROUTE_ANY_STATE, "/api/admin/cluster/digest", admin_cluster_digest, "admin-cluster" },
 	{ HTTP_POST, "/api/admin/cluster/token", admin_cluster_token, "admin-cluster" },
 	{ HTTP_POST, "/api/admin/cluster/roles", admin_cluster_roles, "admin-cluster" },
 	{ HTTP_GET, "/api/admin/stats", admin_stats, "admin-stats" },

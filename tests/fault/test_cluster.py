@@ -1,0 +1,248 @@
+"""Several nodes as one hub, ill-treated: what was acknowledged is on every node, whoever dies, stops or is cut off."""
+import os
+import socket
+import threading
+import time
+
+import pytest
+
+from chaos_proxy import eventually
+from cluster_process import Cluster, cairn_of
+from hub_process import Hub
+from name_ledger import NameLedger
+
+ELECTION_SECONDS = 2.0  # at most, of one round
+GAP_SECONDS_MAX = 15    # a client without an acknowledgement, though a majority lives: several elections on a busy machine
+
+
+@pytest.fixture
+def make_cluster(tmp_path):
+    made = []
+
+    def make(count, with_proxy=False):
+        cluster = Cluster(tmp_path / f"cluster{len(made)}", with_proxy)
+        cluster.dir.mkdir()
+        made.append(cluster)
+        for _ in range(count):
+            cluster.grow()
+        cluster.wait_for_voters(count)
+        return cluster
+    yield make
+    for cluster in made:
+        cluster.close()
+
+
+def settle(cluster, ledger, chance):
+    ledger.stop()
+    cluster.wait_until_same()
+    ledger.check(chance)
+
+
+def test_nothing_acknowledged_is_lost_when_nodes_are_killed(make_cluster, chance, seed):
+    cluster = make_cluster(3)
+    ledger = NameLedger(cluster, seed)
+    for kill in range(6):
+        ledger.start()
+        time.sleep(chance.uniform(0.5, 1.5))
+        leader = cluster.leader(chance.randrange(2))
+        victims = {0: [leader], 1: [next(node for node in cluster.nodes if node is not leader)], 2: list(cluster.nodes)}[kill % 3]
+        for node in victims:
+            node.kill()
+        if len(victims) == 1:
+            time.sleep(chance.uniform(2, 4))  # the others go on
+        ledger.stop()
+        starters = [threading.Thread(target=node.start) for node in victims]
+        for starter in starters:
+            starter.start()
+        for starter in starters:
+            starter.join()
+        ledger.check(chance, limit=10)
+    settle(cluster, ledger, chance)
+    print(f"{len(ledger.users)} users, {len(ledger.revoked)} revoked tokens, {ledger.refused} refusals, gaps {sorted(ledger.gaps)[-3:]}")
+    assert len(ledger.users) > 60
+    assert max(ledger.gaps, default=0) < GAP_SECONDS_MAX
+
+
+def test_a_leader_that_stands_still_is_replaced_and_wakes_as_a_follower(make_cluster, chance, seed):
+    cluster = make_cluster(3)
+    ledger = NameLedger(cluster, seed)
+    for _ in range(2):
+        leader = cluster.leader()
+        leader.pause()
+        others = [node for node in cluster.nodes if node is not leader]
+        eventually(lambda: all(node.status()["groups"][0]["leader"] not in (None, leader_id(cluster, leader, others[0])) for node in others), 15, "a new leader")
+        made = others[0].request("POST", "/api/admin/users", {"name": f"while-asleep-{time.monotonic_ns()}"}, token=leader.admin_token)
+        assert made.status == 200, made
+        ledger.users.append(made.json()["name"])
+        leader.resume()
+        eventually(lambda: leader.request("GET", "/readyz").status == 200, 20, "the sleeper is ready")
+        # What it believes of its leadership is asked for, not trusted.
+        assert ledger.users[-1] in {user["name"] for user in leader.admin("GET", "/users")}
+    settle(cluster, ledger, chance)
+
+
+def leader_id(cluster, node, witness):
+    return next(each["id"] for each in witness.status()["nodes"] if each["name"] == node.name)
+
+
+def test_partitions(make_cluster, chance, seed):
+    cluster = make_cluster(3, with_proxy=True)
+    ledger = NameLedger(cluster, seed)
+    names = [node.name for node in cluster.nodes]
+
+    # The leader alone: the others go on, it answers no change, and no read that it takes for the newest.
+    leader = cluster.leader()
+    others = [node for node in cluster.nodes if node is not leader]
+    cluster.proxy.isolate(leader.name)
+    made = others[0].request("POST", "/api/admin/users", {"name": "in-the-majority"}, token=leader.admin_token)
+    assert made.status == 200, made
+    refused = leader.request("POST", "/api/admin/users", {"name": "in-the-minority"}, token=leader.admin_token)
+    assert refused.status == 503 and "retry-after" in refused.headers, refused
+    stale = leader.request("GET", "/api/admin/users", token=leader.admin_token)
+    assert stale.status == 503 or "x-cairn-stale" in stale.headers, stale
+    cluster.proxy.mend()
+    eventually(lambda: "in-the-majority" in {user["name"] for user in leader.admin("GET", "/users")}, 30, "the leader of before has caught up")
+
+    ledger.start()
+    for round in range(6):
+        kind = chance.choice(("isolate", "one way", "one link", "flap"))
+        one, other = chance.sample(names, 2)
+        if kind == "isolate":
+            cluster.proxy.isolate(one)
+        elif kind == "one way":
+            for name in names:
+                if name != one:
+                    cluster.proxy.cut(one, name)
+        elif kind == "one link":
+            cluster.proxy.cut(one, other)
+            cluster.proxy.cut(other, one)
+        else:
+            for _ in range(8):
+                cluster.proxy.isolate(one)
+                time.sleep(0.15)
+                cluster.proxy.mend()
+                time.sleep(0.1)
+        time.sleep(chance.uniform(1, 4))
+        cluster.proxy.mend()
+        time.sleep(chance.uniform(0.5, 2))
+    cluster.proxy.delay_seconds = 0.03
+    time.sleep(2)
+    cluster.proxy.delay_seconds = 0
+    settle(cluster, ledger, chance)
+    print(f"{len(ledger.users)} users, {ledger.refused} refusals, gaps {sorted(ledger.gaps)[-3:]}")
+    assert len(ledger.users) > 30
+
+
+def test_grow_roll_replace_and_shrink(make_cluster, chance, seed, tmp_path):
+    cluster = make_cluster(1)
+    ledger = NameLedger(cluster, seed)
+    ledger.start(2)
+    for count in (2, 3):
+        cluster.grow()
+    cluster.wait_for_voters(3)
+
+    # A rolling restart: leadership is handed on before each stop, so nobody waits for an election.
+    for node in list(cluster.nodes):
+        assert node.stop() == 0, node.tail()
+        node.start()
+        eventually(lambda: node.request("GET", "/readyz").status == 200, 20, "ready")
+    cluster.wait_for_voters(3)
+
+    # A disk is gone for good: the node comes back as another one, as a learner first.
+    gone = cluster.nodes[2]
+    gone_id = gone.me()["id"]
+    gone.kill()
+    cluster.nodes.remove(gone)
+    refused = cairn_of(cluster.nodes[0], "cluster", "remove", gone_id, status=64)
+    cairn_of(cluster.nodes[0], "cluster", "remove", gone_id, "--yes")
+    cluster.wait_for_voters(2)
+    cluster.nodes.append(None)  # numbers go on: its name is not used again
+    cluster.nodes.pop()
+    fresh = Cluster.grow(Renamed(cluster), "learner")
+    fresh_id = fresh.me()["id"]
+    eventually(lambda: [group["role"] for group in fresh.me()["groups"]] == ["learner", "learner"], 20, "a learner")
+    cairn_of(fresh, "cluster", "promote", fresh_id)
+    cluster.wait_for_voters(3)
+    ledger.stop()
+
+    # Under its old id nobody is let in again, and a used token is worth nothing.
+    again = Hub(gone.data_dir, *gone.flags)
+    again.log = tmp_path / "again.log"
+    with pytest.raises(RuntimeError, match="removed"):
+        again.start()
+    cairn_of(cluster.nodes[0], "cluster", "demote", fresh_id)
+    cluster.wait_for_voters(2)
+    settle(cluster, ledger, chance)
+
+
+class Renamed:
+    """The cluster, with one more number used than it has nodes."""
+
+    def __init__(self, cluster):
+        self.cluster = cluster
+
+    def __getattr__(self, name):
+        if name == "nodes":
+            return Padded(self.cluster.nodes)
+        return getattr(self.cluster, name)
+
+
+class Padded(list):
+    def __init__(self, nodes):
+        super().__init__(nodes)
+        self.real = nodes
+
+    def __len__(self):
+        return len(self.real) + 1
+
+    def append(self, node):
+        self.real.append(node)
+
+
+def test_a_stranger_on_the_port_of_the_nodes_learns_nothing(make_cluster, chance):
+    cluster = make_cluster(1)
+    port = cluster.nodes[0].cluster_port
+    for data in (b"", b"\0", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", bytes([1]) + chance.randbytes(176), chance.randbytes(100_000)):
+        with socket.create_connection(("127.0.0.1", port), timeout=15) as stranger:
+            try:
+                stranger.sendall(data)
+                stranger.shutdown(socket.SHUT_WR)
+                assert stranger.recv(1) == b""
+            except ConnectionError:
+                pass
+    # Many who say nothing are hung up on, and keep nobody from serving.
+    crowd = []
+    for _ in range(200):
+        crowd.append(socket.create_connection(("127.0.0.1", port), timeout=15))
+    hung_up = 0
+    for each in crowd:
+        each.settimeout(10)
+        try:
+            hung_up += each.recv(1) == b""
+        except ConnectionError:
+            hung_up += 1
+        each.close()
+    assert hung_up == len(crowd)
+    cluster.grow()
+    cluster.wait_for_voters(2)
+    assert cluster.nodes[0].resident_bytes() < 400 << 20
+
+
+def test_join_is_refused_with_a_reason(make_cluster, tmp_path):
+    cluster = make_cluster(1)
+    token = cairn_of(cluster.nodes[0], "cluster", "token").strip()
+    for number, (bad, reason) in enumerate(((token[:-8] + "AAAAAAAA", "token"), ("cairn-join-x", "not a join token"), ("hello", "not a join token"))):
+        hub = Hub(tmp_path / f"bad{number}", "--cluster-listen", "127.0.0.1:0", "--join", bad)
+        hub.log = tmp_path / f"bad{number}.log"
+        with pytest.raises(RuntimeError, match=reason):
+            hub.start()
+    alone = Hub(tmp_path / "alone", "--join", token)
+    alone.log = tmp_path / "alone.log"
+    with pytest.raises(RuntimeError, match="--cluster-listen"):
+        alone.start()
+    # A node of another cluster is not talked into this one.
+    other = make_cluster(1)
+    other.nodes[0].stop()
+    other.nodes[0].flags += ["--join", token]
+    with pytest.raises(RuntimeError, match="another cluster"):
+        other.nodes[0].start()

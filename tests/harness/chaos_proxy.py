@@ -1,0 +1,125 @@
+"""A TCP proxy between the nodes of a cluster that can cut, delay and mend each direction between each pair.
+
+Every node tells the others the address of its proxy. Who calls is known by the process that owns the other end of the connection. A cut link is a black
+hole: connections stay open and nothing passes, as when a cable is pulled."""
+import asyncio
+import os
+import socket
+import threading
+import time
+
+CHUNK_BYTES = 64 << 10
+
+
+def socket_inode(port):
+    """The inode of the IPv4 socket on this machine whose own port is `port` and that is connected."""
+    with open("/proc/net/tcp") as table:
+        next(table)
+        for line in table:
+            fields = line.split()
+            if int(fields[1].split(":")[1], 16) == port and fields[3] == "01":
+                return fields[9]
+    return None
+
+
+def owns_socket(pid, inode):
+    try:
+        for fd in os.scandir(f"/proc/{pid}/fd"):
+            try:
+                if os.readlink(fd.path) == f"socket:[{inode}]":
+                    return True
+            except OSError:
+                pass
+    except OSError:
+        pass
+    return False
+
+
+class ChaosProxy:
+    def __init__(self):
+        self.pids = {}      # name of a node -> its process
+        self.cuts = set()   # (from, to)
+        self.delay_seconds = 0.0
+        self.loop = asyncio.new_event_loop()
+        self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
+        self.thread.start()
+
+    def add(self, name, port):
+        """A proxy in front of `name`, whose real port is `port`; its own port."""
+        listener = socket.socket()
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(64)
+        asyncio.run_coroutine_threadsafe(
+            asyncio.start_server(lambda reader, writer: self.serve(name, port, reader, writer), sock=listener), self.loop).result(10)
+        return listener.getsockname()[1]
+
+    def close(self):
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self.thread.join(10)
+
+    # ---- faults
+
+    def cut(self, source, target):
+        self.cuts.add((source, target))
+
+    def isolate(self, name):
+        for other in self.pids:
+            if other != name:
+                self.cuts |= {(name, other), (other, name)}
+
+    def mend(self):
+        self.cuts.clear()
+
+    # ---- traffic
+
+    def caller(self, port):
+        inode = socket_inode(port)
+        for name, pid in self.pids.items():
+            if inode and owns_socket(pid, inode):
+                return name
+        return None
+
+    async def serve(self, target, port, reader, writer):
+        try:
+            source = self.caller(writer.get_extra_info("peername")[1])
+            while (source, target) in self.cuts:
+                await asyncio.sleep(0.02)
+            other_reader, other_writer = await asyncio.open_connection("127.0.0.1", port)
+        except OSError:
+            writer.close()
+            return
+        await asyncio.gather(self.pump(source, target, reader, other_writer), self.pump(target, source, other_reader, writer))
+
+    async def pump(self, source, target, reader, writer):
+        try:
+            while True:
+                data = await reader.read(CHUNK_BYTES)
+                if self.delay_seconds:
+                    await asyncio.sleep(self.delay_seconds)
+                while (source, target) in self.cuts:
+                    await asyncio.sleep(0.02)
+                if not data:
+                    break
+                writer.write(data)
+                await writer.drain()
+        except OSError:
+            pass
+        finally:
+            writer.close()
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def eventually(check, seconds, what):
+    """Repeats `check` until it is true; its value."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = check()
+        if value:
+            return value
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+        time.sleep(0.05)

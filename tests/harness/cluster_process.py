@@ -1,0 +1,115 @@
+"""A cluster of cairnd processes of one's own."""
+import json
+import os
+import signal
+
+from chaos_proxy import ChaosProxy, eventually, free_port
+from hub_process import Hub, cairn
+
+CONVERGE_SECONDS_MAX = 30
+
+
+class Node(Hub):
+    """One process. Its operator's token is that of the cluster."""
+
+    def __init__(self, cluster, number, *flags):
+        super().__init__(cluster.dir / f"node{number}", *flags)
+        self.cluster = cluster
+        self.name = f"node{number}"
+        self.cluster_port = free_port()
+        address = cluster.proxy.add(self.name, self.cluster_port) if cluster.proxy else self.cluster_port
+        self.flags += ["--cluster-listen", f"127.0.0.1:{self.cluster_port}", "--cluster-address", f"127.0.0.1:{address}", "--node-name", self.name]
+
+    def spawn(self):
+        mark = super().spawn()
+        if self.cluster.proxy:
+            self.cluster.proxy.pids[self.name] = self.process.pid
+        return mark
+
+    @property
+    def admin_token(self):
+        return (self.cluster.dir / "node1" / "admin-token").read_text().strip()
+
+    def status(self):
+        return self.admin("GET", "/cluster")
+
+    def me(self):
+        return next(node for node in self.status()["nodes"] if node["self"])
+
+    def pause(self):
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self):
+        self.process.send_signal(signal.SIGCONT)
+
+
+class Cluster:
+    def __init__(self, dir, with_proxy=False, *flags):
+        self.dir = dir
+        self.proxy = ChaosProxy() if with_proxy else None
+        self.flags = flags
+        self.nodes = []
+
+    def grow(self, role="voter"):
+        """One more node; the first founds the cluster."""
+        node = Node(self, len(self.nodes) + 1, *self.flags)
+        if self.nodes:
+            token = cairn_of(self.any_node(), "cluster", "token", *(["--voter"] if role == "voter" else [])).strip()
+            node.flags += ["--join", token]
+        self.nodes.append(node)
+        node.start()
+        return node
+
+    def close(self):
+        for node in self.nodes:
+            if node.is_running():
+                node.resume()
+                node.kill()
+        if self.proxy:
+            self.proxy.close()
+
+    def any_node(self):
+        return next(node for node in self.nodes if node.is_running())
+
+    def living(self):
+        return [node for node in self.nodes if node.is_running()]
+
+    # ---- who does what
+
+    def leader(self, group=0):
+        """The node that leads a group, once one does."""
+        def find():
+            for node in self.living():
+                status = node.status()
+                if status["groups"][group]["leader"] == status["node"]:
+                    return node
+            return None
+        return eventually(find, CONVERGE_SECONDS_MAX, "a leader")
+
+    def wait_for_voters(self, count):
+        def agree():
+            return all(sum(all(group["role"] == "voter" for group in each["groups"]) for each in node.status()["nodes"]) == count
+                       for node in self.living())
+        eventually(agree, CONVERGE_SECONDS_MAX, f"{count} voters")
+
+    def digests(self):
+        return {node.name: node.admin("GET", "/cluster/digest")["groups"] for node in self.living()}
+
+    def wait_until_same(self):
+        """Every node has applied the same log to the same state."""
+        def same():
+            found = [json.dumps(digest, sort_keys=True) for digest in self.digests().values()]
+            return len(set(found)) == 1
+        try:
+            eventually(same, CONVERGE_SECONDS_MAX, "equal states")
+        except AssertionError:
+            raise AssertionError(f"states differ: {json.dumps(self.digests(), indent=1)}") from None
+
+
+def cairn_of(node, *arguments, **more):
+    """The operator's command against one node, with the cluster's token."""
+    os.environ["CAIRN_TOKEN_FILE"] = str(node.cluster.dir / "node1" / "admin-token")
+    try:
+        return cairn(node, *arguments, **more)
+    finally:
+        del os.environ["CAIRN_TOKEN_FILE"]
