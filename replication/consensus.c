@@ -2,6 +2,7 @@
 #include "replication/consensus.h"
 
 #include "replication/cluster_loop.h"
+#include "replication/cluster_node.h"
 #include "replication/install.h"
 #include "replication/keys.h"
 #include "replication/meta_loop.h"
@@ -87,6 +88,17 @@ static int join(struct consensus *c, struct why *why)
 	return err ? err : identity_found(&c->identity, log_store_db(c->store), applier_db(c->applier), why);
 }
 
+/* A node that is one already needs no token, and a token of another cluster is a mistake. */
+static int check_token(const struct consensus *c, const char *text, struct why *why)
+{
+	struct join_token token;
+	if (join_token_decode(&token, text) != 0)
+		return why_set(why, ERR_INVALID, "this is not a join token");
+	bool same = memcmp(token.cluster_id, c->identity.cluster_id, CLUSTER_ID_BYTES) == 0;
+	sodium_memzero(&token, sizeof(token));
+	return same ? 0 : why_set(why, ERR_CONFLICT, "this data directory is a node of another cluster: wipe it before it joins");
+}
+
 static int open_stores(struct consensus *c, struct why *why)
 {
 	char path[4096];
@@ -106,6 +118,8 @@ static int open_stores(struct consensus *c, struct why *why)
 		err = why_set(why, ERR_INVALID, "this data directory began to join a cluster: give the join token again, or wipe it");
 	if (err == 0 && founding && token)
 		return join(c, why);
+	if (err == 0 && token)
+		err = check_token(c, token, why);
 	if (err == 0)
 		err = cluster_loop_open(c, why);
 	if (err == 0 && founding)
