@@ -148,3 +148,28 @@ void key_collection_holding(struct key *key, unsigned kind, const struct entity_
 	if (id)
 		key_add(key, id->bytes, ENTITY_ID_BYTES);
 }
+
+static void add_pair(struct key *key, const char *first, const char *second)
+{
+	add_name_and_id(key, first, NULL);
+	if (second)
+		key_add_lower(key, span_text(second));
+}
+
+void key_follower(struct key *key, const char *followed, const char *follower)
+{
+	key_begin(key, GROUP_CLUSTER, 0, 'F');
+	add_pair(key, followed, follower);
+}
+
+void key_following(struct key *key, const char *follower, const char *followed)
+{
+	key_begin(key, GROUP_CLUSTER, 0, 'G');
+	add_pair(key, follower, followed);
+}
+
+void key_follow_counts(struct key *key, const char *name)
+{
+	key_begin(key, GROUP_CLUSTER, 0, 'M');
+	key_add_lower(key, span_text(name));
+}

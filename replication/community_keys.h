@@ -6,6 +6,9 @@
  *   'T' owner 00 title            -> collection id
  *   'I' collection id, item id    -> item
  *   'V' kind, 1 and target or 0 and name 00, collection id -> (empty) what holds an item
+ *   'F' followed 00 follower      -> (empty)
+ *   'G' follower 00 followed      -> (empty)
+ *   'M' name                      -> follow counts
  *   'W' webhook id                -> webhook
  *   'X' owner 00 webhook id       -> (empty)
  *   'Y' kind name 00 webhook id   -> (empty) what it watches
@@ -47,5 +50,9 @@ void key_collection_title(struct key *key, const char *owner, const char *title)
 void key_collection_item(struct key *key, const struct entity_id *id, const struct entity_id *item); /* NULL: the prefix of a collection's */
 /* By target, or by name when that is zero; id NULL: the prefix of an item's. */
 void key_collection_holding(struct key *key, unsigned kind, const struct entity_id *target, const char *name, const struct entity_id *id);
+
+void key_follower(struct key *key, const char *followed, const char *follower); /* NULL: the prefix of all */
+void key_following(struct key *key, const char *follower, const char *followed);
+void key_follow_counts(struct key *key, const char *name);
 
 #endif

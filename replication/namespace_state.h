@@ -71,6 +71,7 @@ int collection_delete_apply(const struct apply_context *apply, const struct comm
 int collection_add_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
 int collection_item_change_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
 int collection_item_remove_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
+int follow_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
 int access_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
 int webhook_put_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
 int webhook_delete_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);

@@ -273,13 +273,6 @@ void user_likes(struct http_request *request, const struct route_match *match)
 	call_work(request, call, liked_run);
 }
 
-void followers_list(struct http_request *request, const struct route_match *match)
-{
-	struct page *page;
-	if (open_person(request, match, &page))
-		http_reply(request, 200, "application/json; charset=utf-8", span_text("[]"));
-}
-
 struct counting {
 	uint64_t count, max;
 };

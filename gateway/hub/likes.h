@@ -8,8 +8,6 @@ void repo_like_post(struct http_request *request, const struct route_match *matc
 void repo_like_delete(struct http_request *request, const struct route_match *match);
 void repo_likers(struct http_request *request, const struct route_match *match);
 void user_likes(struct http_request *request, const struct route_match *match);
-/* Nobody can follow anybody on this hub: [] of whoever exists. */
-void followers_list(struct http_request *request, const struct route_match *match);
 
 /* Likes of a user, at most `max`. */
 uint64_t count_likes(struct namespace *ns, const char *user, uint64_t max);

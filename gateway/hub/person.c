@@ -3,6 +3,7 @@
 #include "gateway/auth/owner.h"
 #include "gateway/hub/call.h"
 #include "gateway/hub/likes.h"
+#include "replication/follow.h"
 #include "schemas/json_writer.h"
 
 enum { COUNTED_REPOS_MAX = 100000, COUNTED_LIKES_MAX = 100000 };
@@ -54,6 +55,15 @@ static int write_org_of_user(void *context, const struct org *org, const struct 
 	return overview->body.failed ? ERR_TOO_BIG : 0;
 }
 
+static void write_follows(struct json_writer *json, const struct call *call, const char *name)
+{
+	struct follow_counts counts;
+	follow_count(call->gateway->ns, name, &counts);
+	json_bool(json, "isFollowing", !call->actor.anonymous && follow_is(call->gateway->ns, call->actor.name, name));
+	json_u64(json, "numFollowers", counts.followers);
+	json_u64(json, "numFollowing", counts.following);
+}
+
 static void write_user(struct overview *overview, const struct call *call, const struct owner *owner)
 {
 	struct json_writer *json = &overview->json;
@@ -61,9 +71,7 @@ static void write_user(struct overview *overview, const struct call *call, const
 	json_text(json, "fullname", owner->fullname);
 	json_text(json, "type", "user");
 	json_bool(json, "isPro", false);
-	json_bool(json, "isFollowing", false);
-	json_u64(json, "numFollowers", 0);
-	json_u64(json, "numFollowing", 0);
+	write_follows(json, call, owner->name);
 	json_u64(json, "numLikes", count_likes(call->gateway->ns, owner->name, COUNTED_LIKES_MAX));
 	json_date(json, "createdAt", owner->created_ms);
 	json_array_begin(json, "orgs");
@@ -81,6 +89,7 @@ static void write_org(struct overview *overview, const struct call *call, const 
 	json_text(json, "type", "org");
 	json_bool(json, "isVerified", false);
 	json_bool(json, "isEnterprise", false);
+	write_follows(json, call, owner->name);
 	json_date(json, "createdAt", owner->created_ms);
 	if (org_find(call->gateway->ns, owner->name, &org) == 0)
 		json_u64(json, "numUsers", org.members);

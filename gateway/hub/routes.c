@@ -7,6 +7,7 @@
 #include "gateway/hub/commit.h"
 #include "gateway/hub/discussions.h"
 #include "gateway/hub/duplicate.h"
+#include "gateway/hub/follows.h"
 #include "gateway/hub/info.h"
 #include "gateway/hub/lfs.h"
 #include "gateway/hub/lfs_files.h"
@@ -57,7 +58,10 @@ const struct route hub_routes[] = {
 	/* people */
 	{ READ, "/api/users/{}/overview", user_overview, "hub-user" },
 	{ READ, "/api/users/{}/likes", user_likes, "hub-user-likes" },
-	{ READ, "/api/users/{}/{followers|following}", followers_list, "hub-followers" },
+	{ READ, "/api/users/{}/followers", followers_list, "hub-followers" },
+	{ READ, "/api/users/{}/following", following_list_get, "hub-followers" },
+	{ HTTP_POST | HTTP_DELETE, "/api/users/{}/follow", follow_change, "hub-follow" },
+	{ HTTP_POST | HTTP_DELETE, "/api/organizations/{}/follow", follow_change, "hub-follow" },
 	{ READ, "/api/organizations/{}/followers", followers_list, "hub-followers" },
 	{ READ, "/api/users/{}/avatar", person_avatar, "hub-avatar" },
 	{ READ, "/api/organizations/{}/overview", org_overview, "hub-org" },

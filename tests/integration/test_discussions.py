@@ -180,6 +180,16 @@ def test_large_files_come_with_a_pull_request_from_outside(hub, user, people, cl
     assert read(hub, repo, "weights.bin") == data
 
 
+def test_javascript_proposes_a_change(hub, user, other, client):
+    repo = user.repo()
+    made = client(other.token).run_js("propose", repo=repo, path="js.bin", text="\0from JavaScript\n" * 1000)
+    assert made["pullRequestUrl"] == f"{hub.url}/{repo}/discussions/1"
+    assert read(hub, repo, "js.bin", "refs/pr/1") == b"\0from JavaScript\n" * 1000
+    assert discussion(hub, repo, 1)["title"] == "From outside"
+    assert hub.request("POST", f"/api/models/{repo}/discussions/1/merge", token=user.token).status == 200
+    assert read(hub, repo, "js.bin") == b"\0from JavaScript\n" * 1000
+
+
 def test_an_empty_pull_request_takes_commits_and_is_a_draft(hub, user, other, people):
     owner, guest = people
     repo = user.repo()

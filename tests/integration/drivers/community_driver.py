@@ -161,6 +161,14 @@ def delete_item(slug, item, **more):
     api.delete_collection_item(slug, item, **more)
 
 
+# ---- people
+
+def follows(user):
+    overview = api.get_user_overview(user)
+    return {"followers": [item.username for item in api.list_user_followers(user)], "following": [item.username for item in api.list_user_following(user)],
+            "counts": [overview.num_followers, overview.num_following], "is_following": overview.is_following}
+
+
 def main():
     action = globals()[sys.argv[1]]
     arguments = json.load(sys.stdin)

@@ -64,6 +64,11 @@ const actions = {
 		}
 		return found;
 	},
+	propose: async ({ path, text, ...params }) => {
+		const { pullRequestUrl, commit } = await hub.uploadFiles({ ...where(params), isPullRequest: true, commitTitle: "From outside",
+			files: [{ path, content: new Blob([text]) }] });
+		return { pullRequestUrl, oid: commit.oid };
+	},
 	downloadSlice: async ({ path, begin, end, ...params }) => {
 		const blob = await hub.downloadFile({ ...where(params), path });
 		return sha256(Buffer.from(await blob.slice(begin, end).arrayBuffer()));
