@@ -144,6 +144,8 @@ struct repo_settings {
 int repo_update(struct namespace *ns, const char *actor, const struct entity_id *id, const struct repo_settings *settings, struct why *why);
 int repo_find(struct namespace *ns, const struct namespace_snapshot *snapshot, enum repo_type type, struct span owner, struct span name, struct repo *out); /* any case */
 int repo_get(struct namespace *ns, const struct namespace_snapshot *snapshot, const struct entity_id *id, struct repo *out);
+/* The same in one look-up, without `version` and `modified_ms`. */
+int repo_get_record(struct namespace *ns, const struct namespace_snapshot *snapshot, const struct entity_id *id, struct repo *out);
 /* The repository that had this name before it moved, unless another one has it now. */
 int repo_find_moved(struct namespace *ns, enum repo_type type, struct span owner, struct span name, struct repo *out);
 /* Gives it another name, another owner or both. Its old name leads to it until somebody creates a repository of that name. ERR_EXISTS: the new name is taken;

@@ -311,6 +311,13 @@ int repo_sweep(struct namespace *ns, struct why *why)
 
 /* ---- reading ---- */
 
+int repo_get_record(struct namespace *ns, const struct namespace_snapshot *snapshot, const struct entity_id *id, struct repo *out)
+{
+	struct key key;
+	key_repo(&key, id);
+	return namespace_get(ns, snapshot, &key, &repo_schema, out, sizeof(*out));
+}
+
 int repo_get(struct namespace *ns, const struct namespace_snapshot *snapshot, const struct entity_id *id, struct repo *out)
 {
 	struct key key;

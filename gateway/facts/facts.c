@@ -360,6 +360,16 @@ int facts_decode(struct facts *facts, struct span bytes)
 	return cursor_done(&cursor) ? 0 : ERR_CORRUPT;
 }
 
+void facts_peek_digest(struct span bytes, uint8_t digest[16])
+{
+	struct cursor cursor;
+	struct span found;
+	begin(&cursor, bytes, &found);
+	memset(digest, 0, 16);
+	if (!cursor.failed && found.length == 16)
+		memcpy(digest, found.data, 16);
+}
+
 struct span facts_peek(struct span bytes, enum fact fact)
 {
 	struct cursor cursor;

@@ -72,6 +72,8 @@ int facts_digest(struct gateway *gateway, const struct repo *repo, const struct 
 void facts_encode(struct buffer *out, const struct facts *facts, bool small);
 /* Adds to `facts` what was encoded. ERR_CORRUPT, ERR_UNSUPPORTED, ERR_NO_MEMORY. */
 int facts_decode(struct facts *facts, struct span bytes);
+/* Of what files they are; zeros when unreadable. */
+void facts_peek_digest(struct span bytes, uint8_t digest[16]);
 /* One of them, borrowed from what was encoded; length 0: absent or unreadable. */
 struct span facts_peek(struct span bytes, enum fact fact);
 

@@ -28,17 +28,17 @@ static const char *const names[FILES_NAMED] = {
 	[FILE_SETFIT_CONFIG] = "config_setfit.json",
 };
 
+/* By what is behind the last dot. */
 static const struct {
 	const char *ending;
 	unsigned kind;
 } endings[] = {
-	{ ".safetensors", KIND_SAFETENSORS }, { ".gguf", KIND_GGUF }, { ".pt", KIND_PYTORCH }, { ".pth", KIND_PYTORCH },
-	{ ".ckpt", KIND_PYTORCH }, { ".onnx", KIND_ONNX }, { ".keras", KIND_KERAS }, { ".tflite", KIND_TFLITE }, { ".mlpackage", KIND_COREML },
-	{ ".mlmodel", KIND_COREML }, { ".joblib", KIND_JOBLIB }, { ".nemo", KIND_NEMO }, { ".parquet", KIND_PARQUET }, { ".json", KIND_JSON },
-	{ ".jsonl", KIND_JSON }, { ".jsonl.gz", KIND_JSON }, { ".json.gz", KIND_JSON }, { ".csv", KIND_CSV }, { ".tsv", KIND_CSV },
-	{ ".csv.gz", KIND_CSV }, { ".arrow", KIND_ARROW }, { ".txt", KIND_TEXT }, { ".tar", KIND_TAR }, { ".png", KIND_IMAGE }, { ".jpg", KIND_IMAGE },
-	{ ".jpeg", KIND_IMAGE }, { ".webp", KIND_IMAGE }, { ".wav", KIND_AUDIO }, { ".mp3", KIND_AUDIO }, { ".flac", KIND_AUDIO },
-	{ ".ogg", KIND_AUDIO }, { ".mp4", KIND_VIDEO }, { ".webm", KIND_VIDEO }, { ".pdf", KIND_PDF },
+	{ "safetensors", KIND_SAFETENSORS }, { "gguf", KIND_GGUF }, { "pt", KIND_PYTORCH }, { "pth", KIND_PYTORCH }, { "ckpt", KIND_PYTORCH },
+	{ "onnx", KIND_ONNX }, { "keras", KIND_KERAS }, { "tflite", KIND_TFLITE }, { "mlpackage", KIND_COREML }, { "mlmodel", KIND_COREML },
+	{ "joblib", KIND_JOBLIB }, { "nemo", KIND_NEMO }, { "parquet", KIND_PARQUET }, { "json", KIND_JSON }, { "jsonl", KIND_JSON }, { "csv", KIND_CSV },
+	{ "tsv", KIND_CSV }, { "arrow", KIND_ARROW }, { "txt", KIND_TEXT }, { "tar", KIND_TAR }, { "png", KIND_IMAGE }, { "jpg", KIND_IMAGE },
+	{ "jpeg", KIND_IMAGE }, { "webp", KIND_IMAGE }, { "wav", KIND_AUDIO }, { "mp3", KIND_AUDIO }, { "flac", KIND_AUDIO }, { "ogg", KIND_AUDIO },
+	{ "mp4", KIND_VIDEO }, { "webm", KIND_VIDEO }, { "pdf", KIND_PDF },
 };
 
 const char *named_file_path(enum named_file file)
@@ -46,19 +46,30 @@ const char *named_file_path(enum named_file file)
 	return names[file];
 }
 
+static size_t behind_last_dot(struct span path)
+{
+	const uint8_t *dot = memrchr(path.data, '.', path.length);
+	return dot ? (size_t)(dot - path.data) + 1 : path.length;
+}
+
+/* A directory of many files asks this of each of them. */
 static unsigned kind_of(struct span path)
 {
-	if (memmem(path.data, path.length, "tfevents", 8))
-		return KIND_TENSORBOARD;
-	if (memmem(path.data, path.length, "pytorch_model", 13)) /* of other .bin files nobody knows whose they are */
-		return path.length > 4 && memcmp(path.data + path.length - 4, ".bin", 4) == 0 ? KIND_PYTORCH :
-			path.length > 12 && memcmp(path.data + path.length - 12, ".safetensors", 12) == 0 ? KIND_SAFETENSORS : 0;
-	for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++) {
-		size_t length = strlen(endings[i].ending);
-		if (path.length > length && strncasecmp((const char *)path.data + path.length - length, endings[i].ending, length) == 0)
-			return endings[i].kind;
+	size_t at = behind_last_dot(path);
+	if (path.length - at == 2 && memcmp(path.data + at, "gz", 2) == 0) {
+		path.length = at - 1;
+		at = behind_last_dot(path);
 	}
-	return 0;
+	size_t length = path.length - at;
+	const char *ending = (const char *)path.data + at;
+	if (length == 0)
+		return memmem(path.data, path.length, "tfevents", 8) ? KIND_TENSORBOARD : 0;
+	if (length == 3 && memcmp(ending, "bin", 3) == 0) /* of other .bin files nobody knows whose they are */
+		return memmem(path.data, path.length, "pytorch_model", 13) ? KIND_PYTORCH : 0;
+	for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++)
+		if ((ending[0] | 0x20) == endings[i].ending[0] && strlen(endings[i].ending) == length && strncasecmp(ending, endings[i].ending, length) == 0)
+			return endings[i].kind;
+	return memmem(path.data, path.length, "tfevents", 8) ? KIND_TENSORBOARD : 0;
 }
 
 static int list_add(struct facts_list *list, const struct tree_entry *entry)

@@ -87,9 +87,10 @@ static int write_item(struct call *call, struct list *list, const struct repo *r
 /* The record of a hit, if the caller may see it now. */
 static int read_hit(struct call *call, const struct list *list, const struct search_hit *hit, struct repo *out)
 {
-	int err = repo_get(call->gateway->ns, NULL, &hit->doc.repo, out);
+	int err = repo_get_record(call->gateway->ns, NULL, &hit->doc.repo, out);
 	if (err)
 		return err;
+	out->modified_ms = (int64_t)hit->values.by[SORT_MODIFIED];
 	struct resource resource = { .repo = out, .ns = call->gateway->ns };
 	if (list->asked.query.author && strcasecmp(out->owner, list->asked.query.author) != 0)
 		return ERR_NOT_FOUND; /* moved since it was indexed */

@@ -60,7 +60,10 @@ static int write_kind(struct quick *quick, enum repo_type type, void (*write)(st
 	for (size_t i = 0; i < result.count && err == 0; i++) {
 		struct repo repo;
 		struct resource resource = { .repo = &repo, .ns = gateway->ns };
-		if (repo_get(gateway->ns, NULL, &result.hits[i].doc.repo, &repo) == 0 && may(&quick->call->actor, ACTION_READ, &resource) == 0)
+		if (repo_get_record(gateway->ns, NULL, &result.hits[i].doc.repo, &repo) != 0)
+			continue;
+		repo.modified_ms = (int64_t)result.hits[i].values.by[SORT_MODIFIED];
+		if (may(&quick->call->actor, ACTION_READ, &resource) == 0)
 			write(quick, &repo, &result.hits[i]);
 	}
 	search_result_fini(&result);

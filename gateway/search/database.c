@@ -272,3 +272,22 @@ bool doc_values_decode(struct doc_values *out, struct span bytes)
 	out->downloads_all = get_big_endian(bytes.data + 8 * SORTS_COUNT, 8);
 	return true;
 }
+
+int doc_row_decode(struct doc *doc, struct doc_values *values, struct span row, struct span *facts)
+{
+	struct cursor cursor = cursor_of(row);
+	int err = record_decode_at(&cursor, doc, sizeof(*doc), &doc_schema);
+	if (err)
+		return err;
+	struct span encoded = cursor_bytes(&cursor, sizeof(struct doc_values));
+	*facts = span_of(cursor.at, (size_t)(cursor.end - cursor.at));
+	return doc_values_decode(values, encoded) ? 0 : ERR_CORRUPT;
+}
+
+void doc_row_encode(struct buffer *out, const struct doc *doc, const struct doc_values *values)
+{
+	uint8_t encoded[sizeof(struct doc_values)];
+	record_encode(out, &doc_schema, doc);
+	doc_values_encode(encoded, values);
+	pack_bytes(out, span_of(encoded, sizeof(encoded)));
+}

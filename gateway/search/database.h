@@ -5,8 +5,8 @@
  *
  *   'm' name                      -> u64: "format", "complete", "docs", "cluster", "repos", "downloads", "day"
  *   'i' repository id             -> u32 document
- *   'c' document                  -> values: what lists are sorted by (struct doc_values)
- *   'd' document                  -> record (struct doc), then small facts: what lists show
+ *   'c' document                  -> values: what lists are sorted by (struct doc_values); small and close together, for sorting
+ *   'd' document                  -> record (struct doc), the same values, small facts: what lists show, in one look-up
  *   'f' document                  -> all other facts
  *   'x' document                  -> its terms, so that they can be taken back (terms.h)
  *   'p' type, term, 00, u24 block -> block of a term's documents (postings.h)
@@ -25,7 +25,7 @@
 #include "replication/keys.h"
 
 enum {
-	SEARCH_FORMAT = 1,             /* another one on the disk is thrown away and made anew */
+	SEARCH_FORMAT = 2,             /* another one on the disk is thrown away and made anew */
 	SEARCH_CACHE_BYTES = 16 << 20,
 	SEARCH_WRITE_BYTES = 8 << 20,  /* of a memory table */
 	SEARCH_ROW_BYTES_MAX = 16 << 20,
@@ -89,6 +89,10 @@ void search_key_sort_prefix(struct key *key, enum sort sort, enum repo_type type
 void search_key_name(struct key *key, enum repo_type type, const char *owner, const char *name); /* owner NULL: the prefix */
 void search_key_tag(struct key *key, enum repo_type type, struct span tag); /* "": the prefix */
 void search_key_weights(struct key *key, const struct hash *file);
+
+/* The beginning of a 'd' row. ERR_CORRUPT. *facts: the rest of it. */
+int doc_row_decode(struct doc *doc, struct doc_values *values, struct span row, struct span *facts);
+void doc_row_encode(struct buffer *out, const struct doc *doc, const struct doc_values *values); /* append the facts */
 
 void doc_values_encode(uint8_t out[sizeof(struct doc_values)], const struct doc_values *values);
 bool doc_values_decode(struct doc_values *out, struct span bytes);

@@ -200,8 +200,7 @@ int document_update(struct gateway *gateway, struct search_writer *writer, const
 	if (memcmp(&before.doc.commit, &doc.commit, sizeof(doc.commit)) == 0) {
 		if (memcmp(&before.values, &values, sizeof(values)) == 0)
 			return DOCUMENT_SAME;
-		search_writer_values(writer, &before, &values);
-		return DOCUMENT_INDEXED;
+		return (err = search_writer_record(writer, &before, &doc, &values)) ? err : DOCUMENT_INDEXED;
 	}
 	uint8_t digest[16];
 	err = facts_digest(gateway, &repo, &doc.commit, digest);

@@ -19,12 +19,11 @@
 #include "gateway/search/handle.h"
 #include "replication/changes.h"
 #include "replication/downloads.h"
-#include "schemas/record.h"
 
 enum {
 	ROUND_REPOS_MAX = 512,
 	ROUND_SLOTS = 4 * ROUND_REPOS_MAX,
-	ROUND_PAUSE_MS = 25,
+	ROUND_PAUSE_MS = 50,
 	IDLE_WAIT_MS = 10 * 1000,
 	FAILED_WAIT_MS = 1000,
 	FOLLOW_NICE = 10, /* behind requests */
@@ -358,13 +357,13 @@ static int see_counted(void *context, struct span key, struct span value)
 	sweep->value = count;
 	sweep->doc = ~(uint32_t)get_big_endian(key.data + 11, 4);
 	struct key doc_key;
-	struct span row;
+	struct span row, facts;
 	struct doc doc;
+	struct doc_values values;
 	int err;
 	search_key_doc(&doc_key, 'd', sweep->doc);
 	rocksdb_pinnableslice_t *slice = search_get(&sweep->follower->base->db, NULL, &doc_key, &row, &err);
-	struct cursor cursor = cursor_of(row);
-	if (err == 0 && slice && record_decode_at(&cursor, &doc, sizeof(doc), &doc_schema) == 0)
+	if (err == 0 && slice && doc_row_decode(&doc, &values, row, &facts) == 0)
 		round_add(&sweep->follower->round, &doc.repo);
 	if (slice)
 		rocksdb_pinnableslice_destroy(slice);
@@ -501,6 +500,7 @@ void *search_follow(void *context)
 {
 	struct search *search = context;
 	struct follower *follower = calloc(1, sizeof(*follower));
+	pthread_setname_np(pthread_self(), "search");
 	setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), FOLLOW_NICE);
 	int err = follower ? begin(follower, search, search->base) : ERR_NO_MEMORY, last = 0;
 	while (follower && !is_closing(search)) {

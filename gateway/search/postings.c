@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "schemas/error.h"
+#include "schemas/little_endian.h"
 
 uint32_t block_count(const struct block *block)
 {
@@ -35,8 +36,8 @@ size_t block_encode(const struct block *block, uint8_t out[BLOCK_BYTES])
 bool block_decode(struct block *block, struct span bytes)
 {
 	if (bytes.length == BLOCK_BYTES) {
-		for (size_t i = 0; i < BLOCK_BYTES; i++)
-			block->words[i / 8] |= (uint64_t)bytes.data[i] << (8 * (i % 8));
+		for (size_t i = 0; i < BLOCK_WORDS; i++)
+			block->words[i] |= le_read_u64(bytes.data + 8 * i);
 		return true;
 	}
 	if (bytes.length > BLOCK_BYTES || bytes.length % 2 != 0)

@@ -25,8 +25,9 @@ enum { STOP_FULL = 1, STOP_PREFIX = 2 };
 struct run {
 	const struct search_query *query;
 	struct search_view view;
-	struct doc_set members, suspects, hidden;
-	bool has_suspects, has_hidden, is_narrowed;
+	struct doc_set members;                      /* once is_narrowed: before, every document of the type is one */
+	struct doc_set hidden, suspects;
+	bool is_narrowed, has_suspects;
 	struct doc_set by_words[QUERY_SEARCHES_MAX]; /* of each search: what its words alone find */
 };
 
@@ -51,11 +52,10 @@ static int add_term(struct run *run, struct span term, struct doc_set *set)
 	return search_scan(&run->view, &prefix, NULL, add_block, set);
 }
 
-static int and_with(struct run *run, const struct doc_set *set)
+static void and_with(struct run *run, const struct doc_set *set)
 {
+	(run->is_narrowed ? doc_set_and : doc_set_or)(&run->members, set);
 	run->is_narrowed = true;
-	doc_set_and(&run->members, set);
-	return 0;
 }
 
 static int and_term(struct run *run, struct span term)
@@ -65,7 +65,7 @@ static int and_term(struct run *run, struct span term)
 	if (err == 0)
 		err = add_term(run, term, &set);
 	if (err == 0)
-		err = and_with(run, &set);
+		and_with(run, &set);
 	doc_set_fini(&set);
 	return err;
 }
@@ -182,7 +182,7 @@ static int and_search(struct run *run, size_t k)
 	}
 	if (err == 0) {
 		doc_set_or(&parts, words);
-		err = and_with(run, &parts);
+		and_with(run, &parts);
 	}
 	doc_set_fini(&parts);
 	return err;
@@ -220,7 +220,7 @@ static int and_parameters(struct run *run)
 	if (err == 0)
 		err = search_scan(&run->view, &prefix, NULL, add_bucket, &range);
 	if (err == 0)
-		err = and_with(run, &range.set);
+		and_with(run, &range.set);
 	run->has_suspects = true;
 	doc_set_fini(&range.set);
 	return err;
@@ -233,7 +233,7 @@ static int and_any_of(struct run *run)
 	for (size_t i = 0; i < run->query->any_of_count && err == 0; i++)
 		err = add_term(run, run->query->any_of[i], &set);
 	if (err == 0)
-		err = and_with(run, &set);
+		and_with(run, &set);
 	doc_set_fini(&set);
 	return err;
 }
@@ -241,36 +241,32 @@ static int and_any_of(struct run *run)
 static int and_gated(struct run *run)
 {
 	uint8_t kind = TERM_GATED;
-	struct doc_set set;
-	if (run->query->gated > 0)
-		return and_term(run, span_of(&kind, 1));
-	int err = doc_set_init(&set, run->view.docs);
-	if (err == 0)
-		err = add_term(run, span_of(&kind, 1), &set);
-	if (err == 0)
-		doc_set_and_not(&run->members, &set);
-	run->is_narrowed = true;
-	doc_set_fini(&set);
-	return err;
+	return run->query->gated > 0 ? and_term(run, span_of(&kind, 1)) : add_term(run, span_of(&kind, 1), &run->hidden);
 }
 
-/* Private documents outside the caller's namespaces. */
+/* Hides private documents outside the caller's namespaces. */
 static int hide(struct run *run)
 {
 	uint8_t kind = TERM_PRIVATE, bytes[TERM_BYTES_MAX];
 	struct span term;
-	struct doc_set mine;
-	int err = add_term(run, span_of(&kind, 1), &run->hidden);
-	if (err || run->query->owners_count == 0)
-		return err;
-	err = doc_set_init(&mine, run->view.docs);
+	struct doc_set mine, private;
+	if (run->query->owners_count == 0)
+		return add_term(run, span_of(&kind, 1), &run->hidden);
+	int err = doc_set_init(&mine, run->view.docs);
+	if (doc_set_init(&private, run->view.docs) != 0)
+		err = ERR_NO_MEMORY;
+	if (err == 0)
+		err = add_term(run, span_of(&kind, 1), &private);
 	for (size_t i = 0; i < run->query->owners_count && err == 0; i++) {
 		make_term(bytes, TERM_AUTHOR, run->query->owners[i], strlen(run->query->owners[i]), &term);
 		err = add_term(run, term, &mine);
 	}
-	if (err == 0)
-		doc_set_and_not(&run->hidden, &mine);
+	if (err == 0) {
+		doc_set_and_not(&private, &mine);
+		doc_set_or(&run->hidden, &private);
+	}
 	doc_set_fini(&mine);
+	doc_set_fini(&private);
 	return err;
 }
 
@@ -279,9 +275,8 @@ static int combine(struct run *run)
 	const struct search_query *query = run->query;
 	uint8_t bytes[TERM_BYTES_MAX];
 	struct span term;
-	uint8_t all = TERM_ALL;
-	int err = add_term(run, span_of(&all, 1), &run->members);
-	if (err == 0 && query->author) {
+	int err = 0;
+	if (query->author) {
 		make_term(bytes, TERM_AUTHOR, query->author, strlen(query->author), &term);
 		err = and_term(run, term);
 	}
@@ -295,11 +290,10 @@ static int combine(struct run *run)
 		err = and_gated(run);
 	if (err == 0 && query->parameters_max)
 		err = and_parameters(run);
-	if (err == 0 && !query->sees_all) {
+	if (err == 0 && !query->sees_all)
 		err = hide(run);
-		if (err == 0)
-			doc_set_and_not(&run->members, &run->hidden);
-	}
+	if (err == 0 && run->is_narrowed)
+		doc_set_and_not(&run->members, &run->hidden);
 	return err;
 }
 
@@ -319,20 +313,19 @@ static int get_values(struct run *run, uint32_t number, struct doc_values *out)
 	return err;
 }
 
-/* The record; its small facts are appended to `rows` (may be NULL), *small says where. */
-static int get_doc(struct run *run, uint32_t number, struct doc *out, struct buffer *rows, struct span *small)
+/* A row; its small facts are appended to `rows` (may be NULL), *small says where. */
+static int get_doc(struct run *run, uint32_t number, struct doc *out, struct doc_values *values, struct buffer *rows, struct span *small)
 {
 	struct key key;
-	struct span value;
+	struct span value, facts;
 	int err;
 	search_key_doc(&key, 'd', number);
 	rocksdb_pinnableslice_t *slice = search_get(run->view.db, &run->view, &key, &value, &err);
-	struct cursor cursor = cursor_of(value);
 	if (err == 0)
-		err = slice ? record_decode_at(&cursor, out, sizeof(*out), &doc_schema) : ERR_NOT_FOUND;
+		err = slice ? doc_row_decode(out, values, value, &facts) : ERR_NOT_FOUND;
 	if (err == 0 && rows) {
-		*small = span_of((const void *)rows->length, (size_t)(cursor.end - cursor.at)); /* an offset, until the buffer stays where it is */
-		err = buffer_append(rows, cursor.at, small->length);
+		*small = span_of((const void *)rows->length, facts.length); /* an offset, until the buffer stays where it is */
+		err = buffer_append(rows, facts.data, facts.length);
 	}
 	if (slice)
 		rocksdb_pinnableslice_destroy(slice);
@@ -357,7 +350,7 @@ static int check_suspect(struct run *run, uint32_t number)
 	for (size_t i = 0; i < query->searches_count; i++) {
 		if (doc_set_has(&run->by_words[i], number))
 			continue;
-		int err = read ? 0 : get_doc(run, number, &doc, NULL, NULL);
+		int err = read ? 0 : get_doc(run, number, &doc, &values, NULL, NULL);
 		if (err)
 			return err;
 		read = true;
@@ -371,7 +364,7 @@ static int check_suspect(struct run *run, uint32_t number)
 /* 1: shown; 0: not. */
 static int is_member(struct run *run, uint32_t number)
 {
-	if (!doc_set_has(&run->members, number))
+	if (run->is_narrowed ? !doc_set_has(&run->members, number) : doc_set_has(&run->hidden, number))
 		return 0;
 	return run->has_suspects && doc_set_has(&run->suspects, number) ? check_suspect(run, number) : 1;
 }
@@ -535,7 +528,7 @@ static int place_of(struct run *run, uint32_t number, struct place *out)
 	struct doc doc;
 	struct doc_values values;
 	*out = (struct place){ .number = number };
-	int err = run->query->sort == SORT_ID ? get_doc(run, number, &doc, NULL, NULL) : get_values(run, number, &values);
+	int err = run->query->sort == SORT_ID ? get_doc(run, number, &doc, &values, NULL, NULL) : get_values(run, number, &values);
 	if (err)
 		return err;
 	if (run->query->sort != SORT_ID) {
@@ -579,9 +572,7 @@ static int fetch(struct page *page, struct search_result *out)
 	for (size_t i = 0; i < page->count && err == 0; i++) {
 		struct search_hit *hit = &out->hits[out->count];
 		hit->number = page->places[i].number;
-		err = get_doc(run, hit->number, &hit->doc, &out->rows, &hit->small);
-		if (err == 0)
-			err = get_values(run, hit->number, &hit->values);
+		err = get_doc(run, hit->number, &hit->doc, &hit->values, &out->rows, &hit->small);
 		out->count += err == 0;
 		err = err == ERR_NOT_FOUND ? 0 : err;
 	}
@@ -602,7 +593,7 @@ static int make_page(struct run *run, struct search_result *out, struct why *why
 	page.places = malloc(page.max * sizeof(*page.places));
 	if (!page.places)
 		return ERR_NO_MEMORY;
-	uint64_t members = doc_set_count(&run->members);
+	uint64_t members = run->is_narrowed ? doc_set_count(&run->members) : UINT64_MAX;
 	uint64_t steps = members ? page.max * (uint64_t)run->view.docs / members : 0; /* through the order, until the page is full */
 	if (members == 0)
 		err = 0;
@@ -683,7 +674,12 @@ int search_count(struct search *search, const struct search_query *query, uint64
 {
 	struct search_base *base = search_base_take(search);
 	struct run *run = malloc(sizeof(*run));
+	uint8_t all = TERM_ALL;
 	int err = run ? run_begin(run, base, query) : ERR_NO_MEMORY;
+	if (err == 0 && !run->is_narrowed)
+		err = and_term(run, span_of(&all, 1));
+	if (err == 0)
+		doc_set_and_not(&run->members, &run->hidden);
 	*out = err ? 0 : doc_set_count(&run->members);
 	if (run)
 		run_end(run);

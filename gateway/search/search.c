@@ -10,7 +10,6 @@
 
 #include "gateway/search/base.h"
 #include "replication/changes.h"
-#include "schemas/record.h"
 
 /* ------------------------------------------------------------------ generations */
 
@@ -214,31 +213,25 @@ void search_status(struct search *search, struct search_status *out)
 static int read_document(const struct search_view *view, uint32_t number, struct doc_found *out, struct facts *facts)
 {
 	struct key key;
-	struct span value;
+	struct span value, small;
 	int err;
 	out->number = number;
-	search_key_doc(&key, 'c', number);
+	search_key_doc(&key, 'd', number);
 	rocksdb_pinnableslice_t *slice = search_get(view->db, view, &key, &value, &err);
-	if (err == 0 && !doc_values_decode(&out->values, value))
-		err = ERR_NOT_FOUND;
+	if (err == 0)
+		err = slice ? doc_row_decode(&out->doc, &out->values, value, &small) : ERR_NOT_FOUND;
+	if (err == 0 && facts)
+		err = facts_decode(facts, small);
 	if (slice)
 		rocksdb_pinnableslice_destroy(slice);
-	static const char kinds[] = "df";
-	for (const char *kind = kinds; *kind && err == 0; kind++) {
-		search_key_doc(&key, *kind, number);
-		slice = search_get(view->db, view, &key, &value, &err);
-		struct cursor cursor = cursor_of(value);
-		if (err == 0 && !slice)
-			err = ERR_NOT_FOUND;
-		if (err == 0 && *kind == 'd')
-			err = record_decode_at(&cursor, &out->doc, sizeof(out->doc), &doc_schema);
-		if (err == 0 && facts)
-			err = facts_decode(facts, span_of(cursor.at, (size_t)(cursor.end - cursor.at)));
-		if (slice)
-			rocksdb_pinnableslice_destroy(slice);
-		if (!facts)
-			break;
-	}
+	if (err || !facts)
+		return err;
+	search_key_doc(&key, 'f', number);
+	slice = search_get(view->db, view, &key, &value, &err);
+	if (err == 0)
+		err = slice ? facts_decode(facts, value) : ERR_NOT_FOUND;
+	if (slice)
+		rocksdb_pinnableslice_destroy(slice);
 	return err;
 }
 

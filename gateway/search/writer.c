@@ -153,27 +153,14 @@ static void write_held(struct search_writer *writer, const struct held *held)
 static int read_doc(struct search_writer *writer, struct indexed *out)
 {
 	struct key key;
-	struct span value;
+	struct span value, facts;
 	int err;
-	search_key_doc(&key, 'c', out->number);
-	rocksdb_pinnableslice_t *slice = search_get(writer->db, NULL, &key, &value, &err);
-	if (err == 0 && !doc_values_decode(&out->values, value))
-		err = ERR_CORRUPT;
-	if (slice)
-		rocksdb_pinnableslice_destroy(slice);
-	if (err)
-		return err;
 	search_key_doc(&key, 'd', out->number);
-	slice = search_get(writer->db, NULL, &key, &value, &err);
-	struct cursor cursor = cursor_of(value), rest;
+	rocksdb_pinnableslice_t *slice = search_get(writer->db, NULL, &key, &value, &err);
 	if (err == 0)
-		err = record_decode_at(&cursor, &out->doc, sizeof(out->doc), &doc_schema);
-	rest = cursor;
-	cursor_array(&rest, 3);
-	cursor_u64(&rest);
-	struct span digest = cursor_bytes(&rest, sizeof(out->digest));
-	if (err == 0 && digest.length == sizeof(out->digest))
-		memcpy(out->digest, digest.data, sizeof(out->digest));
+		err = doc_row_decode(&out->doc, &out->values, value, &facts);
+	if (err == 0)
+		facts_peek_digest(facts, out->digest);
 	if (slice)
 		rocksdb_pinnableslice_destroy(slice);
 	return err;
@@ -218,10 +205,6 @@ static void sort_anew(struct search_writer *writer, const struct indexed *before
 	}
 }
 
-void search_writer_values(struct search_writer *writer, const struct indexed *before, const struct doc_values *values)
-{
-	sort_anew(writer, before, before->doc.type, values, before->number);
-}
 
 /* ------------------------------------------------------------------ terms */
 
@@ -285,12 +268,12 @@ static int change_terms(struct search_writer *writer, const struct indexed *befo
 
 /* ------------------------------------------------------------------ putting and removing */
 
-static void write_rows(struct search_writer *writer, const struct doc *doc, uint32_t number, const struct facts *facts)
+static void write_rows(struct search_writer *writer, const struct doc *doc, const struct doc_values *values, uint32_t number, const struct facts *facts)
 {
 	struct buffer row;
 	struct key key;
 	buffer_init(&row, SEARCH_ROW_BYTES_MAX);
-	record_encode(&row, &doc_schema, doc);
+	doc_row_encode(&row, doc, values);
 	facts_encode(&row, facts, true);
 	search_key_doc(&key, 'd', number);
 	put(writer, &key, row.data, row.length);
@@ -318,23 +301,23 @@ static void write_name(struct search_writer *writer, const struct indexed *befor
 		put(writer, &new, bytes, sizeof(bytes));
 }
 
-/* Another record before the facts that are there. */
-static int rewrite_row(struct search_writer *writer, uint32_t number, const struct doc *doc)
+/* Another beginning before the facts that are there. */
+static int rewrite_row(struct search_writer *writer, uint32_t number, const struct doc *doc, const struct doc_values *values)
 {
 	struct key key;
-	struct span value;
+	struct span value, facts;
 	struct buffer row;
+	struct doc old;
+	struct doc_values old_values;
 	int err;
 	search_key_doc(&key, 'd', number);
 	rocksdb_pinnableslice_t *slice = search_get(writer->db, NULL, &key, &value, &err);
-	struct doc old;
-	struct cursor cursor = cursor_of(value);
 	if (err == 0)
-		err = record_decode_at(&cursor, &old, sizeof(old), &doc_schema);
+		err = doc_row_decode(&old, &old_values, value, &facts);
 	buffer_init(&row, SEARCH_ROW_BYTES_MAX);
-	record_encode(&row, &doc_schema, doc);
+	doc_row_encode(&row, doc, values);
 	if (err == 0)
-		err = buffer_append(&row, cursor.at, (size_t)(cursor.end - cursor.at));
+		err = buffer_append(&row, facts.data, facts.length);
 	if (err == 0)
 		put(writer, &key, row.data, row.length);
 	buffer_fini(&row);
@@ -345,9 +328,9 @@ static int rewrite_row(struct search_writer *writer, uint32_t number, const stru
 
 int search_writer_record(struct search_writer *writer, const struct indexed *before, const struct doc *doc, const struct doc_values *values)
 {
-	int err = rewrite_row(writer, before->number, doc);
+	int err = rewrite_row(writer, before->number, doc, values);
 	if (err == 0)
-		search_writer_values(writer, before, values);
+		sort_anew(writer, before, doc->type, values, before->number);
 	return err;
 }
 
@@ -369,7 +352,7 @@ int search_writer_put(struct search_writer *writer, const struct indexed *before
 	int err = change_terms(writer, old, doc, number, terms);
 	if (err)
 		return err;
-	write_rows(writer, doc, number, facts);
+	write_rows(writer, doc, values, number, facts);
 	sort_anew(writer, old, doc->type, values, number);
 	write_name(writer, old, doc, number);
 	return 0;

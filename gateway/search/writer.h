@@ -26,9 +26,7 @@ struct indexed {
 };
 /* What the index holds of a repository; exists false: nothing. */
 int search_writer_find(struct search_writer *writer, const struct entity_id *repo, struct indexed *out);
-/* Sets values alone: lists are sorted anew, nothing else changes. */
-void search_writer_values(struct search_writer *writer, const struct indexed *before, const struct doc_values *values);
-/* Also sets the commit: its facts are the same as before, and so are name and visibility. */
+/* Sets the commit and the values: the facts are the same as before, and so are name and visibility. */
 int search_writer_record(struct search_writer *writer, const struct indexed *before, const struct doc *doc, const struct doc_values *values);
 /* Sets everything. `before` may not exist: it then gets a number. */
 int search_writer_put(struct search_writer *writer, const struct indexed *before, const struct doc *doc, const struct doc_values *values,
