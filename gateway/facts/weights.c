@@ -9,51 +9,86 @@
 enum {
 	INDEX_BYTES_MAX = 8 << 20,
 	CACHED_BYTES_MAX = 128 << 10,
+	HEADER_BYTES_MAX = 4 << 20,       /* of one safetensors file: parsed JSON takes several times its text in memory */
+	HEADERS_BYTES_MAX = 128 << 20,    /* read for one revision */
 };
+
+/* Reading for one revision. */
+struct reading {
+	struct gateway *gateway;
+	const struct facts_cache *cache;
+	uint64_t bytes_left;
+	bool cut_short; /* not the file's fault: nothing to remember of it */
+};
+
+/* Bytes of a file, within what one revision may cost. */
+static int read_bytes(struct reading *reading, const struct tree_entry *entry, uint64_t offset, void *out, size_t length)
+{
+	int err = length > reading->bytes_left ? ERR_TOO_BIG : facts_read_at(reading->gateway, entry, offset, out, length);
+	reading->bytes_left -= err ? 0 : length;
+	reading->cut_short = reading->cut_short || err;
+	return err;
+}
 
 /* ------------------------------------------------------------------ one file, by its hash */
 
-typedef json_t *(*read_header)(struct gateway *gateway, const struct tree_entry *entry);
+typedef json_t *(*read_header)(struct reading *reading, const struct tree_entry *entry);
 
-/* What the cache knows of the file, or its header read now. JSON null is remembered, too: a file that cannot be read is not read again. */
-static json_t *header_of(struct gateway *gateway, const struct tree_entry *entry, const struct facts_cache *cache, read_header read)
+struct format {
+	const char *name; /* the key of what is remembered: a file may be read as either */
+	read_header read;
+};
+
+/* What the cache remembers of a file: {format: header}, null when there is none that can be read. NULL: nothing. New reference. */
+static json_t *remembered(const struct facts_cache *cache, const struct hash *file)
 {
-	json_t *value = NULL;
 	struct buffer text;
+	buffer_init(&text, CACHED_BYTES_MAX);
+	json_t *all = cache && cache->get(cache->context, file, &text) == 0 ? json_loadb((const char *)text.data, text.length, 0, NULL) : NULL;
+	buffer_fini(&text);
+	return all;
+}
+
+static void remember(const struct facts_cache *cache, const struct hash *file, json_t *all)
+{
+	char *text = cache ? json_dumps(all, JSON_COMPACT) : NULL;
+	if (text && strlen(text) <= CACHED_BYTES_MAX)
+		cache->put(cache->context, file, span_text(text));
+	free(text);
+}
+
+/* The header of a file, as it is remembered or read now; NULL: none. New reference. */
+static json_t *header_of(struct reading *reading, const struct tree_entry *entry, const struct format *format)
+{
 	if (!entry->has_file)
 		return NULL;
-	buffer_init(&text, CACHED_BYTES_MAX);
-	if (cache && cache->get(cache->context, &entry->file, &text) == 0)
-		value = json_loadb((const char *)text.data, text.length, JSON_DECODE_ANY, NULL);
-	buffer_fini(&text);
-	if (!value) {
-		value = read(gateway, entry);
-		char *dumped = json_dumps(value ? value : json_null(), JSON_COMPACT | JSON_ENCODE_ANY);
-		if (cache && dumped && strlen(dumped) <= CACHED_BYTES_MAX)
-			cache->put(cache->context, &entry->file, span_text(dumped));
-		free(dumped);
+	json_t *all = remembered(reading->cache, &entry->file), *header = json_incref(json_object_get(all, format->name));
+	if (!header) {
+		header = format->read(reading, entry);
+		all = all ? all : json_object();
+		json_object_set(all, format->name, header ? header : json_null());
+		if (!reading->cut_short)
+			remember(reading->cache, &entry->file, all);
 	}
-	if (!json_is_null(value))
-		return value;
-	json_decref(value);
-	return NULL;
+	json_decref(all);
+	return json_is_null(header) ? NULL : header;
 }
 
 /* ------------------------------------------------------------------ safetensors */
 
 /* {dtype: n} */
-static json_t *read_safetensors(struct gateway *gateway, const struct tree_entry *entry)
+static json_t *read_safetensors(struct reading *reading, const struct tree_entry *entry)
 {
 	uint8_t prefix[SAFETENSORS_PREFIX_BYTES];
 	uint64_t length;
 	struct why why = { 0 };
-	if (entry->length < sizeof(prefix) || facts_read_at(gateway, entry, 0, prefix, sizeof(prefix)) != 0 ||
-		safetensors_header_length(&length, span_of(prefix, sizeof(prefix)), entry->length, &why) != 0)
+	if (entry->length < sizeof(prefix) || read_bytes(reading, entry, 0, prefix, sizeof(prefix)) != 0 ||
+		safetensors_header_length(&length, span_of(prefix, sizeof(prefix)), entry->length, &why) != 0 || length > HEADER_BYTES_MAX)
 		return NULL;
 	uint8_t *header = malloc((size_t)length + 1);
 	struct safetensors_summary *summary = calloc(1, sizeof(*summary));
 	json_t *dtypes = NULL;
-	if (header && summary && (length == 0 || facts_read_at(gateway, entry, sizeof(prefix), header, (size_t)length) == 0) &&
+	if (header && summary && (length == 0 || read_bytes(reading, entry, sizeof(prefix), header, (size_t)length) == 0) &&
 		safetensors_summarize(summary, span_of(header, (size_t)length), entry->length - sizeof(prefix) - length, &why) == 0) {
 		dtypes = json_object();
 		for (size_t i = 0; i < summary->dtypes_count; i++)
@@ -63,6 +98,8 @@ static json_t *read_safetensors(struct gateway *gateway, const struct tree_entry
 	free(header);
 	return dtypes;
 }
+
+static const struct format safetensors_format = { "safetensors", read_safetensors };
 
 static bool add_dtypes(json_t *sum, const json_t *dtypes, json_int_t *total)
 {
@@ -89,9 +126,9 @@ static json_t *finish(json_t *sum, bool complete, json_int_t total)
 }
 
 /* Every shard that "weight_map" names; the index lies in the root, and so do its shards. */
-static json_t *sharded(struct gateway *gateway, const struct repo *repo, const struct oid *commit, const struct facts_files *files,
-	const struct facts_cache *cache)
+static json_t *sharded(struct reading *reading, const struct repo *repo, const struct oid *commit, const struct facts_files *files)
 {
+	struct gateway *gateway = reading->gateway;
 	struct buffer text;
 	buffer_init(&text, INDEX_BYTES_MAX);
 	json_t *index = facts_read(gateway, repo, &files->named[FILE_SAFETENSORS_INDEX], &text) == 0 ?
@@ -109,7 +146,7 @@ static json_t *sharded(struct gateway *gateway, const struct repo *repo, const s
 		json_object_set_new(seen, path, json_true());
 		complete = json_object_size(seen) <= FACTS_WEIGHTS_MAX && path_check(span_text(path), NULL) == 0 &&
 			repo_entry(gateway, repo, commit, span_text(path), REPO_MAY_WAIT, &entry) == 0 && !entry.is_directory;
-		json_t *dtypes = complete ? header_of(gateway, &entry, cache, read_safetensors) : NULL;
+		json_t *dtypes = complete ? header_of(reading, &entry, &safetensors_format) : NULL;
 		complete = complete && add_dtypes(sum, dtypes, &total);
 		json_decref(dtypes);
 	}
@@ -136,10 +173,11 @@ json_t *facts_safetensors(struct gateway *gateway, const struct repo *repo, cons
 	const struct facts_cache *cache)
 {
 	const struct tree_entry *entry = main_file(files);
+	struct reading reading = { .gateway = gateway, .cache = cache, .bytes_left = HEADERS_BYTES_MAX };
 	if (!entry)
-		return files->has[FILE_SAFETENSORS_INDEX] ? sharded(gateway, repo, commit, files, cache) : NULL;
+		return files->has[FILE_SAFETENSORS_INDEX] ? sharded(&reading, repo, commit, files) : NULL;
 	json_int_t total = 0;
-	json_t *sum = json_object(), *dtypes = header_of(gateway, entry, cache, read_safetensors);
+	json_t *sum = json_object(), *dtypes = header_of(&reading, entry, &safetensors_format);
 	bool complete = add_dtypes(sum, dtypes, &total);
 	json_decref(dtypes);
 	return finish(sum, complete, total);
@@ -148,14 +186,14 @@ json_t *facts_safetensors(struct gateway *gateway, const struct repo *repo, cons
 /* ------------------------------------------------------------------ GGUF */
 
 struct gguf_file {
-	struct gateway *gateway;
+	struct reading *reading;
 	const struct tree_entry *entry;
 };
 
 static int gguf_read(void *context, uint64_t offset, void *out, size_t length)
 {
 	struct gguf_file *file = context;
-	return facts_read_at(file->gateway, file->entry, offset, out, length);
+	return read_bytes(file->reading, file->entry, offset, out, length);
 }
 
 static void set_text(json_t *object, const char *key, const char *text)
@@ -165,9 +203,9 @@ static void set_text(json_t *object, const char *key, const char *text)
 		json_object_set_new(object, key, value);
 }
 
-static json_t *read_gguf(struct gateway *gateway, const struct tree_entry *entry)
+static json_t *read_gguf(struct reading *reading, const struct tree_entry *entry)
 {
-	struct gguf_file file = { gateway, entry };
+	struct gguf_file file = { reading, entry };
 	struct gguf_source source = { .read = gguf_read, .context = &file, .length = entry->length };
 	struct gguf_summary summary;
 	struct why why = { 0 };
@@ -186,6 +224,8 @@ static json_t *read_gguf(struct gateway *gateway, const struct tree_entry *entry
 	gguf_summary_fini(&summary);
 	return object;
 }
+
+static const struct format gguf_format = { "gguf", read_gguf };
 
 /* "x-00001-of-00005.gguf": how much of the name its parts share, and how many there are; 0: not in parts. */
 static unsigned parts_of(const char *path, size_t *shared)
@@ -208,19 +248,20 @@ static bool is_auxiliary(const char *path)
 json_t *facts_gguf(struct gateway *gateway, const struct facts_files *files, const struct facts_cache *cache)
 {
 	const struct facts_list *list = &files->gguf;
+	struct reading reading = { .gateway = gateway, .cache = cache, .bytes_left = HEADERS_BYTES_MAX };
 	size_t first = 0, shared = 0;
 	while (first < list->count && is_auxiliary(list->files[first].path))
 		first++;
 	if (first == list->count)
 		return NULL;
-	json_t *object = header_of(gateway, &list->files[first].entry, cache, read_gguf);
+	json_t *object = header_of(&reading, &list->files[first].entry, &gguf_format);
 	unsigned parts = parts_of(list->files[first].path, &shared);
 	json_int_t total = json_integer_value(json_object_get(object, "total"));
 	for (size_t i = first + 1; object && parts && i < list->count; i++) {
 		size_t other;
 		if (parts_of(list->files[i].path, &other) != parts || other != shared || strncmp(list->files[i].path, list->files[first].path, shared) != 0)
 			continue;
-		json_t *part = header_of(gateway, &list->files[i].entry, cache, read_gguf);
+		json_t *part = header_of(&reading, &list->files[i].entry, &gguf_format);
 		json_int_t count = json_integer_value(json_object_get(part, "total"));
 		if (!part || __builtin_add_overflow(total, count, &total)) {
 			json_decref(part);

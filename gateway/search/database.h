@@ -13,7 +13,7 @@
  *   's' sort, type, ~value, ~document -> empty: each order, highest first, of equals the newest first
  *   'n' type, owner/name, 00      -> u32 document
  *   'T' type, tag                 -> u32 how many public documents have it
- *   'w' file hash                 -> JSON: what the header of a weights file says
+ *   'w' file hash                 -> JSON {format: header} of a weights file
  *
  * Threads: one writer; any readers, each with a snapshot, for which a batch is there or not. */
 #ifndef CAIRN_GATEWAY_SEARCH_DATABASE_H

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -26,8 +27,12 @@ enum {
 	ROUND_PAUSE_MS = 50,
 	IDLE_WAIT_MS = 10 * 1000,
 	FAILED_WAIT_MS = 1000,
+	FAILURES_MAX = 10,  /* in a row: then the index is made anew */
 	FOLLOW_NICE = 10, /* behind requests */
 };
+
+/* Disk space that the index leaves free: a database does not survive every write that fails. */
+static const uint64_t room_bytes_min = UINT64_C(192) << 20;
 
 enum { STOP_ROUND_FULL = 1 };
 
@@ -483,9 +488,17 @@ static void pause_ms(long ms)
 	nanosleep(&(struct timespec){ .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 }, NULL);
 }
 
+static bool has_room(const struct search *search)
+{
+	struct statvfs info;
+	return statvfs(search->dir, &info) != 0 || (uint64_t)info.f_bavail * info.f_frsize >= room_bytes_min;
+}
+
 static int follow_on(struct follower *follower, bool *more)
 {
 	uint64_t complete;
+	if (!has_room(follower->search))
+		return ERR_NO_SPACE;
 	int err = search_meta(&follower->base->db, NULL, "complete", &complete);
 	if (err == 0 && !complete)
 		err = scan_all(follower);
@@ -496,38 +509,53 @@ static int follow_on(struct follower *follower, bool *more)
 	return err ? err : sweep_daily(follower);
 }
 
+/* Said once for each kind of failure in a row. */
+static void tell_failure(int err, int last)
+{
+	if (err && err != ERR_CLOSED && err != last)
+		fprintf(stderr, "cairn: search: the index cannot be brought up to date: %s\n", err_name(err));
+}
+
+/* One turn; what went wrong. */
+static int turn(struct follower *follower, struct search *search)
+{
+	uint64_t version = namespace_version(search->gateway->ns);
+	bool more = false;
+	int err = follower->writer ? 0 : begin(follower, search, search->base);
+	if (wants_rebuild(search) && rebuild(follower) == 0)
+		err = 0; /* whatever was wrong with the old one */
+	if (err == 0)
+		err = follow_on(follower, &more);
+	if (err) { /* next time from what is on the disk */
+		search_writer_close(follower->writer);
+		follower->writer = NULL;
+		return err;
+	}
+	publish(follower);
+	if (!more && !is_closing(search))
+		changes_wait(search->gateway->ns, version, IDLE_WAIT_MS);
+	pause_ms(more ? 0 : ROUND_PAUSE_MS);
+	return 0;
+}
+
 void *search_follow(void *context)
 {
 	struct search *search = context;
 	struct follower *follower = calloc(1, sizeof(*follower));
+	int last = 0;
 	pthread_setname_np(pthread_self(), "search");
 	setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), FOLLOW_NICE);
-	int err = follower ? begin(follower, search, search->base) : ERR_NO_MEMORY, last = 0;
-	while (follower && !is_closing(search)) {
-		uint64_t version = namespace_version(search->gateway->ns);
-		bool more = false;
-		if (err == 0 && wants_rebuild(search))
-			rebuild(follower);
-		if (err == 0)
-			err = follow_on(follower, &more);
-		if (err && err != ERR_CLOSED && err != last)
-			fprintf(stderr, "cairn: search: the index cannot be brought up to date: %s\n", err_name(err));
+	for (unsigned failures = 0; follower && !is_closing(search);) {
+		int err = turn(follower, search);
+		tell_failure(err, last);
 		last = err;
-		if (err && follower->writer) { /* from what is on the disk, once more */
-			search_writer_close(follower->writer);
-			follower->writer = NULL;
+		failures = err == 0 || err == ERR_NO_SPACE ? 0 : failures + 1;
+		if (failures == FAILURES_MAX) {
+			search_rebuild(search, NULL);
+			failures = 0;
 		}
-		if (is_closing(search))
-			break;
-		if (err) {
+		if (err && !is_closing(search))
 			pause_ms(FAILED_WAIT_MS);
-			err = begin(follower, search, search->base);
-			continue;
-		}
-		publish(follower);
-		if (!more)
-			changes_wait(search->gateway->ns, version, IDLE_WAIT_MS);
-		pause_ms(more ? 0 : ROUND_PAUSE_MS);
 	}
 	if (follower)
 		search_writer_close(follower->writer);

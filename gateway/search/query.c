@@ -10,10 +10,10 @@
 #include "gateway/search/base.h"
 #include "gateway/search/postings.h"
 #include "gateway/search/terms.h"
-#include "schemas/record.h"
 
 enum {
 	PREFIX_BLOCKS_MAX = 20000, /* of words that begin alike: then the rest of them is passed over */
+	PARTS_MAX = 16,           /* the rest of a search is passed over */
 	NARROW_MAX = 4000,         /* documents that are sorted rather than looked for in an order */
 	GET_COST = 4,              /* of fetching a value, in steps through an order */
 	RESULT_BYTES_MAX = 32 << 20,
@@ -28,7 +28,11 @@ struct run {
 	struct doc_set members;                      /* once is_narrowed: before, every document of the type is one */
 	struct doc_set hidden, suspects;
 	bool is_narrowed, has_suspects;
-	struct doc_set by_words[QUERY_SEARCHES_MAX]; /* of each search: what its words alone find */
+	struct part {
+		char text[REPO_ID_BYTES_MAX + 1];
+		struct doc_set sure;                 /* found without looking at ids */
+	} sought[PARTS_MAX];                        /* of all searches */
+	size_t sought_count;
 };
 
 /* ------------------------------------------------------------------ sets of terms */
@@ -111,26 +115,17 @@ static int add_words(struct run *run, const char *word, struct doc_set *set)
 	return stop == STOP_PREFIX ? 0 : stop;
 }
 
-/* Documents that have all words of a text, each as the beginning of one of theirs. */
-static int find_words(struct run *run, const char *text, struct doc_set *out)
+/* A single word is looked for at the beginnings of words; what has other characters in it, as ids and tags do, is a tag. */
+static int find_sure(struct run *run, const char *text, struct doc_set *out)
 {
 	char word[WORD_BYTES_MAX + 1];
-	struct span rest = span_text(text);
-	bool first = true;
-	int err = 0;
-	while (err == 0 && word_next(&rest, word)) {
-		struct doc_set set;
-		err = doc_set_init(&set, run->view.docs);
-		if (err == 0)
-			err = add_words(run, word, &set);
-		if (err == 0 && first)
-			doc_set_or(out, &set);
-		else if (err == 0)
-			doc_set_and(out, &set);
-		first = false;
-		doc_set_fini(&set);
-	}
-	return err;
+	uint8_t bytes[TERM_BYTES_MAX];
+	struct span rest = span_text(text), term;
+	size_t length = strlen(text);
+	if (length <= WORD_BYTES_MAX && word_next(&rest, word) && strlen(word) == length)
+		return add_words(run, word, out);
+	make_term(bytes, TERM_TAG, text, length, &term);
+	return add_term(run, term, out);
 }
 
 /* Documents whose id may hold the text: all its parts of three bytes. */
@@ -157,34 +152,43 @@ static int find_parts(struct run *run, const char *text, struct doc_set *out)
 	return err;
 }
 
-static int and_search(struct run *run, size_t k)
+/* A blank-separated part of a search: in the id, or found for sure. */
+static int and_part(struct run *run, struct part *part)
 {
-	const char *text = run->query->searches[k];
-	struct doc_set parts, *words = &run->by_words[k];
-	int err = doc_set_init(words, run->view.docs);
-	if (err)
-		return err;
-	err = doc_set_init(&parts, run->view.docs);
+	struct doc_set parts, unsure;
+	int err = doc_set_init(&part->sure, run->view.docs);
+	if (doc_set_init(&parts, run->view.docs) != 0 || doc_set_init(&unsure, run->view.docs) != 0)
+		err = ERR_NO_MEMORY;
 	if (err == 0)
-		err = find_words(run, text, words);
+		err = find_sure(run, part->text, &part->sure);
 	if (err == 0)
-		err = find_parts(run, text, &parts);
-	if (err == 0 && strlen(text) > 3) {
-		struct doc_set unsure;
-		err = doc_set_init(&unsure, run->view.docs);
-		if (err == 0) {
-			doc_set_or(&unsure, &parts);
-			doc_set_and_not(&unsure, words);
-			doc_set_or(&run->suspects, &unsure);
-			run->has_suspects = true;
-		}
-		doc_set_fini(&unsure);
+		err = find_parts(run, part->text, &parts);
+	if (err == 0 && strlen(part->text) > 3) {
+		doc_set_or(&unsure, &parts);
+		doc_set_and_not(&unsure, &part->sure);
+		doc_set_or(&run->suspects, &unsure);
+		run->has_suspects = true;
 	}
 	if (err == 0) {
-		doc_set_or(&parts, words);
+		doc_set_or(&parts, &part->sure);
 		and_with(run, &parts);
 	}
 	doc_set_fini(&parts);
+	doc_set_fini(&unsure);
+	return err;
+}
+
+static int and_search(struct run *run, const char *text)
+{
+	static const char blanks[] = " \t\r\n";
+	int err = 0;
+	for (text += strspn(text, blanks); *text && err == 0 && run->sought_count < PARTS_MAX; text += strspn(text, blanks)) {
+		size_t length = strcspn(text, blanks);
+		struct part *part = &run->sought[run->sought_count++];
+		memcpy(part->text, text, length < REPO_ID_BYTES_MAX ? length : REPO_ID_BYTES_MAX);
+		text += length;
+		err = and_part(run, part);
+	}
 	return err;
 }
 
@@ -285,7 +289,7 @@ static int combine(struct run *run)
 	if (err == 0 && query->any_of_count)
 		err = and_any_of(run);
 	for (size_t i = 0; i < query->searches_count && err == 0; i++)
-		err = and_search(run, i);
+		err = and_search(run, query->searches[i]);
 	if (err == 0 && query->gated >= 0)
 		err = and_gated(run);
 	if (err == 0 && query->parameters_max)
@@ -347,15 +351,15 @@ static int check_suspect(struct run *run, uint32_t number)
 			return 0;
 	}
 	bool read = false;
-	for (size_t i = 0; i < query->searches_count; i++) {
-		if (doc_set_has(&run->by_words[i], number))
+	for (size_t i = 0; i < run->sought_count; i++) {
+		if (doc_set_has(&run->sought[i].sure, number))
 			continue;
 		int err = read ? 0 : get_doc(run, number, &doc, &values, NULL, NULL);
 		if (err)
 			return err;
 		read = true;
 		snprintf(id, sizeof(id), "%s/%s", doc.owner, doc.name);
-		if (!strcasestr(id, query->searches[i]))
+		if (!strcasestr(id, run->sought[i].text))
 			return 0;
 	}
 	return 1;
@@ -629,8 +633,8 @@ static int run_begin(struct run *run, struct search_base *base, const struct sea
 
 static void run_end(struct run *run)
 {
-	for (size_t i = 0; i < QUERY_SEARCHES_MAX; i++)
-		doc_set_fini(&run->by_words[i]);
+	for (size_t i = 0; i < run->sought_count; i++)
+		doc_set_fini(&run->sought[i].sure);
 	doc_set_fini(&run->members);
 	doc_set_fini(&run->suspects);
 	doc_set_fini(&run->hidden);

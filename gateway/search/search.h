@@ -57,7 +57,8 @@ struct search_query {
 	size_t terms_count;
 	struct span any_of[QUERY_TERMS_MAX];       /* and one of these, if there are any */
 	size_t any_of_count;
-	const char *searches[QUERY_SEARCHES_MAX];  /* and each of these texts */
+	/* And each blank-separated part of each of these: somewhere in "owner/name"; or at the beginning of a word of id, tags or card; or a whole tag. */
+	const char *searches[QUERY_SEARCHES_MAX];
 	size_t searches_count;
 	int gated;                                 /* -1: either; 0: no; 1: yes */
 	uint64_t parameters_min, parameters_max;   /* max 0: any */

@@ -191,7 +191,7 @@ def test_data_sets_and_spaces_have_filters_of_their_own(hub, user, client):
     calls = [{"models": "ada/x"}, {"datasets": data}, {"linked": True}, {"filter": "static"}]
     assert facts(reader, "names_of_each", kind="spaces", calls=[{"author": user.name, **call} for call in calls]) == [[space]] * len(calls)
     assert sorted(facts(reader, "names", kind="spaces", author=user.name)) == sorted([space, other])
-    assert facts(reader, "items", kind="spaces", author=user.name, expand=["sdk", "models"], search="repo-2")[0]["models"] == ["ada/x"]
+    assert facts(reader, "items", kind="spaces", author=user.name, expand=["sdk", "models"], filter="static")[0]["models"] == ["ada/x"]
 
 
 def test_the_javascript_client_lists(hub, user, client):

@@ -278,7 +278,7 @@ static void text_is_found_in_ids_tags_and_cards(void **state)
 	query.searches_count = 1;
 	const char *const cases[][2] = { { "bert", "stone-bert distilbert" }, { "BASALT", "stone-bert" }, { "bas gran", "stone-bert" }, { "bas river", "" },
 		{ "one-be", "stone-bert" }, { "one-bx", "" }, { "ada/", "River-GPT stone-bert" }, { "pyt", "River-GPT stone-bert" }, { "gp", "River-GPT" },
-		{ "g", "River-GPT stone-bert" }, { "nothing", "" }, { "istilber", "distilbert" }, { "da/stone-be", "stone-bert" }, { "zz", "" } };
+		{ "g", "River-GPT stone-bert" }, { "nothing", "" }, { "stone bert", "stone-bert" }, { "license:mit", "stone-bert" }, { "license:m", "" }, { "  ", "River-GPT stone-bert distilbert" }, { "istilber", "distilbert" }, { "da/stone-be", "stone-bert" }, { "zz", "" } };
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		query.searches[0] = cases[i][0];
 		assert_string_equal(found(&query), cases[i][1]);
