@@ -33,8 +33,11 @@ def test_old_names_go_on_working_through_the_library(hub, user, client, generati
         assert sorted(reader.run("files", repo=name)) == [".gitattributes", "model.bin", "notes.txt"]
         reader.run("snapshot", repo=name)
     mine.run("upload_text", repo=old, text="more\n", path_in_repo="more.txt")
+    large = write(folder("large"), {"later.safetensors": random_bytes("later", 500_000)})
+    mine.run("upload_folder", repo=old, folder=large)  # by Xet, or by LFS
     mine.run("create_branch", repo=old, branch="side")
-    assert "more.txt" in mine.run("files", repo=new)
+    assert {"more.txt", "later.safetensors"} <= set(mine.run("files", repo=new))
+    assert client(user.token, generation).run("download", repo=old, filename="later.safetensors")["size"] == 500_000
     assert "side" in mine.run("refs", repo=new)["branches"]
 
 
@@ -165,7 +168,9 @@ def test_git_follows_to_the_new_name(hub, user, tmp_path):
     done = subprocess.run(["git", "clone", "-q", f"{url}/{old}", str(tmp_path / "copy")], env=environment, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     (tmp_path / "copy" / "pushed.txt").write_text("by git\n")
-    for arguments in (["add", "."], ["-c", "user.name=x", "-c", "user.email=x@example.org", "commit", "-q", "-m", "by git"], ["push", "-q"]):
+    (tmp_path / "copy" / "pushed.bin").write_bytes(random_bytes("pushed", 300_000))
+    for arguments in (["lfs", "install", "--local"], ["add", "."], ["-c", "user.name=x", "-c", "user.email=x@example.org", "commit", "-q", "-m", "by git"], ["push", "-q"]):
         done = subprocess.run(["git", "-C", str(tmp_path / "copy"), *arguments], env=environment, capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, done.stderr
     assert hub.request("GET", f"/{new}/resolve/main/pushed.txt").body == b"by git\n"
+    assert hub.request("GET", f"/{new}/resolve/main/pushed.bin").body == random_bytes("pushed", 300_000)
