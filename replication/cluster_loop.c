@@ -7,6 +7,7 @@
 #include "replication/peer_calls.h"
 
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <time.h>
 
 /* ---- Raft messages ---- */
@@ -95,6 +96,26 @@ static void on_frame(void *context, uint64_t peer, const struct peer_frame *fram
 
 /* ---- bulk calls and joining: a thread each ---- */
 
+/* Whoever stops wakes those who wait for the other side. */
+static void stream_fd_change(struct consensus *c, int from, int to)
+{
+	pthread_mutex_lock(&c->lock);
+	for (size_t i = 0; i < CLUSTER_STREAMS_MAX; i++)
+		if (c->stream_fds[i] == from) {
+			c->stream_fds[i] = to;
+			break;
+		}
+	pthread_mutex_unlock(&c->lock);
+}
+
+/* Under the lock. */
+static void shut_streams(struct consensus *c)
+{
+	for (size_t i = 0; i < CLUSTER_STREAMS_MAX; i++)
+		if (c->stream_fds && c->stream_fds[i] >= 0)
+			shutdown(c->stream_fds[i], SHUT_RDWR);
+}
+
 struct stream_job {
 	struct consensus *consensus;
 	struct peer_stream *stream;
@@ -124,10 +145,12 @@ static void *serve_stream(void *context)
 {
 	struct stream_job *job = context;
 	struct consensus *c = job->consensus;
+	stream_fd_change(c, -1, job->stream->fd);
 	if (job->hello.purpose == PEER_JOIN)
 		join_serve(job->stream, c, c->config.machine, job->hello.token_id);
 	else
 		serve_state(c, job->stream);
+	stream_fd_change(c, job->stream->fd, -1);
 	peer_stream_close(job->stream);
 	free(job->stream);
 	free(job);
@@ -364,6 +387,9 @@ int cluster_loop_open(struct consensus *c, struct why *why)
 	int length = snprintf(c->address, sizeof(c->address), "%.*s%s", any_port ? (int)(colon - advertise) : (int)strlen(advertise), advertise, "");
 	if (any_port)
 		snprintf(c->address + length, sizeof(c->address) - (size_t)length, ":%u", peers_port(c->peers));
+	c->stream_fds = must_alloc(CLUSTER_STREAMS_MAX * sizeof(int));
+	for (size_t i = 0; i < CLUSTER_STREAMS_MAX; i++)
+		c->stream_fds[i] = -1;
 	uv_timer_init(&c->loop, &c->tick);
 	c->tick.data = c;
 	uv_timer_start(&c->tick, on_tick, CLUSTER_TICK_MS, CLUSTER_TICK_MS);
@@ -428,11 +454,20 @@ void cluster_loop_stop(struct consensus *c)
 	peers_close(c->peers);
 }
 
+void cluster_loop_end_streams(struct consensus *c)
+{
+	while (atomic_load(&c->streams) > 0) { /* each wait of theirs is bounded, and most are cut short */
+		pthread_mutex_lock(&c->lock);
+		shut_streams(c);
+		pthread_mutex_unlock(&c->lock);
+		nanosleep(&(struct timespec){ .tv_nsec = 10 * 1000000L }, NULL);
+	}
+}
+
 void cluster_loop_close(struct consensus *c)
 {
-	for (unsigned waited_ms = 0; atomic_load(&c->streams) > 0 && waited_ms < 30 * 1000; waited_ms += 10)
-		nanosleep(&(struct timespec){ .tv_nsec = 10 * 1000000L }, NULL);
 	peers_free(c->peers);
+	free(c->stream_fds);
 	sodium_memzero(&c->keys, sizeof(c->keys));
 	sodium_memzero(&c->view, sizeof(c->view));
 }

@@ -18,6 +18,7 @@ int cluster_loop_join(struct consensus *consensus, struct why *why);
 /* The first view, and the connections. Before the loop runs. */
 int cluster_loop_begin(struct consensus *consensus, struct why *why);
 void cluster_loop_stop(struct consensus *consensus);  /* on the loop: ends connections and streams */
+void cluster_loop_end_streams(struct consensus *consensus); /* [blocks] until nobody is served any more; the loop has ended */
 void cluster_loop_close(struct consensus *consensus); /* after the loop has run for the last time */
 
 /* rio */

@@ -220,6 +220,7 @@ void consensus_close(struct consensus *c)
 	if (!c)
 		return;
 	meta_loop_stop(c);
+	cluster_loop_end_streams(c); /* they read the state */
 	/* The writer and the applier finish what they have, and still find the inbox and the async handle. */
 	if (c->writer)
 		log_writer_close(c->writer);

@@ -465,6 +465,8 @@ static void on_wake(uv_async_t *wake)
 		c->stop_at_ms = monotonic_ms(NULL) + CLOSE_WAIT_MS;
 		for (uint32_t i = 0; i < GROUPS_MAX; i++)
 			proposals_refuse(&c->groups[i].proposals, ERR_CLOSED, "this node is shutting down", true);
+		for (uint32_t i = 0; i < GROUPS_MAX; i++)
+			forward_fini(&c->groups[i].forward);
 	}
 	refresh_status(c);
 	cluster_turn(c);

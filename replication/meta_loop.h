@@ -87,6 +87,7 @@ struct consensus {
 	struct log_job *stored, **stored_tail;
 	struct request *requests;        /* new ones */
 	struct proposal *answers;        /* of proposals of other nodes */
+	int *stream_fds;                 /* of streams that are served, -1: free; CLUSTER_STREAMS_MAX */
 	unsigned installed;              /* groups whose state the applier has taken over, bits */
 	bool closing;
 	struct consensus_status status;  /* refreshed by the loop */
