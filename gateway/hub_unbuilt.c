@@ -15,8 +15,6 @@ const struct route hub_unbuilt_routes[] = {
 	{ GET, "/api/settings/billing/**", NULL, "Billing" },
 
 	/* browsing and community */
-	{ GET, "/api/spaces/semantic-search", NULL, "Semantic search" },
-	{ GET, "/api/spaces/templates", NULL, "Space templates" },
 	{ GET, "/api/users/{}/**", NULL, "This part of user pages" },
 	{ ANY, "/api/organizations/{}/**", NULL, "This part of organisations" },
 	{ GET, TYPES "/discussions/{}/storage", NULL, "Storage of pull requests" },
@@ -41,7 +39,6 @@ const struct route hub_unbuilt_routes[] = {
 	{ HTTP_POST, "/api/spaces/{}/{}/{hardware|sleeptime|pause|restart|dev-mode}", NULL, "Running Spaces" },
 	{ ANY, "/api/spaces/{}/{}/{volumes|storage}", NULL, "Space volumes" },
 	{ GET, "/api/spaces/{}/{}/{logs|events|metrics|jwt}/**", NULL, "Running Spaces" },
-	{ GET, "/api/spaces/hardware", NULL, "Space hardware" },
 	{ ANY, "/api/inference-endpoints/**", NULL, "Inference endpoints" },
 	{ ANY, "/api/buckets/**", NULL, "Buckets" },
 	{ GET, "/buckets/**", NULL, "Buckets" },

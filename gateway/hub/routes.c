@@ -81,6 +81,9 @@ const struct route hub_routes[] = {
 	{ HTTP_POST, REPO "/duplicate", repos_duplicate, "hub-repo-duplicate" },
 	{ HTTP_PUT, REPO "/settings", repos_settings, "hub-repo-settings" },
 	{ READ, TYPE, info_list, "hub-list" },
+	{ READ, "/api/spaces/semantic-search", NULL, "Semantic search" }, /* not built, and no name of a Space */
+	{ READ, "/api/spaces/templates", NULL, "Space templates" },
+	{ READ, "/api/spaces/hardware", NULL, "Space hardware" },
 	{ READ, "/api/models-tags-by-type", model_tags, "hub-tags" },
 	{ READ, "/api/datasets-tags-by-type", dataset_tags, "hub-tags" },
 	{ READ | HTTP_POST, "/api/quicksearch", quicksearch, "hub-quicksearch" },
