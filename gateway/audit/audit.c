@@ -27,7 +27,8 @@ struct audit {
 	int64_t synced_ms;
 	bool complained;
 
-	pthread_mutex_t mutex;       /* what follows, and `fd` while it is exchanged */
+	pthread_mutex_t file_mutex;  /* `fd`, while it is used or exchanged */
+	pthread_mutex_t mutex;       /* what follows: never held while the disk is waited for */
 	struct buffer pending;       /* lines of reads */
 	uint64_t dropped;
 };
@@ -70,13 +71,13 @@ static int append(struct audit *audit, struct span lines)
 	int err = 0;
 	if (lines.length == 0)
 		return 0;
-	pthread_mutex_lock(&audit->mutex);
+	pthread_mutex_lock(&audit->file_mutex);
 	if (audit->starts_in_a_line)
 		err = write_all(audit->fd, span_text("\n"));
 	if (err == 0)
 		err = write_all(audit->fd, lines);
 	audit->starts_in_a_line = err != 0;
-	pthread_mutex_unlock(&audit->mutex);
+	pthread_mutex_unlock(&audit->file_mutex);
 	if (err && !audit->complained)
 		fprintf(stderr, "cairnd: cannot write %s: %s; changes wait\n", audit->file, strerror(errno));
 	audit->complained = err != 0;
@@ -89,9 +90,9 @@ static void sync_log(struct audit *audit)
 	char text[POSITION_BYTES_MAX], temporary[4200];
 	if (memcmp(audit->written, audit->synced, sizeof(audit->synced)) == 0)
 		return;
-	pthread_mutex_lock(&audit->mutex);
+	pthread_mutex_lock(&audit->file_mutex);
 	int failed = fdatasync(audit->fd);
-	pthread_mutex_unlock(&audit->mutex);
+	pthread_mutex_unlock(&audit->file_mutex);
 	if (failed)
 		return;
 	int length = snprintf(text, sizeof(text), "%llu %llu\n", (unsigned long long)audit->written[0], (unsigned long long)audit->written[1]);
@@ -162,6 +163,16 @@ static void read_newest_lines(struct audit *audit)
 		at = end + 1;
 	}
 	free(text);
+}
+
+/* A hub that was made anew from a backup has fewer changes than its log tells of. */
+static void rewind_to_state(struct audit *audit)
+{
+	for (uint32_t group = 0; group < GROUPS; group++) {
+		uint64_t last = 0;
+		if (changes_last(audit->gateway->ns, group, &last) == 0 && audit->written[group] > last)
+			audit->written[group] = last;
+	}
 }
 
 /* ------------------------------------------------------------------ following */
@@ -275,11 +286,13 @@ int audit_open(struct audit **out, struct gateway *gateway, const char *file, bo
 	audit->reads = reads;
 	audit->fd = -1;
 	pthread_mutex_init(&audit->mutex, NULL);
+	pthread_mutex_init(&audit->file_mutex, NULL);
 	buffer_init(&audit->pending, AUDIT_READS_BUFFER_BYTES + 256);
 	int err = open_file(audit, why);
 	if (err == 0) {
 		read_position(audit);
 		read_newest_lines(audit);
+		rewind_to_state(audit);
 		if (pthread_create(&audit->thread, NULL, run, audit) != 0)
 			err = why_set(why, ERR_NO_MEMORY, "cannot start the thread of the audit log");
 	}
@@ -305,6 +318,7 @@ void audit_close(struct audit *audit)
 	close(audit->fd);
 	buffer_fini(&audit->pending);
 	pthread_mutex_destroy(&audit->mutex);
+	pthread_mutex_destroy(&audit->file_mutex);
 	free(audit->file);
 	free(audit->position_file);
 	free(audit);
@@ -314,13 +328,13 @@ int audit_reopen(struct audit *audit, struct why *why)
 {
 	if (!audit)
 		return 0;
-	pthread_mutex_lock(&audit->mutex);
+	pthread_mutex_lock(&audit->file_mutex);
 	int old = audit->fd;
 	fdatasync(old);
 	int err = open_file(audit, why);
 	if (err == 0)
 		close(old);
-	pthread_mutex_unlock(&audit->mutex);
+	pthread_mutex_unlock(&audit->file_mutex);
 	return err;
 }
 
