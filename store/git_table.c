@@ -1,14 +1,16 @@
 /* git_table.c - the git object table: a view of the repositories' packs, kept in the index beside the views of the volumes.
  *
- * Value: u8 type, u8 1 for a pointer, u64 length, then for a blob the store file (32), for a pointer sha256 (32) and length (8), and for
- * what is not a blob of a store file the payload. */
+ * Value: u8 type, u8 flags, u64 length, then for a blob the store file (32), for a pointer sha256 (32) and length (8), and for
+ * what is not a blob of a store file the payload, as one LZ4 block where that is shorter: half of a folder are its names. */
+#include <lz4.h>
 #include <stdlib.h>
 
 #include "schemas/little_endian.h"
 #include "store/core.h"
 
 enum { GIT_BLOB_TYPE = 3, KEY_BYTES = ENTITY_ID_BYTES + OID_BYTES, FIXED_BYTES = 10 + HASH_BYTES, POINTER_BYTES = FIXED_BYTES + 8,
-	GIT_VALUE_BYTES_MAX = 160 << 20, PUT_BATCH = 256 };
+	GIT_VALUE_BYTES_MAX = 160 << 20, PUT_BATCH = 256,
+	FLAG_POINTER = 1, FLAG_LZ4 = 2, LZ4_WORTH_BYTES = 200 };
 
 static void key_of(uint8_t out[KEY_BYTES], const struct entity_id *repo, const struct oid *oid)
 {
@@ -21,27 +23,61 @@ static bool has_payload(const struct git_object *object)
 	return object->type != GIT_BLOB_TYPE || object->is_lfs_pointer;
 }
 
+/* Appends the payload; true: compressed. */
+static bool append_payload(struct buffer *out, struct span payload)
+{
+	uint8_t *room = payload.length >= LZ4_WORTH_BYTES && payload.length <= LZ4_MAX_INPUT_SIZE ? buffer_reserve(out, payload.length) : NULL;
+	int length = room ? LZ4_compress_default((const char *)payload.data, (char *)room, (int)payload.length, (int)payload.length - 1) : 0;
+	if (length > 0)
+		out->length += (size_t)length;
+	else
+		buffer_append(out, payload.data, payload.length);
+	return length > 0;
+}
+
 static int encode(struct buffer *out, const struct git_object *object)
 {
+	size_t start = out->length;
 	uint8_t fixed[POINTER_BYTES] = { 0 };
 	fixed[0] = object->type;
-	fixed[1] = object->is_lfs_pointer;
+	fixed[1] = object->is_lfs_pointer ? FLAG_POINTER : 0;
 	le_write_u64(fixed + 2, object->length);
 	memcpy(fixed + 10, object->is_lfs_pointer ? object->sha256.bytes : object->file.bytes, HASH_BYTES);
 	le_write_u64(fixed + FIXED_BYTES, object->lfs_length);
 	buffer_append(out, fixed, object->is_lfs_pointer ? POINTER_BYTES : FIXED_BYTES);
-	if (has_payload(object))
-		buffer_append(out, object->payload.data, object->payload.length);
+	if (has_payload(object) && append_payload(out, object->payload)) {
+		if (object->length != object->payload.length)
+			return ERR_INVALID; /* its length is how it is taken out again */
+		out->data[start + 1] |= FLAG_LZ4;
+	}
 	return out->failed ? ERR_TOO_BIG : 0;
+}
+
+static int take_payload(struct git_object *out, struct span stored, bool is_compressed)
+{
+	size_t length = is_compressed ? (size_t)out->length : stored.length;
+	if (length > GIT_VALUE_BYTES_MAX)
+		return ERR_CORRUPT;
+	uint8_t *payload = malloc(length ? length : 1);
+	if (!payload)
+		return ERR_NO_MEMORY;
+	if (!is_compressed)
+		memcpy(payload, stored.data, length);
+	else if (LZ4_decompress_safe((const char *)stored.data, (char *)payload, (int)stored.length, (int)length) != (int)length) {
+		free(payload);
+		return ERR_CORRUPT;
+	}
+	out->payload = span_of(payload, length);
+	return 0;
 }
 
 static int decode(struct git_object *out, struct span value, bool with_payload)
 {
 	*out = (struct git_object){ 0 };
-	if (value.length < FIXED_BYTES || (value.data[1] && value.length < POINTER_BYTES))
+	if (value.length < FIXED_BYTES || ((value.data[1] & FLAG_POINTER) && value.length < POINTER_BYTES))
 		return ERR_CORRUPT;
 	out->type = value.data[0];
-	out->is_lfs_pointer = value.data[1];
+	out->is_lfs_pointer = value.data[1] & FLAG_POINTER;
 	out->length = le_read_u64(value.data + 2);
 	size_t used = FIXED_BYTES;
 	if (out->is_lfs_pointer) {
@@ -53,13 +89,7 @@ static int decode(struct git_object *out, struct span value, bool with_payload)
 	}
 	if (!with_payload || !has_payload(out))
 		return 0;
-	size_t length = value.length - used;
-	uint8_t *payload = malloc(length ? length : 1);
-	if (!payload)
-		return ERR_NO_MEMORY;
-	memcpy(payload, value.data + used, length);
-	out->payload = span_of(payload, length);
-	return 0;
+	return take_payload(out, span_of(value.data + used, value.length - used), value.data[1] & FLAG_LZ4);
 }
 
 static int get(struct store *store, const struct entity_id *repo, const struct oid *oid, struct git_object *out, bool with_payload)

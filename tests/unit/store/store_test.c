@@ -981,6 +981,27 @@ static void git_objects_are_kept_for_each_repository(void **state)
 	assert_int_equal(store_git_get(store, &bob, &oids[0], &out), ERR_NOT_FOUND);
 }
 
+static void payloads_of_every_kind_come_back_as_they_were(void **state)
+{
+	(void)state;
+	const size_t lengths[] = { 0, 1, 199, 200, 201, 5000, 300000 };
+	struct bytes noise = bytes_random(300000, 7), text = bytes_make(300000);
+	for (size_t i = 0; i < text.length; i++)
+		text.data[i] = (uint8_t)("100644 file-"[i % 12] + i / 4096 % 3);
+	for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+		for (int kind = 0; kind < 2; kind++) {
+			struct oid oid = { { 1, (uint8_t)i, (uint8_t)kind } };
+			struct git_object out, object = { .type = 2, .length = lengths[i], .payload = span_of(kind ? noise.data : text.data, lengths[i]) };
+			assert_int_equal(store_git_put(store, &ada, &oid, &object, 1), 0);
+			assert_int_equal(store_git_get(store, &ada, &oid, &out), 0);
+			assert_true(out.length == lengths[i] && span_equal(out.payload, object.payload));
+			free((void *)out.payload.data);
+		}
+	}
+	free(noise.data);
+	free(text.data);
+}
+
 static void dropping_a_repository_leaves_its_neighbours(void **state)
 {
 	(void)state;
@@ -1139,6 +1160,7 @@ int main(void)
 		TEST(extents_of_a_xorb_are_its_bytes),
 		TEST(a_chunk_table_says_what_was_sent),
 		TEST(git_objects_are_kept_for_each_repository),
+		TEST(payloads_of_every_kind_come_back_as_they_were),
 		TEST(dropping_a_repository_leaves_its_neighbours),
 		TEST(counters_are_what_counting_again_gives),
 		TEST(the_same_files_pushed_at_once_are_counted_once),
