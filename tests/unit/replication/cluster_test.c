@@ -265,6 +265,32 @@ static void a_removed_node_is_not_let_in_again(void **state)
 	assert_int_equal(cluster_node_roles(nodes[0], "", &nobody, 1, NODE_VOTER, &why), ERR_NOT_FOUND);
 }
 
+static void a_leader_can_be_demoted_and_removed(void **state)
+{
+	(void)state;
+	struct why why = { 0 };
+	make_three();
+	uint64_t leader = status_of(0)->groups[0].leader;
+	size_t at = 0;
+	while (id_of(at) != leader)
+		at++;
+	size_t other = (at + 1) % NODES;
+	assert_int_equal(cluster_node_roles(nodes[at], "", &leader, 1, NODE_LEARNER, &why), 0);
+	wait_for_voters(other, 2);
+	make_user(at, "through-the-learner");
+	assert_seen(other, "through-the-learner");
+	assert_int_equal(cluster_node_roles(nodes[other], "", &leader, 1, NODE_REMOVED, &why), 0);
+	uint64_t until = now_ms() + WAIT_MS;
+	for (bool gone = false; !gone; usleep(20000)) {
+		const struct cluster_status *status = status_of(other);
+		gone = true;
+		for (size_t k = 0; k < status->count; k++)
+			gone = gone && (status->nodes[k].node.node_id != leader || (!status->nodes[k].roles[0] && !status->nodes[k].roles[1]));
+		assert_true(now_ms() < until);
+	}
+	make_user(other, "without-it");
+}
+
 static void leadership_moves_before_a_planned_stop(void **state)
 {
 	(void)state;
@@ -291,6 +317,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_new_node_gets_what_the_log_does_not_hold_any_more, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_join_token_is_good_for_one_node, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_removed_node_is_not_let_in_again, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_leader_can_be_demoted_and_removed, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(leadership_moves_before_a_planned_stop, set_up, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -451,6 +451,167 @@ static void a_leader_that_hears_of_a_higher_term_steps_down(void **state)
 	assert_int_equal(driver_submit(driver, ENTRY_COMMANDS, span_text("x"), NULL, false), ERR_CLOSED);
 }
 
+/* ---- what a leader does for others ---- */
+
+static uint64_t append_result(uint64_t peer, uint64_t rejected, uint64_t last_index)
+{
+	struct message result = { .type = MESSAGE_APPEND_RESULT, .peer = peer, .term = status().term };
+	result.append_result.rejected = rejected;
+	result.append_result.last_index = last_index;
+	assert_int_equal(driver_receive(driver, &result), 0);
+	return driver_match(driver, peer);
+}
+
+/* A leader that is ready, OTHER being with it; returns its last index. */
+static uint64_t lead(void)
+{
+	win_election();
+	store_next(0);
+	append_result(OTHER, 0, status().last_index);
+	driver_applied(driver, status().last_index);
+	assert_true(status().ready);
+	forget();
+	return status().last_index;
+}
+
+static void answer_probe(uint64_t peer, uint64_t round, uint64_t term, uint64_t asker_term)
+{
+	struct message result = { .type = MESSAGE_PROBE_RESULT, .peer = peer, .term = term };
+	result.probe.round = round;
+	result.probe.asker_term = asker_term;
+	assert_int_equal(driver_receive(driver, &result), 0);
+}
+
+static void a_read_waits_for_a_majority_that_knows_of_no_later_term(void **state)
+{
+	(void)state;
+	uint64_t committed = lead(), round, index, term = status().term;
+	assert_int_equal(driver_read(driver, &round), 0);
+	assert_int_equal(world.messages_count, 2);
+	assert_int_equal(world.messages[0].type, MESSAGE_PROBE);
+	assert_int_equal(driver_read_index(driver, round, &index), ERR_AGAIN);
+	answer_probe(THIRD, round, term + 1, term);      /* knows of a later leader */
+	answer_probe(OTHER, round - 1, term, term);      /* of another round */
+	answer_probe(OTHER, round, term, term - 1);      /* of another life of this node */
+	assert_int_equal(driver_read_index(driver, round, &index), ERR_AGAIN);
+	answer_probe(OTHER, round, term - 1, term);      /* has not even heard of this one */
+	assert_int_equal(driver_read_index(driver, round, &index), 0);
+	assert_int_equal(index, committed);
+}
+
+static void reads_that_come_during_a_round_share_the_next_one(void **state)
+{
+	(void)state;
+	lead();
+	uint64_t first, second, third, index, term = status().term;
+	assert_int_equal(driver_read(driver, &first), 0);
+	assert_int_equal(driver_read(driver, &second), 0);
+	assert_int_equal(driver_read(driver, &third), 0);
+	assert_int_equal(second, first + 1);
+	assert_int_equal(third, second);
+	answer_probe(OTHER, first, term, term);
+	assert_int_equal(driver_read_index(driver, first, &index), 0);
+	assert_int_equal(driver_read_index(driver, second, &index), ERR_AGAIN);
+	answer_probe(THIRD, second, term, term);
+	assert_int_equal(driver_read_index(driver, second, &index), 0);
+}
+
+static void a_read_of_a_lost_leadership_is_not_answered(void **state)
+{
+	(void)state;
+	lead();
+	uint64_t round, index;
+	assert_int_equal(driver_read(driver, &round), 0);
+	assert_int_equal(receive_append(9, 1, 1, 1, ""), 0);
+	assert_int_equal(driver_read_index(driver, round, &index), ERR_CLOSED);
+	assert_int_equal(driver_read(driver, &round), ERR_CLOSED);
+}
+
+static void a_refusal_that_was_overtaken_changes_nothing(void **state)
+{
+	(void)state;
+	uint64_t last = lead();
+	assert_int_equal(driver_submit(driver, ENTRY_COMMANDS, span_text("x"), NULL, false), 0);
+	assert_int_equal(append_result(OTHER, 0, last + 1), last + 1);
+	assert_int_equal(append_result(OTHER, last + 1, last - 1), last + 1); /* refused before it came */
+	forget();
+	world.now_ms += 150;
+	driver_timeout(driver);
+	assert_int_equal(driver_submit(driver, ENTRY_COMMANDS, span_text("y"), NULL, false), 0);
+	bool sent = false; /* the follower still gets what is new */
+	for (size_t i = 0; i < world.messages_count; i++)
+		sent = sent || (world.messages[i].type == MESSAGE_APPEND && world.messages[i].peer == OTHER && world.messages[i].append.count > 0);
+	assert_true(sent);
+}
+
+static void a_voter_that_misses_the_last_configuration_is_not_made(void **state)
+{
+	(void)state;
+	lead();
+	struct server servers[SERVERS_MAX] = { { ME, SERVER_VOTER }, { OTHER, SERVER_VOTER }, { THIRD, SERVER_VOTER }, { 4, SERVER_STANDBY } };
+	assert_int_equal(driver_change(driver, servers, 4), 0);
+	uint64_t change = status().last_index;
+	assert_int_equal(status().changing, change);
+	assert_int_equal(driver_change(driver, servers, 4), ERR_BUSY); /* one at a time */
+	append_result(OTHER, 0, change);
+	store_next(world.jobs_count - 1);
+	assert_int_equal(status().changing, 0);
+	servers[3].role = SERVER_VOTER;
+	assert_int_equal(driver_change(driver, servers, 4), ERR_BUSY); /* nothing is known of it */
+	append_result(4, 0, change);
+	assert_int_equal(driver_change(driver, servers, 4), 0);
+}
+
+static void a_follower_takes_an_append_from_before_its_snapshot_as_one_from_behind_it(void **state)
+{
+	(void)state;
+	assert_int_equal(receive_append(5, 1, 1, 1, "xxxx"), 0); /* 2..5 */
+	store_next(0);
+	assert_int_equal(receive_append(5, 5, 5, 5, ""), 0);
+	driver_set_trailing(driver, 0);
+	struct log_job *job = driver_snapshot(driver, 5);
+	assert_non_null(job);
+	driver_stored(driver, job);
+	log_job_free(job);
+	forget();
+	size_t jobs = world.jobs_count;
+	assert_int_equal(receive_append(5, 1, 1, 5, "xxxxx"), 0); /* the same again, and one more */
+	assert_int_equal(status().last_index, 6);
+	assert_int_equal(world.jobs_count, jobs + 1);
+	assert_int_equal(world.jobs[jobs]->first_index, 6);
+	assert_int_equal(world.jobs[jobs]->entries_count, 1);
+}
+
+static void while_a_state_is_installed_nothing_is_applied(void **state)
+{
+	(void)state;
+	struct buffer configuration;
+	buffer_init(&configuration, 4096);
+	raft_engine_configuration(&configuration, (const uint64_t[]){ ME, OTHER, THIRD }, 3);
+	struct message install = { .type = MESSAGE_INSTALL, .peer = OTHER, .term = 5 };
+	install.install.last_index = 50;
+	install.install.last_term = 4;
+	install.install.configuration_index = 1;
+	install.install.configuration = buffer_span(&configuration);
+	assert_int_equal(driver_receive(driver, &install), 0);
+	assert_int_equal(world.installing, 50);
+	assert_true(status().installing);
+	uint64_t applied = world.applied;
+	assert_int_equal(receive_append(5, 50, 4, 50, ""), 0); /* the commit index moves */
+	assert_int_equal(driver_receive(driver, &install), 0); /* the engine repeats it */
+	assert_int_equal(world.applied, applied);
+	assert_null(driver_snapshot(driver, 50));
+	world.applied = 53; /* the copy was newer than what was asked for */
+	driver_installed(driver, 53);
+	assert_false(status().installing);
+	assert_int_equal(receive_append(5, 50, 4, 53, "xxxx"), 0); /* 51..54, three of them known */
+	assert_int_equal(world.applied, 53);
+	store_next(world.jobs_count - 1);
+	assert_int_equal(receive_append(5, 54, 5, 54, ""), 0);
+	assert_int_equal(world.applied, 54);
+	buffer_fini(&configuration);
+}
+
 int main(void)
 {
 #define ALONE(name) cmocka_unit_test_setup_teardown(name, open_alone, close_driver)
@@ -469,6 +630,13 @@ int main(void)
 		THREE(the_vote_is_durable_before_anyone_is_asked_for_theirs),
 		THREE(a_new_leader_is_ready_when_its_own_barrier_is_applied),
 		THREE(a_leader_that_hears_of_a_higher_term_steps_down),
+		THREE(a_read_waits_for_a_majority_that_knows_of_no_later_term),
+		THREE(reads_that_come_during_a_round_share_the_next_one),
+		THREE(a_read_of_a_lost_leadership_is_not_answered),
+		THREE(a_refusal_that_was_overtaken_changes_nothing),
+		THREE(a_voter_that_misses_the_last_configuration_is_not_made),
+		THREE(a_follower_takes_an_append_from_before_its_snapshot_as_one_from_behind_it),
+		THREE(while_a_state_is_installed_nothing_is_applied),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
