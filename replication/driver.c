@@ -34,6 +34,9 @@ struct driver {
 	uint64_t applied;
 	uint64_t barrier;           /* index of this leadership's barrier; 0: not submitted */
 	uint64_t barrier_applied;   /* 0 until applied */
+	struct {
+		uint64_t id, commit;
+	} told[SERVERS_MAX];        /* how far each other server can know the log to be committed, from appends of this leadership */
 	bool leads, installing;
 	uint64_t contact_ms;        /* last word of a leader */
 	struct log_entry *late_configuration; /* came again after the state was ahead of the log; not known to be committed yet */
@@ -184,9 +187,28 @@ static uint64_t handed_part(const struct driver *driver, const struct message *m
 	return below < message->append.count ? below : message->append.count;
 }
 
+static uint64_t *told_of(struct driver *driver, uint64_t id)
+{
+	size_t at = 0;
+	while (at + 1 < SERVERS_MAX && driver->told[at].id != 0 && driver->told[at].id != id)
+		at++;
+	driver->told[at].id = id;
+	return &driver->told[at].commit;
+}
+
+/* Who gets an append up to `last` learns no more than that it is committed. */
+static void note_told(struct driver *driver, uint64_t id, uint64_t commit, uint64_t last)
+{
+	uint64_t *told = told_of(driver, id);
+	uint64_t knows = commit < last ? commit : last;
+	if (knows > *told)
+		*told = knows;
+}
+
 /* Entries up to `handed` are in the log on disk, later ones in the cache: an append that spans both goes out as two. */
 static void send_append(struct driver *driver, struct message *message)
 {
+	note_told(driver, message->peer, message->append.commit, message->append.previous_index + message->append.count);
 	uint64_t on_disk = handed_part(driver, message);
 	if (on_disk > 0) {
 		struct message part = *message;
@@ -326,6 +348,7 @@ static void handle(struct driver *driver, struct engine_update *update)
 	driver->rio->timer(driver->rio->context, driver->group, engine_timeout_ms(driver->engine));
 	if (leads && !driver->leads) {
 		driver->leads = true;
+		memset(driver->told, 0, sizeof(driver->told));
 		if (driver_submit(driver, ENTRY_BARRIER, (struct span){ 0 }, NULL, true) == 0)
 			driver->barrier = driver->last;
 	}
@@ -618,6 +641,27 @@ int driver_submit(struct driver *driver, enum entry_type type, struct span paylo
 	update.entries[0]->waiters = waiters;
 	handle(driver, &update);
 	return 0;
+}
+
+void driver_tell_commit(struct driver *driver)
+{
+	struct server servers[SERVERS_MAX];
+	uint64_t commit = engine_commit(driver->engine);
+	if (!driver->leads)
+		return;
+	size_t count = engine_servers(driver->engine, servers);
+	for (size_t i = 0; i < count; i++) {
+		/* Anchored where the other is known to be like us: an append of nothing, which it acknowledges and the engine has heard already. */
+		uint64_t match = engine_match(driver->engine, servers[i].id), term = match ? term_at(driver, match) : 0;
+		if (servers[i].id == driver->node_id || term == 0 || *told_of(driver, servers[i].id) >= (match < commit ? match : commit))
+			continue;
+		note_told(driver, servers[i].id, commit, match);
+		struct message message = { .type = MESSAGE_APPEND, .peer = servers[i].id, .term = engine_term(driver->engine) };
+		message.append.previous_index = match;
+		message.append.previous_term = term;
+		message.append.commit = commit;
+		driver->rio->send(driver->rio->context, driver->group, &message, NULL);
+	}
 }
 
 void driver_stored(struct driver *driver, const struct log_job *job)

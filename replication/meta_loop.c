@@ -472,6 +472,8 @@ static void on_wake(uv_async_t *wake)
 	cluster_turn(c);
 	for (uint32_t i = 0; i < GROUPS_MAX; i++)
 		pump_proposals(c, &c->groups[i]);
+	for (uint32_t i = 0; i < GROUPS_MAX; i++)
+		driver_tell_commit(c->groups[i].driver);
 	serve_requests(c);
 	for (uint32_t i = 0; i < GROUPS_MAX; i++)
 		if (forward_turn(c, &c->groups[i]))

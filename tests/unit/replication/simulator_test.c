@@ -681,6 +681,8 @@ static void run_event(struct event *event)
 	case RESTART:
 		break;
 	}
+	if (node->up && permille(700))
+		driver_tell_commit(node->driver);
 }
 
 static void check_leaders(const struct node *node)
