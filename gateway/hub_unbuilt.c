@@ -40,8 +40,8 @@ const struct route hub_unbuilt_routes[] = {
 	{ ANY, "/api/spaces/{}/{}/{volumes|storage}", NULL, "Space volumes" },
 	{ GET, "/api/spaces/{}/{}/{logs|events|metrics|jwt}/**", NULL, "Running Spaces" },
 	{ ANY, "/api/inference-endpoints/**", NULL, "Inference endpoints" },
-	{ ANY, "/api/buckets/**", NULL, "Buckets" },
-	{ GET, "/buckets/**", NULL, "Buckets" },
+	{ HTTP_POST, "/api/buckets/{}/{}/lfs-files/duplicate", NULL, "Copying out of buckets by LFS" },
+	{ HTTP_POST, "/api/buckets/{}/{}/resource-group", NULL, "Resource groups" },
 	{ ANY, "/api/jobs/**", NULL, "Jobs" },
 	{ ANY, "/api/scheduled-jobs/**", NULL, "Jobs" },
 

@@ -173,3 +173,14 @@ void key_follow_counts(struct key *key, const char *name)
 	key_begin(key, GROUP_CLUSTER, 0, 'M');
 	key_add_lower(key, span_text(name));
 }
+
+void key_bucket_totals(struct key *key, const struct entity_id *bucket)
+{
+	key_begin_repo(key, bucket, 'S');
+}
+
+void key_bucket_file(struct key *key, const struct entity_id *bucket, const char *path)
+{
+	key_begin_repo(key, bucket, 'U');
+	key_add(key, path, strlen(path));
+}

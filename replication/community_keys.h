@@ -20,7 +20,9 @@
  *   'D' repository id, inverted number -> discussion, newest first
  *   'E' repository id, number, event   -> event of a discussion
  *   'H' repository id, number, event, edit -> earlier version of a comment
- *   'K' repository id             -> number of the newest discussion */
+ *   'K' repository id             -> number of the newest discussion
+ *   'S' bucket id                 -> its totals
+ *   'U' bucket id, path           -> file of a bucket */
 #ifndef CAIRN_REPLICATION_COMMUNITY_KEYS_H
 #define CAIRN_REPLICATION_COMMUNITY_KEYS_H
 
@@ -54,5 +56,8 @@ void key_collection_holding(struct key *key, unsigned kind, const struct entity_
 void key_follower(struct key *key, const char *followed, const char *follower); /* NULL: the prefix of all */
 void key_following(struct key *key, const char *follower, const char *followed);
 void key_follow_counts(struct key *key, const char *name);
+
+void key_bucket_totals(struct key *key, const struct entity_id *bucket);
+void key_bucket_file(struct key *key, const struct entity_id *bucket, const char *path); /* a beginning of paths gives a prefix of keys */
 
 #endif

@@ -11,7 +11,7 @@
 
 enum {
 	KEY_PREFIX_BYTES = 7,
-	KEY_BYTES_MAX = 320,
+	KEY_BYTES_MAX = 1152, /* a path in a bucket */
 	SLOTS = 1024,
 	SLOT_CHANGES = 0xfffe,
 	SLOT_CONSENSUS = 0xffff,

@@ -102,7 +102,8 @@ int ssh_key_delete(struct namespace *ns, const char *actor, const struct hash *f
 int ssh_key_list(struct namespace *ns, const char *user, int (*each)(void *context, const struct ssh_key *ssh_key), void *context); /* NULL: everybody's */
 
 /* ---- repositories ---- */
-enum repo_type { REPO_MODEL = 1, REPO_DATASET = 2, REPO_SPACE = 3, REPO_KERNEL = 4 };
+enum repo_type { REPO_MODEL = 1, REPO_DATASET = 2, REPO_SPACE = 3, REPO_KERNEL = 4,
+	REPO_BUCKET = 5 /* no history: bucket.h. Not among the types whose files have revisions */ };
 enum repo_gate { REPO_GATE_NONE = 0, REPO_GATE_AUTO = 1, REPO_GATE_MANUAL = 2 }; /* whether reading files needs an accepted request: gate.h */
 struct repo {
 	struct entity_id id;

@@ -92,7 +92,7 @@ int org_delete_apply(const struct apply_context *apply, const struct command *co
 		err = state_org(apply, body.org, &org, why);
 	if (err)
 		return err;
-	for (enum repo_type type = REPO_MODEL; type <= REPO_KERNEL; type++) {
+	for (enum repo_type type = REPO_MODEL; type <= REPO_BUCKET; type++) {
 		key_repo_name(&key, type, span_text(org.name), (struct span){ 0 });
 		if (state_any(apply, &key, NULL, NULL))
 			return why_set(why, ERR_CONFLICT, "\"%s\" still has repositories", org.name);

@@ -57,7 +57,7 @@ static const struct schema repo_update_schema = SCHEMA(1, repo_update_fields);
 
 static int check(const struct repo *repo, struct why *why)
 {
-	if (repo->type < REPO_MODEL || repo->type > REPO_KERNEL)
+	if (repo->type < REPO_MODEL || repo->type > REPO_BUCKET)
 		return why_set(why, ERR_INVALID, "%u is not a repository type", (unsigned)repo->type);
 	if (!name_valid(span_text(repo->owner)))
 		return why_set(why, ERR_INVALID, "\"%s\" is not a name", repo->owner);
@@ -200,6 +200,8 @@ int repo_purge_apply(const struct apply_context *apply, const struct command *co
 		err = access_purge(apply, &body.id, why);
 	if (err == 0)
 		err = discussions_purge(apply, &body.id, why);
+	if (err == 0)
+		err = bucket_purge(apply, &body.id, why);
 	if (err)
 		return err;
 	key_repo_state(&key, &body.id);
@@ -370,11 +372,11 @@ static int list_one(void *context, struct span key, struct span value)
 /* "type/owner/name", the type as a word ("model", "models") or a number. */
 static int parse_after(const char *after, struct key *out)
 {
-	static const char initials[] = "?mdsk";
+	static const char initials[] = "?mdskb";
 	const char *owner = strchr(after, '/');
 	const char *name = owner ? strchr(owner + 1, '/') : NULL;
 	const char *initial = strchr(initials, after[0]);
-	int type = after[0] >= '1' && after[0] <= '4' ? after[0] - '0' : initial && *initial ? (int)(initial - initials) : 0;
+	int type = after[0] >= '1' && after[0] <= '5' ? after[0] - '0' : initial && *initial ? (int)(initial - initials) : 0;
 	if (!name || type == 0)
 		return ERR_INVALID;
 	key_repo_name(out, (enum repo_type)type, span_of(owner + 1, (size_t)(name - owner - 1)), span_text(name + 1));
@@ -391,7 +393,7 @@ int repo_list(struct namespace *ns, enum repo_type type, const char *owner, cons
 	if (owner && !name_valid(span_text(owner)))
 		return 0;
 	bool every_type = type == 0 && owner != NULL; /* an owner's repositories lie together per type */
-	enum repo_type first = every_type ? REPO_MODEL : type, last = every_type ? REPO_KERNEL : type;
+	enum repo_type first = every_type ? REPO_MODEL : type, last = every_type ? REPO_BUCKET : type;
 	int err = 0;
 	for (enum repo_type t = first; t <= last && err == 0; t++) {
 		key_repo_name(&prefix, t, span_text(owner ? owner : ""), (struct span){ 0 });

@@ -64,6 +64,7 @@ enum command_type {
 	COMMAND_COLLECTION_ITEM_CHANGE = 93,
 	COMMAND_COLLECTION_ITEM_REMOVE = 94,
 	COMMAND_FOLLOW = 95, /* or follow no longer */
+	COMMAND_BUCKET_CHANGE = 98,
 	COMMAND_ACCESS = 88, /* to a gated repository: asked for, decided, cancelled */
 	/* 104: webhooks */
 	COMMAND_WEBHOOK_PUT = 104,

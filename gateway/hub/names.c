@@ -10,6 +10,7 @@ static const struct {
 	[REPO_DATASET] = { "dataset", "datasets", "datasets/" },
 	[REPO_SPACE] = { "space", "spaces", "spaces/" },
 	[REPO_KERNEL] = { "kernel", "kernels", "kernels/" },
+	[REPO_BUCKET] = { "bucket", "buckets", "buckets/" },
 };
 
 #define TYPES_COUNT ((int)(sizeof(types) / sizeof(types[0])))

@@ -11,7 +11,7 @@ enum { COUNTED_REPOS_MAX = 100000, COUNTED_LIKES_MAX = 100000 };
 struct counts {
 	const struct call *call;
 	struct resource resource;
-	uint64_t of[REPO_KERNEL + 1], seen;
+	uint64_t of[REPO_BUCKET + 1], seen;
 };
 
 static int count_repo(void *context, const struct repo *repo)

@@ -105,6 +105,8 @@ static int read_create(const struct call *call, const json_t *body, struct repo 
 {
 	bool given;
 	int err = read_name(call, body, repo, why);
+	if (err == 0 && repo->type == REPO_BUCKET)
+		err = why_set(why, ERR_INVALID, "The type must be model, dataset, space or kernel");
 	if (err == 0)
 		err = visibility_read(body, &given, &repo->private, why);
 	if (err == 0)

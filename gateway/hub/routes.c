@@ -3,6 +3,7 @@
  * Calls of the Hub that are known and not served are in gateway/hub_unbuilt.c. Where the JavaScript client leaves the slashes of a
  * revision raw ("tree/refs/pr/1/dir"), the pattern ends in "**" and call_revision finds where the revision ends. */
 #include "gateway/hub/access.h"
+#include "gateway/hub/buckets.h"
 #include "gateway/hub/collections.h"
 #include "gateway/hub/commit.h"
 #include "gateway/hub/discussions.h"
@@ -148,6 +149,18 @@ const struct route hub_routes[] = {
 	{ HTTP_POST, "/api/collections/{}/{}/items/batch", collection_items_batch, "hub-collections" },
 	{ HTTP_PATCH, "/api/collections/{}/{}/items/{}", collection_item_patch, "hub-collections" },
 	{ HTTP_DELETE, "/api/collections/{}/{}/items/{}", collection_item_delete, "hub-collections" },
+
+	/* buckets */
+	{ HTTP_GET, "/api/buckets/{}", buckets_list, "hub-buckets" },
+	{ HTTP_GET, "/api/buckets/{}/{}", bucket_info, "hub-buckets" },
+	{ HTTP_POST, "/api/buckets/{}/{}", bucket_create, "hub-buckets" },
+	{ HTTP_DELETE, "/api/buckets/{}/{}", bucket_remove, "hub-buckets" },
+	{ HTTP_PUT, "/api/buckets/{}/{}/settings", bucket_settings, "hub-buckets" },
+	{ HTTP_GET, "/api/buckets/{}/{}/tree/**", bucket_tree, "hub-bucket-tree" },
+	{ HTTP_POST, "/api/buckets/{}/{}/paths-info", bucket_paths_info, "hub-bucket-paths" },
+	{ HTTP_POST, "/api/buckets/{}/{}/batch", bucket_batch, "hub-bucket-batch" },
+	{ READ, "/api/buckets/{}/{}/{xet-read-token|xet-write-token}", bucket_xet_token, "hub-xet-token" },
+	{ READ, "/buckets/{}/{}/resolve/**", bucket_resolve, "hub-bucket-resolve" },
 
 	/* webhooks */
 	{ HTTP_GET, "/api/settings/webhooks", webhooks_list_get, "hub-webhooks" },

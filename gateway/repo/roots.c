@@ -9,6 +9,7 @@
 #include "gateway/repo/oid_set.h"
 #include "gateway/repo/pack_file.h"
 #include "gateway/repo/rebuild.h"
+#include "replication/bucket.h"
 
 enum {
 	SEEN_MAX = 2 << 20,     /* commits and trees of one repository: 80 MiB at most */
@@ -173,6 +174,26 @@ static int mark_reachable(struct marking *marking)
 	return err ? err : flush_blobs(marking);
 }
 
+struct bucket_marking {
+	const struct entity_id *bucket;
+	emit_function emit;
+	void *gc;
+};
+
+static int mark_bucket_file(void *context, const struct bucket_file *file)
+{
+	const struct bucket_marking *marking = context;
+	return hash_is_zero(&file->file) ? 0 : marking->emit(marking->gc, marking->bucket, &file->file);
+}
+
+/* A bucket's paths lead to files directly. Of a repository with history there are none. */
+static int mark_bucket(struct gateway *gateway, const struct entity_id *bucket, emit_function emit, void *gc, struct why *why)
+{
+	struct bucket_marking marking = { .bucket = bucket, .emit = emit, .gc = gc };
+	int err = bucket_file_list(gateway->ns, bucket, "", NULL, mark_bucket_file, &marking);
+	return err ? why_set(why, err, "the files of a bucket cannot be enumerated") : 0;
+}
+
 static int mark_repo(struct gateway *gateway, const struct entity_id *repo, emit_function emit, void *gc, struct why *why)
 {
 	struct pack *packs;
@@ -228,6 +249,8 @@ int repo_gc_roots(void *context, int (*emit)(void *gc, const struct entity_id *o
 		why_set(why, err, "the repositories cannot be listed");
 	for (size_t i = 0; i < list.count && err == 0; i++)
 		err = mark_repo(gateway, &list.ids[i], emit, gc, why);
+	for (size_t i = 0; i < list.count && err == 0; i++)
+		err = mark_bucket(gateway, &list.ids[i], emit, gc, why);
 	free(list.ids);
 	return err;
 }

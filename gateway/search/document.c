@@ -181,6 +181,8 @@ int document_update(struct gateway *gateway, struct search_writer *writer, const
 	if (err)
 		return err;
 	err = repo_get(gateway->ns, NULL, id, &repo);
+	if (err == 0 && repo.type == REPO_BUCKET)
+		err = ERR_NOT_FOUND; /* not among what lists show */
 	if (err == ERR_NOT_FOUND)
 		return before.exists ? (err = search_writer_remove(writer, &before)) ? err : DOCUMENT_INDEXED : DOCUMENT_SAME;
 	if (err == 0)

@@ -33,6 +33,8 @@ static const char *prefix_of(enum repo_type type)
 static int write_repo(void *context, const struct repo *repo)
 {
 	struct page *page = context;
+	if (repo->type == REPO_BUCKET)
+		return 0;
 	struct resource resource = { .repo = repo };
 	if (page->own ? may(page->actor, ACTION_READ, &resource) != 0 : repo->private)
 		return 0;

@@ -59,6 +59,8 @@ static int load_repo(struct gateway *gateway, struct hook_event *event)
 {
 	const struct change *change = event->change;
 	int err = repo_get(gateway->ns, NULL, &change->repo, &event->repo);
+	if (change->repo_type == REPO_BUCKET || (err == 0 && event->repo.type == REPO_BUCKET))
+		return 0;
 	if (err == 0 || change->type != COMMAND_REPO_DELETE)
 		return err == ERR_NOT_FOUND ? 0 : err ? err : 1;
 	event->is_deleted = true;

@@ -169,6 +169,53 @@ def follows(user):
             "counts": [overview.num_followers, overview.num_following], "is_following": overview.is_following}
 
 
+# ---- buckets
+
+def create_bucket(bucket, **more):
+    return str(api.create_bucket(bucket, **more).url)
+
+
+def fill_bucket(bucket, files=None, text=None, delete=None, copy=None):
+    """`files`: {path: local path}; `text`: {path: content}; `copy`: [(type, id, hash, path)]."""
+    add = [(local, path) for path, local in (files or {}).items()] + [(content.encode(), path) for path, content in (text or {}).items()]
+    api.batch_bucket_files(bucket, add=add, delete=delete or [], copy=[tuple(item) for item in copy or []])
+
+
+def bucket_tree(bucket, prefix=None, recursive=None):
+    return [{"type": item.type, "path": item.path, "size": getattr(item, "size", None), "hash": getattr(item, "xet_hash", None)}
+            for item in api.list_bucket_tree(bucket, prefix=prefix, recursive=recursive)]
+
+
+def bucket_info(bucket):
+    found = api.bucket_info(bucket)
+    return {"id": found.id, "private": found.private, "size": found.size, "files": found.total_files}
+
+
+def list_buckets(**more):
+    return [found.id for found in api.list_buckets(**more)]
+
+
+def download_bucket(bucket, files):
+    """`files`: {path: local path}."""
+    api.download_bucket_files(bucket, [(path, local) for path, local in files.items()])
+
+
+def bucket_paths(bucket, paths):
+    return [item.path for item in api.get_bucket_paths_info(bucket, paths)]
+
+
+def change_bucket(bucket, private):
+    api.update_bucket_settings(bucket, private=private)
+
+
+def move_bucket(old, new):
+    api.move_bucket(old, new)
+
+
+def delete_bucket(bucket, **more):
+    api.delete_bucket(bucket, **more)
+
+
 def main():
     action = globals()[sys.argv[1]]
     arguments = json.load(sys.stdin)
