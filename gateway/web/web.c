@@ -8,6 +8,7 @@
 #include "gateway/process.h"
 #include "gateway/web/html.h"
 #include "gateway/web/login.h"
+#include "gateway/web/tokens.h"
 
 enum {
 	PAGE_REPOS_MAX = 200,
@@ -86,7 +87,7 @@ static void page_work(struct http_request *request, void *context)
 	if (!actor->anonymous) {
 		buffer_append_text(&page.html, "<form method=\"post\" action=\"/logout\"><p>You are <strong>");
 		html_escaped(&page.html, actor->name);
-		buffer_append_text(&page.html, "</strong>. <button>Sign out</button></p></form>\n");
+		buffer_append_text(&page.html, "</strong>. <button>Sign out</button> <a href=\"/settings/tokens\">Tokens</a></p></form>\n");
 		write_list(&page, gateway->ns, "Your repositories", actor->name);
 	} else {
 		buffer_append_text(&page.html, "<p><a href=\"/login\">Sign in</a></p>\n");
@@ -191,6 +192,8 @@ const struct route web_routes[] = {
 	{ HTTP_GET | HTTP_HEAD, "/login", login_page, "web-login" },
 	{ HTTP_POST, "/login", login_post, "web-login" },
 	{ HTTP_POST, "/logout", logout_post, "web-login" },
+	{ HTTP_GET | HTTP_HEAD, "/settings/tokens", tokens_page, "web-tokens" },
+	{ HTTP_POST, "/settings/tokens", tokens_post, "web-tokens" },
 	{ HTTP_GET | HTTP_HEAD, "/device", device_page, "web-device" },
 	{ HTTP_POST, "/device", device_post, "web-device" },
 	{ HTTP_GET | HTTP_HEAD | ROUTE_ANY_STATE, "/healthz", healthz, "web-healthz" },

@@ -63,7 +63,7 @@ def test_every_row_tells_the_truth(hub, calls):
 def test_every_route_has_a_row(calls, served):
     """Routes of the Xet protocol, the operator's calls and the pages for people are told elsewhere."""
     elsewhere = re.compile(r"/$|/v1/(xorbs|shards|reconstructions|chunks|files|telemetry)|/v2/|"
-                           r"/(xet|xorbs?|shards?|reconstructions?|chunks?|login|logout|device|healthz|readyz|metrics|api/admin)(/|$)|"
+                           r"/(xet|xorbs?|shards?|reconstructions?|chunks?|login|logout|device|settings|healthz|readyz|metrics|api/admin)(/|$)|"
                            r".*/(HEAD|objects/\{rest\})$|/(\{\w+\}/)+resolve/|/api/\{kind1\}/\{part2\}(/revision/\{part3\})?$")
     documented = {(method, concrete(path)) for method, path, _ in calls}
 

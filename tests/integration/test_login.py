@@ -179,3 +179,21 @@ def test_pages_escape_what_they_are_given(hub, user):
     cookie, _ = sign_in(hub, user.token)
     page = hub.request("GET", "/device?user_code=%22%3E%3Cscript%3E", headers=cookie)
     assert "<script" not in page.body.decode() and "frame-ancestors 'none'" in page.headers["content-security-policy"]
+
+
+def test_users_revoke_their_own_tokens(hub, user, bob):
+    lost = json.loads(cairn(hub, "token", "create", "--user", user.name, "--role", "write", "--name", "lost <laptop>", "--expires", "9d"))
+    theirs = json.loads(cairn(hub, "token", "create", "--user", bob.name, "--role", "read"))
+    assert hub.request("GET", "/settings/tokens").headers["location"] == "/login?next=/settings/tokens"
+    cookie, _ = sign_in(hub, user.token)
+    page = hub.request("GET", "/settings/tokens", headers=cookie).body.decode()
+    assert "lost &lt;laptop&gt;" in page and lost["id"] in page and theirs["id"] not in page and "hf_" not in page and "(this session)" in page
+    assert post(hub, "/settings/tokens", headers=cookie, id=theirs["id"]).status == 404
+    assert post(hub, "/settings/tokens", headers={**cookie, "Origin": "https://evil.example"}, id=lost["id"]).status == 403
+    assert post(hub, "/settings/tokens", headers=cookie, id="nonsense").status == 404
+    read_cookie, _ = sign_in(hub, user.read_token)
+    assert post(hub, "/settings/tokens", headers=read_cookie, id=lost["id"]).status == 403
+    assert hub.request("GET", "/api/whoami-v2", token=lost["token"]).status == 200
+    assert post(hub, "/settings/tokens", headers=cookie, id=lost["id"]).status == 303
+    assert hub.request("GET", "/api/whoami-v2", token=lost["token"]).status == 401
+    assert hub.request("GET", "/api/whoami-v2", token=theirs["token"]).status == 200
