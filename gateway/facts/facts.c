@@ -19,13 +19,13 @@ enum {
 /* ------------------------------------------------------------------ reading */
 
 /* A JSON file of the revision as an object; NULL: absent, too large, or something else. */
-static json_t *read_json(struct gateway *gateway, const struct repo *repo, const struct facts_files *files, enum named_file file)
+static json_t *read_json(struct gateway *gateway, const struct repo *repo, const struct facts_files *files, enum named_file file, bool *unread)
 {
 	struct buffer text;
 	if (!files->has[file] || files->named[file].length > FACTS_CONFIG_BYTES_MAX)
 		return NULL;
 	buffer_init(&text, FACTS_CONFIG_BYTES_MAX);
-	json_t *value = facts_read(gateway, repo, &files->named[file], &text) == 0 ? json_loadb((const char *)text.data, text.length, 0, NULL) : NULL;
+	json_t *value = facts_read(gateway, repo, &files->named[file], &text, unread) == 0 ? json_loadb((const char *)text.data, text.length, 0, NULL) : NULL;
 	buffer_fini(&text);
 	if (json_is_object(value))
 		return value;
@@ -33,17 +33,17 @@ static json_t *read_json(struct gateway *gateway, const struct repo *repo, const
 	return NULL;
 }
 
-static json_t *read_card(struct gateway *gateway, const struct repo *repo, const struct facts_files *files, struct buffer *readme)
+static json_t *read_card(struct gateway *gateway, const struct repo *repo, const struct facts_files *files, struct buffer *readme, bool *unread)
 {
 	json_t *card = NULL;
 	buffer_init(readme, FACTS_README_BYTES_MAX);
 	if (files->has[FILE_README] && files->named[FILE_README].length <= FACTS_README_BYTES_MAX &&
-		facts_read(gateway, repo, &files->named[FILE_README], readme) == 0)
+		facts_read(gateway, repo, &files->named[FILE_README], readme, unread) == 0)
 		front_matter_parse(buffer_span(readme), &card, NULL); /* an unreadable one counts as none */
 	return card;
 }
 
-static json_t *read_evals(struct gateway *gateway, const struct repo *repo, const struct facts_files *files)
+static json_t *read_evals(struct gateway *gateway, const struct repo *repo, const struct facts_files *files, bool *unread)
 {
 	json_t *all = json_array();
 	for (size_t i = 0; i < files->evals.count; i++) {
@@ -51,7 +51,7 @@ static json_t *read_evals(struct gateway *gateway, const struct repo *repo, cons
 		json_t *list = NULL, *item;
 		size_t k;
 		buffer_init(&text, EVAL_BYTES_MAX);
-		if (facts_read(gateway, repo, &files->evals.files[i].entry, &text) == 0)
+		if (facts_read(gateway, repo, &files->evals.files[i].entry, &text, unread) == 0)
 			yaml_to_json(buffer_span(&text), &list, NULL);
 		buffer_fini(&text);
 		json_array_foreach(list, k, item) {
@@ -117,13 +117,13 @@ static json_t *config_of(const struct facts_inputs *inputs)
 	return NULL;
 }
 
-static void add_chat_template(struct gateway *gateway, const struct repo *repo, const struct facts_files *files, json_t *config)
+static void add_chat_template(struct gateway *gateway, const struct repo *repo, const struct facts_files *files, json_t *config, bool *unread)
 {
 	struct buffer text;
 	if (!config || !files->has[FILE_CHAT_TEMPLATE])
 		return;
 	buffer_init(&text, TOKEN_VALUE_BYTES_MAX);
-	json_t *template = facts_read(gateway, repo, &files->named[FILE_CHAT_TEMPLATE], &text) == 0 ?
+	json_t *template = facts_read(gateway, repo, &files->named[FILE_CHAT_TEMPLATE], &text, unread) == 0 ?
 		json_stringn((const char *)text.data, text.length) : NULL;
 	if (template)
 		json_object_set_new(config, "chat_template_jinja", template);
@@ -195,13 +195,14 @@ static void set_model_facts(struct gateway *gateway, const struct repo *repo, co
 	struct facts_inputs *inputs, struct facts *out)
 {
 	const struct facts_files *files = inputs->files;
-	json_t *safetensors = facts_safetensors(gateway, repo, commit, files, cache), *gguf = facts_gguf(gateway, files, cache);
+	json_t *safetensors = facts_safetensors(gateway, repo, commit, files, cache, &out->incomplete);
+	json_t *gguf = facts_gguf(gateway, files, cache, &out->incomplete);
 	json_int_t total = json_integer_value(json_object_get(safetensors ? safetensors : gguf, "total"));
 	inputs->parameters = total > 0 ? (uint64_t)total : 0;
 	const char *library = facts_library(inputs);
 	const char *pipeline_tag = facts_pipeline_tag(inputs, library);
 	json_t *config = config_of(inputs), *tokens = json_object_get(config, "tokenizer_config");
-	add_chat_template(gateway, repo, files, config);
+	add_chat_template(gateway, repo, files, config, &out->incomplete);
 	set_copy(out, FACT_MASK_TOKEN, tokens, "mask_token");
 	set(out, FACT_TAGS, facts_tags(inputs, library, pipeline_tag));
 	set_text(out, FACT_LIBRARY_NAME, library);
@@ -216,7 +217,7 @@ static void set_model_facts(struct gateway *gateway, const struct repo *repo, co
 	set(out, FACT_APPS, facts_apps(inputs, library, pipeline_tag));
 	set_copy(out, FACT_MODEL_INDEX, inputs->card, "model-index");
 	set_copy(out, FACT_WIDGET_DATA, inputs->card, "widget");
-	set(out, FACT_EVAL_RESULTS, read_evals(gateway, repo, files));
+	set(out, FACT_EVAL_RESULTS, read_evals(gateway, repo, files, &out->incomplete));
 }
 
 static void set_other_facts(const struct facts_inputs *inputs, struct facts *out)
@@ -261,13 +262,13 @@ int facts_make(struct gateway *gateway, const struct repo *repo, const struct oi
 	}
 	memcpy(out->digest, files->digest, sizeof(out->digest));
 	struct buffer readme;
-	json_t *card = read_card(gateway, repo, files, &readme), *config = NULL, *tokenizer = NULL, *adapter = NULL, *model_index = NULL;
+	json_t *card = read_card(gateway, repo, files, &readme, &out->incomplete), *config = NULL, *tokenizer = NULL, *adapter = NULL, *model_index = NULL;
 	bool is_model = repo->type == REPO_MODEL || repo->type == REPO_KERNEL;
 	if (is_model) {
-		config = read_json(gateway, repo, files, FILE_CONFIG);
-		tokenizer = read_json(gateway, repo, files, FILE_TOKENIZER_CONFIG);
-		adapter = read_json(gateway, repo, files, FILE_ADAPTER_CONFIG);
-		model_index = read_json(gateway, repo, files, FILE_MODEL_INDEX);
+		config = read_json(gateway, repo, files, FILE_CONFIG, &out->incomplete);
+		tokenizer = read_json(gateway, repo, files, FILE_TOKENIZER_CONFIG, &out->incomplete);
+		adapter = read_json(gateway, repo, files, FILE_ADAPTER_CONFIG, &out->incomplete);
+		model_index = read_json(gateway, repo, files, FILE_MODEL_INDEX, &out->incomplete);
 	}
 	struct facts_inputs inputs = { .type = is_model ? REPO_MODEL : repo->type, .files = files, .card = card, .config = config, .tokenizer = tokenizer,
 		.adapter = adapter, .model_index = model_index, .sdk = repo->sdk, .readme = buffer_span(&readme) };

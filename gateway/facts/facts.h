@@ -51,6 +51,7 @@ struct facts {
 	char *json[FACTS_COUNT]; /* malloc'ed, NULL when absent */
 	uint8_t digest[16];      /* of the files they were made from */
 	/* not encoded: only after facts_make */
+	bool incomplete;         /* a file could not be read now, such as one whose bytes are not on this node yet */
 	struct buffer text;      /* the card behind its front matter, for search */
 };
 

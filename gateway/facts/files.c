@@ -196,14 +196,16 @@ void facts_files_fini(struct facts_files *files)
 	list_fini(&files->evals);
 }
 
-int facts_read(struct gateway *gateway, const struct repo *repo, const struct tree_entry *entry, struct buffer *out)
+int facts_read(struct gateway *gateway, const struct repo *repo, const struct tree_entry *entry, struct buffer *out, bool *unread)
 {
 	struct why why = { 0 };
 	if (entry->length > out->limit)
 		return ERR_TOO_BIG;
-	if (entry->is_lfs)
-		return entry->has_file ? store_file_read_all(gateway->store, &entry->file, out, &why) : ERR_NOT_FOUND;
-	return repo_read_blob(gateway, repo, entry, out, &why);
+	if (entry->is_lfs && !entry->has_file)
+		return ERR_NOT_FOUND; /* a pointer to what was never uploaded */
+	int err = entry->is_lfs ? store_file_read_all(gateway->store, &entry->file, out, &why) : repo_read_blob(gateway, repo, entry, out, &why);
+	*unread = *unread || err;
+	return err;
 }
 
 int facts_read_at(struct gateway *gateway, const struct tree_entry *entry, uint64_t offset, void *out, size_t length)

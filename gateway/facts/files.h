@@ -52,8 +52,9 @@ int facts_files_find(struct gateway *gateway, const struct repo *repo, const str
 void facts_files_fini(struct facts_files *files);
 const char *named_file_path(enum named_file file);
 
-/* [blocks] The whole content, of LFS files too; ERR_TOO_BIG beyond `out`'s limit. */
-int facts_read(struct gateway *gateway, const struct repo *repo, const struct tree_entry *entry, struct buffer *out);
+/* [blocks] The whole content, of LFS files too; ERR_TOO_BIG beyond `out`'s limit; ERR_NOT_FOUND: it was never uploaded. Any other failure sets *unread: it
+ * may be gone another time. */
+int facts_read(struct gateway *gateway, const struct repo *repo, const struct tree_entry *entry, struct buffer *out, bool *unread);
 /* [blocks] Exactly these bytes of the content. */
 int facts_read_at(struct gateway *gateway, const struct tree_entry *entry, uint64_t offset, void *out, size_t length);
 

@@ -19,13 +19,16 @@ struct reading {
 	const struct facts_cache *cache;
 	uint64_t bytes_left;
 	bool cut_short; /* not the file's fault: nothing to remember of it */
+	bool *unread;
 };
 
 /* Bytes of a file, within what one revision may cost. */
 static int read_bytes(struct reading *reading, const struct tree_entry *entry, uint64_t offset, void *out, size_t length)
 {
-	int err = length > reading->bytes_left ? ERR_TOO_BIG : facts_read_at(reading->gateway, entry, offset, out, length);
+	bool afford = length <= reading->bytes_left;
+	int err = afford ? facts_read_at(reading->gateway, entry, offset, out, length) : ERR_TOO_BIG;
 	reading->bytes_left -= err ? 0 : length;
+	*reading->unread = *reading->unread || (afford && err);
 	reading->cut_short = reading->cut_short || err;
 	return err;
 }
@@ -131,7 +134,7 @@ static json_t *sharded(struct reading *reading, const struct repo *repo, const s
 	struct gateway *gateway = reading->gateway;
 	struct buffer text;
 	buffer_init(&text, INDEX_BYTES_MAX);
-	json_t *index = facts_read(gateway, repo, &files->named[FILE_SAFETENSORS_INDEX], &text) == 0 ?
+	json_t *index = facts_read(gateway, repo, &files->named[FILE_SAFETENSORS_INDEX], &text, reading->unread) == 0 ?
 		json_loadb((const char *)text.data, text.length, 0, NULL) : NULL;
 	buffer_fini(&text);
 	json_t *map = json_object_get(index, "weight_map"), *shard, *sum = json_object(), *seen = json_object();
@@ -170,10 +173,10 @@ static const struct tree_entry *main_file(const struct facts_files *files)
 }
 
 json_t *facts_safetensors(struct gateway *gateway, const struct repo *repo, const struct oid *commit, const struct facts_files *files,
-	const struct facts_cache *cache)
+	const struct facts_cache *cache, bool *unread)
 {
 	const struct tree_entry *entry = main_file(files);
-	struct reading reading = { .gateway = gateway, .cache = cache, .bytes_left = HEADERS_BYTES_MAX };
+	struct reading reading = { .gateway = gateway, .cache = cache, .bytes_left = HEADERS_BYTES_MAX, .unread = unread };
 	if (!entry)
 		return files->has[FILE_SAFETENSORS_INDEX] ? sharded(&reading, repo, commit, files) : NULL;
 	json_int_t total = 0;
@@ -245,10 +248,10 @@ static bool is_auxiliary(const char *path)
 	return strncmp(path, "mmproj", 6) == 0 || strstr(path, "imatrix") != NULL;
 }
 
-json_t *facts_gguf(struct gateway *gateway, const struct facts_files *files, const struct facts_cache *cache)
+json_t *facts_gguf(struct gateway *gateway, const struct facts_files *files, const struct facts_cache *cache, bool *unread)
 {
 	const struct facts_list *list = &files->gguf;
-	struct reading reading = { .gateway = gateway, .cache = cache, .bytes_left = HEADERS_BYTES_MAX };
+	struct reading reading = { .gateway = gateway, .cache = cache, .bytes_left = HEADERS_BYTES_MAX, .unread = unread };
 	size_t first = 0, shared = 0;
 	while (first < list->count && is_auxiliary(list->files[first].path))
 		first++;

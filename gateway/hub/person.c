@@ -1,37 +1,36 @@
 #include "gateway/hub/person.h"
 
+#include <stdlib.h>
+
 #include "gateway/auth/owner.h"
 #include "gateway/hub/call.h"
 #include "gateway/hub/likes.h"
+#include "gateway/hub/related.h"
 #include "replication/follow.h"
 #include "schemas/json_writer.h"
 
-enum { COUNTED_REPOS_MAX = 100000, COUNTED_LIKES_MAX = 100000 };
+enum { COUNTED_LIKES_MAX = 100000, COUNT_WAIT_MS = 250 /* for the index to know of what was just done */ };
 
-struct counts {
-	const struct call *call;
-	struct resource resource;
-	uint64_t of[REPO_BUCKET + 1], seen;
-};
-
-static int count_repo(void *context, const struct repo *repo)
-{
-	struct counts *counts = context;
-	counts->resource.repo = repo;
-	if (may(&counts->call->actor, ACTION_READ, &counts->resource) == 0)
-		counts->of[repo->type]++;
-	return ++counts->seen == COUNTED_REPOS_MAX;
-}
-
-/* What the caller may see of somebody's repositories. */
+/* What the caller may see of somebody's repositories. A token that may reach only some of its user's counts none of the private ones. */
 static void write_counts(struct json_writer *json, const struct call *call, const char *owner)
 {
-	struct counts counts = { .call = call, .resource.ns = call->gateway->ns };
-	repo_list(call->gateway->ns, (enum repo_type)0, owner, NULL, count_repo, &counts);
-	json_u64(json, "numModels", counts.of[REPO_MODEL]);
-	json_u64(json, "numDatasets", counts.of[REPO_DATASET]);
-	json_u64(json, "numSpaces", counts.of[REPO_SPACE]);
-	json_u64(json, "numKernels", counts.of[REPO_KERNEL]);
+	static const struct {
+		enum repo_type type;
+		const char *key;
+	} kinds[] = { { REPO_MODEL, "numModels" }, { REPO_DATASET, "numDatasets" }, { REPO_SPACE, "numSpaces" }, { REPO_KERNEL, "numKernels" } };
+	struct search *search = call->gateway->search;
+	struct query_owners *owners = malloc(sizeof(*owners));
+	if (search)
+		search_catch_up(search, COUNT_WAIT_MS);
+	for (size_t i = 0; search && owners && i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		struct search_query query = { .type = kinds[i].type, .author = owner, .gated = -1 };
+		uint64_t count = 0;
+		if (call->actor.role != TOKEN_FINE_GRAINED)
+			query_owners_set(call->gateway->ns, &call->actor, owners, &query);
+		if (search_count(search, &query, &count) == 0)
+			json_u64(json, kinds[i].key, count);
+	}
+	free(owners);
 }
 
 struct overview {

@@ -163,12 +163,15 @@ static int put_whole(struct gateway *gateway, struct search_writer *writer, cons
 		facts_fini(&facts);
 		return err;
 	}
+	bool incomplete = facts.incomplete || made == ERR_NOT_FOUND;
+	if (incomplete)
+		memset(facts.digest, 0, sizeof(facts.digest)); /* of no files: the next look makes them again */
 	err = document_terms(&terms, doc, &facts);
 	if (err == 0)
 		err = search_writer_put(writer, before, doc, values, &facts, &terms);
 	term_list_fini(&terms);
 	facts_fini(&facts);
-	return err ? err : made ? made : DOCUMENT_FACTS_MADE;
+	return err ? err : incomplete ? DOCUMENT_INCOMPLETE : made ? made : DOCUMENT_FACTS_MADE;
 }
 
 int document_update(struct gateway *gateway, struct search_writer *writer, const struct facts_cache *cache, const struct entity_id *id, int64_t now_ms)
@@ -199,7 +202,9 @@ int document_update(struct gateway *gateway, struct search_writer *writer, const
 	if (!before.exists || !same_but_for_commit(&before.doc, &doc))
 		return put_whole(gateway, writer, cache, &repo, &before, &doc, &values);
 	values.by[SORT_PARAMETERS] = before.values.by[SORT_PARAMETERS];
-	if (memcmp(&before.doc.commit, &doc.commit, sizeof(doc.commit)) == 0) {
+	static const uint8_t nothing[sizeof(before.digest)];
+	bool whole = !doc.has_commit || memcmp(before.digest, nothing, sizeof(nothing)) != 0;
+	if (whole && memcmp(&before.doc.commit, &doc.commit, sizeof(doc.commit)) == 0) {
 		if (memcmp(&before.values, &values, sizeof(values)) == 0)
 			return DOCUMENT_SAME;
 		return (err = search_writer_record(writer, &before, &doc, &values)) ? err : DOCUMENT_INDEXED;

@@ -4,7 +4,7 @@
 
 #include "gateway/search/writer.h"
 
-enum document_change { DOCUMENT_SAME, DOCUMENT_INDEXED, DOCUMENT_FACTS_MADE };
+enum document_change { DOCUMENT_SAME, DOCUMENT_INDEXED, DOCUMENT_FACTS_MADE, DOCUMENT_INCOMPLETE /* look again later */ };
 
 /* [blocks] Brings the index up to date with one repository as it is now; a gone one is removed. What it did (enum document_change), or an ERR_*: ERR_CORRUPT and
  * ERR_NOT_FOUND only when its git content cannot be read, which leaves it with what can be known without. */

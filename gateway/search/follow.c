@@ -29,6 +29,8 @@ enum {
 	FAILED_WAIT_MS = 1000,
 	FAILURES_MAX = 10,  /* in a row: then the index is made anew */
 	FOLLOW_NICE = 10, /* behind requests */
+	RETRIES_MAX = 256,  /* repositories whose files could not all be read; of more, the newest are looked at again */
+	RETRY_MS_FIRST = 5000, RETRY_MS_MAX = 600 * 1000, /* twice as long each time */
 };
 
 /* Disk space that the index leaves free: a database does not survive every write that fails. */
@@ -58,6 +60,9 @@ struct follower {
 	struct round round;
 	struct position next;     /* while gathering */
 	struct facts_cache cache;
+	struct entity_id retries[RETRIES_MAX];
+	size_t retries_count;
+	int64_t retry_ms, retry_wait_ms; /* when they are looked at again, and how long that was put off */
 };
 
 /* False: the round is full. */
@@ -116,6 +121,10 @@ static int update_one(struct follower *follower, const struct entity_id *repo)
 	}
 	if (done < 0)
 		return done;
+	if (done == DOCUMENT_INCOMPLETE) {
+		follower->retries[follower->retries_count++ % RETRIES_MAX] = *repo;
+		follower->retry_ms = unix_ms() + (follower->retry_wait_ms ? follower->retry_wait_ms : RETRY_MS_FIRST);
+	}
 	pthread_mutex_lock(&search->mutex);
 	search->indexed += done != DOCUMENT_SAME;
 	search->facts_made += done == DOCUMENT_FACTS_MADE;
@@ -183,6 +192,16 @@ static int gather(struct follower *follower, bool *more)
 	struct namespace *ns = follower->search->gateway->ns;
 	round_clear(&follower->round);
 	follower->next = follower->position;
+	if (follower->retries_count == 0)
+		follower->retry_wait_ms = 0;
+	if (follower->retries_count && unix_ms() >= follower->retry_ms) {
+		int64_t wait_ms = follower->retry_wait_ms ? 2 * follower->retry_wait_ms : 2 * RETRY_MS_FIRST;
+		follower->retry_wait_ms = wait_ms < RETRY_MS_MAX ? wait_ms : RETRY_MS_MAX;
+		size_t count = follower->retries_count < RETRIES_MAX ? follower->retries_count : RETRIES_MAX;
+		follower->retries_count = 0;
+		for (size_t i = 0; i < count; i++)
+			round_add(&follower->round, &follower->retries[i]);
+	}
 	int stop = changes_read(ns, GROUP_CLUSTER, follower->position.cluster, see_cluster, follower);
 	if (stop == 0)
 		stop = changes_read(ns, GROUP_REPOS, follower->position.repos, see_repos, follower);
@@ -533,7 +552,7 @@ static int turn(struct follower *follower, struct search *search)
 	}
 	publish(follower);
 	if (!more && !is_closing(search))
-		changes_wait(search->gateway->ns, version, IDLE_WAIT_MS);
+		changes_wait(search->gateway->ns, version, follower->retries_count ? RETRY_MS_FIRST : IDLE_WAIT_MS);
 	pause_ms(more ? 0 : ROUND_PAUSE_MS);
 	return 0;
 }

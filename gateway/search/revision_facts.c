@@ -123,7 +123,8 @@ int revision_facts_get(struct gateway *gateway, const struct repo *repo, const s
 		revision_facts_release(made);
 		return err;
 	}
-	add(made);
+	if (!made->facts.incomplete)
+		add(made);
 	*out = made;
 	return 0;
 }
