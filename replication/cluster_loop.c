@@ -368,6 +368,11 @@ void cluster_turn(struct consensus *c)
 
 /* ---- life ---- */
 
+static bool listens_everywhere(const char *listen)
+{
+	return listen[0] == ':' || strncmp(listen, "0.0.0.0:", 8) == 0 || strncmp(listen, "[::]:", 5) == 0;
+}
+
 int cluster_loop_open(struct consensus *c, struct why *why)
 {
 	int err = identity_keys(&c->keys, log_store_db(c->store), why);
@@ -381,6 +386,8 @@ int cluster_loop_open(struct consensus *c, struct why *why)
 	sodium_memzero(&config, sizeof(config));
 	if (err)
 		return err;
+	if (!c->config.cluster.advertise && listens_everywhere(c->config.cluster.listen))
+		return why_set(why, ERR_INVALID, "%s is no address that other nodes can call: tell theirs with --cluster-address HOST:PORT", c->config.cluster.listen);
 	const char *advertise = c->config.cluster.advertise ? c->config.cluster.advertise : c->config.cluster.listen;
 	const char *colon = strrchr(advertise, ':');
 	bool any_port = colon && strcmp(colon, ":0") == 0;
@@ -390,6 +397,7 @@ int cluster_loop_open(struct consensus *c, struct why *why)
 	c->stream_fds = must_alloc(CLUSTER_STREAMS_MAX * sizeof(int));
 	for (size_t i = 0; i < CLUSTER_STREAMS_MAX; i++)
 		c->stream_fds[i] = -1;
+	peers_set_address(c->peers, c->address);
 	uv_timer_init(&c->loop, &c->tick);
 	c->tick.data = c;
 	uv_timer_start(&c->tick, on_tick, CLUSTER_TICK_MS, CLUSTER_TICK_MS);

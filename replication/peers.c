@@ -1,6 +1,7 @@
 #include "replication/peers.h"
 
 #include "replication/node.h"
+#include "replication/peer_calls.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -28,7 +29,8 @@ enum call_state { CALL_IDLE, CALL_RESOLVING, CALL_CONNECTING, CALL_GREETING, CAL
 struct peer {
 	struct peers *peers;
 	struct cluster_node member;
-	bool used;
+	char learned[NODE_ADDRESS_BYTES_MAX]; /* what it said itself, while its record says something else; "" */
+	bool used, guest;                     /* guest: a member of whom no record has come yet */
 	enum call_state state;
 	struct connection *connection; /* NULL when idle */
 	uint64_t retry_ms, retry_at_ms;
@@ -65,6 +67,7 @@ struct peers {
 	double greetings; /* tokens of the bucket */
 	uint64_t greetings_at_ms;
 	unsigned port;
+	char address[NODE_ADDRESS_BYTES_MAX];
 	bool closing;
 	struct buffer plain;
 	uint8_t read_buffer[READ_BYTES];
@@ -190,6 +193,7 @@ static void take_welcome(struct connection *connection)
 	peer->retry_ms = 0;
 	peer->told = false;
 	peer->trouble[0] = 0;
+	peers_send(peer->peers, peer->member.node_id, FRAME_ADDRESS, 0, span_text(peer->peers->address));
 }
 
 static void on_call_read(uv_stream_t *stream, ssize_t length, const uv_buf_t *bytes)
@@ -282,7 +286,7 @@ static void call(struct peer *peer)
 	char host[HOST_BYTES_MAX], port[8];
 	struct peers *peers = peer->peers;
 	peer->retry_at_ms = now_ms(peers) + PEER_RETRY_MS_MAX;
-	if (!peers->view.has_secret || split_address(peer->member.address, host, port) != 0) {
+	if (!peers->view.has_secret || split_address(peer->learned[0] ? peer->learned : peer->member.address, host, port) != 0) {
 		snprintf(peer->trouble, sizeof(peer->trouble), "its address is not HOST:PORT");
 		return;
 	}
@@ -427,6 +431,32 @@ static bool answer_hello(struct incoming *incoming)
 	return false;
 }
 
+static struct peer *slot_of(struct peers *peers, uint64_t id);
+
+/* Who has proven to be a member says where it is. */
+static void take_address(struct incoming *incoming, struct span text)
+{
+	struct peers *peers = incoming->peers;
+	char address[NODE_ADDRESS_BYTES_MAX] = "", host[HOST_BYTES_MAX], port[8];
+	struct peer *peer = slot_of(peers, incoming->peer);
+	if (!peer || text.length == 0 || text.length >= sizeof(address) || memchr(text.data, 0, text.length))
+		return;
+	memcpy(address, text.data, text.length);
+	if (split_address(address, host, port) != 0)
+		return;
+	if (!peer->used) {
+		*peer = (struct peer){ .peers = peers, .used = true, .guest = true };
+		peer->member.node_id = incoming->peer;
+		memcpy(peer->member.public_key, incoming->channel.remote_static, PEER_KEY_BYTES);
+	}
+	if (strcmp(address, peer->learned[0] ? peer->learned : peer->member.address) == 0)
+		return;
+	hang_up(peer, "it moved");
+	snprintf(peer->learned, sizeof(peer->learned), "%s", strcmp(address, peer->member.address) == 0 ? "" : address);
+	peer->retry_at_ms = peer->retry_ms = 0;
+	call(peer);
+}
+
 /* Takes whole records out of what has arrived. */
 static bool take_records(struct incoming *incoming)
 {
@@ -453,7 +483,10 @@ static bool take_records(struct incoming *incoming)
 			return false;
 		at += 4 + length;
 		incoming->heard_ms = now_ms(peers);
-		peers->config.calls.frame(peers->config.calls.context, incoming->peer, &frame);
+		if (frame.type == FRAME_ADDRESS)
+			take_address(incoming, frame.body);
+		else
+			peers->config.calls.frame(peers->config.calls.context, incoming->peer, &frame);
 		if (incoming->closing)
 			return true;
 	}
@@ -577,7 +610,7 @@ void peers_set_view(struct peers *peers, const struct cluster_view *view)
 	for (size_t i = 0; i < CLUSTER_NODES_MAX; i++) {
 		struct peer *peer = &peers->table[i];
 		const struct cluster_node *member = peer->used ? cluster_view_find(view, peer->member.node_id) : NULL;
-		if (!peer->used || (member && member->role != NODE_REMOVED))
+		if (!peer->used || (member && member->role != NODE_REMOVED) || (!member && peer->guest))
 			continue;
 		hang_up(peer, "removed");
 		peer->used = false;
@@ -587,15 +620,21 @@ void peers_set_view(struct peers *peers, const struct cluster_view *view)
 		struct peer *peer = member->node_id == peers->config.node_id || member->role == NODE_REMOVED ? NULL : slot_of(peers, member->node_id);
 		if (!peer)
 			continue;
-		bool moved = peer->used && (strcmp(peer->member.address, member->address) != 0 ||
+		const char *called = peer->learned[0] ? peer->learned : peer->member.address;
+		bool moved = peer->used && ((strcmp(peer->member.address, member->address) != 0 && strcmp(called, member->address) != 0) ||
 			memcmp(peer->member.public_key, member->public_key, PEER_KEY_BYTES) != 0);
-		if (moved)
+		if (moved) {
 			hang_up(peer, "it moved");
+			peer->learned[0] = 0;
+		}
 		if (!peer->used)
 			*peer = (struct peer){ .peers = peers, .used = true, .retry_at_ms = 0 };
 		if (moved)
 			peer->retry_at_ms = peer->retry_ms = 0;
 		peer->member = *member;
+		peer->guest = false;
+		if (strcmp(peer->learned, member->address) == 0)
+			peer->learned[0] = 0;
 		if (peer->state == CALL_IDLE && now_ms(peers) >= peer->retry_at_ms)
 			call(peer);
 	}
@@ -648,6 +687,11 @@ int peers_open(struct peers **out, uv_loop_t *loop, const struct peers_config *c
 		return why_set(why, ERR_IO, "cannot listen on %s for the other nodes: %s", config->listen, uv_strerror(rv));
 	peers->port = ntohs(address.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&address)->sin6_port : ((struct sockaddr_in *)&address)->sin_port);
 	return 0;
+}
+
+void peers_set_address(struct peers *peers, const char *address)
+{
+	snprintf(peers->address, sizeof(peers->address), "%s", address);
 }
 
 unsigned peers_port(const struct peers *peers)

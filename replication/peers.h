@@ -4,6 +4,9 @@
  * on it flows one way. Frames are queued per peer up to PEER_QUEUE_BYTES_MAX and dropped beyond, and whenever there is no
  * connection: everything that is sent here is repeated by who sends it. A connection on which nothing is acknowledged for PEER_DEAD_MS is given up.
  *
+ * The first frame of a connection tells how its opener is reached, so a member that has moved, or that joined while this node was away, is called back
+ * before its record has come.
+ *
  * A stranger on the port costs at most one of PEER_GREETINGS_MAX places for PEER_GREETING_MS, a fixed number of bytes and two multiplications on a
  * curve, at most PEER_GREETINGS_PER_S a second, and gets no answer. Connections for bulk and for joining are handed out after
  * their handshake, as blocking streams, to threads of their own.
@@ -60,6 +63,8 @@ void peers_free(struct peers *peers);
 /* Any thread, after open. */
 unsigned peers_port(const struct peers *peers);
 
+/* How this node is reached, "host:port"; before the first view. */
+void peers_set_address(struct peers *peers, const char *address);
 /* Who belongs to the cluster now; copied. */
 void peers_set_view(struct peers *peers, const struct cluster_view *view);
 /* Queues a frame; false: dropped. */

@@ -165,6 +165,28 @@ static void a_node_that_was_away_catches_up(void **state)
 	}
 }
 
+/* On another port each time: the others hear of it from the node itself, as its record says the old one until a leader has heard. */
+static void nodes_that_move_are_found_again(void **state)
+{
+	(void)state;
+	make_three();
+	for (size_t moved = 0; moved < NODES; moved++) {
+		char before[NODE_ADDRESS_BYTES_MAX], name[32];
+		memcpy(before, addresses[moved], sizeof(before));
+		close_node(moved);
+		addresses[moved][0] = 0;
+		open_node(moved, NULL);
+		assert_string_not_equal(before, addresses[moved]);
+		snprintf(name, sizeof(name), "moved-%zu", moved);
+		make_user(moved, name);
+		for (size_t i = 0; i < NODES; i++)
+			assert_seen(i, name);
+	}
+	const struct cluster_status *status = status_of(0);
+	for (size_t k = 0; k < status->count; k++)
+		assert_true(status->nodes[k].connected);
+}
+
 /* With hardly any log kept, who was away longer than a flush mark gets the state itself. */
 static void a_node_far_behind_gets_the_state(void **state)
 {
@@ -313,6 +335,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(what_is_written_through_any_node_is_read_through_any_node, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_node_that_was_away_catches_up, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(nodes_that_move_are_found_again, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_node_far_behind_gets_the_state, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_new_node_gets_what_the_log_does_not_hold_any_more, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_join_token_is_good_for_one_node, set_up, tear_down),
