@@ -29,7 +29,7 @@ static const struct {
 	const char *noun;
 	uint32_t type;
 } nouns[] = {
-	{ "model", REPO_MODEL }, { "dataset", REPO_DATASET }, { "space", REPO_SPACE }, { "kernel", REPO_KERNEL },
+	{ "model", REPO_MODEL }, { "dataset", REPO_DATASET }, { "space", REPO_SPACE }, { "kernel", REPO_KERNEL }, { "bucket", REPO_BUCKET },
 };
 
 bool audit_wants(const struct change *change)

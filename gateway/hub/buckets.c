@@ -7,6 +7,7 @@
 #include "gateway/auth/xet_token.h"
 #include "gateway/hub/bucket_call.h"
 #include "gateway/hub/visibility.h"
+#include "gateway/moved.h"
 
 enum { BUCKET_BODY_BYTES_MAX = 64 << 10, BUCKETS_PAGE = 100, AFTER_BYTES_MAX = REPO_ID_BYTES_MAX + 4 };
 
@@ -29,6 +30,8 @@ struct call *bucket_call_open(struct http_request *request, const struct route_m
 	if (!owner)
 		return NULL;
 	int err = name ? repo_find(call->gateway->ns, NULL, REPO_BUCKET, span_text(owner), span_text(name), &call->repo) : ERR_NOT_FOUND;
+	if (err == ERR_NOT_FOUND && answer_if_moved(request, &call->actor, REPO_BUCKET, match->captures[0], match->captures[1]))
+		return NULL;
 	if (err) {
 		answer_repo_missing(request, call->actor.anonymous);
 		return NULL;

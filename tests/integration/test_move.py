@@ -78,6 +78,16 @@ def test_every_address_answers_307_with_path_and_query(hub, user):
         assert hub.request("GET", f"/api/{other}/{old}", token=user.token).status in (404,)
 
 
+def test_buckets_move_too(hub, user):
+    old, new = f"{user.name}/bucket", f"{user.name}/pail"
+    assert hub.request("POST", f"/api/buckets/{old}", {}, token=user.token).status == 200
+    assert move(hub, user, old, new, "bucket").status == 200
+    for path in ("/api/buckets/%s", "/api/buckets/%s/tree", "/api/buckets/%s/xet-write-token", "/buckets/%s/resolve/a.txt"):
+        answer = hub.request("GET", path % old, token=user.token)
+        assert (answer.status, answer.headers.get("location")) == (307, path % new), path
+    assert hub.request("GET", f"/api/buckets/{new}", token=user.token).json()["id"] == new
+
+
 def test_who_may_not_see_it_learns_nothing(hub, user, bob):
     old, new = user.repo(private=True), f"{user.name}/secret-plan"
     assert move(hub, user, old, new).status == 200
@@ -99,7 +109,7 @@ def test_moving_wants_rights_at_both_ends(hub, user, bob, alice):
     assert move(hub, user, repo, "one-segment").status == 400
     assert move(hub, user, "one-segment", repo).status == 400
     assert move(hub, user, repo, f"{user.name}/bad--name").status == 400
-    assert move(hub, user, repo, f"{user.name}/x", "bucket").status == 400
+    assert move(hub, user, repo, f"{user.name}/x", "planet").status == 400
 
 
 def test_a_taken_name_is_refused_with_the_hubs_words(hub, user, client):

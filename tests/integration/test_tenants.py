@@ -230,6 +230,30 @@ def test_organisations_are_run_by_their_own(hub, things, strangers):
             assert hub.request(method, path, body, token=token).status in (401, 403), (who, method, path)
 
 
+def test_buckets_are_as_closed_as_repositories(hub, things, strangers, routes):
+    hidden, absent = f"{things.user.name}/{MARKER}-bucket", f"{things.user.name}/{MARKER}-xxxxxx"
+    public = f"{things.user.name}/open-bucket"
+    for name, private in ((hidden, True), (public, False)):
+        assert hub.request("POST", f"/api/buckets/{name}", {"private": private}, token=things.user.token).status == 200
+    paths = [(method, re.sub(r"\{kind\d\}", "xet-read-token", path.replace("{rest}", "a.txt"))) for method, path in routes
+             if path.startswith(("/api/buckets/{part1}/{part2}", "/buckets/{part1}/{part2}"))]
+    assert len(paths) > 8
+    before = [hub.request("GET", f"/api/buckets/{name}", token=things.user.token).json() for name in (hidden, public)]
+    for who, token in strangers.items():
+        for method, path in paths:
+            address = path.replace("{part1}/{part2}", "%s")
+            if (method, address) == ("POST", "/api/buckets/%s"):  # making one in the namespace of another
+                assert ask(hub, method, address % absent, token).status in (401, 403), who
+                continue
+            answer, nothing = ask(hub, method, address % hidden, token), ask(hub, method, address % absent, token)
+            assert answer.status in (400, 401, 404), (who, method, path, answer)
+            assert seen(answer, hidden) == seen(nothing, absent), (who, method, path)
+            if method not in ("GET", "HEAD") and not path.endswith("paths-info"):
+                assert ask(hub, method, address % public, token).status in (401, 403), (who, method, path)
+        assert MARKER not in hub.request("GET", f"/api/buckets/{things.user.name}", token=token).body.decode()
+    assert [hub.request("GET", f"/api/buckets/{name}", token=things.user.token).json() for name in (hidden, public)] == before
+
+
 def test_stored_bytes_of_others_cannot_be_named_into_reach(hub, things):
     """A commit, a Xet read and a claim by digest of an object that only the other tenant has."""
     import hashlib
