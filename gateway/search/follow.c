@@ -15,58 +15,23 @@
 #include <xxhash.h>
 
 #include "gateway/process.h"
-#include "gateway/search/base.h"
-#include "gateway/search/document.h"
-#include "gateway/search/handle.h"
+#include "gateway/search/follower.h"
 #include "replication/changes.h"
 #include "replication/downloads.h"
 
 enum {
-	ROUND_REPOS_MAX = 512,
-	ROUND_SLOTS = 4 * ROUND_REPOS_MAX,
 	ROUND_PAUSE_MS = 50,
 	IDLE_WAIT_MS = 10 * 1000,
 	FAILED_WAIT_MS = 1000,
 	FAILURES_MAX = 10,  /* in a row: then the index is made anew */
 	FOLLOW_NICE = 10, /* behind requests */
-	RETRIES_MAX = 256,  /* repositories whose files could not all be read; of more, the newest are looked at again */
 	RETRY_MS_FIRST = 5000, RETRY_MS_MAX = 600 * 1000, /* twice as long each time */
 };
 
 /* Disk space that the index leaves free: a database does not survive every write that fails. */
 static const uint64_t room_bytes_min = UINT64_C(192) << 20;
 
-enum { STOP_ROUND_FULL = 1 };
-
-struct round {
-	struct entity_id repos[ROUND_REPOS_MAX];
-	size_t count;
-	uint16_t slots[ROUND_SLOTS]; /* index + 1 */
-};
-
-struct position {
-	uint64_t cluster, repos;  /* numbers of changes */
-	uint64_t downloads;       /* log index up to which downloads are looked at */
-	bool within;              /* and of the next one, those up to this repository */
-	struct entity_id downloads_repo;
-	uint64_t downloads_known; /* the newest that a change told of */
-};
-
-struct follower {
-	struct search *search;
-	struct search_base *base;
-	struct search_writer *writer;
-	struct position position;
-	struct round round;
-	struct position next;     /* while gathering */
-	struct facts_cache cache;
-	struct entity_id retries[RETRIES_MAX];
-	size_t retries_count;
-	int64_t retry_ms, retry_wait_ms; /* when they are looked at again, and how long that was put off */
-};
-
-/* False: the round is full. */
-static bool round_add(struct round *round, const struct entity_id *repo)
+bool round_add(struct round *round, const struct entity_id *repo)
 {
 	size_t at = (size_t)XXH3_64bits(repo->bytes, ENTITY_ID_BYTES) % ROUND_SLOTS;
 	for (; round->slots[at]; at = (at + 1) % ROUND_SLOTS)
@@ -79,7 +44,7 @@ static bool round_add(struct round *round, const struct entity_id *repo)
 	return true;
 }
 
-static void round_clear(struct round *round)
+void round_clear(struct round *round)
 {
 	round->count = 0;
 	memset(round->slots, 0, sizeof(round->slots));
@@ -91,6 +56,11 @@ static bool is_closing(struct search *search)
 	bool closing = search->closing;
 	pthread_mutex_unlock(&search->mutex);
 	return closing;
+}
+
+bool follower_is_closing(struct follower *follower)
+{
+	return is_closing(follower->search);
 }
 
 /* ------------------------------------------------------------------ weights that were read before */
@@ -132,15 +102,14 @@ static int update_one(struct follower *follower, const struct entity_id *repo)
 	return 0;
 }
 
-static void write_position(struct follower *follower, const struct position *position)
+void follower_write_position(struct follower *follower, const struct position *position)
 {
 	search_writer_meta(follower->writer, "cluster", position->cluster);
 	search_writer_meta(follower->writer, "repos", position->repos);
 	search_writer_meta(follower->writer, "downloads", position->downloads);
 }
 
-/* Brings the gathered repositories up to date. A batch that grows too large is ended early, without the position. */
-static int update_round(struct follower *follower)
+int follower_update_round(struct follower *follower)
 {
 	int err = 0;
 	for (size_t i = 0; i < follower->round.count && err == 0; i++) {
@@ -180,6 +149,7 @@ static int see_downloads(void *context, const struct entity_id *repo, uint64_t i
 	struct follower *follower = context;
 	if (!round_add(&follower->round, repo))
 		return STOP_ROUND_FULL;
+	follower->downloads_seen = index;
 	follower->next.downloads = index - 1; /* more of this one may follow */
 	follower->next.within = true;
 	follower->next.downloads_repo = *repo;
@@ -205,12 +175,15 @@ static int gather(struct follower *follower, bool *more)
 	int stop = changes_read(ns, GROUP_CLUSTER, follower->position.cluster, see_cluster, follower);
 	if (stop == 0)
 		stop = changes_read(ns, GROUP_REPOS, follower->position.repos, see_repos, follower);
-	if (stop == 0 && follower->next.downloads_known > follower->position.downloads) {
+	if (stop == 0 && (follower->next.downloads_known > follower->position.downloads || !follower->has_begun)) {
 		const struct position *at = &follower->position;
 		stop = downloads_changed(ns, at->within ? at->downloads + 1 : at->downloads, at->within ? &at->downloads_repo : NULL, see_downloads, follower);
 		if (stop == 0) {
-			follower->next.downloads = follower->next.downloads_known;
+			uint64_t known = follower->next.downloads_known;
+			follower->next.downloads = known > follower->downloads_seen ? known : follower->downloads_seen;
+			follower->next.downloads_known = follower->next.downloads;
 			follower->next.within = false;
+			follower->has_begun = true;
 		}
 	}
 	*more = stop == STOP_ROUND_FULL;
@@ -239,202 +212,16 @@ static int follow_once(struct follower *follower, bool *more)
 	bool moved = follower->next.cluster != follower->position.cluster || follower->next.repos != follower->position.repos;
 	if (!moved && follower->round.count == 0)
 		return 0;
-	err = update_round(follower);
+	err = follower_update_round(follower);
 	if (err)
 		return err;
-	write_position(follower, &follower->next);
+	follower_write_position(follower, &follower->next);
 	err = search_writer_end(follower->writer);
 	if (err == 0) {
 		follower->position = follower->next;
 		publish(follower);
 	}
 	return err;
-}
-
-/* ------------------------------------------------------------------ going over everything */
-
-struct page {
-	struct follower *follower;
-	char after[REPO_ID_BYTES_MAX + 16];
-};
-
-static int see_repo(void *context, const struct repo *repo)
-{
-	struct page *page = context;
-	if (!round_add(&page->follower->round, &repo->id))
-		return STOP_ROUND_FULL;
-	snprintf(page->after, sizeof(page->after), "%u/%s/%s", (unsigned)repo->type, repo->owner, repo->name);
-	return 0;
-}
-
-/* Every repository that there is. */
-static int scan_repos(struct follower *follower)
-{
-	struct page page = { .follower = follower };
-	for (enum repo_type type = REPO_MODEL; type <= REPO_KERNEL; type++) {
-		page.after[0] = 0;
-		for (int stop = STOP_ROUND_FULL; stop == STOP_ROUND_FULL;) {
-			if (is_closing(follower->search))
-				return ERR_CLOSED;
-			round_clear(&follower->round);
-			stop = repo_list(follower->search->gateway->ns, type, NULL, page.after[0] ? page.after : NULL, see_repo, &page);
-			int err = stop < 0 ? stop : update_round(follower);
-			if (err == 0)
-				err = search_writer_end(follower->writer);
-			if (err)
-				return err;
-		}
-	}
-	return 0;
-}
-
-static int see_indexed(void *context, struct span key, struct span value)
-{
-	(void)value;
-	struct page *page = context;
-	struct entity_id repo;
-	struct repo found;
-	if (key.length != 1 + ENTITY_ID_BYTES)
-		return ERR_CORRUPT;
-	memcpy(repo.bytes, key.data + 1, ENTITY_ID_BYTES);
-	if (repo_get(page->follower->search->gateway->ns, NULL, &repo, &found) != ERR_NOT_FOUND)
-		return 0;
-	return round_add(&page->follower->round, &repo) ? 0 : STOP_ROUND_FULL;
-}
-
-/* What is in the index and is no repository any more. */
-static int scan_gone(struct follower *follower)
-{
-	struct page page = { .follower = follower };
-	struct key prefix = { .length = 1, .bytes = { 'i' } };
-	for (int stop = STOP_ROUND_FULL; stop == STOP_ROUND_FULL;) {
-		struct search_view view;
-		round_clear(&follower->round);
-		int err = search_view_open(&view, &follower->base->db);
-		if (err)
-			return err;
-		stop = search_scan(&view, &prefix, NULL, see_indexed, &page);
-		search_view_close(&view);
-		err = stop < 0 ? stop : update_round(follower);
-		if (err == 0)
-			err = search_writer_end(follower->writer);
-		if (err)
-			return err;
-	}
-	return 0;
-}
-
-static int last_download(void *context, const struct entity_id *repo, uint64_t index)
-{
-	(void)repo;
-	*(uint64_t *)context = index;
-	return 0;
-}
-
-static int scan_all(struct follower *follower)
-{
-	struct namespace *ns = follower->search->gateway->ns;
-	struct position begin = { 0 };
-	int err = changes_last(ns, GROUP_CLUSTER, &begin.cluster);
-	if (err == 0)
-		err = changes_last(ns, GROUP_REPOS, &begin.repos);
-	if (err == 0)
-		err = downloads_changed(ns, 0, NULL, last_download, &begin.downloads);
-	begin.downloads_known = begin.downloads;
-	if (err == 0)
-		err = scan_repos(follower);
-	if (err == 0)
-		err = scan_gone(follower);
-	if (err)
-		return err;
-	write_position(follower, &begin);
-	search_writer_meta(follower->writer, "complete", 1);
-	search_writer_meta(follower->writer, "day", day_of_ms(unix_ms()));
-	err = search_writer_end(follower->writer);
-	if (err == 0)
-		follower->position = begin;
-	return err;
-}
-
-/* ------------------------------------------------------------------ once a day */
-
-struct sweep {
-	struct follower *follower;
-	uint64_t value; /* of the last one seen; the next page begins there */
-	uint32_t doc;
-	bool full;
-};
-
-static int see_counted(void *context, struct span key, struct span value)
-{
-	(void)value;
-	struct sweep *sweep = context;
-	if (key.length != 1 + 1 + 1 + 8 + 4)
-		return ERR_CORRUPT;
-	uint64_t count = ~get_big_endian(key.data + 3, 8);
-	if (count == 0)
-		return 1; /* the rest has none */
-	if (sweep->follower->round.count == ROUND_REPOS_MAX) {
-		sweep->full = true;
-		return 1;
-	}
-	sweep->value = count;
-	sweep->doc = ~(uint32_t)get_big_endian(key.data + 11, 4);
-	struct key doc_key;
-	struct span row, facts;
-	struct doc doc;
-	struct doc_values values;
-	int err;
-	search_key_doc(&doc_key, 'd', sweep->doc);
-	rocksdb_pinnableslice_t *slice = search_get(&sweep->follower->base->db, NULL, &doc_key, &row, &err);
-	if (err == 0 && slice && doc_row_decode(&doc, &values, row, &facts) == 0)
-		round_add(&sweep->follower->round, &doc.repo);
-	if (slice)
-		rocksdb_pinnableslice_destroy(slice);
-	return err;
-}
-
-static int sweep_order(struct follower *follower, enum sort sort, enum repo_type type)
-{
-	struct sweep sweep = { .follower = follower, .full = true };
-	struct key prefix, start;
-	search_key_sort_prefix(&prefix, sort, type);
-	for (bool first = true; sweep.full; first = false) {
-		struct search_view view;
-		sweep.full = false;
-		round_clear(&follower->round);
-		int err = search_view_open(&view, &follower->base->db);
-		if (err)
-			return err;
-		if (!first)
-			search_key_sort(&start, sort, type, sweep.value, sweep.doc - 1); /* documents count down among equals */
-		err = search_scan(&view, &prefix, first ? NULL : &start, see_counted, &sweep);
-		search_view_close(&view);
-		if (err >= 0)
-			err = update_round(follower);
-		if (err == 0)
-			err = search_writer_end(follower->writer);
-		if (err)
-			return err;
-	}
-	return 0;
-}
-
-static int sweep_daily(struct follower *follower)
-{
-	uint64_t day, today = day_of_ms(unix_ms());
-	int err = search_meta(&follower->base->db, NULL, "day", &day);
-	if (err || day == today)
-		return err;
-	for (enum repo_type type = REPO_MODEL; type <= REPO_KERNEL && err == 0; type++) {
-		err = sweep_order(follower, SORT_DOWNLOADS, type);
-		if (err == 0)
-			err = sweep_order(follower, SORT_LIKES_RECENT, type);
-	}
-	if (err)
-		return err;
-	search_writer_meta(follower->writer, "day", today);
-	return search_writer_end(follower->writer);
 }
 
 /* ------------------------------------------------------------------ the thread */
@@ -449,7 +236,7 @@ static int begin(struct follower *follower, struct search *search, struct search
 		err = search_meta(&base->db, NULL, "repos", &follower->position.repos);
 	if (err == 0)
 		err = search_meta(&base->db, NULL, "downloads", &follower->position.downloads);
-	follower->position.downloads_known = follower->position.downloads;
+	follower->position.downloads_known = follower->downloads_seen = follower->position.downloads;
 	return err;
 }
 
@@ -464,7 +251,7 @@ static int rebuild(struct follower *follower)
 	if (err == 0) {
 		err = begin(other, search, base);
 		if (err == 0)
-			err = scan_all(other);
+			err = follower_scan_all(other);
 		if (err) {
 			search_writer_close(other->writer);
 			base->obsolete = true;
@@ -520,12 +307,12 @@ static int follow_on(struct follower *follower, bool *more)
 		return ERR_NO_SPACE;
 	int err = search_meta(&follower->base->db, NULL, "complete", &complete);
 	if (err == 0 && !complete)
-		err = scan_all(follower);
+		err = follower_scan_all(follower);
 	if (err == 0)
 		err = follow_once(follower, more);
 	if (err == ERR_RANGE)
-		err = scan_all(follower);
-	return err ? err : sweep_daily(follower);
+		err = follower_scan_all(follower);
+	return err ? err : follower_sweep_daily(follower);
 }
 
 /* Said once for each kind of failure in a row. */
