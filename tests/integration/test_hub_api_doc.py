@@ -51,8 +51,8 @@ def served(hub):
 def test_every_row_tells_the_truth(hub, calls):
     wrong = []
     for method, path, is_built in calls:
-        body = None if method in ("GET", "HEAD") else b"{}"
-        answer = hub.request(method, concrete(path), body, token=hub.admin_token, headers={"Content-Type": "application/json"} if body else {})
+        body = None if method in ("GET", "HEAD") else b"a=b" if path.startswith("/oauth/") else b"{}"
+        answer = hub.request(method, concrete(path), body, token=hub.admin_token, headers={"Content-Type": "application/json"} if body == b"{}" else {})
         unbuilt = answer.status == 501 and answer.code == "NotImplemented"
         unknown = answer.status == 404 and answer.body == b'{"error":"not found"}'
         if unknown or unbuilt == is_built:
