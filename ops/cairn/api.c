@@ -1,6 +1,7 @@
 #include "ops/cairn/api.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -158,4 +159,50 @@ json_t *api_call(struct api *api, const char *method, const char *path, json_t *
 		return read_answer(api, url);
 	fprintf(stderr, "cairn: %s: %s\n", api->settings->url, curl_easy_strerror(code));
 	return NULL;
+}
+
+/* `format` with every %s replaced by the next argument, escaped. False: too long. */
+static bool format_path(struct api *api, char *out, size_t size, const char *format, va_list arguments)
+{
+	size_t used = 0;
+	for (; *format && used < size; format++) {
+		if (*format != '%') {
+			out[used++] = *format;
+			continue;
+		}
+		format++; /* 's' */
+		char *escaped = api_escape(api, va_arg(arguments, const char *));
+		size_t length = escaped ? strlen(escaped) : size;
+		if (length < size - used)
+			memcpy(out + used, escaped, length);
+		used += length;
+		api_free(escaped);
+	}
+	if (used >= size)
+		return false;
+	out[used] = 0;
+	return true;
+}
+
+json_t *api_once(const struct settings *settings, const char *method, json_t *body, const char *path, ...)
+{
+	char formatted[API_PATH_BYTES_MAX];
+	va_list arguments;
+	struct api *api = api_open(settings);
+	if (!api) {
+		json_decref(body);
+		return NULL;
+	}
+	va_start(arguments, path);
+	bool fits = format_path(api, formatted, sizeof(formatted), path, arguments);
+	va_end(arguments);
+	json_t *answer = NULL;
+	if (fits) {
+		answer = api_call(api, method, formatted, body);
+	} else {
+		fprintf(stderr, "cairn: a name is too long\n");
+		json_decref(body);
+	}
+	api_close(api);
+	return answer;
 }

@@ -14,6 +14,7 @@ enum {
 	API_CONNECT_S_MAX = 10,
 	API_CALL_S_MAX = 600,    /* a listing of everything may read much */
 	API_TOKEN_BYTES_MAX = 1024,
+	API_PATH_BYTES_MAX = 4096,
 };
 
 struct api;
@@ -29,6 +30,8 @@ void api_close(struct api *api);
 json_t *api_call(struct api *api, const char *method, const char *path, json_t *body);
 /* GET of something that may be absent: then NULL with *is_missing, and nothing is told. */
 json_t *api_find(struct api *api, const char *path, bool *is_missing);
+/* A call of its own: opens, calls, closes. `body` is stolen, may be NULL. Each %s of `path` is an argument, escaped; nothing else may follow a %. */
+json_t *api_once(const struct settings *settings, const char *method, json_t *body, const char *path, ...) __attribute__((format(printf, 4, 5)));
 /* A piece of a path or query with everything but letters, digits and -._~ escaped; free with api_free. */
 char *api_escape(struct api *api, const char *text);
 void api_free(char *text);

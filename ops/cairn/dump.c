@@ -17,14 +17,7 @@
 
 static int dump_xorb(const struct settings *settings, const char *hash)
 {
-	struct api *api = api_open(settings);
-	if (!api)
-		return EXIT_FAILED;
-	char path[512], *escaped = api_escape(api, hash);
-	snprintf(path, sizeof(path), "/api/admin/xorbs/%s", escaped);
-	api_free(escaped);
-	json_t *xorb = api_call(api, "GET", path, NULL);
-	api_close(api);
+	json_t *xorb = api_once(settings, "GET", NULL, "/api/admin/xorbs/%s", hash);
 	if (!xorb)
 		return EXIT_FAILED;
 	if (settings->json)

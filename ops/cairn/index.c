@@ -23,9 +23,7 @@ static int print_index(const struct settings *settings, json_t *index)
 
 static int status(const struct settings *settings)
 {
-	struct api *api = api_open(settings);
-	json_t *index = api ? api_call(api, "GET", "/api/admin/index", NULL) : NULL;
-	api_close(api);
+	json_t *index = api_once(settings, "GET", NULL, "/api/admin/index");
 	return index ? print_index(settings, index) : EXIT_FAILED;
 }
 

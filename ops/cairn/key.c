@@ -46,10 +46,7 @@ static int add(const struct settings *settings, int argc, char **argv)
 	}
 	json_t *body = json_pack("{s:s, s:s++, s:s}", "user", argv[optind], "key", parsed.type, " ", parsed.base64, "title",
 		title ? title : parsed.comment);
-	struct api *api = body ? api_open(settings) : NULL;
-	json_t *key = api ? api_call(api, "POST", "/api/admin/ssh-keys", json_incref(body)) : NULL;
-	json_decref(body);
-	api_close(api);
+	json_t *key = api_once(settings, "POST", body, "/api/admin/ssh-keys");
 	if (!key)
 		return EXIT_FAILED;
 	if (settings->json)
@@ -61,14 +58,7 @@ static int add(const struct settings *settings, int argc, char **argv)
 
 static int list(const struct settings *settings, const char *user)
 {
-	struct api *api = api_open(settings);
-	if (!api)
-		return EXIT_FAILED;
-	char path[512], *escaped = api_escape(api, user ? user : "");
-	snprintf(path, sizeof(path), "/api/admin/ssh-keys%s%s", user ? "?user=" : "", escaped);
-	api_free(escaped);
-	json_t *keys = api_call(api, "GET", path, NULL);
-	api_close(api);
+	json_t *keys = user ? api_once(settings, "GET", NULL, "/api/admin/ssh-keys?user=%s", user) : api_once(settings, "GET", NULL, "/api/admin/ssh-keys");
 	if (!keys)
 		return EXIT_FAILED;
 	if (settings->json)
@@ -86,14 +76,7 @@ static int list(const struct settings *settings, const char *user)
 
 static int remove_key(const struct settings *settings, const char *fingerprint)
 {
-	struct api *api = api_open(settings);
-	if (!api)
-		return EXIT_FAILED;
-	char path[512], *escaped = api_escape(api, fingerprint);
-	snprintf(path, sizeof(path), "/api/admin/ssh-keys/%s", escaped);
-	api_free(escaped);
-	json_t *answer = api_call(api, "DELETE", path, NULL);
-	api_close(api);
+	json_t *answer = api_once(settings, "DELETE", NULL, "/api/admin/ssh-keys/%s", fingerprint);
 	if (!answer)
 		return EXIT_FAILED;
 	if (settings->json)

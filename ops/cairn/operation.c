@@ -144,9 +144,7 @@ int scrub_main(const struct settings *settings, int argc, char **argv)
 
 static int list(const struct settings *settings)
 {
-	struct api *api = api_open(settings);
-	json_t *operations = api ? api_call(api, "GET", "/api/admin/operations", NULL) : NULL;
-	api_close(api);
+	json_t *operations = api_once(settings, "GET", NULL, "/api/admin/operations");
 	if (!operations)
 		return EXIT_FAILED;
 	if (settings->json)
@@ -165,14 +163,7 @@ static int list(const struct settings *settings)
 
 static int cancel(const struct settings *settings, const char *id)
 {
-	struct api *api = api_open(settings);
-	if (!api)
-		return EXIT_FAILED;
-	char path[256], *escaped = api_escape(api, id);
-	snprintf(path, sizeof(path), "/api/admin/operations/%s", escaped);
-	api_free(escaped);
-	json_t *answer = api_call(api, "DELETE", path, NULL);
-	api_close(api);
+	json_t *answer = api_once(settings, "DELETE", NULL, "/api/admin/operations/%s", id);
 	json_decref(answer);
 	return answer ? EXIT_OK : EXIT_FAILED;
 }

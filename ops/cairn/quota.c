@@ -43,15 +43,6 @@ int quota_main(const struct settings *settings, int argc, char **argv)
 		return usage_error("quota", "\"%s\" is no size (such as 500M, 10G, 2T, or none)", argv[2]);
 	if (argc == 3)
 		body = strcmp(argv[2], "none") == 0 ? json_pack("{s:b}", "none", 1) : json_pack("{s:I}", "bytes", bytes);
-	struct api *api = api_open(settings);
-	if (!api) {
-		json_decref(body);
-		return EXIT_FAILED;
-	}
-	char path[1024], *owner = api_escape(api, argv[1]);
-	snprintf(path, sizeof(path), "/api/admin/quotas/%s", owner);
-	api_free(owner);
-	json_t *quota = api_call(api, body ? "POST" : "GET", path, body);
-	api_close(api);
+	json_t *quota = api_once(settings, body ? "POST" : "GET", body, "/api/admin/quotas/%s", argv[1]);
 	return quota ? print_quota(settings, quota) : EXIT_FAILED;
 }

@@ -138,10 +138,7 @@ static int create(const struct settings *settings, const struct repo_options *op
 		json_object_set_new(body, "empty", json_true());
 	if (options->sdk)
 		json_object_set_new(body, "sdk", json_string(options->sdk));
-	struct api *api = api_open(settings);
-	json_t *repo = api ? api_call(api, "POST", "/api/repos/create", json_incref(body)) : NULL;
-	json_decref(body);
-	api_close(api);
+	json_t *repo = api_once(settings, "POST", body, "/api/repos/create");
 	if (!repo)
 		return EXIT_FAILED;
 	if (settings->json)
@@ -155,9 +152,7 @@ static int delete(const struct settings *settings, const struct repo_options *op
 {
 	if (!options->yes)
 		return usage_error("repo", "deleting %s removes all of its history; say --yes", options->id);
-	struct api *api = api_open(settings);
-	json_t *answer = api ? api_call(api, "DELETE", "/api/repos/delete", name_body(options)) : NULL;
-	api_close(api);
+	json_t *answer = api_once(settings, "DELETE", name_body(options), "/api/repos/delete");
 	if (!answer)
 		return EXIT_FAILED;
 	if (settings->json)

@@ -31,10 +31,7 @@ static json_t *ask(const struct settings *settings, const struct ssh_command *co
 		json_object_set_new(body, "owner", json_stringn((const char *)command->owner.data, command->owner.length));
 		json_object_set_new(body, "name", json_stringn((const char *)command->name.data, command->name.length));
 	}
-	struct api *api = api_open(settings);
-	json_t *session = api ? api_call(api, "POST", "/api/admin/ssh-session", json_incref(body)) : NULL;
-	json_decref(body);
-	api_close(api);
+	json_t *session = api_once(settings, "POST", body, "/api/admin/ssh-session");
 	return session;
 }
 

@@ -42,9 +42,7 @@ static void print_status(const json_t *status)
 
 static int show(const struct settings *settings, const char *path, void (*print)(const json_t *answer))
 {
-	struct api *api = api_open(settings);
-	json_t *answer = api ? api_call(api, "GET", path, NULL) : NULL;
-	api_close(api);
+	json_t *answer = api_once(settings, "GET", NULL, path);
 	if (!answer)
 		return EXIT_FAILED;
 	if (settings->json)

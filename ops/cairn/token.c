@@ -79,23 +79,13 @@ static int create(const struct settings *settings, int argc, char **argv)
 	json_t *body = read_create(argc, argv);
 	if (!body)
 		return EXIT_USAGE;
-	struct api *api = api_open(settings);
-	json_t *token = api ? api_call(api, "POST", "/api/admin/tokens", json_incref(body)) : NULL;
-	json_decref(body);
-	api_close(api);
+	json_t *token = api_once(settings, "POST", body, "/api/admin/tokens");
 	return token ? print_json(token) : EXIT_FAILED;
 }
 
 static int list(const struct settings *settings, const char *user)
 {
-	struct api *api = api_open(settings);
-	if (!api)
-		return EXIT_FAILED;
-	char path[512], *escaped = api_escape(api, user);
-	snprintf(path, sizeof(path), "/api/admin/tokens?user=%s", escaped);
-	api_free(escaped);
-	json_t *tokens = api_call(api, "GET", path, NULL);
-	api_close(api);
+	json_t *tokens = api_once(settings, "GET", NULL, "/api/admin/tokens?user=%s", user);
 	if (!tokens)
 		return EXIT_FAILED;
 	if (settings->json)
@@ -113,14 +103,7 @@ static int list(const struct settings *settings, const char *user)
 
 static int delete(const struct settings *settings, const char *id)
 {
-	struct api *api = api_open(settings);
-	if (!api)
-		return EXIT_FAILED;
-	char path[512], *escaped = api_escape(api, id);
-	snprintf(path, sizeof(path), "/api/admin/tokens/%s", escaped);
-	api_free(escaped);
-	json_t *answer = api_call(api, "DELETE", path, NULL);
-	api_close(api);
+	json_t *answer = api_once(settings, "DELETE", NULL, "/api/admin/tokens/%s", id);
 	if (!answer)
 		return EXIT_FAILED;
 	if (settings->json)

@@ -31,10 +31,7 @@ static int create(const struct settings *settings, int argc, char **argv)
 		return usage_error("user", "user create wants one NAME");
 	}
 	json_object_set_new(body, "name", json_string(argv[optind]));
-	struct api *api = api_open(settings);
-	json_t *user = api ? api_call(api, "POST", "/api/admin/users", json_incref(body)) : NULL;
-	json_decref(body);
-	api_close(api);
+	json_t *user = api_once(settings, "POST", body, "/api/admin/users");
 	if (!user)
 		return EXIT_FAILED;
 	if (settings->json)
@@ -47,9 +44,7 @@ static int create(const struct settings *settings, int argc, char **argv)
 
 static int list(const struct settings *settings)
 {
-	struct api *api = api_open(settings);
-	json_t *users = api ? api_call(api, "GET", "/api/admin/users", NULL) : NULL;
-	api_close(api);
+	json_t *users = api_once(settings, "GET", NULL, "/api/admin/users");
 	if (!users)
 		return EXIT_FAILED;
 	if (settings->json)
