@@ -32,6 +32,12 @@ static const struct {
 	[COMMAND_USER_CREATE - COMMAND_TYPE_NAMESPACE] = { user_create_apply, GROUP_CLUSTER },
 	[COMMAND_TOKEN_CREATE - COMMAND_TYPE_NAMESPACE] = { token_create_apply, GROUP_CLUSTER },
 	[COMMAND_TOKEN_DELETE - COMMAND_TYPE_NAMESPACE] = { token_delete_apply, GROUP_CLUSTER },
+	[COMMAND_APP_CREATE - COMMAND_TYPE_NAMESPACE] = { app_create_apply, GROUP_CLUSTER },
+	[COMMAND_APP_DELETE - COMMAND_TYPE_NAMESPACE] = { app_delete_apply, GROUP_CLUSTER },
+	[COMMAND_APP_CODE_CREATE - COMMAND_TYPE_NAMESPACE] = { app_code_create_apply, GROUP_CLUSTER },
+	[COMMAND_APP_CODE_TAKE - COMMAND_TYPE_NAMESPACE] = { app_code_take_apply, GROUP_CLUSTER },
+	[COMMAND_APP_TOKENS_RENEW - COMMAND_TYPE_NAMESPACE] = { app_tokens_renew_apply, GROUP_CLUSTER },
+	[COMMAND_SIGNING_KEY_CREATE - COMMAND_TYPE_NAMESPACE] = { signing_key_create_apply, GROUP_CLUSTER },
 	[COMMAND_SSH_KEY_CREATE - COMMAND_TYPE_NAMESPACE] = { ssh_key_create_apply, GROUP_CLUSTER },
 	[COMMAND_SSH_KEY_DELETE - COMMAND_TYPE_NAMESPACE] = { ssh_key_delete_apply, GROUP_CLUSTER },
 	[COMMAND_REPO_CREATE - COMMAND_TYPE_NAMESPACE] = { repo_create_apply, GROUP_CLUSTER },
@@ -360,7 +366,7 @@ int namespace_get(struct namespace *ns, const struct namespace_snapshot *snapsho
 		return err;
 	size_t length;
 	const char *value = rocksdb_pinnableslice_value(slice, &length);
-	err = record_decode(record, record_bytes, schema, span_of(value, length));
+	err = !schema ? 0 : record_decode(record, record_bytes, schema, span_of(value, length));
 	rocksdb_pinnableslice_destroy(slice);
 	return err;
 }

@@ -75,9 +75,12 @@ struct token {
 	char name[NAME_BYTES_MAX + 1]; /* display name */
 	enum token_role role;
 	int64_t created_ms;
-	int64_t expires_ms;            /* 0: never */
-	struct token_rights rights;    /* TOKEN_FINE_GRAINED; else zero */
+	int64_t expires_ms;            /* 0: never; of an app that is gone: long ago */
+	struct entity_id app;          /* that it was given to (app.h); zero: to none */
+	uint64_t scopes;               /* with an app: what was allowed, gateway/auth/oauth_scope.h */
+	struct token_rights rights;    /* TOKEN_FINE_GRAINED, or with an app; else zero */
 };
+bool token_is_of_app(const struct token *token);
 /* Mints a token; its text ("hf_...") goes to `text` and nowhere else. */
 int token_create(struct namespace *ns, const char *actor, const struct token *token, char text[TOKEN_TEXT_BYTES_MAX], struct why *why);
 int token_find(struct namespace *ns, struct span text, struct token *out); /* 0, ERR_NOT_FOUND; expiry is the caller's to check */

@@ -68,6 +68,28 @@ void key_user_ssh_key(struct key *key, struct span user, const struct hash *fing
 		key_add(key, fingerprint->bytes, HASH_BYTES);
 }
 
+void key_app(struct key *key, const struct entity_id *id)
+{
+	key_begin(key, GROUP_CLUSTER, 0, 'c');
+	if (id)
+		key_add(key, id->bytes, ENTITY_ID_BYTES);
+}
+
+void key_app_code(struct key *key, uint64_t expires_ms, const struct hash *digest)
+{
+	key_begin(key, GROUP_CLUSTER, 0, 'e');
+	if (!digest)
+		return;
+	key_add_number(key, expires_ms, 8);
+	key_add(key, digest->bytes, HASH_BYTES);
+}
+
+void key_signing_key(struct key *key, struct span name)
+{
+	key_begin(key, GROUP_CLUSTER, 0, 'h');
+	key_add(key, name.data, name.length);
+}
+
 void key_repo_name(struct key *key, enum repo_type type, struct span owner, struct span name)
 {
 	key_begin(key, GROUP_CLUSTER, 0, 'n');

@@ -9,6 +9,9 @@
  *   't' user 00 token id          -> digest
  *   'y' fingerprint               -> SSH key
  *   'z' user 00 fingerprint       -> (empty) whose it is
+ *   'c' app id                    -> app
+ *   'e' end in ms, digest         -> code of an app
+ *   'h' name                      -> signing key
  *   'n' type owner 00 name        -> repository id
  *   'r' repository id             -> repository
  *   'd' repository id             -> (empty) its content is still to be purged
@@ -60,6 +63,9 @@ void key_token_id(struct key *key, const struct entity_id *id);
 void key_user_token(struct key *key, struct span user, const struct entity_id *id); /* NULL: the prefix of a user's */
 void key_ssh_key(struct key *key, const struct hash *fingerprint); /* NULL: the prefix of all */
 void key_user_ssh_key(struct key *key, struct span user, const struct hash *fingerprint); /* NULL: the prefix of a user's */
+void key_app(struct key *key, const struct entity_id *id); /* NULL: the prefix of all */
+void key_app_code(struct key *key, uint64_t expires_ms, const struct hash *digest); /* NULL: the prefix of all */
+void key_signing_key(struct key *key, struct span name);
 /* type 0: all; owner "" : all of the type; name "": all of the owner. */
 void key_repo_name(struct key *key, enum repo_type type, struct span owner, struct span name);
 void key_repo(struct key *key, const struct entity_id *id);

@@ -38,6 +38,12 @@ typedef int (*command_apply)(const struct apply_context *apply, const struct com
 int user_create_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
 int token_create_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
 int token_delete_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
+int app_create_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
+int app_delete_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
+int app_code_create_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
+int app_code_take_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
+int app_tokens_renew_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
+int signing_key_create_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
 int repo_create_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
 int repo_update_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
 int repo_delete_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
@@ -108,7 +114,21 @@ int member_delete_apply(const struct apply_context *apply, const struct command 
 int repo_move_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
 int token_create_fine_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
 
+
+/* ---- tokens, for those who make them within other commands ---- */
+void token_encode(struct buffer *out, const struct token *token); /* without rights */
+int token_decode_at(struct cursor *cursor, struct token *out);
+/* Stores a token with its rights. ERR_NOT_FOUND: its user is gone; nothing is written then. */
+int token_put(const struct apply_context *apply, struct token *token, struct span rights, struct why *why);
+int token_state(const struct apply_context *apply, const struct entity_id *id, struct token *out, struct why *why); /* without rights; 0, ERR_NOT_FOUND */
+void token_drop(const struct apply_context *apply, const struct token *token);
+/* `type` 0: the command's. */
+int token_tell(const struct apply_context *apply, const struct command *command, uint32_t type, const struct token *token, struct why *why);
+
 /* ---- outside ---- */
+/* A new text, and with it the token's id and digest. */
+void token_mint(struct token *token, char text[TOKEN_TEXT_BYTES_MAX]);
+
 /* Raised after each batch that was applied. */
 struct change_signal {
 	pthread_mutex_t lock;
@@ -120,6 +140,7 @@ void change_signal_fini(struct change_signal *signal);
 void change_signal_raise(struct change_signal *signal);
 struct change_signal *namespace_signal(struct namespace *ns);
 
+/* `schema` NULL: only whether it exists. */
 int namespace_get(struct namespace *ns, const struct namespace_snapshot *snapshot, const struct key *key, const struct schema *schema, void *record,
 	size_t record_bytes);
 int namespace_get_bytes(struct namespace *ns, const struct namespace_snapshot *snapshot, const struct key *key, void *out, size_t length);

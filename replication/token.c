@@ -12,6 +12,8 @@ static const struct field token_fields[] = {
 	FIELD(struct token, role, FIELD_ENUM, true),
 	FIELD(struct token, created_ms, FIELD_I64, false),
 	FIELD(struct token, expires_ms, FIELD_I64, false),
+	FIELD(struct token, app, FIELD_BYTES, false),
+	FIELD(struct token, scopes, FIELD_U64, false),
 };
 static const struct schema token_schema = SCHEMA(1, token_fields);
 
@@ -20,10 +22,26 @@ static bool role_valid(enum token_role role)
 	return role >= TOKEN_READ && role <= TOKEN_REFRESH;
 }
 
-/* In the stream of changes: whose it is as owner, what it is called as name, its role as action. */
-static int tell(const struct apply_context *apply, const struct command *command, const struct token *token, struct why *why)
+bool token_is_of_app(const struct token *token)
 {
-	struct change change = { .action = token->role };
+	static const struct entity_id none;
+	return memcmp(token->app.bytes, none.bytes, ENTITY_ID_BYTES) != 0;
+}
+
+void token_encode(struct buffer *out, const struct token *token)
+{
+	record_encode(out, &token_schema, token);
+}
+
+int token_decode_at(struct cursor *cursor, struct token *out)
+{
+	return record_decode_at(cursor, out, sizeof(*out), &token_schema);
+}
+
+/* In the stream of changes: whose it is as owner, what it is called as name, its role as action. */
+int token_tell(const struct apply_context *apply, const struct command *command, uint32_t type, const struct token *token, struct why *why)
+{
+	struct change change = { .type = type, .action = token->role };
 	memcpy(change.owner, token->user, sizeof(token->user));
 	memcpy(change.name, token->name, sizeof(token->name));
 	return change_append(apply, command, &change, why);
@@ -46,6 +64,17 @@ static int create(const struct apply_context *apply, struct token *token, struct
 	return 0;
 }
 
+int token_put(const struct apply_context *apply, struct token *token, struct span rights, struct why *why)
+{
+	int err = create(apply, token, why);
+	if (err)
+		return err;
+	struct key key;
+	key_token_rights(&key, &token->id);
+	state_put_bytes(apply, &key, rights.data, rights.length);
+	return 0;
+}
+
 int token_create_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why)
 {
 	(void)result;
@@ -55,7 +84,7 @@ int token_create_apply(const struct apply_context *apply, const struct command *
 		err = why_set(why, ERR_INVALID, "a token's role is read or write");
 	if (err == 0)
 		err = create(apply, &token, why);
-	return err ? err : tell(apply, command, &token, why);
+	return err ? err : token_tell(apply, command, 0, &token, why);
 }
 
 /* Body: [token, rights]. */
@@ -70,13 +99,34 @@ int token_create_fine_apply(const struct apply_context *apply, const struct comm
 	struct span encoded = cursor_value(&cursor);
 	if (err || !cursor_done(&cursor) || token.role != TOKEN_FINE_GRAINED || token_rights_decode(&rights, encoded) != 0)
 		return why_set(why, ERR_INVALID, "the body of a command of type %u does not parse", command->type);
-	err = create(apply, &token, why);
-	if (err)
-		return err;
+	err = token_put(apply, &token, encoded, why);
+	return err ? err : token_tell(apply, command, 0, &token, why);
+}
+
+int token_state(const struct apply_context *apply, const struct entity_id *id, struct token *out, struct why *why)
+{
+	struct hash digest;
 	struct key key;
-	key_token_rights(&key, &token.id);
-	state_put_bytes(apply, &key, encoded.data, encoded.length);
-	return tell(apply, command, &token, why);
+	key_token_id(&key, id);
+	int err = state_get_bytes(apply, &key, digest.bytes, HASH_BYTES, why);
+	if (err)
+		return err == ERR_NOT_FOUND ? why_set(why, err, "there is no such token") : err;
+	key_token(&key, &digest);
+	err = state_get(apply, &key, &token_schema, out, sizeof(*out), why);
+	return err == ERR_NOT_FOUND ? why_set(why, ERR_CORRUPT, "a token id leads to no token") : err;
+}
+
+void token_drop(const struct apply_context *apply, const struct token *token)
+{
+	struct key key;
+	key_token_id(&key, &token->id);
+	state_delete(apply, &key);
+	key_token(&key, &token->digest);
+	state_delete(apply, &key);
+	key_user_token(&key, span_text(token->user), &token->id);
+	state_delete(apply, &key);
+	key_token_rights(&key, &token->id);
+	state_delete(apply, &key);
 }
 
 int token_delete_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why)
@@ -84,26 +134,13 @@ int token_delete_apply(const struct apply_context *apply, const struct command *
 	(void)result;
 	struct entity_body body;
 	struct token token;
-	struct hash digest;
-	struct key by_id, by_digest, by_user;
 	int err = body_decode(&body, sizeof(body), &entity_body_schema, command, why);
+	if (err == 0)
+		err = token_state(apply, &body.id, &token, why);
 	if (err)
 		return err;
-	key_token_id(&by_id, &body.id);
-	err = state_get_bytes(apply, &by_id, digest.bytes, HASH_BYTES, why);
-	if (err)
-		return err == ERR_NOT_FOUND ? why_set(why, err, "there is no such token") : err;
-	key_token(&by_digest, &digest);
-	err = state_get(apply, &by_digest, &token_schema, &token, sizeof(token), why);
-	if (err)
-		return err == ERR_NOT_FOUND ? why_set(why, ERR_CORRUPT, "a token id leads to no token") : err;
-	key_user_token(&by_user, span_text(token.user), &token.id);
-	state_delete(apply, &by_id);
-	state_delete(apply, &by_digest);
-	state_delete(apply, &by_user);
-	key_token_rights(&by_user, &token.id);
-	state_delete(apply, &by_user);
-	return tell(apply, command, &token, why);
+	token_drop(apply, &token);
+	return token_tell(apply, command, 0, &token, why);
 }
 
 static void digest_of(struct hash *out, struct span text)
@@ -111,21 +148,26 @@ static void digest_of(struct hash *out, struct span text)
 	crypto_generichash(out->bytes, HASH_BYTES, text.data, text.length, NULL, 0);
 }
 
-int token_create(struct namespace *ns, const char *actor, const struct token *token, char text[TOKEN_TEXT_BYTES_MAX], struct why *why)
+void token_mint(struct token *token, char text[TOKEN_TEXT_BYTES_MAX])
 {
 	static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+	memcpy(text, "hf_", 3);
+	for (size_t i = 0; i < TOKEN_RANDOM_CHARACTERS; i++)
+		text[3 + i] = alphabet[randombytes_uniform(sizeof(alphabet) - 1)];
+	text[3 + TOKEN_RANDOM_CHARACTERS] = '\0';
+	entity_id_make(&token->id);
+	digest_of(&token->digest, span_text(text));
+}
+
+int token_create(struct namespace *ns, const char *actor, const struct token *token, char text[TOKEN_TEXT_BYTES_MAX], struct why *why)
+{
 	bool fine = token->role == TOKEN_FINE_GRAINED;
 	if (!name_valid(span_text(token->user)) || !role_valid(token->role))
 		return why_set(why, ERR_INVALID, "a token needs a user and a role");
 	if (fine && !token_rights_valid(&token->rights))
 		return why_set(why, ERR_INVALID, "a fine-grained token has at most %d scopes, each with a permission", TOKEN_SCOPES_MAX);
-	memcpy(text, "hf_", 3);
-	for (size_t i = 0; i < TOKEN_RANDOM_CHARACTERS; i++)
-		text[3 + i] = alphabet[randombytes_uniform(sizeof(alphabet) - 1)];
-	text[3 + TOKEN_RANDOM_CHARACTERS] = '\0';
 	struct token made = *token;
-	entity_id_make(&made.id);
-	digest_of(&made.digest, span_text(text));
+	token_mint(&made, text);
 	struct buffer body;
 	buffer_init(&body, COMMAND_BYTES_MAX);
 	if (fine)
@@ -142,6 +184,14 @@ int token_create(struct namespace *ns, const char *actor, const struct token *to
 /* Rights have one encoding, of at most this length. */
 enum { RIGHTS_BYTES_MAX = 32 + TOKEN_SCOPES_MAX * (8 + 2 + ENTITY_ID_BYTES) };
 
+/* False also when that cannot be found out: then a token opens nothing either. */
+static bool app_lives(struct namespace *ns, const struct token *token)
+{
+	struct key key;
+	key_app(&key, &token->app);
+	return namespace_get(ns, NULL, &key, NULL, NULL, 0) == 0;
+}
+
 static int find_by_digest(struct namespace *ns, const struct hash *digest, struct token *out)
 {
 	struct key key;
@@ -149,7 +199,10 @@ static int find_by_digest(struct namespace *ns, const struct hash *digest, struc
 	size_t length;
 	key_token(&key, digest);
 	int err = namespace_get(ns, NULL, &key, &token_schema, out, sizeof(*out));
-	if (err || out->role != TOKEN_FINE_GRAINED)
+	bool of_app = err == 0 && token_is_of_app(out);
+	if (of_app && !app_lives(ns, out))
+		out->expires_ms = 1;
+	if (err || (out->role != TOKEN_FINE_GRAINED && !of_app))
 		return err;
 	key_token_rights(&key, &out->id);
 	err = namespace_get_some(ns, NULL, &key, bytes, sizeof(bytes), &length);

@@ -5,7 +5,7 @@ enum { RIGHTS_FORMAT = 1, SCOPE_VALUES = 3, RIGHTS_VALUES = 4 };
 static const char *const names[] = {
 	"repo.content.read", "repo.write", "repo.access.read", "discussion.write", "collection.read", "collection.write", "user.webhooks.read",
 	"user.webhooks.write", "org.read", "org.write", "inference.serverless.write", "inference.endpoints.infer.write", "inference.endpoints.write",
-	"user.billing.read", "job.write", "post.write",
+	"user.billing.read", "job.write", "post.write", "repo.content.write",
 };
 enum { NAMES_COUNT = sizeof(names) / sizeof(names[0]) };
 _Static_assert(PERMISSIONS_ALL == (1 << NAMES_COUNT) - 1, "every permission has a name");

@@ -27,7 +27,8 @@ enum permission {
 	PERMISSION_BILLING_READ = 1 << 13,
 	PERMISSION_JOB_WRITE = 1 << 14,
 	PERMISSION_POST_WRITE = 1 << 15,
-	PERMISSIONS_ALL = (1 << 16) - 1,
+	PERMISSION_REPO_CONTENT_WRITE = 1 << 16, /* repo.content.write: files of repositories that are there; includes reading */
+	PERMISSIONS_ALL = (1 << 17) - 1,
 };
 
 enum scope_kind { SCOPE_MODEL = 1, SCOPE_DATASET = 2, SCOPE_SPACE = 3, SCOPE_KERNEL = 4, SCOPE_USER = 5, SCOPE_ORG = 6 }; /* 1..4: enum repo_type */

@@ -45,6 +45,7 @@ bool command_releases(uint16_t type)
 	case COMMAND_DROP_IDS:
 	case COMMAND_TOKEN_DELETE:
 	case COMMAND_SSH_KEY_DELETE:
+	case COMMAND_APP_DELETE:
 	case COMMAND_REPO_DELETE:
 	case COMMAND_REPO_PURGE:
 	case COMMAND_REPO_FORGET:

@@ -46,6 +46,12 @@ enum command_type {
 	COMMAND_MEMBER_DELETE = 52,
 	COMMAND_REPO_MOVE = 53,
 	COMMAND_TOKEN_CREATE_FINE = 54,
+	COMMAND_APP_CREATE = 55,
+	COMMAND_APP_DELETE = 56,
+	COMMAND_APP_CODE_CREATE = 57,
+	COMMAND_APP_CODE_TAKE = 58,    /* a code for two tokens, once */
+	COMMAND_APP_TOKENS_RENEW = 59, /* a refresh token for two tokens, once */
+	COMMAND_SIGNING_KEY_CREATE = 60,
 	/* 64: derived facts, likes, downloads, search */
 	COMMAND_REPO_LIKE = 64,
 	COMMAND_REPO_UNLIKE = 65,

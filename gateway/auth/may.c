@@ -18,6 +18,8 @@
 #include "replication/gate.h"
 #include "replication/org.h"
 
+enum { PERMISSIONS_READING = PERMISSION_REPO_READ | PERMISSION_REPO_WRITE | PERMISSION_REPO_CONTENT_WRITE };
+
 enum level { LEVEL_NONE, LEVEL_READ, LEVEL_CREATE, LEVEL_WRITE, LEVEL_ADMIN };
 
 /* What somebody is in a namespace. */
@@ -91,7 +93,7 @@ static bool token_reaches(const struct actor *actor, const struct resource *reso
 static bool sees(const struct actor *actor, const struct resource *resource, struct standing *standing)
 {
 	return !resource->repo->private ||
-		(standing->level >= LEVEL_READ && token_reaches(actor, resource, standing, PERMISSION_REPO_READ | PERMISSION_REPO_WRITE));
+		(standing->level >= LEVEL_READ && token_reaches(actor, resource, standing, PERMISSIONS_READING));
 }
 
 /* What somebody may do with one repository: who created it under an organisation's roof keeps its settings in hand. */
@@ -111,7 +113,7 @@ static bool passes_gate(const struct actor *actor, const struct resource *resour
 		return true;
 	if (standing->level >= LEVEL_WRITE || level_on(actor, repo, standing) >= LEVEL_WRITE ||
 		(standing->level >= LEVEL_READ && !repo->org_members_gated))
-		return token_reaches(actor, resource, standing, PERMISSION_REPO_READ | PERMISSION_REPO_WRITE) ||
+		return token_reaches(actor, resource, standing, PERMISSIONS_READING) ||
 			(actor->role == TOKEN_FINE_GRAINED && actor->token.rights.read_gated);
 	if (actor->role == TOKEN_FINE_GRAINED && !actor->token.rights.read_gated)
 		return false;
@@ -141,6 +143,7 @@ static bool token_allows(const struct actor *actor, enum action action, const st
 		return (actor->token.rights.global & PERMISSION_DISCUSSION_WRITE) ||
 			token_reaches(actor, resource, standing, PERMISSION_DISCUSSION_WRITE | PERMISSION_REPO_WRITE);
 	case ACTION_WRITE:
+		return token_reaches(actor, resource, standing, PERMISSION_REPO_WRITE | PERMISSION_REPO_CONTENT_WRITE);
 	case ACTION_ADMIN:
 	case ACTION_CREATE:
 		return token_reaches(actor, resource, standing, PERMISSION_REPO_WRITE);
