@@ -26,8 +26,7 @@ const struct route hub_unbuilt_routes[] = {
 	{ GET, "/api/papers/**", NULL, "Papers" },
 	{ GET, "/papers/**", NULL, "Papers" },
 	{ GET, "/api/daily_papers", NULL, "Papers" },
-	{ GET, "/.well-known/openid-configuration", NULL, "OpenID Connect" },
-	{ ANY, "/oauth/**", NULL, "OAuth" },
+	{ HTTP_POST, "/oauth/register", NULL, "Registering apps without an operator" },
 
 	/* datasets, Spaces, inference, buckets, jobs */
 	{ GET, "/api/datasets/{}/{}/parquet/**", NULL, "Parquet conversion" },

@@ -1,5 +1,6 @@
 #include "gateway/admin/admin.h"
 #include "gateway/admin/cluster.h"
+#include "gateway/admin/apps.h"
 #include "gateway/admin/audit_call.h"
 #include "gateway/admin/backup.h"
 #include "gateway/admin/branch_rules.h"
@@ -25,6 +26,9 @@ const struct route admin_routes[] = {
 	{ HTTP_GET, "/api/admin/tokens", admin_tokens_list, "admin-tokens" },
 	{ HTTP_POST, "/api/admin/tokens", admin_tokens_create, "admin-tokens" },
 	{ HTTP_DELETE, "/api/admin/tokens/{}", admin_tokens_delete, "admin-tokens" },
+	{ HTTP_GET, "/api/admin/apps", admin_apps_list, "admin-apps" },
+	{ HTTP_POST, "/api/admin/apps", admin_apps_create, "admin-apps" },
+	{ HTTP_DELETE, "/api/admin/apps/{}", admin_apps_delete, "admin-apps" },
 	{ HTTP_GET, "/api/admin/audit", admin_audit, "admin-audit" },
 	{ HTTP_GET, "/api/admin/organizations", admin_orgs_list, "admin-orgs" },
 	{ HTTP_POST, "/api/admin/organizations", admin_orgs_create, "admin-orgs" },

@@ -1,5 +1,6 @@
 #include "gateway/auth/token_json.h" /* jansson before json_writer.h */
 
+#include "gateway/auth/oauth_scope.h"
 #include "gateway/hub/call.h"
 #include "gateway/hub/person.h"
 #include "gateway/hub/whoami.h"
@@ -63,8 +64,9 @@ static void write_user(struct whoami *answer, const struct call *call, const str
 	json_text(json, "id", id);
 	json_text(json, "name", user->name);
 	json_text(json, "fullname", user->fullname[0] ? user->fullname : user->name);
-	json_text(json, "email", user->email[0] ? user->email : NULL);
-	json_bool(json, "emailVerified", user->email[0] != 0);
+	bool shows_email = user->email[0] && (!token_is_of_app(&call->actor.token) || (call->actor.token.scopes & OAUTH_EMAIL));
+	json_text(json, "email", shows_email ? user->email : NULL);
+	json_bool(json, "emailVerified", shows_email);
 	json_bool(json, "canPay", false);
 	json_text(json, "billingMode", "prepaid");
 	json_null_value(json, "periodEnd");

@@ -4,7 +4,9 @@
 #include <stdio.h>
 
 #include "gateway/answer.h"
+#include "gateway/auth/app_tokens.h"
 #include "gateway/auth/device_login.h"
+#include "gateway/oauth/app_grant.h"
 #include "gateway/process.h"
 #include "schemas/json_writer.h"
 
@@ -12,8 +14,8 @@ enum { TOKEN_ANSWER_BYTES_MAX = 4096 };
 
 static const char access_name[] = "hf auth login", refresh_read_name[] = "hf auth login (renews read)", refresh_write_name[] = "hf auth login (renews write)";
 
-/* RFC 6749, 5.2: status 400, so that clients read the body. */
-static void refuse(struct http_request *request, const char *error, const char *description)
+/* RFC 6749, 5.2. */
+void oauth_refuse(struct http_request *request, int status, const char *error, const char *description)
 {
 	struct buffer body;
 	buffer_init(&body, TOKEN_ANSWER_BYTES_MAX);
@@ -24,7 +26,7 @@ static void refuse(struct http_request *request, const char *error, const char *
 	json_text(&json, "error_description", description);
 	json_object_end(&json);
 	http_add_header(request, "Cache-Control", "no-store");
-	answer_json(request, 400, &body);
+	answer_json(request, status, &body);
 }
 
 static void reply_tokens(struct http_request *request, const char *access, const char *refresh)
@@ -45,28 +47,6 @@ static void reply_tokens(struct http_request *request, const char *access, const
 
 /* ------------------------------------------------------------------ minting */
 
-struct sweep {
-	int64_t before_ms;
-	struct entity_id ids[OAUTH_SWEPT_MAX];
-	size_t count;
-};
-
-static int sweep_one(void *context, const struct token *token)
-{
-	struct sweep *sweep = context;
-	if (token->expires_ms && token->expires_ms < sweep->before_ms)
-		sweep->ids[sweep->count++] = token->id;
-	return sweep->count == OAUTH_SWEPT_MAX;
-}
-
-static void sweep(struct namespace *ns, const char *user)
-{
-	struct sweep sweep = { .before_ms = unix_ms() - OAUTH_SWEEP_AFTER_MS };
-	token_list(ns, user, sweep_one, &sweep);
-	for (size_t i = 0; i < sweep.count; i++)
-		token_delete(ns, user, &sweep.ids[i], NULL);
-}
-
 static int mint(struct namespace *ns, const char *user, enum token_role role, const char *name, int64_t lives_ms, char text[TOKEN_TEXT_BYTES_MAX], struct why *why)
 {
 	struct token token = { .role = role, .expires_ms = unix_ms() + lives_ms };
@@ -84,13 +64,13 @@ static void grant_device(struct http_request *request, const char *code)
 	enum token_role role = TOKEN_READ;
 	struct why why = { 0 };
 	switch (device_login_poll(gateway->device_logins, code, unix_ms(), user, &role)) {
-	case DEVICE_PENDING: refuse(request, "authorization_pending", "Nobody has decided about this login yet"); return;
-	case DEVICE_SLOW_DOWN: refuse(request, "slow_down", "Ask less often"); return;
-	case DEVICE_EXPIRED: refuse(request, "expired_token", "This device code is not valid, or no longer"); return;
-	case DEVICE_DENIED: refuse(request, "access_denied", "The login was denied"); return;
+	case DEVICE_PENDING: oauth_refuse(request, 400, "authorization_pending", "Nobody has decided about this login yet"); return;
+	case DEVICE_SLOW_DOWN: oauth_refuse(request, 400, "slow_down", "Ask less often"); return;
+	case DEVICE_EXPIRED: oauth_refuse(request, 400, "expired_token", "This device code is not valid, or no longer"); return;
+	case DEVICE_DENIED: oauth_refuse(request, 400, "access_denied", "The login was denied"); return;
 	case DEVICE_APPROVED: break;
 	}
-	sweep(gateway->ns, user);
+	app_tokens_sweep(gateway->ns, user);
 	int err = mint(gateway->ns, user, role, access_name, OAUTH_ACCESS_MS, access, &why);
 	if (err == 0)
 		err = mint(gateway->ns, user, TOKEN_REFRESH, role == TOKEN_WRITE ? refresh_write_name : refresh_read_name, OAUTH_REFRESH_MS, refresh, &why);
@@ -102,7 +82,7 @@ static void grant_device(struct http_request *request, const char *code)
 	sodium_memzero(refresh, sizeof(refresh));
 }
 
-static void grant_refresh(struct http_request *request, const char *text)
+static void grant_refresh(struct http_request *request, struct span form, const char *text)
 {
 	struct gateway *gateway = gateway_of(request);
 	struct token token;
@@ -110,11 +90,15 @@ static void grant_refresh(struct http_request *request, const char *text)
 	char access[TOKEN_TEXT_BYTES_MAX];
 	int err = token_find(gateway->ns, span_text(text), &token);
 	if (err == ERR_NOT_FOUND || (err == 0 && (token.role != TOKEN_REFRESH || token.expires_ms <= unix_ms()))) {
-		refuse(request, "invalid_grant", "This refresh token is not valid, or no longer");
+		oauth_refuse(request, 400, "invalid_grant", "This refresh token is not valid, or no longer");
+		return;
+	}
+	if (err == 0 && token_is_of_app(&token)) {
+		grant_app_refresh(request, form, &token);
 		return;
 	}
 	if (err == 0) {
-		sweep(gateway->ns, token.user);
+		app_tokens_sweep(gateway->ns, token.user);
 		err = mint(gateway->ns, token.user, strcmp(token.name, refresh_write_name) == 0 ? TOKEN_WRITE : TOKEN_READ, access_name, OAUTH_ACCESS_MS, access, &why);
 	}
 	if (err)
@@ -127,22 +111,24 @@ static void grant_refresh(struct http_request *request, const char *text)
 static void token_body(struct http_request *request, struct span form, void *context)
 {
 	(void)context;
-	if (form.length && form.data[0] == '{') {
+	if (form.length && form.data[0] == '{' && memmem(form.data, form.length, "token-exchange", 14)) { /* the one grant that comes as JSON */
 		answer_unbuilt(request, "Exchanging identity tokens");
 		return;
 	}
 	const char *grant = http_form_value(request, form, "grant_type", 0);
 	const char *device = http_form_value(request, form, "device_code", 0), *refresh = http_form_value(request, form, "refresh_token", 0);
 	if (!grant)
-		refuse(request, "invalid_request", "\"grant_type\" is missing");
+		oauth_refuse(request, 400, "invalid_request", "\"grant_type\" is missing");
 	else if (strcmp(grant, "urn:ietf:params:oauth:grant-type:device_code") == 0 && device)
 		grant_device(request, device);
 	else if (strcmp(grant, "refresh_token") == 0 && refresh)
-		grant_refresh(request, refresh);
-	else if (strcmp(grant, "authorization_code") == 0 || strcmp(grant, "urn:ietf:params:oauth:grant-type:token-exchange") == 0)
+		grant_refresh(request, form, refresh);
+	else if (strcmp(grant, "authorization_code") == 0)
+		grant_code(request, form);
+	else if (strcmp(grant, "urn:ietf:params:oauth:grant-type:token-exchange") == 0)
 		answer_unbuilt(request, "This grant");
 	else
-		refuse(request, "unsupported_grant_type", "Only device codes and refresh tokens are taken here");
+		oauth_refuse(request, 400, "unsupported_grant_type", "Only codes, device codes and refresh tokens are taken here");
 }
 
 void oauth_token(struct http_request *request, const struct route_match *match)

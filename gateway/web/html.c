@@ -26,10 +26,11 @@ void html_begin(struct buffer *out, const char *title)
 		"button{font:inherit;padding:.4rem 1rem;margin:.4rem .4rem .4rem 0}form.inline{display:inline}</style></head><body>\n");
 }
 
-void html_reply(struct http_request *request, int status, struct buffer *page)
+static void reply(struct http_request *request, int status, struct buffer *page, const char *form_target)
 {
 	buffer_append_text(page, "</body></html>\n");
-	http_add_header(request, "Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'");
+	http_add_headerf(request, "Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'%s%s; frame-ancestors 'none'; base-uri 'none'",
+		*form_target ? " " : "", form_target);
 	http_add_header(request, "X-Content-Type-Options", "nosniff");
 	http_add_header(request, "Referrer-Policy", "same-origin");
 	http_add_header(request, "Cache-Control", "no-store");
@@ -39,6 +40,16 @@ void html_reply(struct http_request *request, int status, struct buffer *page)
 	}
 	buffer_fini(page);
 	answer_err(request, ERR_NO_MEMORY, NULL);
+}
+
+void html_reply(struct http_request *request, int status, struct buffer *page)
+{
+	reply(request, status, page, "");
+}
+
+void html_reply_to(struct http_request *request, int status, struct buffer *page, const char *form_target)
+{
+	reply(request, status, page, form_target);
 }
 
 void html_redirect(struct http_request *request, const char *location)

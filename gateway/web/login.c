@@ -6,7 +6,7 @@
 #include "gateway/process.h"
 #include "gateway/web/html.h"
 
-enum { LOGIN_BODY_BYTES_MAX = 16 << 10, SESSION_S_MAX = 30 * 24 * 3600, NEXT_BYTES_MAX = 512 };
+enum { LOGIN_BODY_BYTES_MAX = 16 << 10, SESSION_S_MAX = 30 * 24 * 3600, NEXT_BYTES_MAX = 4200 };
 
 /* A path of this site to go on to: never another site, never anything a header may not hold. */
 static const char *safe_next(const char *next)

@@ -1,4 +1,4 @@
-/* login.h - signing in to the pages with a token, and deciding there about devices that want to sign in. */
+/* login.h - signing in to the pages with a token, and deciding there about devices that want to sign in and apps that want to act. */
 #ifndef CAIRN_GATEWAY_WEB_LOGIN_H
 #define CAIRN_GATEWAY_WEB_LOGIN_H
 
@@ -9,5 +9,9 @@ void login_post(struct http_request *request, const struct route_match *match); 
 void logout_post(struct http_request *request, const struct route_match *match);
 void device_page(struct http_request *request, const struct route_match *match); /* ?user_code= */
 void device_post(struct http_request *request, const struct route_match *match); /* form: user_code, decision */
+void authorize_page(struct http_request *request, const struct route_match *match); /* ?client_id=&redirect_uri=&... */
+void authorize_post(struct http_request *request, const struct route_match *match); /* the same; form: decision, org */
+void connected_page(struct http_request *request, const struct route_match *match); /* the apps that were let in */
+void connected_post(struct http_request *request, const struct route_match *match); /* form: client_id, which loses its tokens */
 
 #endif

@@ -12,6 +12,7 @@ int user_main(const struct settings *settings, int argc, char **argv);
 int audit_main(const struct settings *settings, int argc, char **argv);
 int org_main(const struct settings *settings, int argc, char **argv);
 int token_main(const struct settings *settings, int argc, char **argv);
+int app_main(const struct settings *settings, int argc, char **argv);
 int key_main(const struct settings *settings, int argc, char **argv);
 int ssh_keys_main(const struct settings *settings, int argc, char **argv);
 int ssh_shell_main(const struct settings *settings, int argc, char **argv);

@@ -22,6 +22,8 @@ static const char help[] =
 	"  token create --user NAME --fine-grained [--scope KIND:NAME=PERMISSION,...]... [--global PERMISSION,...] [--read-gated]\n"
 	"  token list [USER]\n"
 	"  token delete ID\n"
+	"  app create NAME --owner USER --redirect URI [--scopes \"openid ...\"] [--secret]   an app that may ask users for access\n"
+	"  app list | app delete CLIENT_ID\n"
 	"  key add USER FILE [--title TEXT]    a public SSH key (- for standard input)\n"
 	"  key list [USER]\n"
 	"  key remove FINGERPRINT\n"
@@ -105,6 +107,12 @@ static const struct noun nouns[] = {
 		"Public SSH keys: whoever holds the private half is USER to git over SSH. FILE is what ssh-keygen wrote into *.pub; - reads it from\n"
 		"standard input. Ed25519, ECDSA, RSA from 2048 bits on, and keys in security tokens. A key belongs to one user, who gets at most 100.\n"
 		"FINGERPRINT is SHA256:... as list and ssh-keygen -l show it. Users add their own with POST /api/settings/ssh-keys.\n" },
+	{ "app", app_main, "cairn app create NAME --owner USER --redirect URI [--redirect URI]... [--scopes \"SCOPE ...\"] [--secret] [--eddsa]\n"
+		"cairn app list\ncairn app delete CLIENT_ID\n\n"
+		"Apps sign users in and act for them with OAuth 2 and OpenID Connect (docs/oauth.md). A redirect URI must be given exactly as the app\n"
+		"sends it; one on 127.0.0.1, [::1] or localhost is good on any port. --scopes is the most that the app may ask for (all of them).\n"
+		"--secret is for apps with a server of their own: {\"client_secret\": ...} is printed once, the hub keeps only a digest. Without it\n"
+		"the app must use PKCE. --eddsa signs its identity tokens with Ed25519 in place of RSA. A deleted app's tokens stop at once.\n" },
 	{ "ssh-keys", ssh_keys_main, "cairn ssh-keys FINGERPRINT\ncairn ssh-keys TYPE KEY\n\n"
 		"For sshd's AuthorizedKeysCommand: prints the authorized_keys line of a known key, which forces cairn ssh-shell, and nothing for any\n"
 		"other. docs/ssh.md has the lines for sshd_config. Exit status 0 unless the hub cannot be asked.\n" },

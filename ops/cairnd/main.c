@@ -23,6 +23,7 @@
 #include "gateway/git/service.h"
 #include "gateway/http/worker.h"
 #include "gateway/downloads.h"
+#include "gateway/oauth/keys.h"
 #include "gateway/process.h"
 #include "gateway/rate_limit.h"
 #include "gateway/repo/repo.h"
@@ -114,6 +115,8 @@ static int open_core(struct daemon *daemon, struct why *why)
 	if (err == 0)
 		err = device_logins_open(&gateway->device_logins);
 	if (err == 0)
+		err = openid_keys_open(&gateway->openid_keys);
+	if (err == 0)
 		err = rate_limit_open(&gateway->rate_limit, &daemon->config.rate);
 	if (err == 0)
 		err = open_audit(daemon, why);
@@ -151,6 +154,7 @@ static void close_all(struct daemon *daemon)
 	struct gateway *gateway = &daemon->gateway;
 	backup_desk_close(gateway->backups);
 	device_logins_close(gateway->device_logins);
+	openid_keys_close(gateway->openid_keys);
 	webhooks_close(gateway->webhooks);
 	rate_limit_close(gateway->rate_limit);
 	audit_close(gateway->audit);

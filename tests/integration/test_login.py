@@ -133,7 +133,7 @@ def test_nonsense_is_answered_as_oauth_says(hub):
         assert (answer.status, answer.json()["error"]) == (400, error)
     exchange = hub.request("POST", "/oauth/token", {"grant_type": "urn:ietf:params:oauth:grant-type:token-exchange"})
     assert (exchange.status, exchange.code) == (501, "NotImplemented")
-    assert post(hub, "/oauth/token", grant_type="authorization_code", code="x").status == 501
+    assert post(hub, "/oauth/token", grant_type="authorization_code", code="x").json()["error"] == "invalid_grant"
 
 
 def test_waiting_logins_are_bounded(hub):

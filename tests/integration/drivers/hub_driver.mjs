@@ -1,5 +1,5 @@
 // One function of npm's @huggingface/hub per behaviour under test: JSON in, the last line of output is JSON.
-import { createHash } from "node:crypto";
+import { createHash, createPublicKey, verify } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import * as hub from "@huggingface/hub";
@@ -26,6 +26,22 @@ async function collect(generator, pick) {
 }
 
 const actions = {
+	// Signs somebody in whose session is `cookie`, as a page would that runs the library: {accessToken, userInfo, scope, state}.
+	oauth: async ({ hubUrl, clientId, redirectUrl, scopes, state, cookie }) => {
+		const localStorage = {};
+		const url = await hub.oauthLoginUrl({ clientId, hubUrl, redirectUrl, scopes, state, localStorage });
+		const answer = await fetch(url, { method: "POST", headers: { Cookie: cookie }, redirect: "manual" });
+		return hub.oauthHandleRedirect({ redirectedUrl: answer.headers.get("Location"), hubUrl, ...localStorage });
+	},
+	// Head and claims of an identity token whose signature fits one of the keys.
+	verifyIdentity: async ({ token, jwks }) => {
+		const [head, claims, signature] = token.split(".");
+		const header = JSON.parse(Buffer.from(head, "base64url"));
+		const key = createPublicKey({ key: jwks.keys.find(({ kid }) => kid === header.kid), format: "jwk" });
+		const valid = verify(header.alg === "RS256" ? "sha256" : null, Buffer.from(`${head}.${claims}`), key, Buffer.from(signature, "base64url"));
+		return { valid, header, claims: JSON.parse(Buffer.from(claims, "base64url")) };
+	},
+
 	whoAmI: async (params) => (await hub.whoAmI(where(params))).name,
 	createRepo: async ({ options, ...params }) => hub.createRepo({ ...where(params), ...options }),
 	deleteRepo: async (params) => hub.deleteRepo(where(params)),
