@@ -1,5 +1,7 @@
 """Discussions and pull requests, through the clients that people use."""
+import concurrent.futures
 import itertools
+import json
 
 import pytest
 
@@ -268,6 +270,37 @@ def test_a_diff_stays_behind_the_gate(hub, user, other):
     assert "diff" not in discussion(hub, repo, 1, other.token, diff=True)
     assert hub.request("POST", f"/api/models/{repo}/discussions", {"title": "May I?"}, token=other.token).status == 200
     assert hub.request("POST", f"/api/models/{repo}/discussions", {"title": "A change", "pullRequest": True}, token=other.token).code == "GatedRepo"
+
+
+def test_merges_and_commits_that_race_lose_nothing(hub, user, other):
+    """Pull requests are opened, merged twice each, and the branch is committed to, all at once: every merge happens once and every file is there."""
+    repo = user.repo()
+    hub.commit(user.token, repo, {"base.txt": b"base\n"})
+
+    def propose(number):
+        answer = hub.request("POST", f"/api/models/{repo}/commit/main?create_pr=1", "".join(json.dumps(line) + "\n" for line in (
+            {"key": "header", "value": {"summary": f"proposal {number}"}},
+            {"key": "file", "value": {"path": f"theirs-{number}.txt", "content": "x", "encoding": "utf-8"}})).encode(), token=other.token)
+        assert answer.status == 200, answer
+        return int(answer.json()["pullRequestUrl"].rsplit("/", 1)[1])
+
+    with concurrent.futures.ThreadPoolExecutor(12) as pool:
+        opened = list(pool.map(propose, range(12)))
+        assert sorted(opened) == list(range(1, 13))
+        merges = [pool.submit(hub.request, "POST", f"/api/models/{repo}/discussions/{number}/merge", None, user.token) for number in opened * 2]
+        commits = [pool.submit(hub.commit, user.token, repo, {f"ours-{number}.txt": b"x"}) for number in range(12)]
+        statuses = [merge.result().status for merge in merges]
+        assert all(commit.result().status == 200 for commit in commits)
+    # Who lost a race often enough is told so, and may try again.
+    for number in opened:
+        if discussion(hub, repo, number)["status"] != "merged":
+            assert hub.request("POST", f"/api/models/{repo}/discussions/{number}/merge", token=user.token).status == 200
+    assert set(statuses) <= {200, 400, 409} and statuses.count(200) <= 12
+    paths = {item["path"] for item in hub.request("GET", f"/api/models/{repo}/tree/main").json()}
+    assert paths >= {f"{side}-{number}.txt" for side in ("ours", "theirs") for number in range(12)} | {"base.txt"}
+    for number in opened:
+        events = discussion(hub, repo, number)["events"]
+        assert [event["data"]["status"] for event in events if event["type"] == "status-change"] == ["merged"]
 
 
 def test_a_discussion_survives_a_crash(hub_of_its_own):
