@@ -122,23 +122,43 @@ struct stream_job {
 	struct peer_hello hello;
 };
 
-static void serve_state(struct consensus *c, struct peer_stream *stream)
+static void serve_state(struct consensus *c, struct peer_stream *stream, const struct peer_frame *frame)
 {
-	struct peer_frame frame;
 	struct why why = { 0 };
-	if (peer_stream_receive(stream, &frame, &why) != 0 || frame.type != FRAME_STATE || frame.group >= GROUPS_MAX)
-		return;
-	struct cursor cursor = cursor_of(frame.body);
+	struct cursor cursor = cursor_of(frame->body);
 	cursor_array(&cursor, 1);
 	uint64_t index = cursor_u64(&cursor);
-	if (!cursor_done(&cursor))
+	uint32_t group = frame->group;
+	if (!cursor_done(&cursor) || group >= GROUPS_MAX)
 		return;
 	/* The log behind the copy stays as long as it takes. The last of several begins the lowest: good enough, a copy may begin anew. */
-	atomic_store(&c->groups[frame.group].pin, index);
-	uint32_t group = frame.group;
+	atomic_store(&c->groups[group].pin, index);
 	if (install_serve(stream, applier_db(c->applier), group, index, &c->streams_stop, &why) != 0 && why.text[0])
 		fprintf(stderr, "cairn: cluster: copying the state of group %u to node %016llx: %s\n", group, (unsigned long long)stream->peer, why.text);
 	atomic_store(&c->groups[group].pin, 0);
+}
+
+static void serve_bulk(struct consensus *c, struct peer_stream *stream)
+{
+	struct peer_frame frame;
+	if (peer_stream_receive(stream, &frame, NULL) != 0)
+		return;
+	if (frame.type == FRAME_STATE) {
+		serve_state(c, stream, &frame);
+		return;
+	}
+	pthread_mutex_lock(&c->lock);
+	void (*bulk)(void *context, struct peer_stream *stream, const struct peer_frame *first) = c->bulk;
+	void *context = c->bulk_context;
+	c->bulk_running += bulk != NULL;
+	pthread_mutex_unlock(&c->lock);
+	if (!bulk)
+		return;
+	bulk(context, stream, &frame);
+	pthread_mutex_lock(&c->lock);
+	c->bulk_running--;
+	pthread_cond_broadcast(&c->settled_wake);
+	pthread_mutex_unlock(&c->lock);
 }
 
 static void *serve_stream(void *context)
@@ -149,7 +169,7 @@ static void *serve_stream(void *context)
 	if (job->hello.purpose == PEER_JOIN)
 		join_serve(job->stream, c, c->config.machine, job->hello.token_id);
 	else
-		serve_state(c, job->stream);
+		serve_bulk(c, job->stream);
 	stream_fd_change(c, job->stream->fd, -1);
 	peer_stream_close(job->stream);
 	free(job->stream);
@@ -204,11 +224,7 @@ static int fetch_from(struct install_job *job, const struct cluster_node *node)
 {
 	struct consensus *c = job->consensus;
 	struct peer_stream stream;
-	enum peer_status status;
-	struct peer_call call = { .address = node->address, .cluster_id = c->identity.cluster_id, .remote_key = node->public_key,
-		.proof_secret = job->view.secret, .own = &c->keys,
-		.hello = { .purpose = PEER_BULK, .feature_level = FEATURE_LEVEL_KNOWN, .from = c->identity.node_id, .to = node->node_id } };
-	int err = peer_stream_open(&stream, &call, &status, &job->why);
+	int err = consensus_call(c, node, &stream, &job->why);
 	if (err)
 		return err;
 	err = install_fetch(&stream, c->dir, job->group, job->index, &c->streams_stop, &job->why);
@@ -315,6 +331,50 @@ static void finish_installs(struct consensus *c)
 
 /* ---- the view ---- */
 
+static void take_view(struct consensus *c, const struct cluster_view *view)
+{
+	pthread_mutex_lock(&c->lock);
+	c->public_view = *view;
+	pthread_mutex_unlock(&c->lock);
+	c->view = *view;
+	peers_set_view(c->peers, view);
+}
+
+void consensus_view(struct consensus *c, struct cluster_view *out)
+{
+	pthread_mutex_lock(&c->lock);
+	*out = c->public_view;
+	pthread_mutex_unlock(&c->lock);
+	sodium_memzero(out->secret, sizeof(out->secret));
+}
+
+int consensus_call(struct consensus *c, const struct cluster_node *node, struct peer_stream *out, struct why *why)
+{
+	uint8_t secret[CLUSTER_SECRET_BYTES];
+	enum peer_status status;
+	pthread_mutex_lock(&c->lock);
+	memcpy(secret, c->public_view.secret, sizeof(secret));
+	pthread_mutex_unlock(&c->lock);
+	struct peer_call call = { .address = node->address, .cluster_id = c->identity.cluster_id, .remote_key = node->public_key,
+		.proof_secret = secret, .own = &c->keys,
+		.hello = { .purpose = PEER_BULK, .feature_level = FEATURE_LEVEL_KNOWN, .from = c->identity.node_id, .to = node->node_id } };
+	int err = peer_stream_open(out, &call, &status, why);
+	sodium_memzero(secret, sizeof(secret));
+	return err;
+}
+
+void consensus_on_bulk(struct consensus *c, void (*serve)(void *context, struct peer_stream *stream, const struct peer_frame *first), void *context)
+{
+	pthread_mutex_lock(&c->lock);
+	c->bulk = serve;
+	c->bulk_context = context;
+	if (!serve)
+		shut_streams(c);
+	while (!serve && c->bulk_running > 0)
+		pthread_cond_wait(&c->settled_wake, &c->lock);
+	pthread_mutex_unlock(&c->lock);
+}
+
 static void refresh_view(struct consensus *c)
 {
 	const struct state_machine *machine = c->config.machine;
@@ -334,9 +394,8 @@ static void refresh_view(struct consensus *c)
 	if (view->has_secret && cluster_view_find(view, c->identity.node_id) && applied > c->view.applied && changed) {
 		if (identity_view_put(view, log_store_db(c->store), &why) != 0)
 			node_stop("%s", why.text);
-		c->view = *view;
 		c->removed = cluster_view_find(view, c->identity.node_id)->role == NODE_REMOVED;
-		peers_set_view(c->peers, view);
+		take_view(c, view);
 		if (view->count > 1)
 			atomic_store(&c->alone, false);
 	}
@@ -444,8 +503,7 @@ int cluster_loop_begin(struct consensus *c, struct why *why)
 	if (err == 0 && self && self->role == NODE_REMOVED)
 		err = why_set(why, ERR_DENIED, "this node was removed from the cluster; wipe its data directory and join it anew");
 	if (err == 0) {
-		c->view = *view;
-		peers_set_view(c->peers, view);
+		take_view(c, view);
 		atomic_store(&c->alone, view->count <= 1);
 	}
 	sodium_memzero(view, sizeof(*view));
@@ -458,6 +516,9 @@ void cluster_loop_stop(struct consensus *c)
 	atomic_store(&c->streams_stop, true);
 	if (!c->peers)
 		return;
+	pthread_mutex_lock(&c->lock);
+	shut_streams(c);
+	pthread_mutex_unlock(&c->lock);
 	uv_timer_stop(&c->tick);
 	peers_close(c->peers);
 }
@@ -478,6 +539,7 @@ void cluster_loop_close(struct consensus *c)
 	free(c->stream_fds);
 	sodium_memzero(&c->keys, sizeof(c->keys));
 	sodium_memzero(&c->view, sizeof(c->view));
+	sodium_memzero(&c->public_view, sizeof(c->public_view));
 }
 
 /* ---- telling ---- */

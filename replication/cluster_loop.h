@@ -7,7 +7,7 @@
 
 enum {
 	CLUSTER_TICK_MS = 50,
-	CLUSTER_STREAMS_MAX = 8,
+	CLUSTER_STREAMS_MAX = 3 * CLUSTER_NODES_MAX, /* a feed and a stream of data for each other node, and what is rare */
 	MEMBERSHIP_LAG_MAX = 1000, /* entries that a stand-by may miss when it becomes a voter */
 };
 

@@ -144,6 +144,15 @@ static int node_join_apply(const struct apply_context *apply, const struct comma
 	return 0;
 }
 
+/* Of a cluster_node's key: false, so that all are met. */
+static bool take_node_id(void *context, struct span key)
+{
+	struct cluster_view *view = context;
+	if (key.length >= 8 && view->count < CLUSTER_NODES_MAX)
+		view->nodes[view->count++].node_id = get_big_endian(key.data + key.length - 8, 8);
+	return false;
+}
+
 /* The body of a change of roles is [role, [id, ...]]. */
 static int node_roles_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why)
 {
@@ -157,11 +166,14 @@ static int node_roles_apply(const struct apply_context *apply, const struct comm
 		ids[i] = cursor_u64(&body);
 	if (!cursor_done(&body) || role < NODE_LEARNER || role > NODE_REMOVED || count == 0)
 		return why_set(why, ERR_INVALID, "a role and ids of nodes were expected");
+	struct key all;
 	struct cluster_view *view = calloc(1, sizeof(*view));
 	if (!view)
 		return why_set(why, ERR_NO_MEMORY, "no memory");
-	/* What this batch has changed already must be seen: each record is read through it. */
-	int err = cluster_view_read(NULL, apply->db, view);
+	/* Through the batch: what a node applies in one batch another may apply in two. */
+	key_cluster_node(&all, 0);
+	state_any(apply, &all, take_node_id, view);
+	int err = 0;
 	size_t voters = 0, found = 0;
 	for (size_t i = 0; err == 0 && i < view->count; i++) {
 		struct cluster_node *node = &view->nodes[i];

@@ -122,6 +122,16 @@ void consensus_cluster_id(const struct consensus *consensus, uint8_t out[16]);
 /* This node's id, key and address. */
 void consensus_self(const struct consensus *consensus, struct cluster_node *out);
 
+/* Who belongs to the cluster, as this node knows it; the secret left out. */
+void consensus_view(struct consensus *consensus, struct cluster_view *out);
+/* [blocks] Opens a stream to another node for a call of its own. */
+struct peer_stream;
+struct peer_frame;
+int consensus_call(struct consensus *consensus, const struct cluster_node *node, struct peer_stream *out, struct why *why);
+/* Who serves such streams of others: called with the first frame on a thread of the stream's own, which may block. NULL: nobody; returns when nobody is being
+ * served any more. */
+void consensus_on_bulk(struct consensus *consensus, void (*serve)(void *context, struct peer_stream *stream, const struct peer_frame *first), void *context);
+
 struct group_status {
 	uint64_t term, leader, committed, applied, last_index, snapshot_index;
 	bool installing;

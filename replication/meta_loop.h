@@ -87,6 +87,10 @@ struct consensus {
 	struct log_job *stored, **stored_tail;
 	struct request *requests;        /* new ones */
 	struct proposal *answers;        /* of proposals of other nodes */
+	struct cluster_view public_view; /* `view`, for other threads */
+	void (*bulk)(void *context, struct peer_stream *stream, const struct peer_frame *first);
+	void *bulk_context;
+	unsigned bulk_running;
 	int *stream_fds;                 /* of streams that are served, -1: free; CLUSTER_STREAMS_MAX */
 	unsigned installed;              /* groups whose state the applier has taken over, bits */
 	bool closing;

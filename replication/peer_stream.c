@@ -21,12 +21,12 @@ static int wait_for(int fd, short events, int ms)
 	return n == 1 ? 0 : ERR_CLOSED;
 }
 
-static int write_all(int fd, const uint8_t *data, size_t length)
+static int write_all(int fd, int wait_ms, const uint8_t *data, size_t length)
 {
 	while (length > 0) {
 		ssize_t n = send(fd, data, length, MSG_NOSIGNAL | MSG_DONTWAIT);
 		if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
-			if (wait_for(fd, POLLOUT, PEER_STREAM_WAIT_MS) != 0)
+			if (wait_for(fd, POLLOUT, wait_ms) != 0)
 				return ERR_CLOSED;
 			continue;
 		}
@@ -38,12 +38,12 @@ static int write_all(int fd, const uint8_t *data, size_t length)
 	return 0;
 }
 
-static int read_all(int fd, uint8_t *data, size_t length)
+static int read_all(int fd, int wait_ms, uint8_t *data, size_t length)
 {
 	while (length > 0) {
 		ssize_t n = recv(fd, data, length, MSG_DONTWAIT);
 		if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
-			if (wait_for(fd, POLLIN, PEER_STREAM_WAIT_MS) != 0)
+			if (wait_for(fd, POLLIN, wait_ms) != 0)
 				return ERR_CLOSED;
 			continue;
 		}
@@ -94,7 +94,7 @@ static int connect_to(const char *address, struct why *why)
 
 void peer_stream_take(struct peer_stream *out, int fd, uint64_t peer, const struct peer_channel *channel)
 {
-	*out = (struct peer_stream){ .fd = fd, .peer = peer, .channel = *channel };
+	*out = (struct peer_stream){ .fd = fd, .peer = peer, .wait_ms = PEER_STREAM_WAIT_MS, .channel = *channel };
 	buffer_init(&out->out, PEER_FRAME_BYTES_MAX + 4096);
 	buffer_init(&out->in, PEER_FRAME_BYTES_MAX + 4096);
 	buffer_init(&out->plain, PEER_FRAME_BYTES_MAX + 4096);
@@ -112,9 +112,9 @@ int peer_stream_open(struct peer_stream *out, const struct peer_call *call, enum
 	int fd = connect_to(call->address, why);
 	if (fd < 0)
 		return ERR_CLOSED;
-	int err = write_all(fd, hello, sizeof(hello));
+	int err = write_all(fd, PEER_STREAM_WAIT_MS, hello, sizeof(hello));
 	if (err == 0)
-		err = read_all(fd, welcome, sizeof(welcome));
+		err = read_all(fd, PEER_STREAM_WAIT_MS, welcome, sizeof(welcome));
 	if (err)
 		why_set(why, err, "the node at %s hung up: it does not know this cluster or this secret", call->address);
 	else if ((err = peer_channel_called(&channel, call->own, welcome, status, &node_id)) != 0)
@@ -147,7 +147,7 @@ int peer_stream_send(struct peer_stream *stream, uint8_t type, uint32_t group, s
 	buffer_clear(&stream->out);
 	int err = peer_channel_seal(&stream->channel, &stream->out, type, group, body);
 	if (err == 0)
-		err = write_all(stream->fd, stream->out.data, stream->out.length);
+		err = write_all(stream->fd, stream->wait_ms, stream->out.data, stream->out.length);
 	return err ? why_set(why, err, "the other node does not take what is sent") : 0;
 }
 
@@ -156,12 +156,12 @@ int peer_stream_receive(struct peer_stream *stream, struct peer_frame *out, stru
 	uint8_t header[PEER_STREAM_HEADER_BYTES], length[4];
 	int err = 0;
 	if (!stream->channel.receiving) {
-		err = read_all(stream->fd, header, sizeof(header));
+		err = read_all(stream->fd, stream->wait_ms, header, sizeof(header));
 		if (err == 0)
 			err = peer_channel_begin(&stream->channel, header);
 	}
 	if (err == 0)
-		err = read_all(stream->fd, length, sizeof(length));
+		err = read_all(stream->fd, stream->wait_ms, length, sizeof(length));
 	if (err)
 		return why_set(why, err, "the other node hung up");
 	size_t bytes = peer_record_length(length);
@@ -172,7 +172,7 @@ int peer_stream_receive(struct peer_stream *stream, struct peer_frame *out, stru
 	uint8_t *record = buffer_reserve(&stream->in, bytes), *plain = buffer_reserve(&stream->plain, bytes);
 	if (!record || !plain)
 		return why_set(why, ERR_NO_MEMORY, "no memory for a record of %zu bytes", bytes);
-	err = read_all(stream->fd, record, bytes);
+	err = read_all(stream->fd, stream->wait_ms, record, bytes);
 	if (err)
 		return why_set(why, err, "the other node hung up");
 	err = peer_channel_open(&stream->channel, record, bytes, plain, out);

@@ -1,6 +1,6 @@
 /* peer_stream.h - a channel over a blocking socket, for what is long or rare: joining, copying a state. One thread at a time.
  *
- * Every wait is bounded by PEER_STREAM_WAIT_MS without progress. */
+ * Every wait is bounded by wait_ms without progress. */
 #ifndef CAIRN_REPLICATION_PEER_STREAM_H
 #define CAIRN_REPLICATION_PEER_STREAM_H
 
@@ -11,6 +11,7 @@ enum { PEER_STREAM_WAIT_MS = 15 * 1000, PEER_STREAM_CONNECT_MS = 5 * 1000 };
 struct peer_stream {
 	int fd;
 	uint64_t peer; /* node id */
+	int wait_ms;   /* without progress; PEER_STREAM_WAIT_MS unless set */
 	struct peer_channel channel;
 	struct buffer out, in, plain;
 };

@@ -35,6 +35,8 @@ int store_claim_many(struct store *store, const struct entity_id *owner, const s
 	int err = claims ? 0 : why_set(why, ERR_NO_MEMORY, "no memory for claims");
 	for (size_t at = 0; at < count && err == 0;) {
 		claims->count = 0;
+		for (size_t i = at; i < count && i < at + CLAIMS_PER_COMMIT; i++)
+			store_want_file(store, &files[i]);
 		pthread_rwlock_rdlock(&store->registration);
 		for (size_t i = 0; i < CLAIMS_PER_COMMIT && at < count && err == 0; i++)
 			err = add(claims, store, owner, &files[at++], why);

@@ -2,10 +2,11 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "schemas/little_endian.h"
 #include "store/core.h"
 #include "store/file_terms.h"
 
-enum { TAKE_MAX = 4096 };
+enum { TAKE_MAX = 4096, CLAIMS_TOLD_MAX = 4096, REPAIR_BATCH = 64 };
 
 void store_set_copies(struct store *store, const struct store_copies *copies)
 {
@@ -29,6 +30,42 @@ int store_fetch_file(struct store *store, const struct hash *file, struct why *w
 int store_fetch_xorb(struct store *store, const struct hash *xorb, struct why *why)
 {
 	return store->copies.fetch_xorb ? store->copies.fetch_xorb(store->copies.context, xorb, why) : ERR_NOT_FOUND;
+}
+
+void store_want_file(struct store *store, const struct hash *file)
+{
+	struct index_file known;
+	if (store->copies.fetch_file && index_file(store->index, file, &known) == ERR_NOT_FOUND)
+		store_fetch_file(store, file, NULL);
+}
+
+static int fetch_sha256(struct store *store, const struct sha256 *sha256)
+{
+	return store->copies.fetch_sha256 ? store->copies.fetch_sha256(store->copies.context, sha256, NULL) : ERR_NOT_FOUND;
+}
+
+int store_find_by_sha256(struct store *store, const struct entity_id *owner, const struct sha256 *sha256, struct file_info *out)
+{
+	int err = store_file_by_sha256(store, owner, sha256, out);
+	return err == ERR_NOT_FOUND && fetch_sha256(store, sha256) == 0 ? store_file_by_sha256(store, owner, sha256, out) : err;
+}
+
+int store_find_file(struct store *store, const struct entity_id *owner, const struct hash *file, struct file_info *out)
+{
+	struct file_info info;
+	for (int again = 0;; again++) {
+		int err = owner ? store_claim_check(store, owner, file) : 0;
+		if (err == 0)
+			err = store_file_info(store, file, out ? out : &info);
+		if (err != ERR_NOT_FOUND || again || store_fetch_file(store, file, NULL) != 0)
+			return err;
+	}
+}
+
+int store_find_xorb(struct store *store, const struct hash *xorb, struct xorb_info *out)
+{
+	int err = store_xorb_info(store, xorb, out);
+	return err == ERR_NOT_FOUND && store_fetch_xorb(store, xorb, NULL) == 0 ? store_xorb_info(store, xorb, out) : err;
 }
 
 int store_open_xorb(struct store *store, const struct hash *hash, bool may_block, struct stored_xorb **out, struct why *why)
@@ -119,10 +156,35 @@ int store_read_records(struct store *store, struct record_place *from, size_t re
 	return err == STOP_FULL ? 0 : err;
 }
 
-int store_file_record(struct store *store, const struct hash *file, struct buffer *out, struct why *why)
+uint64_t store_distance(struct store *store, const struct record_place *from, const struct record_place *to)
+{
+	if (from->volume == to->volume)
+		return from->offset < to->offset ? to->offset - from->offset : 0;
+	size_t max = volumes_list(store->volumes, NULL, 0);
+	uint32_t *ids = malloc((max ? max : 1) * sizeof(*ids));
+	size_t count = ids ? volumes_list(store->volumes, ids, max) : 0;
+	uint64_t bytes = 0;
+	for (size_t i = 0; i < count && i < max; i++) {
+		struct volume *volume = ids[i] >= from->volume && ids[i] <= to->volume ? volumes_get(store->volumes, ids[i]) : NULL;
+		if (!volume)
+			continue;
+		uint64_t end = ids[i] == to->volume ? to->offset : volumes_end(store->volumes, volume), start = ids[i] == from->volume ? from->offset : 0;
+		bytes += start < end ? end - start : 0;
+		volume_release(volume);
+	}
+	free(ids);
+	return bytes;
+}
+
+/* The record of one file as the index has it now. ERR_NOT_FOUND: it is not here, and nobody else is asked. */
+static int file_record_of(struct store *store, const struct hash *file, struct buffer *out, struct why *why)
 {
 	struct file_terms terms;
-	int err = file_terms_open(&terms, store, file, why);
+	struct index_file known;
+	int err = index_file(store->index, file, &known);
+	if (err)
+		return why_set(why, err, "the file is not stored here");
+	err = file_terms_open(&terms, store, file, why);
 	if (err)
 		return err;
 	uint32_t count = terms.file.record.terms_count;
@@ -142,7 +204,53 @@ int store_file_record(struct store *store, const struct hash *file, struct buffe
 	return err;
 }
 
+int store_tell_file(struct store *store, const struct hash *file, store_each_record each, void *context, struct why *why)
+{
+	struct index_scan scan;
+	struct index_file known;
+	struct buffer record;
+	buffer_init(&record, VOLUME_PAYLOAD_BYTES_MAX);
+	int err = file_record_of(store, file, &record, why);
+	if (err == 0)
+		err = each(context, VOLUME_FILE, buffer_span(&record));
+	buffer_fini(&record);
+	if (err || (err = index_file(store->index, file, &known)) != 0)
+		return err;
+	index_scan_open(&scan, store->index, 'o', span_of(file->bytes, HASH_BYTES), span_of(NULL, 0));
+	for (unsigned told = 0; err == 0 && told < CLAIMS_TOLD_MAX && index_scan_next(&scan); told++) {
+		uint8_t payload[CLAIM_RECORD_BYTES];
+		struct claim_record claim = { .file = *file, .length = known.record.length };
+		if (scan.key.length != ENTITY_ID_BYTES || scan.value.length != 8)
+			continue;
+		memcpy(claim.owner.bytes, scan.key.data, ENTITY_ID_BYTES);
+		claim.claimed_ms = (int64_t)le_read_u64(scan.value.data);
+		claim_record_encode(payload, &claim);
+		err = each(context, VOLUME_CLAIM, span_of(payload, sizeof(payload)));
+	}
+	int scan_err = index_scan_close(&scan);
+	return err ? err : scan_err;
+}
+
+size_t store_files_with_sha256(struct store *store, const struct sha256 *sha256, struct hash *out, size_t max)
+{
+	struct index_scan scan;
+	size_t count = 0;
+	index_scan_open(&scan, store->index, 's', span_of(sha256->bytes, HASH_BYTES), span_of(NULL, 0));
+	while (count < max && index_scan_next(&scan))
+		if (scan.key.length == HASH_BYTES)
+			memcpy(out[count++].bytes, scan.key.data, HASH_BYTES);
+	index_scan_close(&scan);
+	return count;
+}
+
 /* ------------------------------------------------------------------ taking */
+
+static bool tells_sha256(const struct file_record *known, const struct file_record *told)
+{
+	if (!told->has_sha256 || known->sha256_verified)
+		return false;
+	return told->sha256_verified || !known->has_sha256 || memcmp(&known->sha256, &told->sha256, sizeof(told->sha256)) != 0;
+}
 
 /* True when the record would say something new. */
 static bool is_news(struct store *store, uint8_t kind, struct span payload)
@@ -160,13 +268,14 @@ static bool is_news(struct store *store, uint8_t kind, struct span payload)
 	switch (kind) {
 	case VOLUME_FILE:
 		return file_record_decode(&record.file, payload) == 0 && (index_file(store->index, &record.file.file, &known) != 0 ||
-			(record.file.sha256_verified && !known.record.sha256_verified) || store_file_is_damaged(store, &record.file.file));
+			tells_sha256(&known.record, &record.file));
 	case VOLUME_CLAIM:
 		return claim_record_decode(&record.claim, payload) == 0 &&
 			(index_claim(store->index, &record.claim.file, &record.claim.owner, &claimed_ms) != 0 || claimed_ms < record.claim.claimed_ms);
 	case VOLUME_VERIFIED:
-		return verified_record_decode(&record.verified, payload) == 0 && index_file(store->index, &record.verified.file, &known) == 0 &&
-			!known.record.sha256_verified;
+		/* The file may be one of the records before this one. */
+		return verified_record_decode(&record.verified, payload) == 0 &&
+			(index_file(store->index, &record.verified.file, &known) != 0 || !known.record.sha256_verified);
 	case VOLUME_TOUCH:
 		news = touch_record_decode(&record.touch, payload) == 0 && index_xorb(store->index, &record.touch.xorb, &xorb) == 0 &&
 			xorb.stored_ms < record.touch.touched_ms;
@@ -175,6 +284,18 @@ static bool is_news(struct store *store, uint8_t kind, struct span payload)
 	default:
 		return false;
 	}
+}
+
+/* A garbage collection that has asked for its roots already did not find these files: their claims, however old, stay. Under the registration lock. */
+static int spare_claims(struct store *store, const struct journal_record *records, size_t count)
+{
+	int err = 0;
+	for (size_t i = 0; i < count && err == 0 && store->collecting_since_ms; i++) {
+		struct claim_record claim;
+		if (records[i].kind == VOLUME_CLAIM && claim_record_decode(&claim, records[i].payload) == 0)
+			err = gc_spare(store, &claim.owner, &claim.file);
+	}
+	return err;
 }
 
 int store_take_records(struct store *store, const struct store_record *records, size_t count, struct why *why)
@@ -191,12 +312,57 @@ int store_take_records(struct store *store, const struct store_record *records, 
 			bytes += records[at].payload.length;
 			news[used++] = (struct journal_record){ .kind = records[at].kind, .payload = records[at].payload };
 		}
-		if (used)
+		err = spare_claims(store, news, used);
+		if (used && err == 0)
 			err = journal_commit(store->journal, news, used, why);
 		pthread_rwlock_unlock(&store->registration);
 	}
 	free(news);
 	return err;
+}
+
+int store_missing_xorbs(struct store *store, struct span payload, int (*each)(void *context, const struct hash *xorb), void *context)
+{
+	struct file_record record;
+	struct hash last = { 0 };
+	if (file_record_decode(&record, payload) != 0)
+		return ERR_CORRUPT;
+	for (uint32_t k = 0; k < file_blocks_count(record.terms_count); k++) {
+		struct file_block block;
+		if (file_block_decode(&block, span_of(payload.data + file_block_offset(k), file_block_length(record.terms_count, k))) != 0)
+			return ERR_CORRUPT;
+		for (uint32_t i = 0; i < block.count; i++) {
+			struct file_term term;
+			file_term_decode(&term, block.terms + (size_t)i * FILE_RECORD_TERM_BYTES);
+			if (hash_equal(&term.xorb, &last))
+				continue;
+			last = term.xorb;
+			int err = store_has_xorb(store, &term.xorb) ? 0 : each(context, &term.xorb);
+			if (err)
+				return err;
+		}
+	}
+	return 0;
+}
+
+size_t store_damaged_xorbs(struct store *store, const struct hash *after, struct hash *out, size_t max)
+{
+	return damaged_list_some(&store->damaged, after, out, max);
+}
+
+uint64_t store_repair(struct store *store, struct store_progress *progress)
+{
+	struct hash some[REPAIR_BATCH], after;
+	uint64_t repaired = 0;
+	size_t count = store->copies.fetch_xorb ? damaged_list_some(&store->damaged, NULL, some, REPAIR_BATCH) : 0;
+	for (; count > 0; count = damaged_list_some(&store->damaged, &after, some, REPAIR_BATCH))
+		for (size_t i = 0; i < count; i++) {
+			if (progress && progress->cancel)
+				return repaired;
+			repaired += store_fetch_xorb(store, &some[i], NULL) == 0;
+			after = some[i];
+		}
+	return repaired;
 }
 
 /* ------------------------------------------------------------------ how far */

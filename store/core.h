@@ -63,6 +63,8 @@ bool store_may_lean_on(struct store *store, const struct hash *xorb);
 int store_await_copies(struct store *store, struct why *why);
 int store_fetch_file(struct store *store, const struct hash *file, struct why *why);
 int store_fetch_xorb(struct store *store, const struct hash *xorb, struct why *why);
+/* [blocks] Fetches a file that is not here; outside of every lock. Nothing to do on a node that is alone. */
+void store_want_file(struct store *store, const struct hash *file);
 /* stored_xorb_open, and from another node when it is missing or damaged here. */
 int store_open_xorb(struct store *store, const struct hash *hash, bool may_block, struct stored_xorb **out, struct why *why);
 /* An equal xorb was stored: if the one before was damaged, it is no more. */
@@ -74,6 +76,9 @@ bool store_file_is_damaged(struct store *store, const struct hash *file);
 int store_compact_volume(struct store *store, uint32_t id, struct why *why);
 /* Takes the lock of a store's directory; *fd keeps it. ERR_BUSY: another process has it. */
 int store_lock_dir(const char *dir, int *fd, struct why *why);
+
+/* What a garbage collection under way must not take for unneeded. Under the registration lock. gc.c */
+int gc_spare(struct store *store, const struct entity_id *owner, const struct hash *file);
 
 /* Brings the index up to date with the volumes; recovery.c. */
 int store_recover(struct store *store, struct why *why);

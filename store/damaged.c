@@ -83,6 +83,17 @@ bool damaged_list_is_empty(struct damaged_list *list)
 	return empty;
 }
 
+size_t damaged_list_some(struct damaged_list *list, const struct hash *after, struct hash *out, size_t max)
+{
+	bool found = false;
+	size_t count = 0;
+	pthread_rwlock_rdlock(&list->lock);
+	for (size_t at = after ? position(list, after, &found) + found : 0; at < list->count && count < max; at++)
+		out[count++] = list->xorbs[at];
+	pthread_rwlock_unlock(&list->lock);
+	return count;
+}
+
 void damaged_list_add(struct damaged_list *list, const struct hash *xorb)
 {
 	pthread_rwlock_wrlock(&list->lock);

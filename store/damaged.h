@@ -28,6 +28,8 @@ void damaged_list_fini(struct damaged_list *list);
 
 bool damaged_list_has(struct damaged_list *list, const struct hash *xorb);
 bool damaged_list_is_empty(struct damaged_list *list);
+/* The first ones behind *after (NULL: of all); how many. */
+size_t damaged_list_some(struct damaged_list *list, const struct hash *after, struct hash *out, size_t max);
 void damaged_list_add(struct damaged_list *list, const struct hash *xorb);
 /* It was replaced, or found whole. */
 void damaged_list_remove(struct damaged_list *list, const struct hash *xorb);

@@ -56,6 +56,14 @@ static int mark(void *context, const struct entity_id *owner, const struct hash 
 	return err ? err : cancelled(gc) ? ERR_CLOSED : 0;
 }
 
+int gc_spare(struct store *store, const struct entity_id *owner, const struct hash *file)
+{
+	uint8_t key[MARK_BYTES];
+	memcpy(key, file->bytes, HASH_BYTES);
+	memcpy(key + HASH_BYTES, owner->bytes, ENTITY_ID_BYTES);
+	return index_put_raw(store->index, &(struct index_raw){ 'm', span_of(key, sizeof(key)), span_of(NULL, 0) }, 1);
+}
+
 /* `key`: file and owner, as both marks and claims have it. What cannot be read counts as alive, here and below. */
 static bool claim_lives(struct gc *gc, struct span key, int64_t claimed_ms)
 {
@@ -415,7 +423,9 @@ static int compact(struct gc *gc)
 
 static int mark_all(struct gc *gc, store_roots roots, void *context)
 {
+	pthread_rwlock_wrlock(&gc->store->registration); /* what another node tells is spared from here on, or known to the roots */
 	int err = index_drop_prefix(gc->store->index, 'm', span_of(NULL, 0));
+	pthread_rwlock_unlock(&gc->store->registration);
 	if (err == 0)
 		err = roots(context, mark, gc, gc->why);
 	return err ? err : flush_marks(gc);

@@ -59,6 +59,7 @@ static void check_xorb(struct scrub *scrub, const struct record_place *place, st
 	snprintf(text, sizeof(text), "volume %08x at %llu: xorb %s: %s", place->volume, (unsigned long long)place->offset, name, why.text);
 	found(scrub, text);
 	damaged_list_add(&scrub->store->damaged, &record.xorb);
+	scrub->report->repaired += store_fetch_xorb(scrub->store, &record.xorb, NULL) == 0;
 }
 
 static int on_record(void *context, struct volume *volume, const struct volume_record *record, struct span payload)

@@ -44,8 +44,6 @@ static int open_named(struct store *store, const struct hash *hash, struct store
 	index_xorb_fini(&entry);
 	if (err == 0)
 		err = stored_xorb_open(out, store->xorbs, hash, true, &inner);
-	else if (err == ERR_NOT_FOUND && store_fetch_xorb(store, hash, NULL) == 0)
-		err = stored_xorb_open(out, store->xorbs, hash, true, &inner);
 	hash_to_text(text, hash);
 	if (err == ERR_NOT_FOUND)
 		return why_set(why, ERR_INVALID, "the shard names xorb %s, which is not stored here: upload it first", text);
@@ -223,10 +221,35 @@ static int check_and_register(struct shard_batch *batch, struct span bytes, stru
 	return batch->count ? journal_commit(batch->store->journal, batch->records, batch->count, why) : 0;
 }
 
+/* Xorbs that other nodes have taken and that are not here yet; before the lock, since taking them needs it. Whatever is wrong with the shard is said later. */
+static void fetch_xorbs(struct store *store, struct span bytes)
+{
+	struct shard_reader reader;
+	struct shard_file file;
+	struct shard_xorb xorb;
+	struct hash last = { 0 };
+	if (!store->copies.fetch_xorb || shard_open(&reader, bytes, NULL) != 0)
+		return;
+	while (shard_next_file(&reader, &file, NULL) == 1) {
+		for (uint32_t i = 0; i < file.terms_count; i++) {
+			struct shard_term term;
+			shard_term_at(&term, &file, i);
+			bool looked = hash_equal(&term.xorb, &last);
+			last = term.xorb;
+			if (!looked && !store_has_xorb(store, &term.xorb) && store_fetch_xorb(store, &term.xorb, NULL) != 0)
+				return;
+		}
+	}
+	while (shard_next_xorb(&reader, &xorb, NULL) == 1)
+		if (!store_has_xorb(store, &xorb.hash) && store_fetch_xorb(store, &xorb.hash, NULL) != 0)
+			return;
+}
+
 int store_shard_register(struct store *store, const struct entity_id *owner, struct span shard, int *registered, struct why *why)
 {
 	struct shard_batch batch = { .store = store, .owner = owner };
 	buffer_init(&batch.payloads, (size_t)2 * SHARD_BYTES_MAX);
+	fetch_xorbs(store, shard);
 	pthread_rwlock_rdlock(&store->registration);
 	int err = check_and_register(&batch, shard, why);
 	pthread_rwlock_unlock(&store->registration);

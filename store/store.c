@@ -271,6 +271,7 @@ int store_claim(struct store *store, const struct entity_id *owner, const struct
 	struct index_file entry;
 	uint8_t payload[CLAIM_RECORD_BYTES];
 	int64_t claimed_ms, now = store_now_ms();
+	store_want_file(store, file);
 	pthread_rwlock_rdlock(&store->registration);
 	int err = index_file(store->index, file, &entry);
 	if (err) {

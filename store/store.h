@@ -20,6 +20,8 @@
 #include "store/xorb.h"
 
 struct store;
+struct store_progress;
+struct xorb_info;
 
 struct record_place { /* of a record in the volumes */
 	uint32_t volume;
@@ -60,6 +62,12 @@ int store_file_by_sha256(struct store *store, const struct entity_id *owner, con
 /* A *verified*, undamaged file with this digest that some owner has a claim on whom `may_see` accepts; looks at STORE_CLAIMS_SEEN_MAX claims at most. */
 typedef bool (*store_owner_filter)(void *context, const struct entity_id *owner);
 int store_file_by_sha256_seen(struct store *store, const struct sha256 *sha256, store_owner_filter may_see, void *context, struct file_info *out);
+/* [blocks] The same as store_file_by_sha256 with an owner, and asks other nodes for what is not here. */
+int store_find_by_sha256(struct store *store, const struct entity_id *owner, const struct sha256 *sha256, struct file_info *out);
+/* [blocks] The same as store_claim_check (unless `owner` is NULL) and store_file_info, and asks other nodes for what is not here. `out` may be NULL. */
+int store_find_file(struct store *store, const struct entity_id *owner, const struct hash *file, struct file_info *out);
+/* [blocks] The same as store_xorb_info, and asks other nodes for what is not here. */
+int store_find_xorb(struct store *store, const struct hash *xorb, struct xorb_info *out);
 /* 0 if `owner` has a claim on `file`, else ERR_NOT_FOUND. */
 int store_claim_check(struct store *store, const struct entity_id *owner, const struct hash *file);
 /* [blocks] Gives `owner` a claim on a file that exists; durable on return. Idempotent. */
@@ -213,8 +221,9 @@ struct store_copies {
 	void *context;
 	/* Until enough other nodes have all records before `end`: every acknowledgement waits for it. ERR_BUSY: not in time; all is stored here. */
 	int (*await)(void *context, const struct record_place *end, struct why *why);
-	/* Brings what is missing or damaged here, with all that it needs. 0: it is here now; ERR_NOT_FOUND: nobody has it; ERR_BUSY. */
-	int (*fetch_file)(void *context, const struct hash *file, struct why *why);
+	/* Brings what is missing or damaged here. 0: it is here now; ERR_NOT_FOUND: nobody has it; ERR_BUSY. */
+	int (*fetch_file)(void *context, const struct hash *file, struct why *why);       /* its record and claims; xorbs come when they are read */
+	int (*fetch_sha256)(void *context, const struct sha256 *sha256, struct why *why); /* the same of all files with it */
 	int (*fetch_xorb)(void *context, const struct hash *xorb, struct why *why);
 };
 void store_set_copies(struct store *store, const struct store_copies *copies);
@@ -228,8 +237,12 @@ void store_await_position(struct store *store, const struct record_place *known,
 typedef int (*store_each_record)(void *context, uint8_t kind, struct span payload);
 int store_read_records(struct store *store, struct record_place *from, size_t records_max, uint64_t bytes_max, store_each_record each, void *context, bool *at_end,
 	struct why *why);
-/* [blocks] The record of one file, as another node takes it. */
-int store_file_record(struct store *store, const struct hash *file, struct buffer *out, struct why *why);
+/* Bytes of volumes between two places. */
+uint64_t store_distance(struct store *store, const struct record_place *from, const struct record_place *to);
+/* [blocks] The record of one file that is here, as another node takes it, and its claims, newest facts included. ERR_NOT_FOUND; stops at what `each` returns. */
+int store_tell_file(struct store *store, const struct hash *file, store_each_record each, void *context, struct why *why);
+/* Files that are here and said to have this digest; how many. */
+size_t store_files_with_sha256(struct store *store, const struct sha256 *sha256, struct hash *out, size_t max);
 
 struct store_record {
 	uint8_t kind;
@@ -240,6 +253,12 @@ struct store_record {
 int store_take_records(struct store *store, const struct store_record *records, size_t count, struct why *why);
 /* It is here, and not known to be damaged. */
 bool store_has_xorb(struct store *store, const struct hash *xorb);
+/* [blocks] Calls `each` for every xorb of a file record that is not here, or damaged; what it returns, if not 0. ERR_CORRUPT. */
+int store_missing_xorbs(struct store *store, struct span file_payload, int (*each)(void *context, const struct hash *xorb), void *context);
+/* Xorbs that are known to be damaged, the first ones behind *after (NULL: all); how many. */
+size_t store_damaged_xorbs(struct store *store, const struct hash *after, struct hash *out, size_t max);
+/* [blocks] Replaces what is known to be damaged by copies of other nodes; how many. */
+uint64_t store_repair(struct store *store, struct store_progress *progress);
 /* [blocks] How far another node's records were taken: zero at first. Not synced: older after a crash, which costs nothing but work. */
 int store_mark_put(struct store *store, uint64_t peer, const struct record_place *place);
 int store_mark_get(struct store *store, uint64_t peer, struct record_place *out);
@@ -254,7 +273,7 @@ struct store_progress { /* handed to long operations; fields are updated as they
 /* One thing found wrong, named. */
 typedef void (*store_finding)(void *context, const char *what);
 
-struct store_scrub_report { uint64_t records, bytes, corrupt; };
+struct store_scrub_report { uint64_t records, bytes, corrupt, repaired; }; /* repaired: of those that are corrupt, from other nodes */
 /* [blocks] Reads every record of every volume and checks it; `finding` names volume, offset and object. */
 int store_scrub(struct store *store, struct store_progress *progress, store_finding finding, void *context, struct store_scrub_report *out, struct why *why);
 

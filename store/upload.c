@@ -541,12 +541,10 @@ int upload_commit(struct upload *upload, struct why *why)
 	if (err && sealed.count > 0)
 		spoil(upload, err, why);
 	xorb_records_fini(&sealed);
-	if (err == 0)
-		err = store_await_copies(upload->store, why);
 	if (err)
 		return err;
 	for (uint32_t i = 0; i < upload->xorbs_sealed; i++)
 		store_xorb_replaced(upload->store, &upload->sealed[i]);
 	upload->files_count = upload->terms_count = 0;
-	return 0;
+	return store_await_copies(upload->store, why);
 }

@@ -12,6 +12,7 @@
 #include "gateway/admin/operator.h"
 #include "gateway/answer.h"
 #include "replication/cluster_node.h"
+#include "replication/replica.h"
 #include "replication/state_digest.h"
 
 enum { BODY_BYTES_MAX = 64 << 10 };
@@ -46,7 +47,59 @@ static void write_group(struct json_writer *json, const struct group_status *gro
 	json_object_end(json);
 }
 
-static void write_node(struct json_writer *json, const struct cluster_status *status, const struct node_status *node)
+static void write_known(struct json_writer *json, const char *key, uint64_t value)
+{
+	if (value == UINT64_MAX)
+		json_null_value(json, key);
+	else
+		json_u64(json, key, value);
+}
+
+/* What one node and this one have of each other's bytes. *all: nothing is missing on either side, as far as this node knows. */
+static void write_bytes(struct json_writer *json, struct replica *replica, const struct node_status *node, bool *all)
+{
+	struct replica_peer_status status;
+	if (node->self || node->node.role == NODE_REMOVED)
+		return;
+	if (!replica) {
+		*all = false;
+		return;
+	}
+	replica_peer_status(replica, node->node.node_id, &status);
+	*all = *all && status.follows && status.lacks_bytes == 0 && status.followed && status.current;
+	json_object_begin(json, "bytes");
+	json_bool(json, "follows", status.follows);
+	write_known(json, "lacks", status.lacks_bytes);
+	json_bool(json, "followed", status.followed);
+	json_bool(json, "current", status.current);
+	json_u64(json, "behind", status.behind_bytes);
+	write_known(json, "behind_ms", status.behind_ms);
+	json_u64(json, "taken_bytes", status.taken_bytes);
+	json_u64(json, "taken_xorbs", status.taken_xorbs);
+	json_u64(json, "taken_records", status.taken_records);
+	json_text(json, "trouble", status.trouble);
+	json_object_end(json);
+}
+
+static void write_copies(struct json_writer *json, struct replica *replica)
+{
+	struct replica_status status;
+	if (!replica)
+		return;
+	replica_status(replica, &status);
+	json_object_begin(json, "copies");
+	json_u64(json, "wanted", status.copies);
+	json_u64(json, "needed", status.copies_needed);
+	json_u64(json, "awaiting", status.awaiting);
+	json_u64(json, "awaited", status.awaited);
+	json_u64(json, "refused", status.refused);
+	json_u64(json, "fetched_files", status.fetched_files);
+	json_u64(json, "fetched_xorbs", status.fetched_xorbs);
+	json_u64(json, "repaired_xorbs", status.repaired_xorbs);
+	json_object_end(json);
+}
+
+static void write_node(struct json_writer *json, const struct cluster_status *status, const struct node_status *node, struct replica *replica, bool *all)
 {
 	json_object_begin(json, NULL);
 	write_id(json, "id", node->node.node_id);
@@ -57,6 +110,7 @@ static void write_node(struct json_writer *json, const struct cluster_status *st
 	json_bool(json, "self", node->self);
 	json_bool(json, "connected", node->connected);
 	json_text(json, "trouble", node->trouble);
+	write_bytes(json, replica, node, all);
 	json_array_begin(json, "groups");
 	for (size_t i = 0; i < 2; i++) {
 		json_object_begin(json, NULL);
@@ -73,6 +127,10 @@ static void status_work(struct http_request *request, void *context)
 {
 	(void)context;
 	struct why why = { 0 };
+	bool all = true;
+	struct replica *replica = gateway_of(request)->replica;
+	struct store_stats stats;
+	store_stats(gateway_of(request)->store, &stats);
 	struct cluster_status *status = malloc(sizeof(*status));
 	int err = status ? consensus_cluster_status(namespace_consensus(gateway_of(request)->ns), status, &why) : ERR_NO_MEMORY;
 	if (err) {
@@ -88,15 +146,17 @@ static void status_work(struct http_request *request, void *context)
 	write_id(&json, "node", status->node_id);
 	json_bool(&json, "listens", status->listens);
 	json_u64(&json, "lag_ms", status->lag_ms);
-	json_bool(&json, "bytes_replicated", false);
 	json_array_begin(&json, "groups");
 	for (size_t i = 0; i < 2; i++)
 		write_group(&json, &status->groups[i]);
 	json_array_end(&json);
 	json_array_begin(&json, "nodes");
 	for (size_t i = 0; i < status->count; i++)
-		write_node(&json, status, &status->nodes[i]);
+		write_node(&json, status, &status->nodes[i], replica, &all);
 	json_array_end(&json);
+	json_bool(&json, "bytes_replicated", all);
+	json_u64(&json, "stored_bytes", stats.stored_bytes);
+	write_copies(&json, replica);
 	json_object_end(&json);
 	free(status);
 	answer_json(request, 200, &body);

@@ -18,7 +18,11 @@
 enum operation_kind { OPERATION_GC, OPERATION_SCRUB, OPERATION_LFS_GC };
 enum operation_state { OPERATION_NONE, OPERATION_RUNNING, OPERATION_DONE, OPERATION_FAILED, OPERATION_CANCELLED };
 
-enum { RESULT_BYTES_MAX = 512 << 10 };
+enum {
+	RESULT_BYTES_MAX = 512 << 10,
+	CLUSTER_GRACE_MS_MIN = 60 * 60 * 1000, /* uploads under way on other nodes are in no list of this one */
+	NAMES_WAIT_MS = 15 * 1000,
+};
 
 struct operation {
 	uint64_t id; /* from 1 */
@@ -29,7 +33,7 @@ struct operation {
 	bool joined;
 	struct store_progress progress;
 	int64_t started_ms, finished_ms;
-	bool dry_run;
+	bool dry_run, any_grace; /* any_grace: also one that is too short for a cluster */
 	int64_t grace_ms;
 	struct entity_id repo;  /* OPERATION_LFS_GC */
 	int findings_count;
@@ -85,14 +89,44 @@ void admin_close(struct admin *admin)
 
 /* ------------------------------------------------------------------ the work */
 
+/* Roots of a garbage collection: names that are not older than this call. */
+static int newest_names(struct gateway *gateway, struct why *why)
+{
+	int err = 0;
+	for (uint32_t group = GROUP_CLUSTER; group <= GROUP_REPOS && err == 0; group++)
+		err = consensus_read_barrier(namespace_consensus(gateway->ns), group, NAMES_WAIT_MS, why);
+	return err;
+}
+
+static int all_roots(void *context, int (*emit)(void *gc, const struct entity_id *owner, const struct hash *file), void *gc, struct why *why)
+{
+	int err = newest_names(context, why);
+	return err ? err : repo_gc_roots(context, emit, gc, why);
+}
+
+static int one_root(void *context, int (*emit)(void *gc, const struct entity_id *owner, const struct hash *file), void *gc, struct why *why)
+{
+	int err = newest_names(((const struct repo_roots *)context)->gateway, why);
+	return err ? err : repo_gc_roots_of(context, emit, gc, why);
+}
+
+static void lengthen_grace(struct operation *operation)
+{
+	struct gateway *gateway = operation->admin->gateway;
+	if (gateway->replica && !consensus_alone(namespace_consensus(gateway->ns)) && !operation->any_grace && operation->grace_ms < CLUSTER_GRACE_MS_MIN)
+		operation->grace_ms = CLUSTER_GRACE_MS_MIN;
+}
+
 static int run_gc(struct operation *operation, struct json_writer *json)
 {
 	struct gateway *gateway = operation->admin->gateway;
 	struct store_gc_report report = { 0 };
-	int err = store_gc(gateway->store, repo_gc_roots, gateway, operation->grace_ms, operation->dry_run, &operation->progress, &report,
+	lengthen_grace(operation);
+	int err = store_gc(gateway->store, all_roots, gateway, operation->grace_ms, operation->dry_run, &operation->progress, &report,
 		&operation->why);
 	json_object_begin(json, NULL);
 	json_bool(json, "dry_run", operation->dry_run);
+	json_i64(json, "grace_ms", operation->grace_ms);
 	json_u64(json, "files_live", report.files_live);
 	json_u64(json, "files_dropped", report.files_dropped);
 	json_u64(json, "claims_dropped", report.claims_dropped);
@@ -125,6 +159,7 @@ static int run_scrub(struct operation *operation, struct json_writer *json)
 	json_u64(json, "records", report.records);
 	json_u64(json, "bytes", report.bytes);
 	json_u64(json, "corrupt", report.corrupt);
+	json_u64(json, "repaired", report.repaired);
 	json_array_begin(json, "findings");
 	if (operation->findings.length && !operation->findings.failed)
 		json_raw(json, NULL, buffer_span(&operation->findings));
@@ -157,7 +192,8 @@ static int run_lfs_gc(struct operation *operation, struct json_writer *json)
 	struct gateway *gateway = operation->admin->gateway;
 	struct store_owner_gc_report report = { 0 };
 	struct repo_roots roots = { .gateway = gateway, .repo = operation->repo };
-	int err = store_gc_owner(gateway->store, &operation->repo, repo_gc_roots_of, &roots, operation->grace_ms, operation->dry_run, unneeded_object, operation,
+	lengthen_grace(operation);
+	int err = store_gc_owner(gateway->store, &operation->repo, one_root, &roots, operation->grace_ms, operation->dry_run, unneeded_object, operation,
 		&operation->progress, &report, &operation->why);
 	json_object_begin(json, NULL);
 	json_bool(json, "dry_run", operation->dry_run);
@@ -213,7 +249,8 @@ static bool any_running(const struct admin *admin)
 }
 
 /* 0 and the id; ERR_EXISTS: another one runs. */
-static int operation_start(struct admin *admin, enum operation_kind kind, const struct entity_id *repo, bool dry_run, int64_t grace_ms, uint64_t *id)
+static int operation_start(struct admin *admin, enum operation_kind kind, const struct entity_id *repo, bool dry_run, bool any_grace,
+	int64_t grace_ms, uint64_t *id)
 {
 	pthread_mutex_lock(&admin->mutex);
 	int err = admin->closing ? ERR_CLOSED : any_running(admin) ? ERR_EXISTS : 0;
@@ -224,6 +261,7 @@ static int operation_start(struct admin *admin, enum operation_kind kind, const 
 		operation->kind = kind;
 		operation->admin = admin;
 		operation->dry_run = dry_run;
+		operation->any_grace = any_grace;
 		operation->grace_ms = grace_ms;
 		if (repo)
 			operation->repo = *repo;
@@ -258,6 +296,7 @@ static void gc_body(struct http_request *request, struct span text, void *contex
 	struct admin_body *body = admin_body_parse(text);
 	int err = body ? 0 : why_set(&why, ERR_INVALID, "The body must be a JSON object");
 	bool dry_run = body && admin_body_bool(body, "dry_run", false, &err, &why);
+	bool any_grace = body && admin_body_bool(body, "any_grace", false, &err, &why);
 	int64_t grace_ms = body ? admin_body_i64(body, "grace_ms", ADMIN_GC_GRACE_MS, &err, &why) : 0;
 	admin_body_free(body);
 	if (err == 0 && grace_ms < 0)
@@ -267,7 +306,8 @@ static void gc_body(struct http_request *request, struct span text, void *contex
 		answer_err(request, err, &why);
 		return;
 	}
-	err = operation_start(gateway_of(request)->admin, repo ? OPERATION_LFS_GC : OPERATION_GC, repo ? &repo->id : NULL, dry_run, grace_ms, &id);
+	err = operation_start(gateway_of(request)->admin, repo ? OPERATION_LFS_GC : OPERATION_GC, repo ? &repo->id : NULL, dry_run, any_grace, grace_ms,
+		&id);
 	reply_started(request, err, id);
 }
 
@@ -299,7 +339,7 @@ static void scrub_body(struct http_request *request, struct span text, void *con
 {
 	(void)text, (void)context;
 	uint64_t id = 0;
-	int err = operation_start(gateway_of(request)->admin, OPERATION_SCRUB, NULL, false, 0, &id);
+	int err = operation_start(gateway_of(request)->admin, OPERATION_SCRUB, NULL, false, false, 0, &id);
 	reply_started(request, err, id);
 }
 

@@ -1,5 +1,7 @@
 #include "gateway/hub/content.h"
 
+#include "gateway/answer.h"
+
 #include <stdio.h>
 #include <strings.h>
 
@@ -97,6 +99,10 @@ void reply_content(struct http_request *request, struct gateway *gateway, const 
 	struct file_reader *reader;
 	struct why why = { 0 };
 	int err = file_reader_open(&reader, gateway->store, &content->file, start, end, &why);
+	if (err == ERR_NOT_FOUND && gateway->replica) {
+		answer_err(request, ERR_BUSY, &(struct why){ "The nodes of the cluster that have this file do not answer now; try again" });
+		return;
+	}
 	if (err) {
 		http_reply_error(request, 500, NULL, "The stored file cannot be read");
 		return;

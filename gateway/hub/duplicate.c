@@ -37,7 +37,7 @@ static int find_file(struct call *call, const json_t *item, struct hash *out, st
 	struct file_info info;
 	if (hex_decode(sha256.bytes, HASH_BYTES, digest, strlen(digest)) != 0)
 		return why_set(why, ERR_INVALID, "The sha256 must be 64 hex digits");
-	int err = store_file_by_sha256(call->gateway->store, &call->repo.id, &sha256, &info);
+	int err = store_find_by_sha256(call->gateway->store, &call->repo.id, &sha256, &info);
 	if (err)
 		return why_set(why, err, err == ERR_NOT_FOUND ? "The file is not in this repository" : "The file cannot be looked up");
 	*out = info.file;
@@ -47,7 +47,7 @@ static int find_file(struct call *call, const json_t *item, struct hash *out, st
 	if (hash_from_text(&file, text, strlen(text)) != 0)
 		return why_set(why, ERR_INVALID, "The xetHash must be 64 hex digits");
 	/* Several files may have one digest: the one asked for, if it is here under that digest. */
-	if (store_claim_check(call->gateway->store, &call->repo.id, &file) != 0 || store_file_info(call->gateway->store, &file, &info) != 0 ||
+	if (store_find_file(call->gateway->store, &call->repo.id, &file, &info) != 0 ||
 		!info.has_sha256 || memcmp(info.sha256.bytes, sha256.bytes, HASH_BYTES) != 0)
 		return why_set(why, ERR_NOT_FOUND, "The file is not in this repository");
 	*out = file;

@@ -186,9 +186,12 @@ static void look_up(struct batch *batch, const struct lfs_object *object, struct
 	known->err = ERR_NOT_FOUND;
 	if (!object->valid)
 		return;
-	known->err = store_file_by_sha256(store, &call->repo.id, &object->oid, &known->info);
-	if (!batch->body.is_upload)
+	if (!batch->body.is_upload) {
+		known->err = store_find_by_sha256(store, &call->repo.id, &object->oid, &known->info);
 		return;
+	}
+	/* Only here: an object that another node has and this one has not yet may be sent once more. */
+	known->err = store_file_by_sha256(store, &call->repo.id, &object->oid, &known->info);
 	if (known->err == 0 && !known->info.sha256_verified && !known->info.is_damaged)
 		known->err = ERR_NOT_FOUND; /* somebody only said so */
 	if (known->err == ERR_NOT_FOUND) {

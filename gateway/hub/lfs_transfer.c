@@ -167,7 +167,7 @@ static int join_part(struct gateway *gateway, const struct grant *grant, struct 
 	uint64_t length, uint8_t *bytes, struct why *why)
 {
 	struct file_info info;
-	if (store_claim_check(gateway->store, &grant->repo, file) != 0 || store_file_info(gateway->store, file, &info) != 0)
+	if (store_find_file(gateway->store, &grant->repo, file, &info) != 0)
 		return why_set(why, ERR_INVALID, "A part was never uploaded");
 	if (info.length != length)
 		return why_set(why, ERR_INVALID, "A part has %llu bytes instead of %llu", (unsigned long long)info.length, (unsigned long long)length);
@@ -211,7 +211,7 @@ static void complete_body(struct http_request *request, struct span text, void *
 	int err = body ? read_parts(body, &list, &why) : ERR_INVALID;
 	json_decref(body);
 	/* A repeated completion (its answer was lost) finds the object. */
-	bool done = store_file_by_sha256(gateway->store, &grant->repo, &sha256, &known) == 0 && known.sha256_verified && !known.is_damaged;
+	bool done = store_find_by_sha256(gateway->store, &grant->repo, &sha256, &known) == 0 && known.sha256_verified && !known.is_damaged;
 	if (err == 0 && !done) {
 		struct upload *upload;
 		err = upload_open(&upload, gateway->store, &grant->repo, &why);
@@ -253,7 +253,7 @@ static void verify_body(struct http_request *request, struct span text, void *co
 	struct file_info info;
 	if (!well_formed || memcmp(sha256.bytes, grant->object.bytes, HASH_BYTES) != 0)
 		lfs_reply_error(request, 422, NULL, "The oid is not the one that was uploaded here");
-	else if (store_file_by_sha256(gateway_of(request)->store, &grant->repo, &sha256, &info) != 0)
+	else if (store_find_by_sha256(gateway_of(request)->store, &grant->repo, &sha256, &info) != 0)
 		lfs_reply_error(request, 404, NULL, "The object is not stored");
 	else if (info.length != length)
 		lfs_reply_error(request, 422, NULL, "The object has another size");
@@ -275,7 +275,7 @@ static void download_work(struct http_request *request, void *context)
 	struct sha256 sha256 = grant_sha256(grant);
 	struct file_info info;
 	struct why why = { 0 };
-	int err = store_file_by_sha256(gateway->store, &grant->repo, &sha256, &info);
+	int err = store_find_by_sha256(gateway->store, &grant->repo, &sha256, &info);
 	if (err == 0 && !info.sha256_verified) /* seldom: no commit has named it yet */
 		err = store_file_verify_sha256(gateway->store, &info.file, &sha256, &why);
 	if (err == ERR_NOT_FOUND || err == ERR_CORRUPT) {

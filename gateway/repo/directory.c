@@ -76,7 +76,7 @@ static int join_blob(struct gateway *gateway, const struct entity_id *repo, cons
 	entry->pointer_length = (uint16_t)blob->length;
 	entry->sha256 = blob->sha256;
 	struct file_info info;
-	int err = store_file_by_sha256(gateway->store, repo, &blob->sha256, &info);
+	int err = store_find_by_sha256(gateway->store, repo, &blob->sha256, &info);
 	if (err && err != ERR_NOT_FOUND)
 		return err;
 	entry->has_file = err == 0;

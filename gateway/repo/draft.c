@@ -355,7 +355,7 @@ static int find_lfs_object(struct commit_draft *draft, struct span path, const s
 {
 	char text[2 * HASH_BYTES + 1];
 	hex_encode(text, sha256->bytes, HASH_BYTES);
-	int err = store_file_by_sha256(draft->gateway->store, &draft->repo.id, sha256, info);
+	int err = store_find_by_sha256(draft->gateway->store, &draft->repo.id, sha256, info);
 	if (err)
 		return why_set(why, err, "the LFS object %s of \"%.*s\" was not uploaded", text, PATH_SHOWN(path));
 	if (info->is_damaged)
@@ -398,10 +398,10 @@ int draft_set_object(struct commit_draft *draft, struct span path, const struct 
 	if (err)
 		return err;
 	struct file_info info;
-	bool has_lfs = file->is_pointer && store_file_by_sha256(draft->gateway->store, &draft->repo.id, &file->sha256, &info) == 0;
+	bool has_lfs = file->is_pointer && store_find_by_sha256(draft->gateway->store, &draft->repo.id, &file->sha256, &info) == 0;
 	const struct hash *claimed = has_lfs ? &info.file : &file->file;
 	/* What is still in the draft's own upload has no claim yet, and needs none. */
-	if (store_claim_check(draft->gateway->store, &draft->repo.id, claimed) == 0)
+	if (store_find_file(draft->gateway->store, &draft->repo.id, claimed, NULL) == 0)
 		err = renew_claim(draft, path, claimed, why);
 	return err ? err : set_file(draft, path, file, why);
 }

@@ -52,6 +52,8 @@ static int load_one(struct gateway *gateway, const struct entity_id *repo, const
 {
 	struct git_object object;
 	int err = must_exist ? get_repairing(gateway, repo, oid, types, &object) : table_get(gateway, repo, oid, types, &object);
+	if (err == ERR_NOT_FOUND && !must_exist && rebuild_newer(gateway, repo) == 0)
+		err = table_get(gateway, repo, oid, types, &object);
 	if (err)
 		return err == ERR_CORRUPT && !must_exist ? ERR_NOT_FOUND : err; /* it is a tree or a blob */
 	if (object.type == GIT_TAG) {

@@ -87,7 +87,7 @@ static int find_section(struct store *store, const struct pack *pack, enum pack_
 int pack_file_part(struct store *store, const struct pack *pack, enum pack_part part, uint64_t *start, uint64_t *end, struct why *why)
 {
 	struct file_info info;
-	int err = store_file_info(store, &pack->file, &info);
+	int err = store_find_file(store, NULL, &pack->file, &info);
 	if (err)
 		return why_set(why, err == ERR_NOT_FOUND ? ERR_CORRUPT : err, "the store file of a pack is missing");
 	if (pack->length > info.length)

@@ -6,6 +6,7 @@
 #include "gateway/repo/object_batch.h"
 #include "gateway/repo/pack_file.h"
 #include "gateway/repo/turn.h"
+#include "replication/consensus.h"
 
 enum {
 	REPAIR_PAUSE_MS = 5000,
@@ -142,22 +143,42 @@ static int repair(struct gateway *gateway, const struct entity_id *repo, bool is
 struct repair_note {
 	struct cached cached;
 	int64_t done_ms;
+	uint64_t version; /* of the repository, before its packs were listed */
 };
+
+static bool is_cluster(const struct gateway *gateway)
+{
+	return gateway->replica && !consensus_alone(namespace_consensus(gateway->ns));
+}
+
+static uint64_t version_of(struct gateway *gateway, const struct entity_id *repo)
+{
+	struct repo found;
+	return repo_get(gateway->ns, NULL, repo, &found) == 0 ? found.version : 0;
+}
+
+static bool note_get(struct gateway *gateway, const struct cache_key *key, struct repair_note *out)
+{
+	struct repair_note *note = (struct repair_note *)repo_cache_get(gateway->trees, key);
+	if (note)
+		*out = *note;
+	cached_release(note ? &note->cached : NULL);
+	return note != NULL;
+}
 
 static bool is_fresh(struct gateway *gateway, const struct cache_key *key, int64_t pause_ms)
 {
-	struct repair_note *note = (struct repair_note *)repo_cache_get(gateway->trees, key);
-	bool fresh = note && cache_clock_ms() - note->done_ms < pause_ms;
-	cached_release(note ? &note->cached : NULL);
-	return fresh;
+	struct repair_note note;
+	return note_get(gateway, key, &note) && cache_clock_ms() - note.done_ms < pause_ms;
 }
 
-static void note_done(struct gateway *gateway, const struct cache_key *key)
+static void note_done(struct gateway *gateway, const struct cache_key *key, uint64_t version)
 {
 	struct repair_note *note = cached_alloc(sizeof(*note));
 	if (!note)
 		return;
 	note->done_ms = cache_clock_ms();
+	note->version = version;
 	repo_cache_put(gateway->trees, key, &note->cached);
 	cached_release(&note->cached);
 }
@@ -173,15 +194,66 @@ static int repair_once(struct gateway *gateway, const struct entity_id *repo, bo
 		struct why why = { 0 };
 		err = repair(gateway, repo, is_missing, &why);
 		if (err == 0 || is_missing)
-			note_done(gateway, key);
+			note_done(gateway, key, 0);
 	}
 	turn_end(turns, &turn);
 	return err;
 }
 
+/* ------------------------------------------------------------------ packs that other nodes have brought */
+
+/* Every pack behind `known`. Those that this node brought itself are there, so one that is all there says nothing of those before it. */
+static int put_newer(struct gateway *gateway, const struct entity_id *repo, uint64_t known, struct why *why)
+{
+	struct pack *packs;
+	size_t count;
+	int err = rebuild_packs(gateway, repo, &packs, &count);
+	if (err)
+		return err;
+	for (size_t i = 0; i < count && err == 0; i++) {
+		bool present = false;
+		if (packs[i].version <= known)
+			continue;
+		err = pack_present(gateway, repo, &packs[i], &present, why);
+		if (err == 0 && !present)
+			err = put_pack(gateway, repo, &packs[i], why);
+	}
+	free(packs);
+	return err;
+}
+
+/* A node of a cluster remembers up to which version its table has all packs. At the same version it does not look again within the pause. */
+static int catch_up(struct gateway *gateway, const struct entity_id *repo, int64_t pause_ms)
+{
+	struct cache_key key = cache_key_make(CACHED_REPAIR, repo, &(struct oid){ { 2 } });
+	struct turns *turns = repo_cache_turns(gateway->trees);
+	struct turn turn;
+	struct repair_note note;
+	struct why why = { 0 };
+	int err = turn_begin(turns, &turn, repo, "", REPAIR_WAIT_MS);
+	if (err)
+		return err;
+	uint64_t version = version_of(gateway, repo);
+	bool noted = note_get(gateway, &key, &note), is_new = !noted || note.version < version;
+	if (is_new || cache_clock_ms() - note.done_ms >= pause_ms) {
+		err = put_newer(gateway, repo, is_new && noted ? note.version : 0, &why);
+		if (err == 0)
+			note_done(gateway, &key, version);
+	}
+	turn_end(turns, &turn);
+	return err;
+}
+
+int rebuild_newer(struct gateway *gateway, const struct entity_id *repo)
+{
+	return is_cluster(gateway) ? catch_up(gateway, repo, INT64_MAX) : 0;
+}
+
 int rebuild_missing(struct gateway *gateway, const struct entity_id *repo)
 {
 	struct cache_key key = cache_key_make(CACHED_REPAIR, repo, &(struct oid){ { 0 } });
+	if (is_cluster(gateway))
+		return catch_up(gateway, repo, REPAIR_PAUSE_MS);
 	return repair_once(gateway, repo, true, &key, REPAIR_PAUSE_MS);
 }
 

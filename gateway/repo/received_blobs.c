@@ -79,7 +79,7 @@ static int find_object(struct received_pack *received, const struct git_pointer 
 {
 	struct store *store = received->gateway->store;
 	struct file_info info;
-	int err = store_file_by_sha256(store, &received->repo->id, &pointer->sha256, &info);
+	int err = store_find_by_sha256(store, &received->repo->id, &pointer->sha256, &info);
 	if (err == 0 && info.length != pointer->length)
 		return ERR_CORRUPT;
 	if (err == 0 && !info.sha256_verified)

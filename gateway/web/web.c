@@ -2,6 +2,7 @@
  *
  * The page is made on the server, runs no scripts and loads nothing; everything that came from a user is escaped. */
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "gateway/answer.h"
 #include "gateway/auth/auth.h"
@@ -9,6 +10,7 @@
 #include "gateway/web/html.h"
 #include "gateway/web/login.h"
 #include "gateway/web/tokens.h"
+#include "replication/replica.h"
 
 enum {
 	PAGE_REPOS_MAX = 200,
@@ -162,6 +164,40 @@ static void consensus_metrics(struct buffer *out, struct consensus *consensus)
 	metric(out, "cairn_consensus_commands_total", "counter", "Commands applied since start.", status.commands);
 }
 
+static void replica_metrics(struct buffer *out, const struct gateway *gateway)
+{
+	struct cluster_view *view = gateway->replica ? malloc(sizeof(*view)) : NULL;
+	struct replica_status status;
+	struct cluster_node self;
+	if (!view)
+		return;
+	replica_status(gateway->replica, &status);
+	metric(out, "cairn_replica_members", "gauge", "Nodes of the cluster.", status.members);
+	metric(out, "cairn_replica_copies_needed", "gauge", "Copies that an acknowledgement waits for.", status.copies_needed);
+	metric(out, "cairn_replica_awaiting", "gauge", "Acknowledgements that wait for copies.", status.awaiting);
+	metric(out, "cairn_replica_awaited_total", "counter", "Acknowledgements that waited for copies.", status.awaited);
+	metric(out, "cairn_replica_refused_total", "counter", "Acknowledgements refused for want of copies.", status.refused);
+	metric(out, "cairn_replica_fetched_files_total", "counter", "Files that a reader missed here, asked of other nodes.", status.fetched_files);
+	metric(out, "cairn_replica_fetched_xorbs_total", "counter", "Xorbs that a reader missed here, taken from other nodes.", status.fetched_xorbs);
+	metric(out, "cairn_replica_repaired_xorbs_total", "counter", "Damaged xorbs replaced by copies of other nodes.", status.repaired_xorbs);
+	consensus_view(namespace_consensus(gateway->ns), view);
+	consensus_self(namespace_consensus(gateway->ns), &self);
+	static const char *const names[] = { "cairn_replica_lacks_bytes", "cairn_replica_behind_bytes", "cairn_replica_current" };
+	for (size_t kind = 0; kind < 3; kind++) {
+		buffer_printf(out, "# TYPE %s gauge\n", names[kind]);
+		for (size_t i = 0; i < view->count; i++) {
+			struct replica_peer_status peer;
+			if (view->nodes[i].node_id == self.node_id || view->nodes[i].role == NODE_REMOVED)
+				continue;
+			replica_peer_status(gateway->replica, view->nodes[i].node_id, &peer);
+			uint64_t value = kind == 0 ? peer.lacks_bytes : kind == 1 ? peer.behind_bytes : peer.current;
+			if (value != UINT64_MAX)
+				buffer_printf(out, "%s{node=\"%016llx\"} %llu\n", names[kind], (unsigned long long)view->nodes[i].node_id, (unsigned long long)value);
+		}
+	}
+	free(view);
+}
+
 static void metrics_work(struct http_request *request, void *context)
 {
 	(void)context;
@@ -172,6 +208,7 @@ static void metrics_work(struct http_request *request, void *context)
 		http_server_metrics(gateway->http, &out);
 	store_metrics(&out, gateway->store);
 	consensus_metrics(&out, namespace_consensus(gateway->ns));
+	replica_metrics(&out, gateway);
 	metric(&out, "process_resident_memory_bytes", "gauge", "Resident memory.", process_resident_bytes());
 	metric(&out, "process_start_time_seconds", "gauge", "Start of the process.", (uint64_t)gateway->started_ms / 1000);
 	if (out.failed)

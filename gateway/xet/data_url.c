@@ -93,7 +93,7 @@ static void data_work(struct http_request *request, void *context)
 {
 	const struct data_get *get = context;
 	struct xorb_info info;
-	int err = store_xorb_info(get->store, &get->xorb, &info);
+	int err = store_find_xorb(get->store, &get->xorb, &info);
 	if (err) {
 		answer_err(request, err, NULL);
 		return;

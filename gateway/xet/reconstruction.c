@@ -26,9 +26,7 @@ static int file_length(const struct xet_caller *caller, const struct hash *file,
 	if (hash_is_zero(file))
 		return 0;
 	struct file_info info;
-	int err = store_claim_check(caller->gateway->store, &caller->repo.id, file);
-	if (err == 0)
-		err = store_file_info(caller->gateway->store, file, &info);
+	int err = store_find_file(caller->gateway->store, &caller->repo.id, file, &info);
 	if (err == 0)
 		*out = info.length;
 	return err;

@@ -44,6 +44,36 @@ static void print_nodes(const json_t *nodes)
 			printf("node %s: %s\n", member_text(node, "id"), member_text(node, "trouble"));
 }
 
+static const char *bytes_or_unknown(const json_t *object, const char *key)
+{
+	return json_is_integer(json_object_get(object, key)) ? text_of_bytes(member_u64(object, key)) : "unknown";
+}
+
+/* How far the others are with this node's bytes, and this node with theirs. */
+static void print_bytes(const json_t *answer, const json_t *nodes)
+{
+	const json_t *copies = json_object_get(answer, "copies"), *node;
+	size_t i;
+	printf("bytes: %s here", text_of_bytes(member_u64(answer, "stored_bytes")));
+	if (json_array_size(nodes) > 1)
+		printf("; an upload is acknowledged with %llu copies; %s", (unsigned long long)member_u64(copies, "needed"),
+			json_is_true(json_object_get(answer, "bytes_replicated")) ? "fully replicated" : "not all nodes have all of them, as far as this node knows:");
+	puts("");
+	if (json_is_true(json_object_get(answer, "bytes_replicated")))
+		return;
+	json_array_foreach(nodes, i, node) {
+		const json_t *bytes = json_object_get(node, "bytes");
+		if (!bytes)
+			continue;
+		printf("  %s has yet to take %s from here%s; ", *member_text(node, "name") ? member_text(node, "name") : member_text(node, "id"),
+			bytes_or_unknown(bytes, "lacks"), json_is_true(json_object_get(bytes, "follows")) ? "" : " (and is not taking)");
+		printf("this node %s from it", json_is_true(json_object_get(bytes, "followed")) ? bytes_or_unknown(bytes, "behind") : "takes nothing");
+		if (json_is_integer(json_object_get(bytes, "behind_ms")) && member_u64(bytes, "behind_ms") > 0)
+			printf(", all was here %llu s ago", (unsigned long long)member_u64(bytes, "behind_ms") / 1000);
+		printf("%s%s\n", *member_text(bytes, "trouble") ? ": " : "", member_text(bytes, "trouble"));
+	}
+}
+
 static int status(const struct settings *settings)
 {
 	struct api *api = api_open(settings);
@@ -72,8 +102,7 @@ static int status(const struct settings *settings)
 	printf("%zu voters, %zu of them connected to this node; the cluster goes on while %zu of them live\n", voters, there, voters / 2 + 1);
 	if (voters == 2)
 		printf("WARNING: with two voters neither may fail: make a third one\n");
-	if (json_array_size(nodes) > 1 && !json_is_true(json_object_get(answer, "bytes_replicated")))
-		printf("WARNING: names are replicated, bytes are not: what was uploaded through a node is on that node's disk only\n");
+	print_bytes(answer, nodes);
 	json_decref(answer);
 	return EXIT_OK;
 }

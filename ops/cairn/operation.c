@@ -129,7 +129,7 @@ static int print_scrub(const json_t *result)
 	printf("%s records, %s read: %s\n", text_of_count(member_u64(result, "records")), text_of_bytes(member_u64(result, "bytes")),
 		corrupt ? "damage found" : "all as they were written");
 	if (corrupt)
-		printf("%s damaged\n", text_of_count(corrupt));
+		printf("%s damaged, %s of them replaced by copies of other nodes\n", text_of_count(corrupt), text_of_count(member_u64(result, "repaired")));
 	return EXIT_OK;
 }
 

@@ -25,6 +25,8 @@ static const char help[] =
 	"  --cluster-address HOST:PORT how they reach it, if not as it listens\n"
 	"  --join TOKEN               a new DIR becomes a node of the cluster that made TOKEN; @FILE reads it from a file\n"
 	"  --node-name NAME           for people, in `cairn cluster status` (host name)\n"
+	"  --copies N                 nodes that hold what is uploaded before the client is told so, at most as many as there are (2)\n"
+	"  --copy-rate SIZE           bytes a second that a node far behind takes from each other one (no limit)\n"
 	"\n"
 	"TLS (SIGHUP reads both files again)\n"
 	"  --tls-cert FILE            PEM certificate chain\n"
@@ -71,7 +73,7 @@ enum option_id {
 	OPTION_DATA = 256, OPTION_LISTEN, OPTION_BASE_URL, OPTION_TRUST, OPTION_CERT, OPTION_KEY, OPTION_ACCESS_LOG, OPTION_CONNECTIONS,
 	OPTION_PER_ADDRESS, OPTION_REQUESTS, OPTION_WORKERS, OPTION_CONTROL, OPTION_BULK, OPTION_VOLUME, OPTION_RESERVE, OPTION_BUFFERS,
 	OPTION_INDEX, OPTION_TREES, OPTION_GIT_CACHE, OPTION_GIT_PROCESSES, OPTION_DRAIN, OPTION_BUFFERED, OPTION_NEW_TOKEN, OPTION_CLUSTER_LISTEN, OPTION_CLUSTER_ADDRESS, OPTION_JOIN,
-	OPTION_NODE_NAME, OPTION_RATE_LIMITS, OPTION_RATE_API, OPTION_RATE_RESOLVE, OPTION_RATE_PAGES, OPTION_AUDIT_LOG, OPTION_AUDIT_READS,
+	OPTION_NODE_NAME, OPTION_COPIES, OPTION_COPY_RATE, OPTION_RATE_LIMITS, OPTION_RATE_API, OPTION_RATE_RESOLVE, OPTION_RATE_PAGES, OPTION_AUDIT_LOG, OPTION_AUDIT_READS,
 	OPTION_HELP, OPTION_VERSION,
 };
 
@@ -109,6 +111,8 @@ static const struct option options[] = {
 	{ "cluster-address", required_argument, NULL, OPTION_CLUSTER_ADDRESS },
 	{ "join", required_argument, NULL, OPTION_JOIN },
 	{ "node-name", required_argument, NULL, OPTION_NODE_NAME },
+	{ "copies", required_argument, NULL, OPTION_COPIES },
+	{ "copy-rate", required_argument, NULL, OPTION_COPY_RATE },
 	{ "help", no_argument, NULL, OPTION_HELP },
 	{ "version", no_argument, NULL, OPTION_VERSION },
 	{ NULL, 0, NULL, 0 },
@@ -224,6 +228,10 @@ static int read_limit(struct config *config, int option, char *value)
 	case OPTION_TREES: return read_size(&config->tree_cache_bytes, value);
 	case OPTION_GIT_CACHE: return read_size(&config->git_cache_bytes, value);
 	case OPTION_GIT_PROCESSES: return read_count(&config->git_processes, value);
+	case OPTION_COPY_RATE: return read_size(&config->copy_bytes_per_s, value);
+	case OPTION_COPIES:
+		err = read_count(&config->copies, value);
+		return err == 0 && config->copies > REPLICA_COPIES_MAX ? wrong("--copies wants 1 to 5", value) : err;
 	case OPTION_RATE_LIMITS: return read_rate_mode(&config->rate, value);
 	case OPTION_RATE_API: return read_count(&config->rate.quota[RATE_API], value);
 	case OPTION_RATE_RESOLVE: return read_count(&config->rate.quota[RATE_RESOLVE], value);

@@ -4,6 +4,7 @@
 
 #include "gateway/http/http.h"
 #include "replication/consensus.h"
+#include "replication/replica.h"
 #include "gateway/rate_limit.h"
 #include "store/store.h"
 
@@ -17,6 +18,8 @@ struct config {
 	unsigned git_processes;    /* 0: by the number of processors */
 	struct cluster_config cluster; /* listen NULL: alone */
 	char cluster_url[512];
+	unsigned copies;               /* 0: the replica's default */
+	uint64_t copy_bytes_per_s;     /* 0: no limit */
 	uint64_t drain_s;
 	bool new_admin_token;
 	struct rate_config rate;

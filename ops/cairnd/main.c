@@ -96,6 +96,9 @@ static int open_core(struct daemon *daemon, struct why *why)
 	int err = namespace_open_cluster(&gateway->ns, daemon->dir.meta, cluster, why);
 	if (err == 0)
 		err = store_open(&gateway->store, &daemon->config.store, why);
+	if (err == 0 && cluster->listen)
+		err = replica_open(&gateway->replica, &(struct replica_config){ .consensus = namespace_consensus(gateway->ns), .store = gateway->store,
+			.copies = daemon->config.copies, .bytes_per_s = daemon->config.copy_bytes_per_s }, why);
 	if (err == 0)
 		err = repo_cache_open(&gateway->trees, daemon->config.tree_cache_bytes);
 	if (err == 0) {
@@ -169,6 +172,7 @@ static void close_all(struct daemon *daemon)
 	search_close(gateway->search);
 	if (gateway->trees)
 		repo_cache_close(gateway->trees);
+	replica_close(gateway->replica);
 	if (gateway->store)
 		store_close(gateway->store);
 	if (gateway->ns)

@@ -1,0 +1,293 @@
+#include "replication/replica_parts.h"
+
+#include "replication/node.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+enum { SUPERVISE_MS = 300 };
+
+struct peer *replica_peer(struct replica *replica, uint64_t node_id)
+{
+	for (size_t i = 0; i < replica->peers_count; i++)
+		if (replica->peers[i].node.node_id == node_id)
+			return &replica->peers[i];
+	if (replica->peers_count == CLUSTER_NODES_MAX)
+		return NULL;
+	struct peer *peer = &replica->peers[replica->peers_count++];
+	*peer = (struct peer){ .replica = replica, .fd = -1, .node.node_id = node_id };
+	return peer;
+}
+
+/* ---- waiting for copies ---- */
+
+static bool is_reached(const struct record_place *place, const struct record_place *wanted)
+{
+	return place->volume != wanted->volume ? place->volume > wanted->volume : place->offset >= wanted->offset;
+}
+
+/* A new node that takes what others have had for long is not waited for, or growing from one node to two would stop all writing until it has come to
+ * the end. One that was there before is. */
+static bool is_refilling(const struct peer *peer)
+{
+	return peer->member && peer->streams > 0 && peer->acked && !peer->caught_up && peer->lacks_bytes > REPLICA_FAR_BEHIND_BYTES;
+}
+
+static unsigned copies_needed(const struct replica *replica)
+{
+	unsigned members = replica->members;
+	for (size_t i = 0; i < replica->peers_count; i++)
+		members -= is_refilling(&replica->peers[i]);
+	return replica->config.copies < members ? replica->config.copies : members;
+}
+
+/* True when that many others have everything before `end`. *followers: those that ask at all. Under the lock. */
+static bool has_copies(const struct replica *replica, const struct record_place *end, unsigned *followers)
+{
+	unsigned copies = 1;
+	*followers = 0;
+	for (size_t i = 0; i < replica->peers_count; i++) {
+		const struct peer *peer = &replica->peers[i];
+		copies += peer->member && peer->acked && is_reached(&peer->acked_place, end);
+		*followers += peer->member && peer->streams > 0;
+	}
+	return copies >= copies_needed(replica);
+}
+
+int replica_await(void *context, const struct record_place *end, struct why *why)
+{
+	struct replica *replica = context;
+	struct timespec until = replica_in_ms(REPLICA_AWAIT_MS);
+	unsigned followers;
+	if (consensus_alone(replica->config.consensus))
+		return 0;
+	pthread_mutex_lock(&replica->lock);
+	replica->status.awaiting++;
+	replica->status.awaited++;
+	bool ok;
+	while (!(ok = has_copies(replica, end, &followers)) && !atomic_load(&replica->stop)) {
+		if (followers + 1 < copies_needed(replica) && replica->status.awaiting > REPLICA_AWAITING_MAX)
+			break;
+		if (pthread_cond_timedwait(&replica->acked, &replica->lock, &until) != 0) {
+			ok = has_copies(replica, end, &followers);
+			break;
+		}
+	}
+	replica->status.awaiting--;
+	replica->status.refused += !ok;
+	pthread_mutex_unlock(&replica->lock);
+	return ok ? 0 : why_set(why, ERR_BUSY, "This is stored on one node, but not on enough others yet; send it again");
+}
+
+/* ---- who belongs here ---- */
+
+static void stop_peer(struct peer *peer)
+{
+	struct replica *replica = peer->replica;
+	atomic_store(&peer->leave, true);
+	pthread_mutex_lock(&replica->lock);
+	if (peer->fd >= 0)
+		shutdown(peer->fd, SHUT_RDWR); /* wakes it from whatever it waits for */
+	pthread_cond_broadcast(&replica->wake);
+	pthread_mutex_unlock(&replica->lock);
+	pthread_join(peer->thread, NULL);
+	peer->running = false;
+}
+
+static void take_view(struct replica *replica, const struct cluster_view *view)
+{
+	unsigned members = 0;
+	pthread_mutex_lock(&replica->lock);
+	for (size_t i = 0; i < replica->peers_count; i++)
+		replica->peers[i].member = false;
+	for (size_t i = 0; i < view->count; i++) {
+		const struct cluster_node *node = &view->nodes[i];
+		members += node->role != NODE_REMOVED;
+		struct peer *peer = node->node_id == replica->node_id || node->role == NODE_REMOVED ? NULL : replica_peer(replica, node->node_id);
+		if (!peer)
+			continue;
+		peer->node = *node;
+		peer->member = true;
+	}
+	replica->members = members ? members : 1;
+	pthread_cond_broadcast(&replica->acked);
+	pthread_mutex_unlock(&replica->lock);
+}
+
+static void refresh(struct replica *replica, struct cluster_view *view)
+{
+	consensus_view(replica->config.consensus, view);
+	take_view(replica, view);
+	for (size_t i = 0;; i++) {
+		pthread_mutex_lock(&replica->lock);
+		struct peer *peer = i < replica->peers_count ? &replica->peers[i] : NULL;
+		bool member = peer && peer->member;
+		pthread_mutex_unlock(&replica->lock);
+		if (!peer)
+			break;
+		if (peer->running && !member)
+			stop_peer(peer);
+		else if (!peer->running && member && !atomic_load(&peer->leave))
+			peer->running = pthread_create(&peer->thread, NULL, replica_follow, peer) == 0;
+	}
+}
+
+static void *supervise(void *context)
+{
+	struct replica *replica = context;
+	struct cluster_view *view = must_alloc(sizeof(*view));
+	while (!atomic_load(&replica->stop)) {
+		refresh(replica, view);
+		struct timespec until = replica_in_ms(SUPERVISE_MS);
+		pthread_mutex_lock(&replica->lock);
+		while (!atomic_load(&replica->stop) && pthread_cond_timedwait(&replica->wake, &replica->lock, &until) == 0)
+			;
+		pthread_mutex_unlock(&replica->lock);
+	}
+	free(view);
+	return NULL;
+}
+
+/* Readers repair what they meet; this, what nobody reads. */
+static void *repair(void *context)
+{
+	struct replica *replica = context;
+	while (!atomic_load(&replica->stop)) {
+		struct timespec until = replica_in_ms(REPLICA_REPAIR_MS);
+		pthread_mutex_lock(&replica->lock);
+		while (!atomic_load(&replica->stop) && pthread_cond_timedwait(&replica->wake, &replica->lock, &until) == 0)
+			;
+		pthread_mutex_unlock(&replica->lock);
+		if (!atomic_load(&replica->stop))
+			store_repair(replica->config.store, NULL);
+	}
+	return NULL;
+}
+
+/* ---- life ---- */
+
+static void init(struct replica *replica, const struct replica_config *config)
+{
+	pthread_condattr_t attributes;
+	replica->config = *config;
+	if (!replica->config.copies)
+		replica->config.copies = REPLICA_COPIES_DEFAULT;
+	replica->members = 1;
+	for (size_t i = 0; i < FETCH_STREAMS_MAX; i++)
+		replica->fetch_fds[i] = -1;
+	pthread_mutex_init(&replica->lock, NULL);
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_cond_init(&replica->acked, &attributes);
+	pthread_cond_init(&replica->landed, &attributes);
+	pthread_cond_init(&replica->wake, &attributes);
+	pthread_condattr_destroy(&attributes);
+}
+
+int replica_open(struct replica **out, const struct replica_config *config, struct why *why)
+{
+	struct replica *replica = must_alloc(sizeof(*replica));
+	struct cluster_view *view = must_alloc(sizeof(*view));
+	struct cluster_node self;
+	init(replica, config);
+	consensus_self(config->consensus, &self);
+	replica->node_id = self.node_id;
+	consensus_view(config->consensus, view);
+	take_view(replica, view);
+	free(view);
+	store_set_copies(config->store, &(struct store_copies){ .context = replica, .await = replica_await, .fetch_file = replica_fetch_file,
+		.fetch_sha256 = replica_fetch_sha256, .fetch_xorb = replica_fetch_xorb });
+	consensus_on_bulk(config->consensus, replica_serve, replica);
+	replica->supervised = pthread_create(&replica->supervisor, NULL, supervise, replica) == 0;
+	replica->repairing = replica->supervised && pthread_create(&replica->repairer, NULL, repair, replica) == 0;
+	if (!replica->repairing) {
+		replica_close(replica);
+		return why_set(why, ERR_NO_MEMORY, "cannot start to copy bytes between nodes");
+	}
+	*out = replica;
+	return 0;
+}
+
+static void wake_all(struct replica *replica)
+{
+	atomic_store(&replica->stop, true);
+	pthread_mutex_lock(&replica->lock);
+	for (size_t i = 0; i < FETCH_STREAMS_MAX; i++)
+		if (replica->fetch_fds[i] >= 0)
+			shutdown(replica->fetch_fds[i], SHUT_RDWR);
+	for (size_t i = 0; i < replica->peers_count; i++)
+		if (replica->peers[i].fd >= 0)
+			shutdown(replica->peers[i].fd, SHUT_RDWR);
+	pthread_cond_broadcast(&replica->acked);
+	pthread_cond_broadcast(&replica->landed);
+	pthread_cond_broadcast(&replica->wake);
+	pthread_mutex_unlock(&replica->lock);
+}
+
+void replica_close(struct replica *replica)
+{
+	if (!replica)
+		return;
+	wake_all(replica);
+	if (replica->supervised)
+		pthread_join(replica->supervisor, NULL);
+	if (replica->repairing)
+		pthread_join(replica->repairer, NULL);
+	for (size_t i = 0; i < replica->peers_count; i++)
+		if (replica->peers[i].running)
+			stop_peer(&replica->peers[i]);
+	consensus_on_bulk(replica->config.consensus, NULL, NULL); /* waits for who is served */
+	store_set_copies(replica->config.store, &(struct store_copies){ 0 });
+	for (size_t i = 0; i < replica->peers_count; i++)
+		for (size_t k = 0; k < IDLE_STREAMS_MAX; k++)
+			if (replica->peers[i].idle[k]) {
+				peer_stream_close(replica->peers[i].idle[k]);
+				free(replica->peers[i].idle[k]);
+			}
+	pthread_cond_destroy(&replica->acked);
+	pthread_cond_destroy(&replica->landed);
+	pthread_cond_destroy(&replica->wake);
+	pthread_mutex_destroy(&replica->lock);
+	free(replica);
+}
+
+/* ---- questions ---- */
+
+void replica_peer_status(struct replica *replica, uint64_t node_id, struct replica_peer_status *out)
+{
+	struct record_place published, acked = { 0 };
+	bool has_acked = false;
+	*out = (struct replica_peer_status){ .lacks_bytes = UINT64_MAX, .behind_ms = UINT64_MAX };
+	store_position(replica->config.store, &published);
+	pthread_mutex_lock(&replica->lock);
+	for (size_t i = 0; i < replica->peers_count; i++) {
+		const struct peer *peer = &replica->peers[i];
+		if (peer->node.node_id != node_id)
+			continue;
+		has_acked = peer->acked;
+		acked = peer->acked_place;
+		out->follows = peer->streams > 0;
+		out->followed = peer->connected;
+		out->current = peer->current;
+		out->behind_bytes = peer->behind_bytes;
+		out->behind_ms = peer->current ? 0 : peer->was_current ? replica_now_ms() - peer->current_at_ms : UINT64_MAX;
+		out->taken_bytes = peer->taken_bytes;
+		out->taken_xorbs = peer->taken_xorbs;
+		out->taken_records = peer->taken_records;
+		snprintf(out->trouble, sizeof(out->trouble), "%s", peer->trouble);
+	}
+	pthread_mutex_unlock(&replica->lock);
+	if (has_acked)
+		out->lacks_bytes = store_distance(replica->config.store, &acked, &published);
+}
+
+void replica_status(struct replica *replica, struct replica_status *out)
+{
+	pthread_mutex_lock(&replica->lock);
+	*out = replica->status;
+	out->copies = replica->config.copies;
+	out->members = replica->members;
+	out->copies_needed = copies_needed(replica);
+	pthread_mutex_unlock(&replica->lock);
+}

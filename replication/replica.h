@@ -1,0 +1,86 @@
+/* replica.h - the bytes of the store on every node of the cluster.
+ *
+ * DESIGN. A full mirror: every node follows the records of every other member (store.h, "copies on other nodes"), voters and learners alike. The
+ * follower asks for records behind a place (FRAME_PULL), fetches bodies of xorbs that it lacks over the same stream, takes everything into its own store, durable,
+ * remembers the place, and asks again; that acknowledges. With nothing new the other side holds the call for a while. What a node took from one it tells
+ * the next, who then know it already. A node that was away goes on where it was, a new one begins at the beginning; forgetting the place costs work only.
+ *
+ * A record is taken with all that it needs: after a file's record its xorbs are looked for, after a claim its file, and fetched if they are not there. So what a
+ * garbage collection of this node drops at that moment comes back before anything is acknowledged.
+ *
+ * Every acknowledgement to a client waits until `copies` nodes, this one included, hold all that was stored before (REPLICA_AWAIT_MS, then ERR_BUSY: it is
+ * stored here, sending it again costs little). Alone there is no wait. What is asked for and not here yet, or damaged here, is asked of the other members at
+ * once (fetch); one transfer of a xorb serves all who want it.
+ *
+ * Bounds: a stream for following and a few for fetches per other node, a thread each where they arrive; frames of REPLICA_PART_BYTES; a batch ends behind
+ * REPLICA_BATCH_BODY_BYTES of bodies. The sender's disk and the receiver's set the pace: nothing is queued in between.
+ *
+ * Threads: one for each other node, one that looks who they are; hooks and questions on any thread. */
+#ifndef CAIRN_REPLICATION_REPLICA_H
+#define CAIRN_REPLICATION_REPLICA_H
+
+#include "replication/consensus.h"
+#include "store/store.h"
+
+enum {
+	REPLICA_COPIES_DEFAULT = 2,
+	REPLICA_COPIES_MAX = 5,
+	REPLICA_AWAIT_MS = 10 * 1000,
+	REPLICA_AWAITING_MAX = 24,            /* callers who wait while no node takes copies: more are refused at once, other work needs threads */
+	REPLICA_PULL_MS = 1000,               /* a call without news is held this long */
+	REPLICA_STREAM_WAIT_MS = 60 * 1000,
+	REPLICA_FETCH_WAIT_MS = 15 * 1000,
+	REPLICA_FETCHES_MAX = 16,             /* under way at once for readers; others wait in line */
+	REPLICA_PART_BYTES = 512 << 10,
+	REPLICA_BATCH_RECORDS = 1024,
+	REPLICA_BATCH_BYTES = 4 << 20,        /* of records */
+	REPLICA_BATCH_BODY_BYTES = 128 << 20, /* of bodies of xorbs that they name */
+	REPLICA_RETRY_MS_MIN = 100,
+	REPLICA_RETRY_MS_MAX = 5 * 1000,
+	REPLICA_REPAIR_MS = 30 * 1000,        /* between two looks at what is known to be damaged */
+	REPLICA_FAR_BEHIND_BYTES = 256 << 20, /* bytes_per_s holds back only a node that is further behind */
+};
+
+struct replica;
+
+struct replica_config {
+	struct consensus *consensus;
+	struct store *store;
+	unsigned copies;        /* durable ones before an acknowledgement, at most one per member; 0: REPLICA_COPIES_DEFAULT */
+	uint64_t bytes_per_s;   /* that this node takes from each other one while it is far behind; 0: no limit */
+};
+/* Before anybody else uses the store. */
+int replica_open(struct replica **out, const struct replica_config *config, struct why *why);
+/* Before the store is closed, after its users are. */
+void replica_close(struct replica *replica);
+
+/* ---- the store's hooks (struct store_copies); any thread; [block] ---- */
+int replica_await(void *replica, const struct record_place *end, struct why *why);
+int replica_fetch_file(void *replica, const struct hash *file, struct why *why);
+int replica_fetch_sha256(void *replica, const struct sha256 *sha256, struct why *why);
+int replica_fetch_xorb(void *replica, const struct hash *xorb, struct why *why);
+
+struct replica_peer_status { /* of one other node */
+	bool follows;            /* it asks for what is here */
+	uint64_t lacks_bytes;    /* of this node's volumes that it has not acknowledged; UINT64_MAX: never heard of it */
+	bool followed;           /* it is asked for what is there */
+	bool current;            /* and all of it was here at the last answer */
+	uint64_t behind_bytes;   /* of its volumes that are not here yet */
+	uint64_t behind_ms;      /* since all of it was here; UINT64_MAX: never since the start */
+	uint64_t taken_bytes, taken_xorbs, taken_records; /* since the start */
+	char trouble[128];       /* why not, as far as known */
+};
+void replica_peer_status(struct replica *replica, uint64_t node_id, struct replica_peer_status *out);
+
+struct replica_status {
+	unsigned copies;         /* as configured */
+	unsigned copies_needed;  /* now: not more than members */
+	unsigned members;        /* this node included */
+	uint64_t awaiting;       /* callers who wait for copies now */
+	uint64_t awaited, refused; /* since the start: waits for copies, and those that were in vain */
+	uint64_t fetched_files, fetched_xorbs; /* for readers, since the start */
+	uint64_t repaired_xorbs; /* damaged ones that were replaced, since the start */
+};
+void replica_status(struct replica *replica, struct replica_status *out);
+
+#endif

@@ -1,0 +1,123 @@
+/* replica_follow.c - follows the records of one other node, on a thread of its own. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "replication/peer_calls.h"
+#include "replication/replica_parts.h"
+
+static bool is_over(const struct peer *peer)
+{
+	return atomic_load(&peer->leave) || atomic_load(&peer->replica->stop);
+}
+
+static int send_pull(struct peer_stream *stream, const struct pull_call *call, struct why *why)
+{
+	struct buffer body;
+	buffer_init(&body, 64);
+	pull_call_encode(&body, call);
+	int err = peer_stream_send(stream, FRAME_PULL, 0, buffer_span(&body), why);
+	buffer_fini(&body);
+	return err;
+}
+
+static void note_progress(struct peer *peer, const struct records_end *end)
+{
+	pthread_mutex_lock(&peer->replica->lock);
+	peer->behind_bytes = end->behind_bytes;
+	peer->current = end->at_end;
+	if (end->at_end) {
+		peer->was_current = true;
+		peer->current_at_ms = replica_now_ms();
+	}
+	peer->trouble[0] = 0;
+	pthread_mutex_unlock(&peer->replica->lock);
+}
+
+static int follow(struct peer *peer, uint64_t node_id, struct peer_stream *stream, struct why *why)
+{
+	struct store *store = peer->replica->config.store;
+	struct pull_call call = { 0 };
+	struct records_end end;
+	struct take take;
+	take_init(&take, peer->replica, peer, stream);
+	int err = store_mark_get(store, node_id, &call.from);
+	while (err == 0 && !is_over(peer)) {
+		err = send_pull(stream, &call, why);
+		if (err == 0)
+			err = records_receive(stream, &take.run, &end, why);
+		if (err)
+			break;
+		take.far_behind_bytes = end.behind_bytes;
+		err = take_run(&take, why);
+		bool moved = end.next.volume != call.from.volume || end.next.offset != call.from.offset;
+		if (err == 0 && moved)
+			err = store_mark_put(store, node_id, &end.next);
+		if (err)
+			break;
+		call = (struct pull_call){ .from = end.next, .wait_ms = REPLICA_PULL_MS };
+		note_progress(peer, &end);
+	}
+	take_fini(&take);
+	return err;
+}
+
+static void note_connected(struct peer *peer, int fd)
+{
+	pthread_mutex_lock(&peer->replica->lock);
+	peer->fd = fd;
+	peer->connected = fd >= 0;
+	peer->current = peer->current && fd >= 0;
+	pthread_mutex_unlock(&peer->replica->lock);
+}
+
+/* Said once until it changes. */
+static void note_trouble(struct peer *peer, uint64_t node_id, int err, const char *sentence)
+{
+	pthread_mutex_lock(&peer->replica->lock);
+	bool is_new = strncmp(peer->trouble, sentence, sizeof(peer->trouble) - 1) != 0;
+	snprintf(peer->trouble, sizeof(peer->trouble), "%.127s", sentence);
+	pthread_mutex_unlock(&peer->replica->lock);
+	if (is_new && err != ERR_CLOSED && !is_over(peer))
+		fprintf(stderr, "cairn: replica: following node %016llx: %s\n", (unsigned long long)node_id, sentence[0] ? sentence : err_name(err));
+}
+
+static bool follow_once(struct peer *peer)
+{
+	struct peer_stream stream;
+	struct cluster_node node;
+	struct why why = { 0 };
+	pthread_mutex_lock(&peer->replica->lock);
+	node = peer->node;
+	pthread_mutex_unlock(&peer->replica->lock);
+	int err = consensus_call(peer->replica->config.consensus, &node, &stream, &why);
+	bool reached = err == 0;
+	if (reached) {
+		stream.wait_ms = REPLICA_STREAM_WAIT_MS;
+		note_connected(peer, stream.fd);
+		err = is_over(peer) ? 0 : follow(peer, node.node_id, &stream, &why);
+		note_connected(peer, -1);
+		peer_stream_close(&stream);
+	}
+	if (err)
+		note_trouble(peer, node.node_id, err, why.text);
+	return reached && err == ERR_CLOSED;
+}
+
+void *replica_follow(void *context)
+{
+	struct peer *peer = context;
+	struct replica *replica = peer->replica;
+	uint64_t retry_ms = REPLICA_RETRY_MS_MIN;
+	while (!is_over(peer)) {
+		uint64_t began_ms = replica_now_ms();
+		bool cut = follow_once(peer);
+		retry_ms = cut && replica_now_ms() - began_ms > REPLICA_RETRY_MS_MAX ? REPLICA_RETRY_MS_MIN : 2 * retry_ms;
+		retry_ms = retry_ms < REPLICA_RETRY_MS_MAX ? retry_ms : REPLICA_RETRY_MS_MAX;
+		struct timespec until = replica_in_ms(retry_ms);
+		pthread_mutex_lock(&replica->lock);
+		while (!is_over(peer) && pthread_cond_timedwait(&replica->wake, &replica->lock, &until) == 0)
+			;
+		pthread_mutex_unlock(&replica->lock);
+	}
+	return NULL;
+}

@@ -1,0 +1,184 @@
+/* replica_serve.c - what another node asks of this one's bytes, on a thread of its own. */
+#include <stdlib.h>
+
+#include "replication/peer_calls.h"
+#include "replication/replica_parts.h"
+#include "schemas/record.h"
+#include "schemas/volume_record.h"
+
+enum { BATCH_FULL = 2, SHA256_FILES_MAX = 16 };
+
+/* ---- records ---- */
+
+struct batch {
+	struct records_out out;
+	uint64_t body_bytes;
+	struct why *why;
+};
+
+static int tell(void *context, uint8_t kind, struct span payload)
+{
+	struct batch *batch = context;
+	struct xorb_record xorb;
+	uint8_t name[XORB_NAME_BYTES];
+	if (kind != VOLUME_XORB)
+		return records_out_add(&batch->out, kind, payload, batch->why);
+	if (xorb_record_decode(&xorb, payload) != 0)
+		return 0;
+	if (batch->body_bytes > 0 && batch->body_bytes + xorb.body_length > REPLICA_BATCH_BODY_BYTES)
+		return BATCH_FULL; /* this one belongs to the next */
+	batch->body_bytes += xorb.body_length;
+	xorb_name_encode(name, &(struct xorb_name){ xorb.xorb, xorb.body_length });
+	return records_out_add(&batch->out, VOLUME_XORB, span_of(name, sizeof(name)), batch->why);
+}
+
+/* All before the place is durable there. */
+static void note_acknowledged(struct replica *replica, uint64_t node_id, const struct record_place *place, const struct record_place *published)
+{
+	uint64_t lacks_bytes = store_distance(replica->config.store, place, published);
+	pthread_mutex_lock(&replica->lock);
+	struct peer *peer = replica_peer(replica, node_id);
+	if (peer) {
+		peer->acked = true;
+		peer->acked_place = *place;
+		peer->lacks_bytes = lacks_bytes;
+		peer->caught_up = peer->caught_up || lacks_bytes == 0;
+		pthread_cond_broadcast(&replica->acked);
+	}
+	pthread_mutex_unlock(&replica->lock);
+}
+
+static int serve_pull(struct replica *replica, struct peer_stream *stream, struct span body, struct why *why)
+{
+	struct store *store = replica->config.store;
+	struct batch batch = { .why = why };
+	struct pull_call call;
+	struct records_end end = { 0 };
+	struct record_place published;
+	if (pull_call_decode(&call, body) != 0)
+		return ERR_CORRUPT;
+	store_position(store, &published);
+	if (call.from.volume > published.volume || (call.from.volume == published.volume && call.from.offset > published.offset))
+		call.from = (struct record_place){ 0 }; /* a place of another life of this store: everything again */
+	note_acknowledged(replica, stream->peer, &call.from, &published);
+	if (published.volume == call.from.volume && published.offset == call.from.offset && call.wait_ms)
+		store_await_position(store, &published, call.wait_ms);
+	records_out_init(&batch.out, stream);
+	end.next = call.from;
+	int err = store_read_records(store, &end.next, REPLICA_BATCH_RECORDS, REPLICA_BATCH_BYTES, tell, &batch, &end.at_end, why);
+	if (err == BATCH_FULL)
+		err = 0;
+	store_position(store, &published);
+	end.behind_bytes = store_distance(store, &end.next, &published);
+	if (err == 0)
+		err = records_out_end(&batch.out, &end, why);
+	records_out_fini(&batch.out);
+	return err;
+}
+
+static int serve_find(struct replica *replica, struct peer_stream *stream, struct span body, struct why *why)
+{
+	struct find_call call;
+	struct sha256 sha256;
+	struct hash files[SHA256_FILES_MAX];
+	size_t count = 1;
+	struct batch batch = { .why = why };
+	if (find_call_decode(&call, body) != 0)
+		return ERR_CORRUPT;
+	memcpy(files[0].bytes, call.digest, HASH_BYTES);
+	memcpy(sha256.bytes, call.digest, HASH_BYTES);
+	if (call.what == FIND_SHA256)
+		count = store_files_with_sha256(replica->config.store, &sha256, files, SHA256_FILES_MAX);
+	records_out_init(&batch.out, stream);
+	int err = 0;
+	for (size_t i = 0; i < count && (err == 0 || err == ERR_NOT_FOUND); i++)
+		err = store_tell_file(replica->config.store, &files[i], tell, &batch, why);
+	if (err && err != ERR_CLOSED && batch.out.count == 0)
+		err = error_send(stream, err, why->text);
+	else if (err == 0 || err == ERR_NOT_FOUND)
+		err = records_out_end(&batch.out, &(struct records_end){ 0 }, why);
+	records_out_fini(&batch.out);
+	return err;
+}
+
+/* ---- bodies ---- */
+
+static int send_body(struct peer_stream *stream, struct xorb_reader *reader, uint64_t length, struct why *why)
+{
+	struct buffer body;
+	uint8_t *part = malloc(REPLICA_PART_BYTES);
+	buffer_init(&body, 64);
+	pack_array(&body, 1);
+	pack_u64(&body, length);
+	int err = part ? peer_stream_send(stream, FRAME_XORB_BODY, 0, buffer_span(&body), why) : ERR_NO_MEMORY;
+	for (uint64_t sent = 0; err == 0 && sent < length;) {
+		int64_t some = xorb_reader_read(reader, part, REPLICA_PART_BYTES, true, why);
+		if (some <= 0)
+			err = some < 0 ? (int)some : ERR_CORRUPT;
+		else
+			err = peer_stream_send(stream, FRAME_XORB_BYTES, 0, span_of(part, (size_t)some), why);
+		sent += err == 0 ? (uint64_t)some : 0;
+	}
+	buffer_fini(&body);
+	free(part);
+	return err;
+}
+
+/* A xorb that is missing or damaged here is refused, never fetched for somebody else: two nodes without it would ask each other for ever. */
+static int serve_xorb(struct replica *replica, struct peer_stream *stream, struct span body, struct why *why)
+{
+	struct store *store = replica->config.store;
+	struct xorb_reader *reader = NULL;
+	struct xorb_info info = { 0 };
+	struct hash xorb;
+	struct cursor cursor = cursor_of(body);
+	cursor_array(&cursor, 1);
+	struct span digest = cursor_bytes(&cursor, HASH_BYTES);
+	if (!cursor_done(&cursor) || digest.length != HASH_BYTES)
+		return ERR_CORRUPT;
+	memcpy(xorb.bytes, digest.data, HASH_BYTES);
+	int err = store_has_xorb(store, &xorb) ? store_xorb_info(store, &xorb, &info) : ERR_NOT_FOUND;
+	if (err == 0)
+		err = xorb_reader_open(&reader, store, &xorb, 0, info.body_length, why);
+	if (err)
+		return error_send(stream, err == ERR_NO_MEMORY ? ERR_BUSY : err, "this node has no good copy of the xorb");
+	err = send_body(stream, reader, info.body_length, why);
+	if (err && err != ERR_CLOSED) /* instead of the rest; whoever gets it knows that it is not whole */
+		err = error_send(stream, err, "this node's copy of the xorb is damaged");
+	xorb_reader_close(reader);
+	return err;
+}
+
+void replica_serve(void *context, struct peer_stream *stream, const struct peer_frame *first)
+{
+	struct replica *replica = context;
+	struct peer_frame frame = *first;
+	struct why why = { 0 };
+	bool follows = false;
+	stream->wait_ms = REPLICA_STREAM_WAIT_MS;
+	for (int err = 0; err == 0 && !atomic_load(&replica->stop);) {
+		if (frame.type == FRAME_PULL && !follows) {
+			follows = true;
+			pthread_mutex_lock(&replica->lock);
+			struct peer *peer = replica_peer(replica, stream->peer);
+			if (peer)
+				peer->streams++;
+			pthread_mutex_unlock(&replica->lock);
+		}
+		switch (frame.type) {
+		case FRAME_PULL: err = serve_pull(replica, stream, frame.body, &why); break;
+		case FRAME_FIND: err = serve_find(replica, stream, frame.body, &why); break;
+		case FRAME_XORB: err = serve_xorb(replica, stream, frame.body, &why); break;
+		default: err = ERR_UNSUPPORTED;
+		}
+		if (err == 0)
+			err = peer_stream_receive(stream, &frame, &why);
+	}
+	if (!follows)
+		return;
+	pthread_mutex_lock(&replica->lock);
+	struct peer *peer = replica_peer(replica, stream->peer);
+	if (peer)
+		peer->streams--;
+	pthread_mutex_unlock(&replica->lock);
+}

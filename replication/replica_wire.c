@@ -1,0 +1,191 @@
+#include "replication/replica_wire.h"
+
+#include "replication/peer_calls.h"
+#include "replication/replica.h"
+#include "schemas/little_endian.h"
+#include "schemas/record.h"
+#include "schemas/volume_record.h"
+
+void pull_call_encode(struct buffer *out, const struct pull_call *call)
+{
+	pack_array(out, 3);
+	pack_u64(out, call->from.volume);
+	pack_u64(out, call->from.offset);
+	pack_u64(out, call->wait_ms);
+}
+
+int pull_call_decode(struct pull_call *out, struct span body)
+{
+	struct cursor cursor = cursor_of(body);
+	bool three = cursor_array(&cursor, 3) == 3;
+	uint64_t volume = cursor_u64(&cursor), offset = cursor_u64(&cursor), wait_ms = cursor_u64(&cursor);
+	*out = (struct pull_call){ .from = { (uint32_t)volume, offset }, .wait_ms = wait_ms < REPLICA_PULL_MS ? (uint32_t)wait_ms : REPLICA_PULL_MS };
+	return three && cursor_done(&cursor) && volume <= UINT32_MAX ? 0 : ERR_CORRUPT;
+}
+
+void find_call_encode(struct buffer *out, const struct find_call *call)
+{
+	pack_array(out, 2);
+	pack_u64(out, call->what);
+	pack_bytes(out, span_of(call->digest, HASH_BYTES));
+}
+
+int find_call_decode(struct find_call *out, struct span body)
+{
+	struct cursor cursor = cursor_of(body);
+	bool two = cursor_array(&cursor, 2) == 2;
+	uint64_t what = cursor_u64(&cursor);
+	struct span digest = cursor_bytes(&cursor, HASH_BYTES);
+	*out = (struct find_call){ .what = (unsigned)what };
+	if (!two || !cursor_done(&cursor) || what > FIND_SHA256 || digest.length != HASH_BYTES)
+		return ERR_CORRUPT;
+	memcpy(out->digest, digest.data, HASH_BYTES);
+	return 0;
+}
+
+void records_end_encode(struct buffer *out, const struct records_end *end)
+{
+	pack_array(out, 5);
+	pack_u64(out, end->records);
+	pack_u64(out, end->next.volume);
+	pack_u64(out, end->next.offset);
+	pack_bool(out, end->at_end);
+	pack_u64(out, end->behind_bytes);
+}
+
+int records_end_decode(struct records_end *out, struct span body)
+{
+	struct cursor cursor = cursor_of(body);
+	bool five = cursor_array(&cursor, 5) == 5;
+	uint64_t records = cursor_u64(&cursor), volume = cursor_u64(&cursor), offset = cursor_u64(&cursor);
+	*out = (struct records_end){ .records = (uint32_t)records, .next = { (uint32_t)volume, offset }, .at_end = cursor_bool(&cursor) };
+	out->behind_bytes = cursor_u64(&cursor);
+	return five && cursor_done(&cursor) && records <= RECORDS_MAX && volume <= UINT32_MAX ? 0 : ERR_CORRUPT;
+}
+
+void xorb_name_encode(uint8_t out[XORB_NAME_BYTES], const struct xorb_name *name)
+{
+	memcpy(out, name->xorb.bytes, HASH_BYTES);
+	le_write_u32(out + HASH_BYTES, name->body_length);
+}
+
+int xorb_name_decode(struct xorb_name *out, struct span payload)
+{
+	if (payload.length != XORB_NAME_BYTES)
+		return ERR_CORRUPT;
+	memcpy(out->xorb.bytes, payload.data, HASH_BYTES);
+	out->body_length = le_read_u32(payload.data + HASH_BYTES);
+	return 0;
+}
+
+int records_next(struct span *run, struct store_record *out)
+{
+	if (run->length == 0)
+		return 0;
+	if (run->length < RECORD_HEAD_BYTES || run->data[1] || run->data[2] || run->data[3])
+		return ERR_CORRUPT;
+	size_t length = le_read_u32(run->data + 4);
+	if (length > VOLUME_PAYLOAD_BYTES_MAX || length > run->length - RECORD_HEAD_BYTES)
+		return ERR_CORRUPT;
+	*out = (struct store_record){ .kind = run->data[0], .payload = span_of(run->data + RECORD_HEAD_BYTES, length) };
+	*run = span_of(run->data + RECORD_HEAD_BYTES + length, run->length - RECORD_HEAD_BYTES - length);
+	return 1;
+}
+
+/* ---- over a stream ---- */
+
+void records_out_init(struct records_out *out, struct peer_stream *stream)
+{
+	*out = (struct records_out){ .stream = stream };
+	buffer_init(&out->part, REPLICA_PART_BYTES);
+}
+
+void records_out_fini(struct records_out *out)
+{
+	buffer_fini(&out->part);
+}
+
+static int flush(struct records_out *out, struct why *why)
+{
+	int err = out->part.length ? peer_stream_send(out->stream, FRAME_RECORDS, 0, buffer_span(&out->part), why) : 0;
+	buffer_clear(&out->part);
+	return err;
+}
+
+static int add(struct records_out *out, const uint8_t *bytes, size_t length, struct why *why)
+{
+	while (length > 0) {
+		size_t room = REPLICA_PART_BYTES - out->part.length, some = room < length ? room : length;
+		if (buffer_append(&out->part, bytes, some) != 0)
+			return why_set(why, ERR_NO_MEMORY, "no memory to send records");
+		bytes += some;
+		length -= some;
+		int err = out->part.length == REPLICA_PART_BYTES ? flush(out, why) : 0;
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+int records_out_add(struct records_out *out, uint8_t kind, struct span payload, struct why *why)
+{
+	uint8_t head[RECORD_HEAD_BYTES] = { kind };
+	le_write_u32(head + 4, (uint32_t)payload.length);
+	int err = add(out, head, sizeof(head), why);
+	out->count++;
+	return err ? err : add(out, payload.data, payload.length, why);
+}
+
+int records_out_end(struct records_out *out, const struct records_end *end, struct why *why)
+{
+	struct buffer body;
+	buffer_init(&body, 128);
+	struct records_end told = *end;
+	told.records = out->count;
+	records_end_encode(&body, &told);
+	int err = flush(out, why);
+	if (err == 0)
+		err = peer_stream_send(out->stream, FRAME_RECORDS_END, 0, buffer_span(&body), why);
+	buffer_fini(&body);
+	return err;
+}
+
+int records_receive(struct peer_stream *stream, struct buffer *run, struct records_end *end, struct why *why)
+{
+	buffer_clear(run);
+	for (;;) {
+		struct peer_frame frame;
+		int err = peer_stream_receive(stream, &frame, why);
+		if (err)
+			return err;
+		if (frame.type == FRAME_RECORDS_END)
+			return records_end_decode(end, frame.body) == 0 ? 0 : why_set(why, ERR_CORRUPT, "the end of records does not parse");
+		if (frame.type != FRAME_RECORDS)
+			return error_of(&frame, why);
+		if (buffer_append(run, frame.body.data, frame.body.length) != 0)
+			return why_set(why, ERR_TOO_BIG, "the other node sends more records than one answer may hold");
+	}
+}
+
+int error_send(struct peer_stream *stream, int err, const char *sentence)
+{
+	struct buffer body;
+	buffer_init(&body, 1024);
+	pack_array(&body, 2);
+	pack_i64(&body, err);
+	pack_text(&body, span_text(sentence));
+	int sent = peer_stream_send(stream, FRAME_ERROR, 0, buffer_span(&body), NULL);
+	buffer_fini(&body);
+	return sent;
+}
+
+int error_of(const struct peer_frame *frame, struct why *why)
+{
+	struct cursor cursor = cursor_of(frame->body);
+	cursor_array(&cursor, 2);
+	int64_t err = cursor_i64(&cursor);
+	struct span sentence = cursor_text(&cursor, WHY_BYTES_MAX - 1);
+	if (frame->type != FRAME_ERROR || !cursor_done(&cursor) || err >= 0 || err < -64)
+		return why_set(why, ERR_CORRUPT, "the other node answers something else than it was asked");
+	return why_set(why, (int)err, "%.*s", (int)sentence.length, sentence.data ? (const char *)sentence.data : "");
+}

@@ -1,0 +1,70 @@
+/* replica_wire.h - the frames about bytes (peer_calls.h), read and written. Nothing here is shared between threads. */
+#ifndef CAIRN_REPLICATION_REPLICA_WIRE_H
+#define CAIRN_REPLICATION_REPLICA_WIRE_H
+
+#include "replication/peer_stream.h"
+#include "store/store.h"
+
+enum {
+	RECORD_HEAD_BYTES = 8,
+	RECORDS_BYTES_MAX = (96 << 20) + (16 << 20), /* of one answer: a batch and one record of any size */
+	RECORDS_MAX = 8192,                          /* of one answer */
+	XORB_NAME_BYTES = HASH_BYTES + 4,
+	FIND_FILE = 0,
+	FIND_SHA256 = 1,
+};
+
+struct pull_call {
+	struct record_place from;
+	uint32_t wait_ms;
+};
+void pull_call_encode(struct buffer *out, const struct pull_call *call);
+int pull_call_decode(struct pull_call *out, struct span body);
+
+struct find_call {
+	unsigned what;
+	uint8_t digest[HASH_BYTES];
+};
+void find_call_encode(struct buffer *out, const struct find_call *call);
+int find_call_decode(struct find_call *out, struct span body);
+
+struct records_end {
+	uint32_t records;
+	struct record_place next;
+	bool at_end;
+	uint64_t behind_bytes; /* what is left behind `next` */
+};
+void records_end_encode(struct buffer *out, const struct records_end *end);
+int records_end_decode(struct records_end *out, struct span body);
+
+struct xorb_name {
+	struct hash xorb;
+	uint32_t body_length;
+};
+void xorb_name_encode(uint8_t out[XORB_NAME_BYTES], const struct xorb_name *name);
+int xorb_name_decode(struct xorb_name *out, struct span payload);
+
+/* The next record of a run: 1 and *out, which borrows; 0 at the end; ERR_CORRUPT. */
+int records_next(struct span *run, struct store_record *out);
+
+/* ---- over a stream; all [block] ---- */
+
+/* Sends records in parts of REPLICA_PART_BYTES. */
+struct records_out {
+	struct peer_stream *stream;
+	struct buffer part;
+	uint32_t count;
+};
+void records_out_init(struct records_out *out, struct peer_stream *stream);
+void records_out_fini(struct records_out *out);
+int records_out_add(struct records_out *out, uint8_t kind, struct span payload, struct why *why);
+int records_out_end(struct records_out *out, const struct records_end *end, struct why *why);
+
+/* Receives an answer whole: the run into `run` (cleared before), what is said behind it into *end. A refusal is the result. */
+int records_receive(struct peer_stream *stream, struct buffer *run, struct records_end *end, struct why *why);
+
+int error_send(struct peer_stream *stream, int err, const char *sentence);
+/* The error that a frame carries; ERR_CORRUPT when it is not one of errors. */
+int error_of(const struct peer_frame *frame, struct why *why);
+
+#endif
