@@ -5,6 +5,7 @@
 #include "gateway/answer.h"
 #include "gateway/git/push_body.h"
 #include "gateway/git/target.h"
+#include "replication/discussion.h"
 #include "schemas/git_object.h"
 
 enum { ADVERTISEMENT_BYTES_MAX = 64 << 20 };
@@ -49,6 +50,7 @@ static struct git_target *open_target(struct http_request *request, const struct
 /* ------------------------------------------------------------------ info/refs */
 
 struct advertisement {
+	const struct git_target *target;
 	struct buffer body;
 	bool any;
 };
@@ -62,12 +64,22 @@ static void append_ref(struct advertisement *advertisement, const char *oid, con
 	advertisement->any = true;
 }
 
+/* Pull requests that were merged or closed take no more pushes, and there may be thousands. The others have to be named: a client sends what it
+ * believes the ref to be, and takes one that is not named for absent. */
+static bool is_done(const struct advertisement *advertisement, const char *name)
+{
+	struct discussion discussion;
+	uint64_t number = pull_request_of_ref(name);
+	return number && discussion_get(advertisement->target->gateway->ns, &advertisement->target->repo.id, number, &discussion) == 0 &&
+		(discussion.status == DISCUSSION_MERGED || discussion.status == DISCUSSION_CLOSED);
+}
+
 static int each_ref(void *context, const struct ref *ref)
 {
 	struct advertisement *advertisement = context;
 	char oid[OID_TEXT_BYTES];
-	if (strncmp(ref->name, "refs/pr/", 8) == 0)
-		return 0; /* there may be thousands, and whoever pushes to one knows its name */
+	if (is_done(advertisement, ref->name))
+		return 0;
 	hex_encode(oid, ref->oid.bytes, OID_BYTES);
 	append_ref(advertisement, oid, ref->name);
 	return advertisement->body.failed ? ERR_TOO_BIG : 0;
@@ -76,7 +88,7 @@ static int each_ref(void *context, const struct ref *ref)
 static void advertise(struct http_request *request, void *context)
 {
 	const struct git_target *target = context;
-	struct advertisement advertisement = { 0 };
+	struct advertisement advertisement = { .target = target };
 	char zero[OID_TEXT_BYTES] = { 0 };
 	buffer_init(&advertisement.body, ADVERTISEMENT_BYTES_MAX);
 	pkt_printf(&advertisement.body, "# service=git-receive-pack\n");

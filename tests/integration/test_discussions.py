@@ -2,6 +2,8 @@
 import concurrent.futures
 import itertools
 import json
+import os
+import subprocess
 
 import pytest
 
@@ -207,6 +209,37 @@ def test_an_empty_pull_request_takes_commits_and_is_a_draft(hub, user, other, pe
     hub.request("POST", f"/api/models/{repo}/discussions/1/status", {"status": "closed"}, token=other.token)
     assert hub.commit(other.token, repo, {"c.txt": b"c"}, revision="refs%2Fpr%2F1").status == 403
     assert hub.request("POST", f"/api/models/{repo}/discussions/1/merge", token=user.token).status == 400
+
+
+def test_its_author_pushes_to_a_pull_request_with_git(hub, user, other, tmp_path):
+    repo = user.repo()
+    hub.request("POST", f"/api/models/{repo}/discussions", {"title": "By git", "pullRequest": True}, token=other.token)
+
+    def git(*arguments, fails=False):
+        done = subprocess.run(["git", "-c", "user.name=x", "-c", "user.email=x@example.org", "-c", "credential.helper=", *map(str, arguments)],
+                              cwd=tmp_path, env={**os.environ, "GIT_TERMINAL_PROMPT": "0", "HOME": str(tmp_path)}, capture_output=True, text=True, timeout=60)
+        assert (done.returncode != 0) == fails, done.stderr
+        return done.stderr
+
+    def address(who):
+        return f"http://{who.name}:{who.token}@127.0.0.1:{hub.port}/{repo}"
+    git("clone", "-q", address(other), "work")
+    git("-C", "work", "fetch", "-q", "origin", "refs/pr/1")
+    git("-C", "work", "checkout", "-q", "FETCH_HEAD")
+    for number in range(2):
+        (tmp_path / "work" / f"git-{number}.txt").write_text("pushed")
+        git("-C", "work", "add", ".")
+        git("-C", "work", "commit", "-qm", f"by git {number}")
+    git("-C", "work", "push", "-q", "origin", "HEAD:refs/pr/1")
+    git("-C", "work", "push", "-q", "origin", "HEAD:refs/heads/main", fails=True)
+    stranger = hub.make_user(f"stranger-{next(numbers)}")
+    git("-C", "work", "commit", "-q", "--allow-empty", "-m", "not mine")
+    git("-C", "work", "push", "-q", address(stranger), "HEAD:refs/pr/1", fails=True)
+    found = discussion(hub, repo, 1)
+    assert [event["data"].get("subject") for event in found["events"]] == [None, "by git 0", "by git 1"]
+    assert hub.request("POST", f"/api/models/{repo}/discussions/1/merge", token=user.token).status == 200
+    assert read(hub, repo, "git-1.txt") == b"pushed"
+    assert "merged or closed" in git("-C", "work", "push", "-q", "origin", "HEAD:refs/pr/1", fails=True)
 
 
 def test_a_pull_request_starts_at_the_parent_that_is_asked_for(hub, user, people):
