@@ -59,6 +59,11 @@ struct driver {
 	size_t marks_count;
 };
 
+static bool holds(const struct driver *driver, enum driver_rule rule)
+{
+	return !(driver->rio->rules_off & rule);
+}
+
 static struct engine_clock clock_of(const struct driver *driver)
 {
 	uint64_t room_kib = driver->rio->room_bytes(driver->rio->context) / 1024;
@@ -124,7 +129,7 @@ static void cache_append(struct driver *driver, struct log_entry *entry)
 	note_length(driver, entry->index, entry->length);
 	if (entry->index > driver->handed) {
 		driver->cache[driver->cache_count++] = log_entry_hold(entry);
-	} else if (entry->type == ENTRY_CONFIGURATION) { /* a state machine ahead of its log has it already, the engine has not */
+	} else if (entry->type == ENTRY_CONFIGURATION && holds(driver, RULE_LATE_CONFIGURATION)) { /* a state machine ahead of its log has it already, the engine has not */
 		if (driver->late_configuration)
 			log_entry_release(driver->late_configuration);
 		driver->late_configuration = log_entry_hold(entry);
@@ -230,7 +235,8 @@ static void send_messages(struct driver *driver, struct engine_update *update)
 {
 	for (size_t i = 0; i < update->messages_count; i++) {
 		struct message *message = &update->messages[i];
-		if (message->type == MESSAGE_VOTE_RESULT && !message->vote_result.granted && message->term < engine_term(driver->engine))
+		if (message->type == MESSAGE_VOTE_RESULT && !message->vote_result.granted && message->term < engine_term(driver->engine) &&
+			holds(driver, RULE_VOTE_TERM))
 			message->term = engine_term(driver->engine);
 		if (message->type == MESSAGE_APPEND) {
 			send_append(driver, message);
@@ -279,7 +285,7 @@ static void hand_commits(struct driver *driver)
 		commit_configuration(driver, late);
 		log_entry_release(late);
 	}
-	if (driver->installing || commit <= driver->handed)
+	if ((driver->installing && holds(driver, RULE_HOLD_WHILE_INSTALLING)) || commit <= driver->handed)
 		return;
 	size_t count = (size_t)(commit - driver->handed);
 	if (count > driver->cache_count)
@@ -301,7 +307,7 @@ static void hand_commits(struct driver *driver)
 	if (configuration)
 		log_entry_hold(configuration);
 	/* What is durable here and committed: a later leader may still take back the rest of what is stored. */
-	uint64_t durable = driver->stored < driver->handed ? driver->stored : driver->handed;
+	uint64_t durable = driver->stored < driver->handed || !holds(driver, RULE_COMMITTED_MARK) ? driver->stored : driver->handed;
 	driver->rio->apply(driver->rio->context, driver->group, entries, count, durable);
 	if (configuration) {
 		commit_configuration(driver, configuration);
@@ -333,7 +339,7 @@ static void begin_install(struct driver *driver)
 
 static void handle(struct driver *driver, struct engine_update *update)
 {
-	if (update->hard_state)
+	if (update->hard_state && holds(driver, RULE_HARD_STATE_FIRST))
 		driver->rio->hard_put(driver->rio->context, driver->group, engine_term(driver->engine), engine_voted_for(driver->engine));
 	if (update->install)
 		begin_install(driver);
@@ -512,7 +518,7 @@ static void begin_round(struct driver *driver)
 	driver->reads.wanted = false;
 	driver->reads.index = engine_commit(driver->engine);
 	driver->reads.answered_count = 0;
-	driver->reads.asking = !majority_answered(driver);
+	driver->reads.asking = !majority_answered(driver) && holds(driver, RULE_MAJORITY_ROUND);
 	if (driver->reads.asking) {
 		ask_voters(driver);
 		return;
@@ -546,7 +552,7 @@ static void receive_probe(struct driver *driver, const struct message *message)
 
 int driver_read(struct driver *driver, uint64_t *round)
 {
-	if (!driver->leads || !driver->barrier_applied)
+	if (!driver->leads || (!driver->barrier_applied && holds(driver, RULE_OWN_BARRIER)))
 		return ERR_CLOSED;
 	if (!driver->reads.asking)
 		begin_round(driver);
@@ -602,7 +608,8 @@ int driver_change(struct driver *driver, const struct server *servers, size_t co
 {
 	if (!driver->leads || !driver->barrier_applied)
 		return ERR_CLOSED;
-	if (engine_uncommitted_configuration(driver->engine) != 0 || engine_transferring(driver->engine) || !voters_are_ready(driver, servers, count))
+	if (engine_uncommitted_configuration(driver->engine) != 0 || engine_transferring(driver->engine) ||
+		(holds(driver, RULE_VOTERS_READY) && !voters_are_ready(driver, servers, count)))
 		return ERR_BUSY;
 	struct buffer configuration;
 	buffer_init(&configuration, RAFT_CONFIGURATION_BYTES_MAX);
@@ -688,7 +695,7 @@ void driver_stored(struct driver *driver, const struct log_job *job)
 		return;
 	}
 	uint64_t last = job->first_index + job->entries_count - 1;
-	if (job->generation != driver->generation || last <= driver->stored)
+	if ((job->generation != driver->generation && holds(driver, RULE_GENERATIONS)) || last <= driver->stored)
 		return;
 	driver->stored = last;
 	int err = engine_step_persisted(driver->engine, clock_of(driver), last, &update);
@@ -719,7 +726,8 @@ void driver_timeout(struct driver *driver)
 
 static bool answer_stale(struct driver *driver, const struct message *message)
 {
-	if ((message->type != MESSAGE_APPEND && message->type != MESSAGE_INSTALL) || message->term >= engine_term(driver->engine))
+	if ((message->type != MESSAGE_APPEND && message->type != MESSAGE_INSTALL) || message->term >= engine_term(driver->engine) ||
+		!holds(driver, RULE_STALE_SENDERS))
 		return false;
 	struct message answer = { .type = MESSAGE_APPEND_RESULT, .peer = message->peer, .term = engine_term(driver->engine) };
 	answer.append_result.rejected = message->type == MESSAGE_APPEND ? message->append.previous_index : message->install.last_index;
@@ -731,7 +739,8 @@ static bool answer_stale(struct driver *driver, const struct message *message)
  * engine would never send it an entry again. True: drop it. */
 static bool forget_overtaken(const struct driver *driver, struct message *message)
 {
-	if (message->type != MESSAGE_APPEND_RESULT || message->append_result.rejected == 0 || message->term != engine_term(driver->engine))
+	if (message->type != MESSAGE_APPEND_RESULT || message->append_result.rejected == 0 || message->term != engine_term(driver->engine) ||
+		!holds(driver, RULE_OVERTAKEN))
 		return false;
 	uint64_t match = engine_match(driver->engine, message->peer);
 	if (message->append_result.rejected <= match)
@@ -759,7 +768,7 @@ static int receive_one(struct driver *driver, const struct message *received)
 static size_t begin_behind_snapshot(const struct driver *driver, struct message *message)
 {
 	uint64_t previous = message->append.previous_index, index = driver->taken.index;
-	if (driver->installing || previous >= index)
+	if (driver->installing || previous >= index || !holds(driver, RULE_BEHIND_SNAPSHOT))
 		return 0;
 	uint64_t skip = index - previous;
 	message->append.previous_index = index;
@@ -789,7 +798,8 @@ int driver_receive(struct driver *driver, const struct message *message)
 	size_t start = begin_behind_snapshot(driver, &part);
 	do {
 		size_t end = start + 1;
-		while (end < message->append.count && message->append.entries[end]->type != ENTRY_CONFIGURATION)
+		while (end < message->append.count &&
+			(message->append.entries[end]->type != ENTRY_CONFIGURATION || !holds(driver, RULE_CONFIGURATION_FIRST)))
 			end++;
 		if (end > message->append.count)
 			end = message->append.count; /* a heartbeat */

@@ -6,8 +6,26 @@
 #include "replication/log_store.h"
 #include "replication/raft_engine.h"
 
+/* Rules of driver.h that a world may switch off, to see whether its checks notice. */
+enum driver_rule {
+	RULE_STALE_SENDERS = 1 << 0,
+	RULE_VOTE_TERM = 1 << 1,
+	RULE_CONFIGURATION_FIRST = 1 << 2,
+	RULE_HOLD_WHILE_INSTALLING = 1 << 3,
+	RULE_GENERATIONS = 1 << 4,
+	RULE_OWN_BARRIER = 1 << 5,
+	RULE_MAJORITY_ROUND = 1 << 6,
+	RULE_OVERTAKEN = 1 << 7,
+	RULE_BEHIND_SNAPSHOT = 1 << 8,
+	RULE_VOTERS_READY = 1 << 9,
+	RULE_LATE_CONFIGURATION = 1 << 10,
+	RULE_COMMITTED_MARK = 1 << 11,
+	RULE_HARD_STATE_FIRST = 1 << 12,
+};
+
 struct rio {
 	void *context;
+	unsigned rules_off; /* enum driver_rule; 0 but in a simulator */
 	uint64_t (*now_ms)(void *context);       /* monotonic */
 	int64_t (*wall_ms)(void *context);       /* since the epoch: only for the leader's time stamp of an entry */
 	uint32_t (*random)(void *context);

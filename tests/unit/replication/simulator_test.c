@@ -9,7 +9,8 @@
  * everything and go on.
  *
  *   SIMULATOR_SEEDS=100000 replication_simulator_test    a longer run
- *   SIMULATOR_SEED=4711 replication_simulator_test       one run again */
+ *   SIMULATOR_SEED=4711 replication_simulator_test       one run again
+ *   SIMULATOR_RULES=20000 replication_simulator_test     each rule of the driver switched off: which of so many seeds notices first */
 #include "replication/driver.h"
 #include "replication/node.h"
 
@@ -17,7 +18,10 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <signal.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -34,7 +38,7 @@ enum {
 	SECONDS_MAX_DEFAULT = 20,
 };
 
-enum kind { MESSAGE, STORED, TIMER, INSTALLED, APPLIED, SUBMIT, READ, FLUSH, CHAOS, RESTART };
+enum kind { MESSAGE, STORED, TIMER, INSTALLED, APPLIED, SUBMIT, READ, FLUSH, CHAOS, RESUME };
 struct event {
 	uint64_t at_ms, order;
 	enum kind kind;
@@ -51,6 +55,7 @@ struct node {
 	struct rio rio;
 	struct driver *driver;
 	uint64_t applied, told; /* state in memory; what the driver knows of it */
+	uint64_t paused_until;  /* stands still: what comes waits */
 	uint64_t timer_ms, sync_ms, disk_free_ms, stored_seen;
 	/* What survives a crash. */
 	uint64_t term, voted_for, first, last, flushed, flushed_mark;
@@ -85,6 +90,9 @@ static struct sim {
 	struct { uint64_t commands, reads, installs, changes, crashes, leaders, messages; } done;
 } sim;
 
+static unsigned rules_off;
+static bool in_child; /* of a run with a rule off: what fails there ends the process */
+
 static uint64_t chance(void)
 {
 	uint64_t z = sim.random += UINT64_C(0x9e3779b97f4a7c15);
@@ -112,6 +120,10 @@ static void fail_run(int line, const char *condition, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
+	if (in_child) {
+		fprintf(stderr, "seed %llu: %s: %s\n", (unsigned long long)sim.seed, condition, text);
+		_exit(1);
+	}
 	for (size_t i = 0; i < sim.count; i++) {
 		const struct node *node = &sim.nodes[i];
 		struct driver_status status = { 0 };
@@ -133,15 +145,21 @@ static bool earlier(const struct event *a, const struct event *b)
 	return a->at_ms != b->at_ms ? a->at_ms < b->at_ms : a->order < b->order;
 }
 
-static void push(struct event event)
+/* With the order and the life that it has. */
+static void push_as_is(struct event event)
 {
 	CHECK(sim.heap_count < EVENTS_MAX, "too many events");
-	event.order = ++sim.order;
-	event.life = sim.nodes[event.node].life;
 	size_t at = sim.heap_count++;
 	for (; at > 0 && earlier(&event, &sim.heap[(at - 1) / 2]); at = (at - 1) / 2)
 		sim.heap[at] = sim.heap[(at - 1) / 2];
 	sim.heap[at] = event;
+}
+
+static void push(struct event event)
+{
+	event.order = ++sim.order;
+	event.life = sim.nodes[event.node].life;
+	push_as_is(event);
 }
 
 static struct event pop(void)
@@ -363,6 +381,7 @@ static void start(struct node *node)
 {
 	node->life++;
 	node->up = true;
+	node->paused_until = 0;
 	node->applied = node->told = node->flushed;
 	node->timer_ms = node->sync_ms = node->disk_free_ms = 0;
 	node->stored_seen = node->flushed_mark;
@@ -404,7 +423,7 @@ static void start(struct node *node)
 static int by_order(const void *left, const void *right)
 {
 	const struct event *a = *(const struct event *const *)left, *b = *(const struct event *const *)right;
-	return earlier(a, b) ? -1 : 1;
+	return a->order < b->order ? -1 : 1;
 }
 
 /* Writes that were under way may have reached the disk, in order, or not. */
@@ -439,7 +458,7 @@ static struct node *ready_leader(void)
 	for (size_t i = 0; i < sim.count; i++) {
 		struct node *node = &sim.nodes[(begin + i) % sim.count];
 		struct driver_status status;
-		if (!node->up)
+		if (!node->up || node->paused_until > sim.now_ms)
 			continue;
 		driver_status(node->driver, &status);
 		if (status.ready)
@@ -500,10 +519,9 @@ static void submit(void)
 	}
 }
 
-static void begin_read(void)
+static void begin_read(struct node *node)
 {
-	struct node *node = &sim.nodes[below(sim.count)];
-	for (size_t i = 0; i < READS_MAX && node->up; i++) {
+	for (size_t i = 0; i < READS_MAX && node->up && node->paused_until <= sim.now_ms; i++) {
 		struct read *read = &sim.reads[i];
 		if (read->used)
 			continue;
@@ -576,7 +594,13 @@ static void cut_links(void)
 static void make_trouble(void)
 {
 	struct node *node = &sim.nodes[below(sim.count)];
-	switch (below(9)) {
+	switch (below(10)) {
+	case 9: /* as when a machine is suspended: what it believes on waking is old */
+		if (node->paused_until > sim.now_ms)
+			break;
+		node->paused_until = sim.now_ms + 500 + below(4000);
+		push_as_is((struct event){ .at_ms = node->paused_until, .kind = RESUME, .node = number_of(node), .life = node->life }); /* first of all */
+		break;
 	case 0:
 	case 1:
 		if (node->up)
@@ -628,6 +652,12 @@ static void run_event(struct event *event)
 	struct node *node = &sim.nodes[event->node];
 	bool lives = node->up && event->life == node->life;
 	struct log_job *job;
+	if (node->paused_until > sim.now_ms && event->kind <= APPLIED) {
+		event->at_ms = node->paused_until; /* among what comes then, in the order in which it came */
+		push_as_is(*event);
+		*event = (struct event){ .kind = event->kind, .node = event->node }; /* its bytes went with it */
+		return;
+	}
 	switch (event->kind) {
 	case MESSAGE:
 		if (node->up) /* a network may deliver to a later life */
@@ -661,7 +691,7 @@ static void run_event(struct event *event)
 		push((struct event){ .at_ms = sim.now_ms + 1 + below(60), .kind = SUBMIT });
 		break;
 	case READ:
-		begin_read();
+		begin_read(&sim.nodes[below(sim.count)]);
 		push((struct event){ .at_ms = sim.now_ms + 1 + below(60), .kind = READ });
 		break;
 	case FLUSH:
@@ -678,10 +708,12 @@ static void run_event(struct event *event)
 		make_trouble();
 		push((struct event){ .at_ms = sim.now_ms + below(1500), .kind = CHAOS });
 		break;
-	case RESTART:
+	case RESUME:
+		if (lives)
+			begin_read(node); /* before it hears anything */
 		break;
 	}
-	if (node->up && permille(700))
+	if (node->up && node->paused_until <= sim.now_ms && permille(700))
 		driver_tell_commit(node->driver);
 }
 
@@ -733,7 +765,7 @@ static void found(void)
 			node->log[1] = log_entry_make(ENTRY_CONFIGURATION, 1, 1, buffer_span(&configuration));
 			node->last = 1;
 		}
-		node->rio = (struct rio){ .context = node, .now_ms = rio_now, .wall_ms = rio_wall, .random = rio_random, .room_bytes = rio_room,
+		node->rio = (struct rio){ .context = node, .rules_off = rules_off, .now_ms = rio_now, .wall_ms = rio_wall, .random = rio_random, .room_bytes = rio_room,
 			.hard_put = rio_hard_put, .log_put = rio_log_put, .apply = rio_apply, .send = rio_send, .timer = rio_timer, .install = rio_install };
 	}
 	buffer_fini(&configuration);
@@ -825,9 +857,63 @@ static void nothing_is_lost_whatever_the_network_and_the_disks_do(void **state)
 			assert_true(totals[i] > 0);
 }
 
+struct rule {
+	unsigned bit;
+	const char *name;
+	uint64_t seeds; /* within which it shows, by far; 0: too rare for a run of every day */
+};
+static const struct rule rules[] = {
+	{ RULE_STALE_SENDERS, "stale senders are answered and not stepped", 0 },
+	{ RULE_VOTE_TERM, "a refused vote carries our term", 0 },
+	{ RULE_CONFIGURATION_FIRST, "a configuration is the first entry of a message", 0 },
+	{ RULE_HOLD_WHILE_INSTALLING, "nothing is applied while a state is installed", 0 },
+	{ RULE_GENERATIONS, "a truncated write is not reported", 0 },
+	{ RULE_OWN_BARRIER, "reads wait for the own barrier", 50 },
+	{ RULE_MAJORITY_ROUND, "reads ask a majority", 50 },
+	{ RULE_OVERTAKEN, "overtaken refusals are dropped", 0 },
+	{ RULE_BEHIND_SNAPSHOT, "appends begin behind the snapshot", 0 },
+	{ RULE_VOTERS_READY, "voters have the last configuration", 0 },
+	{ RULE_LATE_CONFIGURATION, "configurations that come again are reported", 0 },
+	{ RULE_COMMITTED_MARK, "the durable mark is committed", 0 },
+	{ RULE_HARD_STATE_FIRST, "term and vote are durable", 0 },
+};
+
+/* True when some seed of `count` notices that the rule is off: by a check, by a node that stops itself, or by a crash of the engine. */
+static bool noticed(const struct rule *rule, uint64_t count)
+{
+	fflush(NULL);
+	pid_t child = fork();
+	if (child == 0) {
+		in_child = true;
+		rules_off = rule->bit;
+		alarm(600);
+		for (uint64_t seed = 1; seed <= count; seed++)
+			run_seed(seed);
+		_exit(0);
+	}
+	int status = 0;
+	waitpid(child, &status, 0);
+	return !(WIFEXITED(status) && WEXITSTATUS(status) == 0) && !(WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM);
+}
+
+static void the_checks_notice_when_a_rule_is_off(void **state)
+{
+	(void)state;
+	uint64_t count = number_from("SIMULATOR_RULES", 0);
+	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
+		uint64_t seeds = count ? count : rules[i].seeds;
+		if (seeds == 0)
+			continue;
+		bool seen = noticed(&rules[i], seeds);
+		print_message("%s: %s\n", rules[i].name, seen ? "noticed" : "NOT noticed");
+		assert_true(seen || count);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_checks_notice_when_a_rule_is_off),
 		cmocka_unit_test(nothing_is_lost_whatever_the_network_and_the_disks_do),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
