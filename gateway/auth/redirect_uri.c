@@ -56,15 +56,24 @@ static const char *after_port(const char *text)
 	return digits > 0 && digits <= PORT_DIGITS_MAX && (!*end || *end == '/' || *end == '?') ? end : NULL;
 }
 
+/* The same bytes, or the same up to a query that may be any. */
+static bool same(const char *registered, const char *asked)
+{
+	size_t length = strlen(registered);
+	if (length < 2 || strcmp(registered + length - 2, "?*") != 0)
+		return strcmp(registered, asked) == 0;
+	return strncmp(registered, asked, length - 2) == 0 && (!asked[length - 2] || asked[length - 2] == '?');
+}
+
 bool redirect_uri_matches(const char *registered, const char *asked)
 {
-	if (strcmp(registered, asked) == 0)
+	if (same(registered, asked))
 		return true;
 	size_t length = loopback_length(registered);
 	if (length == 0 || loopback_length(asked) != length || strncmp(registered, asked, length) != 0)
 		return false;
 	const char *registered_rest = after_port(registered + length), *asked_rest = after_port(asked + length);
-	return registered_rest && asked_rest && strcmp(registered_rest, asked_rest) == 0;
+	return registered_rest && asked_rest && same(registered_rest, asked_rest);
 }
 
 bool redirect_uri_allowed(const struct app *app, const char *asked)

@@ -1,7 +1,8 @@
 /* redirect_uri.h - where an app may have people sent back to (RFC 6749 3.1.2, RFC 8252, RFC 9700 2.1).
  *
- * A registered URI and the one that is asked for must be the same bytes. One exception: on the machine's own addresses (127.0.0.1, [::1], localhost, by plain
- * http) the port may differ, since a program there takes the one that is free. Pure. */
+ * A registered URI and the one that is asked for must be the same bytes, with two exceptions. On the machine's own addresses (127.0.0.1, [::1], localhost, by plain
+ * http) the port may differ, since a program there takes the one that is free. And a registered URI that ends in "?*" is good with any query or none: some libraries
+ * (huggingface_hub's for FastAPI and Gradio) keep their state there. Pure. */
 #ifndef CAIRN_GATEWAY_AUTH_REDIRECT_URI_H
 #define CAIRN_GATEWAY_AUTH_REDIRECT_URI_H
 

@@ -13,11 +13,12 @@ struct orgs {
 	struct http_request *request;
 	struct json_writer *json;
 	uint64_t scopes;
+	unsigned left;
 };
 
 static int write_org(void *context, const struct org *org, const struct member *member)
 {
-	const struct orgs *orgs = context;
+	struct orgs *orgs = context;
 	struct json_writer *json = orgs->json;
 	char id[ENTITY_ID_TEXT_BYTES];
 	hex_encode(id, org->id.bytes, ENTITY_ID_BYTES);
@@ -32,7 +33,7 @@ static int write_org(void *context, const struct org *org, const struct member *
 	if (orgs->scopes & OAUTH_READ_MEMBERSHIPS)
 		json_text(json, "roleInOrg", org_role_name(member->role));
 	json_object_end(json);
-	return json->out->failed ? ERR_TOO_BIG : 0;
+	return json->out->failed ? ERR_TOO_BIG : --orgs->left == 0;
 }
 
 static void write_profile(struct http_request *request, struct json_writer *json, const struct user *user)
@@ -45,7 +46,7 @@ static void write_profile(struct http_request *request, struct json_writer *json
 	json_bool(json, "isPro", false);
 }
 
-void claims_write(struct http_request *request, struct json_writer *json, const struct user *user, uint64_t scopes, bool with_orgs)
+void claims_write(struct http_request *request, struct json_writer *json, const struct user *user, uint64_t scopes, unsigned orgs_max)
 {
 	char id[ENTITY_ID_TEXT_BYTES];
 	hex_encode(id, user->id.bytes, ENTITY_ID_BYTES);
@@ -58,9 +59,9 @@ void claims_write(struct http_request *request, struct json_writer *json, const 
 	}
 	if (scopes & OAUTH_READ_BILLING)
 		json_bool(json, "canPay", false);
-	if (!with_orgs || !(scopes & (OAUTH_PROFILE | OAUTH_READ_MEMBERSHIPS)))
+	if (!(scopes & (OAUTH_PROFILE | OAUTH_READ_MEMBERSHIPS)))
 		return;
-	struct orgs orgs = { .request = request, .json = json, .scopes = scopes };
+	struct orgs orgs = { .request = request, .json = json, .scopes = scopes, .left = orgs_max };
 	json_array_begin(json, "orgs");
 	member_orgs(gateway_of(request)->ns, user->name, write_org, &orgs);
 	json_array_end(json);
@@ -89,7 +90,7 @@ int identity_token(struct http_request *request, const struct app *app, const st
 	json_text(&json, "at_hash", at_hash);
 	if (code->nonce[0])
 		json_text(&json, "nonce", code->nonce);
-	claims_write(request, &json, &user, code->scopes, false);
+	claims_write(request, &json, &user, code->scopes, IDENTITY_ORGS_MAX);
 	json_object_end(&json);
 	err = claims.failed ? ERR_TOO_BIG : openid_sign(gateway, app->eddsa, buffer_span(&claims), out, why);
 	buffer_fini(&claims);
@@ -123,7 +124,7 @@ static void userinfo_work(struct http_request *request, void *context)
 	buffer_init(&body, CLAIMS_BYTES_MAX);
 	json_writer_init(&json, &body);
 	json_object_begin(&json, NULL);
-	claims_write(request, &json, &user, scopes, true);
+	claims_write(request, &json, &user, scopes, USER_ORGS_MAX);
 	json_object_end(&json);
 	http_add_header(request, "Cache-Control", "no-store");
 	answer_json(request, 200, &body);

@@ -110,7 +110,7 @@ static const struct noun nouns[] = {
 	{ "app", app_main, "cairn app create NAME --owner USER --redirect URI [--redirect URI]... [--scopes \"SCOPE ...\"] [--secret] [--eddsa]\n"
 		"cairn app list\ncairn app delete CLIENT_ID\n\n"
 		"Apps sign users in and act for them with OAuth 2 and OpenID Connect (docs/oauth.md). A redirect URI must be given exactly as the app\n"
-		"sends it; one on 127.0.0.1, [::1] or localhost is good on any port. --scopes is the most that the app may ask for (all of them).\n"
+		"sends it; one on 127.0.0.1, [::1] or localhost is good on any port, one that ends in ?* with any query. --scopes is the most that the app may ask for (all of them).\n"
 		"--secret is for apps with a server of their own: {\"client_secret\": ...} is printed once, the hub keeps only a digest. Without it\n"
 		"the app must use PKCE. --eddsa signs its identity tokens with Ed25519 in place of RSA. A deleted app's tokens stop at once.\n" },
 	{ "ssh-keys", ssh_keys_main, "cairn ssh-keys FINGERPRINT\ncairn ssh-keys TYPE KEY\n\n"

@@ -117,7 +117,7 @@ def test_a_web_app_signs_a_user_in_on_the_page(hub, user, client, eddsa):
     assert (claims["iss"], claims["aud"], claims["nonce"], claims["preferred_username"]) == (hub.url, app["client_id"], "n-1", user.name)
     digest = (hashlib.sha512 if eddsa else hashlib.sha256)(tokens["access_token"].encode()).digest()
     assert claims["at_hash"] == base64.urlsafe_b64encode(digest[:len(digest) // 2]).rstrip(b"=").decode()
-    assert claims["exp"] > claims["iat"]
+    assert claims["exp"] > claims["iat"] and claims["orgs"] == []
     for method in ("GET", "POST"):
         info = hub.request(method, "/oauth/userinfo", token=tokens["access_token"]).json()
         assert info["sub"] == claims["sub"] and info["email"] == f"{user.name}@example.org"
@@ -193,6 +193,14 @@ def test_a_port_of_the_own_machine_may_differ_and_nothing_else(hub, user, cookie
         assert exchange(hub, allow(hub, cookie, app, redirect_uri=uri), redirect_uri=uri).status == 200
     for uri in ("http://127.0.0.1:1/other", "http://127.0.0.2:1/cb", "https://127.0.0.1:1/cb", "http://localhost:1/cb", "http://127.0.0.1:1@evil.example/cb",
                 "http://127.0.0.1:/cb", "http://127.0.0.1:123456/cb", "http://127.0.0.1.evil.example/cb", "http://localhost:1x/cb?a=1", "http://127.0.0.1:1/cb#f"):
+        assert hub.request("GET", address(app, redirect_uri=uri), headers=cookie).status == 400, uri
+
+
+def test_a_query_may_differ_where_that_is_registered(hub, user, cookie):
+    app = make_app(hub, user.name, redirects=["https://app.example/cb?*", "http://localhost/cb?*"])
+    for uri in ("https://app.example/cb", "https://app.example/cb?_target_url=%2F%3F", "http://localhost:7860/cb?a=b", "https://app.example/cb?*"):
+        assert exchange(hub, allow(hub, cookie, app, redirect_uri=uri), redirect_uri=uri).status == 200, uri
+    for uri in ("https://app.example/cbx", "https://app.example/cb/x", "https://app.example/c?*", "https://app.example/cb&x", "http://localhost:1/cbx?a", "https://app.example/cb#?"):
         assert hub.request("GET", address(app, redirect_uri=uri), headers=cookie).status == 400, uri
 
 
@@ -338,7 +346,7 @@ def test_an_app_that_is_deleted_takes_its_tokens_with_it(hub, user, cookie, app)
     assert app["client_id"] not in cairn(hub, "app", "list")
 
 
-@pytest.mark.parametrize("uri", ["javascript:alert(1)", "data:text/html,x", "https://", "https://user@host/", "https://host/#part", "nonsense", "http://a b/", "", "https://h;x/"])
+@pytest.mark.parametrize("uri", ["javascript:alert(1)", "data:text/html,x", "https://", "https://user@host/", "https://host/#part", "nonsense", "http://a b/", "", "https://h;x/", "https://*.example/", "mailto:a"])
 def test_dangerous_redirect_addresses_are_not_registered(hub, user, uri):
     answer = hub.request("POST", "/api/admin/apps", {"name": "x", "owner": user.name, "redirect_uris": [uri]}, token=hub.admin_token)
     assert answer.status == 400
