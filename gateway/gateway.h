@@ -73,6 +73,12 @@ extern const struct route oauth_routes[]; /* gateway/oauth */
 extern const struct route web_routes[];   /* gateway/web: /, /healthz, /readyz, /metrics */
 extern const struct route admin_routes[]; /* gateway/admin: what `cairn` calls */
 
+/* What a view adds to /metrics: Prometheus text, metric.h. Any thread; must not block. */
+typedef void (*view_metrics)(struct gateway *gateway, struct buffer *out);
+void git_metrics(struct gateway *gateway, struct buffer *out); /* gateway/git */
+/* All of them. */
+void gateway_write_metrics(struct gateway *gateway, struct buffer *out);
+
 /* Every route there is, in the order in which they are tried; a known call that is not built has no handler, and its name is a sentence's beginning. */
 void gateway_each_route(void (*each)(void *context, const struct route *route), void *context);
 

@@ -25,6 +25,13 @@ void gateway_each_route(void (*each)(void *context, const struct route *route), 
 			each(context, route);
 }
 
+void gateway_write_metrics(struct gateway *gateway, struct buffer *out)
+{
+	static const view_metrics views[] = { git_metrics };
+	for (size_t i = 0; i < sizeof(views) / sizeof(views[0]); i++)
+		views[i](gateway, out);
+}
+
 static void make_routes(void)
 {
 	routes = route_index_make(tables, TABLES_COUNT);

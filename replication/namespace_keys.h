@@ -39,6 +39,7 @@
  *   'P' repository id, BLAKE2b-256 of a path -> lock id
  *   'N' repository id             -> number of its locks
  *   'R' repository id, pattern    -> rule for branches
+ *   'c' repository id             -> list of bundles
  *   '1' repository id             -> how many downloads
  *   '2' repository id, XXH3-128 of a path -> u64 downloads of the file
  *

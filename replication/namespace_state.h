@@ -86,6 +86,7 @@ int webhook_delete_apply(const struct apply_context *apply, const struct command
 int webhook_log_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
 int changes_position_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
 int packs_replace_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
+int bundles_set_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
 int cluster_node_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
 int secret_create_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
 int lock_create_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
@@ -98,6 +99,7 @@ int branch_rules_check(const struct apply_context *apply, const struct entity_id
 	struct why *why);
 /* The rules of a repository that is being purged. */
 int branch_rules_purge(const struct apply_context *apply, const struct entity_id *repo, struct why *why);
+void bundles_purge(const struct apply_context *apply, const struct entity_id *repo);
 /* The locks of a repository that is being purged. */
 int locks_purge(const struct apply_context *apply, const struct entity_id *repo, struct why *why);
 int ssh_key_create_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
@@ -165,6 +167,7 @@ struct repo_state {
 	int64_t modified_ms;
 	bool deleted; /* a tombstone: no ref is ever set again */
 	uint64_t branch_rules; /* how many */
+	uint64_t rewritten_version; /* the version at which a branch or tag last lost commits; 0: never */
 };
 extern const struct schema repo_state_schema;
 /* Body of the commands that name an entity and nothing else. */

@@ -196,6 +196,14 @@ static int append_change(const struct apply_context *apply, const struct command
 	return err ? err : change_append(apply, command, &change, why);
 }
 
+/* What a branch or tag reached may be reached no more: bundles that have it are void (bundle.h). */
+static bool may_lose_commits(const struct ref_update *update, const struct ref *before)
+{
+	bool is_bundled = strncmp(update->name, "refs/heads/", 11) == 0 || strncmp(update->name, "refs/tags/", 10) == 0;
+	bool is_same = memcmp(before->oid.bytes, update->new_oid.bytes, OID_BYTES) == 0;
+	return is_bundled && !is_same && !oid_is_zero(&before->oid) && (oid_is_zero(&update->new_oid) || !update->fast_forward);
+}
+
 static int apply_batch(const struct apply_context *apply, struct batch *batch, const struct command *command, struct buffer *result, struct why *why)
 {
 	struct repo_state state = { 0 };
@@ -214,6 +222,9 @@ static int apply_batch(const struct apply_context *apply, struct batch *batch, c
 	err = 0;
 	state.version++;
 	state.modified_ms = apply->leader_ms;
+	for (size_t i = 0; i < batch->count; i++)
+		if (may_lose_commits(&batch->updates[i], &batch->before[i]))
+			state.rewritten_version = state.version;
 	for (size_t i = 0; i < batch->count; i++)
 		write_update(apply, batch, i, state.version, command->actor);
 	if (batch->has_pack) {

@@ -30,6 +30,7 @@ static const struct field repo_state_fields[] = {
 	FIELD(struct repo_state, modified_ms, FIELD_I64, true),
 	FIELD(struct repo_state, deleted, FIELD_BOOL, false),
 	FIELD(struct repo_state, branch_rules, FIELD_U64, false),
+	FIELD(struct repo_state, rewritten_version, FIELD_U64, false),
 };
 const struct schema repo_state_schema = SCHEMA(1, repo_state_fields);
 
@@ -190,6 +191,7 @@ int repo_purge_apply(const struct apply_context *apply, const struct command *co
 	key_pack_prefix(&key, &body.id);
 	if (err == 0)
 		err = state_delete_prefix(apply, &key, why);
+	bundles_purge(apply, &body.id);
 	if (err == 0)
 		err = locks_purge(apply, &body.id, why);
 	if (err == 0)

@@ -36,7 +36,8 @@ enum command_type {
 	COMMAND_SSH_KEY_DELETE = 41,
 	COMMAND_BRANCH_RULE_SET = 44,
 	COMMAND_BRANCH_RULE_DELETE = 45,
-	/* up to 47: protected branches, replacement of packs */
+	COMMAND_BUNDLES_SET = 46,
+	/* up to 47: protected branches, bundles, replacement of packs */
 	COMMAND_PACKS_REPLACE = 47,
 	/* 48: organisations, settings, rights, names that moved */
 	COMMAND_ORG_CREATE = 48,

@@ -36,6 +36,7 @@
  * | GET  /api/admin/index | | {documents, behind, rebuilding, generation, indexed, facts_made}: what lists and search answer from |
  * | POST /api/admin/index/rebuild | | {}: makes it anew beside the old one; 409 while that is under way |
  * | GET  /api/admin/xorbs/{hash} | | {xorb, body_length, raw_length, chunks: [{index, hash, body_end, raw_end}]} |
+ * | POST /api/admin/repos/{type}/{owner}/{name}/bundle | | {bundles, bytes, made_bytes}: makes the bundle for clones that it lacks |
  * | POST /api/admin/gc | {dry_run?: false, grace_ms?: 21 days} | {operation: id} |
  * | POST /api/admin/scrub | {} | {operation: id} |
  * | GET  /api/admin/operations | | [operation] |

@@ -342,7 +342,7 @@ int audit_reopen(struct audit *audit, struct why *why)
 static bool is_read(const struct http_answered *answered)
 {
 	static const char *const routes[] = { "hub-resolve", "hub-raw", "hub-resolve-cache", "hub-tree", "hub-info", "hub-paths-info", "hub-commits", "hub-refs",
-		"hub-compare", "hub-xet-token", "lfs-batch", "git-upload-pack", "hub-repo-duplicate" };
+		"hub-compare", "hub-xet-token", "lfs-batch", "git-upload-pack", "git-bundle-list", "hub-repo-duplicate" };
 	if (answered->status < 200 || answered->status >= 400 || !answered->route)
 		return false;
 	for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++)

@@ -17,6 +17,7 @@ enum grant_kind {
 	GRANT_LFS_PART = 6,     /* one part of a multipart upload */
 	GRANT_GIT_READ = 7,     /* clone, fetch, LFS downloads of one repository; `object` is the SSH key that it came by */
 	GRANT_GIT_WRITE = 8,    /* and push, LFS uploads */
+	GRANT_GIT_BUNDLE = 9,   /* one bundle: store file and length */
 };
 
 enum { GRANT_TEXT_BYTES_MAX = 560, GRANT_SKEW_MS = 60000 };
@@ -27,7 +28,7 @@ struct grant {
 	char actor[NAME_BYTES_MAX + 1];
 	struct entity_id token; /* with which it was asked for: it dies with that one. Zero: with none */
 	int64_t expires_ms;
-	struct hash object;     /* xorb or SHA-256 (as bytes), by kind; zero when unused */
+	struct hash object;     /* xorb, store file or SHA-256 (as bytes), by kind; zero when unused */
 	uint64_t length;        /* by kind */
 	uint64_t number;        /* by kind: part number, chunk size */
 };

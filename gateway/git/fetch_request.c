@@ -30,6 +30,8 @@ int fetch_request_parse(struct fetch_request *out, unsigned protocol, struct spa
 		out->is_empty = false;
 		if (begins(line, "have "))
 			out->has_haves = true;
+		if (begins(line, "deepen") || begins(line, "shallow ") || begins(line, "filter "))
+			out->is_partial = true;
 		if (protocol == 2 && begins(line, command))
 			out->command = command_of(span_of(line.data + sizeof(command) - 1, line.length - sizeof(command) + 1));
 	}

@@ -9,6 +9,10 @@
 const struct route git_routes[] = {
 	{ HTTP_POST, "/api/admin/ssh-session", ssh_session, "git-ssh-session" },
 	{ HTTP_POST, "/api/admin/repos/{model|dataset|space|kernel}/{}/{}/compact", git_compact, "git-compact" },
+	{ HTTP_POST, "/api/admin/repos/{model|dataset|space|kernel}/{}/{}/bundle", git_bundle_make, "git-bundle-make" },
+	{ HTTP_GET | HTTP_HEAD, "/api/git/bundles/{}", git_bundle_download, "git-bundle" },
+	{ HTTP_GET | HTTP_HEAD, OTHER "/info/bundles", git_bundle_list, "git-bundle-list" },
+	{ HTTP_GET | HTTP_HEAD, MODEL "/info/bundles", git_bundle_list, "git-bundle-list" },
 	{ HTTP_GET, OTHER "/info/refs", git_info_refs, "git-info-refs" },
 	{ HTTP_GET, MODEL "/info/refs", git_info_refs, "git-info-refs" },
 	{ HTTP_POST, OTHER "/git-upload-pack", git_upload_pack, "git-upload-pack" },

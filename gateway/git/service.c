@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "gateway/git/bundler.h"
 #include "gateway/git/gate.h"
 #include "gateway/git/pushes.h"
 #include "gateway/git/stored_answer.h"
@@ -17,6 +18,8 @@ int git_service_open(struct git_service **out, struct gateway *gateway, const st
 		err = stored_answers_open(&service->answers, gateway, why);
 	if (err == 0)
 		err = pushes_open(&service->pushes);
+	if (err == 0)
+		err = bundler_open(&service->bundler, gateway, why);
 	if (err) {
 		git_service_close(service);
 		*out = NULL;
@@ -28,6 +31,7 @@ void git_service_close(struct git_service *service)
 {
 	if (!service)
 		return;
+	bundler_close(service->bundler);
 	pushes_close(service->pushes);
 	stored_answers_close(service->answers);
 	gate_close(service->gate);

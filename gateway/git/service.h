@@ -1,4 +1,5 @@
-/* service.h - what serving git keeps in this process: places for processes, answers that may be given again, and the pushes under way. */
+/* service.h - what serving git keeps in this process: places for processes, answers that may be given again, the pushes under way, and the
+ * thread that makes bundles. */
 #ifndef CAIRN_GATEWAY_GIT_SERVICE_H
 #define CAIRN_GATEWAY_GIT_SERVICE_H
 
@@ -8,6 +9,7 @@ struct git_service {
 	struct gate *gate;               /* gate.h */
 	struct stored_answers *answers;  /* stored_answer.h */
 	struct pushes *pushes;           /* pushes.h */
+	struct bundler *bundler;         /* bundler.h */
 };
 
 struct git_service_config {

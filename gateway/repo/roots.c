@@ -1,6 +1,6 @@
-/* roots.c - what garbage collection must keep: packs, and every file that a ref reaches.
+/* roots.c - what garbage collection must keep: packs, bundles, and every file that a ref reaches.
  *
- * DESIGN. Per repository: all packs, then commits from every ref, then trees not seen before. The sets of what was seen are bounded; a repository that does
+ * DESIGN. Per repository: all packs and bundles, then commits from every ref, then trees not seen before. The sets of what was seen are bounded; a repository that does
  * not fit into them, and one whose objects cannot all be read, keeps everything that any of its packs names, which is a superset. Keeping too much
  * costs disk until the next run, keeping too little costs data. */
 #include <stdlib.h>
@@ -10,6 +10,7 @@
 #include "gateway/repo/pack_file.h"
 #include "gateway/repo/rebuild.h"
 #include "replication/bucket.h"
+#include "replication/bundle.h"
 
 enum {
 	SEEN_MAX = 2 << 20,     /* commits and trees of one repository: 80 MiB at most */
@@ -194,6 +195,17 @@ static int mark_bucket(struct gateway *gateway, const struct entity_id *bucket, 
 	return err ? why_set(why, err, "the files of a bucket cannot be enumerated") : 0;
 }
 
+static int mark_bundles(struct marking *marking)
+{
+	struct bundles bundles;
+	int err = bundles_get(marking->gateway->ns, NULL, marking->repo, &bundles);
+	if (err)
+		return why_set(marking->why, ERR_IO, "the bundles of a repository cannot be listed");
+	for (size_t i = 0; i < bundles.count && err == 0; i++)
+		err = marking->emit(marking->gc, marking->repo, &bundles.items[i].file);
+	return err;
+}
+
 static int mark_repo(struct gateway *gateway, const struct entity_id *repo, emit_function emit, void *gc, struct why *why)
 {
 	struct pack *packs;
@@ -206,6 +218,8 @@ static int mark_repo(struct gateway *gateway, const struct entity_id *repo, emit
 	oid_set_init(&marking->seen, SEEN_MAX);
 	for (size_t i = 0; i < count && err == 0; i++)
 		err = emit(gc, repo, &packs[i].file);
+	if (err == 0)
+		err = mark_bundles(marking);
 	if (err == 0)
 		err = mark_reachable(marking);
 	if (err == ERR_TOO_BIG || err == ERR_CORRUPT || err == ERR_NOT_FOUND)

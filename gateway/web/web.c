@@ -6,6 +6,7 @@
 
 #include "gateway/answer.h"
 #include "gateway/auth/auth.h"
+#include "gateway/metric.h"
 #include "gateway/process.h"
 #include "gateway/web/html.h"
 #include "gateway/web/login.h"
@@ -129,39 +130,34 @@ static void readyz(struct http_request *request, const struct route_match *match
 
 /* ------------------------------------------------------------------ metrics */
 
-static void metric(struct buffer *out, const char *name, const char *kind, const char *help, uint64_t value)
-{
-	buffer_printf(out, "# HELP %s %s\n# TYPE %s %s\n%s %llu\n", name, help, name, kind, name, (unsigned long long)value);
-}
-
 static void store_metrics(struct buffer *out, struct store *store)
 {
 	struct store_stats stats;
 	store_stats(store, &stats);
-	metric(out, "cairn_store_chunks", "gauge", "Unique chunks stored.", stats.chunks);
-	metric(out, "cairn_store_xorbs", "gauge", "Xorbs stored.", stats.xorbs);
-	metric(out, "cairn_store_files", "gauge", "Files known to the store.", stats.files);
-	metric(out, "cairn_store_volumes", "gauge", "Volume files.", stats.volumes);
-	metric(out, "cairn_store_stored_bytes", "gauge", "Bytes of stored xorb bodies.", stats.stored_bytes);
-	metric(out, "cairn_store_disk_bytes", "gauge", "Bytes of volume files, dead records included.", stats.disk_bytes);
-	metric(out, "cairn_store_raw_bytes", "gauge", "Raw bytes of unique chunks.", stats.raw_bytes);
-	metric(out, "cairn_store_logical_bytes", "gauge", "Bytes of all files, once per claim.", stats.logical_bytes);
-	metric(out, "cairn_store_syncs_total", "counter", "fdatasync calls of the store.", stats.syncs);
-	metric(out, "cairn_store_acknowledged_total", "counter", "Durable commits of the store.", stats.acknowledged);
+	metric_write(out, "cairn_store_chunks", "gauge", "Unique chunks stored.", stats.chunks);
+	metric_write(out, "cairn_store_xorbs", "gauge", "Xorbs stored.", stats.xorbs);
+	metric_write(out, "cairn_store_files", "gauge", "Files known to the store.", stats.files);
+	metric_write(out, "cairn_store_volumes", "gauge", "Volume files.", stats.volumes);
+	metric_write(out, "cairn_store_stored_bytes", "gauge", "Bytes of stored xorb bodies.", stats.stored_bytes);
+	metric_write(out, "cairn_store_disk_bytes", "gauge", "Bytes of volume files, dead records included.", stats.disk_bytes);
+	metric_write(out, "cairn_store_raw_bytes", "gauge", "Raw bytes of unique chunks.", stats.raw_bytes);
+	metric_write(out, "cairn_store_logical_bytes", "gauge", "Bytes of all files, once per claim.", stats.logical_bytes);
+	metric_write(out, "cairn_store_syncs_total", "counter", "fdatasync calls of the store.", stats.syncs);
+	metric_write(out, "cairn_store_acknowledged_total", "counter", "Durable commits of the store.", stats.acknowledged);
 }
 
 static void consensus_metrics(struct buffer *out, struct consensus *consensus)
 {
 	struct consensus_status status;
 	consensus_status(consensus, &status);
-	metric(out, "cairn_consensus_term", "gauge", "Highest term of the groups.", status.term);
-	metric(out, "cairn_consensus_applied", "counter", "Applied log entries of all groups.", status.applied);
-	metric(out, "cairn_consensus_committed", "counter", "Committed log entries of all groups.", status.committed);
-	metric(out, "cairn_consensus_leader", "gauge", "1 when this node leads every group.", status.leader);
-	metric(out, "cairn_consensus_voters", "gauge", "Voters of the cluster.", status.voters);
-	metric(out, "cairn_consensus_lag_ms", "gauge", "How long this node has not heard of a leader.", consensus_lag_ms(consensus));
-	metric(out, "cairn_consensus_log_syncs_total", "counter", "Syncs of the log.", status.log_syncs);
-	metric(out, "cairn_consensus_commands_total", "counter", "Commands applied since start.", status.commands);
+	metric_write(out, "cairn_consensus_term", "gauge", "Highest term of the groups.", status.term);
+	metric_write(out, "cairn_consensus_applied", "counter", "Applied log entries of all groups.", status.applied);
+	metric_write(out, "cairn_consensus_committed", "counter", "Committed log entries of all groups.", status.committed);
+	metric_write(out, "cairn_consensus_leader", "gauge", "1 when this node leads every group.", status.leader);
+	metric_write(out, "cairn_consensus_voters", "gauge", "Voters of the cluster.", status.voters);
+	metric_write(out, "cairn_consensus_lag_ms", "gauge", "How long this node has not heard of a leader.", consensus_lag_ms(consensus));
+	metric_write(out, "cairn_consensus_log_syncs_total", "counter", "Syncs of the log.", status.log_syncs);
+	metric_write(out, "cairn_consensus_commands_total", "counter", "Commands applied since start.", status.commands);
 }
 
 static void replica_metrics(struct buffer *out, const struct gateway *gateway)
@@ -172,14 +168,14 @@ static void replica_metrics(struct buffer *out, const struct gateway *gateway)
 	if (!view)
 		return;
 	replica_status(gateway->replica, &status);
-	metric(out, "cairn_replica_members", "gauge", "Nodes of the cluster.", status.members);
-	metric(out, "cairn_replica_copies_needed", "gauge", "Copies that an acknowledgement waits for.", status.copies_needed);
-	metric(out, "cairn_replica_awaiting", "gauge", "Acknowledgements that wait for copies.", status.awaiting);
-	metric(out, "cairn_replica_awaited_total", "counter", "Acknowledgements that waited for copies.", status.awaited);
-	metric(out, "cairn_replica_refused_total", "counter", "Acknowledgements refused for want of copies.", status.refused);
-	metric(out, "cairn_replica_fetched_files_total", "counter", "Files that a reader missed here, asked of other nodes.", status.fetched_files);
-	metric(out, "cairn_replica_fetched_xorbs_total", "counter", "Xorbs that a reader missed here, taken from other nodes.", status.fetched_xorbs);
-	metric(out, "cairn_replica_repaired_xorbs_total", "counter", "Damaged xorbs replaced by copies of other nodes.", status.repaired_xorbs);
+	metric_write(out, "cairn_replica_members", "gauge", "Nodes of the cluster.", status.members);
+	metric_write(out, "cairn_replica_copies_needed", "gauge", "Copies that an acknowledgement waits for.", status.copies_needed);
+	metric_write(out, "cairn_replica_awaiting", "gauge", "Acknowledgements that wait for copies.", status.awaiting);
+	metric_write(out, "cairn_replica_awaited_total", "counter", "Acknowledgements that waited for copies.", status.awaited);
+	metric_write(out, "cairn_replica_refused_total", "counter", "Acknowledgements refused for want of copies.", status.refused);
+	metric_write(out, "cairn_replica_fetched_files_total", "counter", "Files that a reader missed here, asked of other nodes.", status.fetched_files);
+	metric_write(out, "cairn_replica_fetched_xorbs_total", "counter", "Xorbs that a reader missed here, taken from other nodes.", status.fetched_xorbs);
+	metric_write(out, "cairn_replica_repaired_xorbs_total", "counter", "Damaged xorbs replaced by copies of other nodes.", status.repaired_xorbs);
 	consensus_view(namespace_consensus(gateway->ns), view);
 	consensus_self(namespace_consensus(gateway->ns), &self);
 	static const char *const names[] = { "cairn_replica_lacks_bytes", "cairn_replica_behind_bytes", "cairn_replica_current" };
@@ -209,8 +205,9 @@ static void metrics_work(struct http_request *request, void *context)
 	store_metrics(&out, gateway->store);
 	consensus_metrics(&out, namespace_consensus(gateway->ns));
 	replica_metrics(&out, gateway);
-	metric(&out, "process_resident_memory_bytes", "gauge", "Resident memory.", process_resident_bytes());
-	metric(&out, "process_start_time_seconds", "gauge", "Start of the process.", (uint64_t)gateway->started_ms / 1000);
+	gateway_write_metrics(gateway, &out);
+	metric_write(&out, "process_resident_memory_bytes", "gauge", "Resident memory.", process_resident_bytes());
+	metric_write(&out, "process_start_time_seconds", "gauge", "Start of the process.", (uint64_t)gateway->started_ms / 1000);
 	if (out.failed)
 		answer_err(request, ERR_NO_MEMORY, NULL);
 	else

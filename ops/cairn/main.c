@@ -33,6 +33,7 @@ static const char help[] =
 	"  repo create OWNER/NAME [--type T] [--private] [--sdk S] [--empty]\n"
 	"  repo info OWNER/NAME [--type T]\n"
 	"  repo compact OWNER/NAME [--type T]                   merges its packs now, which the hub else does by itself\n"
+	"  repo bundle OWNER/NAME [--type T]                    makes a bundle for clones now, which the hub else does for what is cloned often\n"
 	"  repo protect OWNER/NAME [BRANCH [--allow-force] [--allow-delete] [--admins-only]] [--type T]\n"
 	"  repo unprotect OWNER/NAME BRANCH [--type T]          BRANCH may have * and **; without one, lists the rules\n"
 	"  repo delete OWNER/NAME [--type T] --yes\n"

@@ -204,6 +204,21 @@ static int compact(const struct settings *settings, const struct repo_options *o
 	return EXIT_OK;
 }
 
+static int bundle(const struct settings *settings, const struct repo_options *options)
+{
+	struct api *api = api_open(settings);
+	json_t *report = api ? admin_call(api, "POST", options, "bundle", NULL) : NULL;
+	api_close(api);
+	if (!report)
+		return EXIT_FAILED;
+	if (settings->json)
+		return print_json(report);
+	printf("%s bundles, %s", text_of_count(member_u64(report, "bundles")), text_of_bytes(member_u64(report, "bytes")));
+	printf(" (%s new)\n", text_of_bytes(member_u64(report, "made_bytes")));
+	json_decref(report);
+	return EXIT_OK;
+}
+
 /* The Hub's own view of the repository with its storage beside it. */
 static json_t *fetch_info(struct api *api, const struct repo_options *options)
 {
@@ -304,7 +319,7 @@ int repo_main(const struct settings *settings, int argc, char **argv)
 		bool wants_id;
 		int (*run)(const struct settings *settings, const struct repo_options *options);
 	} verbs[] = { { "list", false, list }, { "create", true, create }, { "delete", true, delete }, { "info", true, info },
-		{ "compact", true, compact }, { "set", true, set }, { "lfs-gc", true, lfs_gc } };
+		{ "compact", true, compact }, { "bundle", true, bundle }, { "set", true, set }, { "lfs-gc", true, lfs_gc } };
 	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
 		if (argc < 2 || strcmp(verbs[i].verb, argv[1]) != 0)
 			continue;
@@ -320,5 +335,5 @@ int repo_main(const struct settings *settings, int argc, char **argv)
 		return protect_main(settings, argc - 1, argv + 1);
 	if (argc >= 2 && strcmp(argv[1], "unprotect") == 0)
 		return unprotect_main(settings, argc - 1, argv + 1);
-	return usage_error("repo", "repo wants list, create, info, set, compact, lfs-gc, protect, unprotect, import, mirror or delete");
+	return usage_error("repo", "repo wants list, create, info, set, compact, bundle, lfs-gc, protect, unprotect, import, mirror or delete");
 }

@@ -38,6 +38,18 @@ static void a_clone_and_a_fetch_are_told_apart(void **state)
 	assert_true(request.has_haves);
 }
 
+static void a_shallow_or_filtered_clone_is_partial(void **state)
+{
+	(void)state;
+	struct fetch_request request;
+	assert_int_equal(parse(&request, 2, "0011command=fetch0001000ddeepen 1\n0009done\n0000"), 0);
+	assert_true(request.is_partial);
+	assert_int_equal(parse(&request, 2, "0011command=fetch00010015filter blob:none\n0009done\n0000"), 0);
+	assert_true(request.is_partial);
+	assert_int_equal(parse(&request, 2, "0011command=fetch00010009done\n0000"), 0);
+	assert_false(request.is_partial);
+}
+
 static void commands_of_protocol_2_are_known(void **state)
 {
 	(void)state;
@@ -243,6 +255,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_clone_and_a_fetch_are_told_apart),
+		cmocka_unit_test(a_shallow_or_filtered_clone_is_partial),
 		cmocka_unit_test(commands_of_protocol_2_are_known),
 		cmocka_unit_test(only_flushes_are_an_empty_request),
 		cmocka_unit_test(what_is_no_sequence_of_packets_is_refused),
