@@ -180,13 +180,30 @@ void json_raw(struct json_writer *writer, const char *key, struct span raw)
 	buffer_append(writer->out, raw.data, raw.length);
 }
 
+/* `value` as `count` decimal digits. */
+static void put_digits(char *out, unsigned value, unsigned count)
+{
+	for (unsigned i = count; i-- > 0; value /= 10)
+		out[i] = (char)('0' + value % 10);
+}
+
+/* Lists hold a thousand of these: no formatting by the library. */
 void json_date(struct json_writer *writer, const char *key, int64_t unix_ms)
 {
-	time_t seconds = (time_t)(unix_ms / 1000);
+	/* Commits made elsewhere may say any time: what four digits of a year cannot hold becomes the nearest that they can. */
+	const int64_t first_ms = INT64_C(-62167219200000), last_ms = INT64_C(253402300799999);
+	unix_ms = unix_ms < first_ms ? first_ms : unix_ms > last_ms ? last_ms : unix_ms;
+	int64_t ms = (unix_ms % 1000 + 1000) % 1000;
+	time_t seconds = (time_t)((unix_ms - ms) / 1000);
 	struct tm parts;
 	gmtime_r(&seconds, &parts);
-	char text[64];
-	snprintf(text, sizeof(text), "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", parts.tm_year + 1900, parts.tm_mon + 1,
-		parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec, (int)(unix_ms % 1000));
+	char text[] = "0000-00-00T00:00:00.000Z";
+	put_digits(text, (unsigned)(parts.tm_year + 1900), 4);
+	put_digits(text + 5, (unsigned)(parts.tm_mon + 1), 2);
+	put_digits(text + 8, (unsigned)parts.tm_mday, 2);
+	put_digits(text + 11, (unsigned)parts.tm_hour, 2);
+	put_digits(text + 14, (unsigned)parts.tm_min, 2);
+	put_digits(text + 17, (unsigned)parts.tm_sec, 2);
+	put_digits(text + 20, (unsigned)ms, 3);
 	json_text(writer, key, text);
 }

@@ -254,7 +254,7 @@ int facts_make(struct gateway *gateway, const struct repo *repo, const struct oi
 	struct facts_files *files = calloc(1, sizeof(*files));
 	if (!files)
 		return ERR_NO_MEMORY;
-	int err = commit ? facts_files_find(gateway, repo, commit, files) : 0;
+	int err = commit ? facts_files_find(gateway, repo, commit, false, files) : 0;
 	if (err) {
 		facts_files_fini(files);
 		free(files);
@@ -296,7 +296,7 @@ int facts_digest(struct gateway *gateway, const struct repo *repo, const struct 
 	struct facts_files *files = calloc(1, sizeof(*files));
 	if (!files)
 		return ERR_NO_MEMORY;
-	int err = facts_files_find(gateway, repo, commit, files);
+	int err = facts_files_find(gateway, repo, commit, true, files);
 	memcpy(digest, files->digest, 16);
 	facts_files_fini(files);
 	free(files);

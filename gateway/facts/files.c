@@ -1,5 +1,6 @@
 #include "gateway/facts/files.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
 
@@ -96,17 +97,53 @@ static int list_add(struct facts_list *list, const struct tree_entry *entry)
 
 enum { STOP_ENOUGH = 1 };
 
+/* Folders that are looked into when the root has them. */
+enum folder { FOLDER_DATA = 1 << 0, FOLDER_ONNX = 1 << 1, FOLDER_EVALS = 1 << 2 };
+
 struct walk {
 	struct facts_files *files;
-	bool evals;
+	bool is_root, evals;
+	const char *folder;
+	unsigned folders; /* of the root */
 	size_t visited;
 };
+
+/* Which of the named files this is, or FILES_NAMED. A root of a hundred thousand files asks this of each of them. */
+static size_t named(struct span path)
+{
+	for (size_t i = 0; i < FILES_NAMED; i++)
+		if (names[i][0] == (char)path.data[0] && strlen(names[i]) == path.length && memcmp(names[i], path.data, path.length) == 0)
+			return i;
+	return FILES_NAMED;
+}
+
+static unsigned folder_named(struct span path)
+{
+	return span_equal(path, span_text("data")) ? FOLDER_DATA : span_equal(path, span_text("onnx")) ? FOLDER_ONNX :
+		span_equal(path, span_text(".eval_results")) ? FOLDER_EVALS : 0;
+}
+
+static void see_root(struct walk *walk, const struct tree_entry *entry)
+{
+	if (entry->is_directory) {
+		walk->folders |= folder_named(entry->path);
+		return;
+	}
+	size_t file = named(entry->path);
+	if (file == FILES_NAMED)
+		return;
+	walk->files->has[file] = true;
+	walk->files->named[file] = *entry;
+	walk->files->named[file].path = span_of(NULL, 0);
+}
 
 static int visit(void *context, const struct tree_entry *entry)
 {
 	struct walk *walk = context;
+	if (walk->is_root)
+		see_root(walk, entry);
 	if (++walk->visited > FACTS_ENTRIES_MAX)
-		return STOP_ENOUGH;
+		return walk->is_root ? 0 : STOP_ENOUGH;
 	unsigned kind = kind_of(entry->path);
 	if (entry->is_directory && kind != KIND_COREML)
 		return 0;
@@ -121,13 +158,24 @@ static int visit(void *context, const struct tree_entry *entry)
 	return kind == KIND_GGUF ? list_add(&walk->files->gguf, entry) : 0;
 }
 
-static int walk_folder(struct gateway *gateway, const struct repo *repo, const struct oid *commit, const char *folder, bool evals, struct facts_files *out)
+/* An entry of which only name, kind and id are known. */
+static int visit_name(void *context, struct span name, bool is_directory, const struct oid *oid)
 {
-	struct walk walk = { .files = out, .evals = evals };
-	int err = repo_walk(gateway, repo, commit, span_text(folder), false, span_text(""), REPO_MAY_WAIT, visit, &walk);
-	if (err == STOP_ENOUGH || (err == ERR_NOT_FOUND && *folder))
-		return 0;
-	return err;
+	struct walk *walk = context;
+	char path[FACTS_PATH_BYTES_MAX + 32];
+	struct tree_entry entry = { .path = name, .is_directory = is_directory, .oid = *oid };
+	if (!walk->is_root) {
+		int length = snprintf(path, sizeof(path), "%s/%.*s", walk->folder, (int)name.length, (const char *)name.data);
+		entry.path = span_of(path, length < (int)sizeof(path) ? (size_t)length : sizeof(path) - 1);
+	}
+	return visit(walk, &entry);
+}
+
+static int walk_folder(struct gateway *gateway, const struct repo *repo, const struct oid *commit, const char *folder, bool names_only, struct walk *walk)
+{
+	walk->folder = folder;
+	int err = names_only ? repo_names(gateway, repo, commit, span_text(folder), visit_name, walk) : repo_walk(gateway, repo, commit, span_text(folder), false, span_text(""), REPO_MAY_WAIT, visit, walk);
+	return err == STOP_ENOUGH ? 0 : err;
 }
 
 static void digest_list(XXH3_state_t *state, const struct facts_list *list)
@@ -162,22 +210,21 @@ static int digest(struct facts_files *files)
 	return 0;
 }
 
-int facts_files_find(struct gateway *gateway, const struct repo *repo, const struct oid *commit, struct facts_files *out)
+int facts_files_find(struct gateway *gateway, const struct repo *repo, const struct oid *commit, bool names_only, struct facts_files *out)
 {
+	static const struct {
+		enum folder folder;
+		enum repo_type type;
+		const char *path;
+	} folders[] = { { FOLDER_DATA, REPO_DATASET, "data" }, { FOLDER_ONNX, REPO_MODEL, "onnx" }, { FOLDER_EVALS, REPO_MODEL, ".eval_results" } };
 	*out = (struct facts_files){ .safetensors.max = FACTS_WEIGHTS_MAX, .gguf.max = FACTS_WEIGHTS_MAX, .evals.max = FACTS_EVALS_MAX };
-	for (size_t i = 0; i < FILES_NAMED; i++) {
-		int err = repo_entry(gateway, repo, commit, span_text(names[i]), REPO_MAY_WAIT, &out->named[i]);
-		if (err && err != ERR_NOT_FOUND)
-			return err;
-		out->has[i] = err == 0 && !out->named[i].is_directory;
+	struct walk root = { .files = out, .is_root = true };
+	int err = walk_folder(gateway, repo, commit, "", names_only, &root);
+	for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]) && err == 0; i++) {
+		struct walk walk = { .files = out, .evals = folders[i].folder == FOLDER_EVALS };
+		if ((root.folders & folders[i].folder) && repo->type == folders[i].type)
+			err = walk_folder(gateway, repo, commit, folders[i].path, names_only, &walk);
 	}
-	int err = walk_folder(gateway, repo, commit, "", false, out);
-	if (err == 0 && repo->type == REPO_DATASET)
-		err = walk_folder(gateway, repo, commit, "data", false, out);
-	if (err == 0 && repo->type == REPO_MODEL)
-		err = walk_folder(gateway, repo, commit, "onnx", false, out);
-	if (err == 0 && repo->type == REPO_MODEL)
-		err = walk_folder(gateway, repo, commit, ".eval_results", true, out);
 	return err ? err : digest(out);
 }
 

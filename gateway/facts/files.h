@@ -1,8 +1,7 @@
 /* files.h - which files of a revision tell what it is: names in the root directory, and in the few folders that conventions know.
  *
- * DESIGN. Named files are looked up, one binary search each in a cached directory; only for files known by their ending is the root walked, and then no
- * further than FACTS_ENTRIES_MAX entries, so that a revision of a hundred thousand files costs what one of a thousand does. Paths are copied into
- * the object. */
+ * DESIGN. The root is walked once: a directory that is too large for the cache is parsed anew whenever it is asked, so it is asked once. Every entry is compared with the
+ * names; what files are by their endings is told from the first FACTS_ENTRIES_MAX. Folders are looked into only when the root has them. Paths are copied into the object. */
 #ifndef CAIRN_GATEWAY_FACTS_FILES_H
 #define CAIRN_GATEWAY_FACTS_FILES_H
 
@@ -47,8 +46,9 @@ struct facts_files {
 	uint8_t digest[16]; /* of all of the above, by path and id: the same digest, the same facts */
 };
 
-/* [blocks] ERR_NOT_FOUND, ERR_CORRUPT, ERR_IO, ERR_NO_MEMORY; facts_files_fini in every case. */
-int facts_files_find(struct gateway *gateway, const struct repo *repo, const struct oid *commit, struct facts_files *out);
+/* [blocks] `names_only`: enough for the digest, which is the same; lengths and places of the files are then not known. ERR_NOT_FOUND, ERR_CORRUPT, ERR_IO,
+ * ERR_NO_MEMORY; facts_files_fini in every case. */
+int facts_files_find(struct gateway *gateway, const struct repo *repo, const struct oid *commit, bool names_only, struct facts_files *out);
 void facts_files_fini(struct facts_files *files);
 const char *named_file_path(enum named_file file);
 

@@ -72,6 +72,10 @@ int repo_entry(struct gateway *gateway, const struct repo *repo, const struct oi
  * ERR_NOT_FOUND: no such folder. */
 int repo_walk(struct gateway *gateway, const struct repo *repo, const struct oid *commit, struct span folder, bool recursive, struct span after,
 	enum repo_wait wait, int (*each)(void *context, const struct tree_entry *entry), void *context);
+/* [blocks] What a folder holds, in git's order, by name, kind and id alone: past the cache, and without asking the store about each file, which for a folder of
+ * a hundred thousand is most of the work. Stops when `each` returns non-zero (returned). ERR_NOT_FOUND: no such folder. */
+int repo_names(struct gateway *gateway, const struct repo *repo, const struct oid *commit, struct span folder,
+	int (*each)(void *context, struct span name, bool is_directory, const struct oid *oid), void *context);
 /* [blocks] Newest commit that changed each of these paths (for `expand`). out[i].title == NULL where not found in the bounded walk. */
 int repo_last_commits(struct gateway *gateway, const struct repo *repo, const struct oid *commit, const struct span *paths, size_t count, struct commit_info *out);
 /* [blocks] Whole content of a regular file, at most `out`'s limit. Pointer text for LFS files. */

@@ -198,7 +198,15 @@ def test_the_javascript_client_lists(hub, user, client):
     repo = user.repo()
     hub.commit(user.token, repo, {"README.md": b"---\npipeline_tag: fill-mask\n---\n"})
     hub.index_settled()
-    assert client(user.token).run_js("listModels", owner=user.name) == [{"name": repo, "private": False}]
+    data, space = user.repo("dataset"), user.repo("space", sdk="static", private=True)
+    hub.index_settled()
+    reader = client(user.token)
+    assert reader.run_js("listModels", owner=user.name) == [{"name": repo, "private": False}]
+    assert reader.run_js("findModels", search={"owner": user.name, "task": "fill-mask", "query": "repo"}, sort="likes") == [
+        {"name": repo, "task": "fill-mask", "tags": ["fill-mask", "region:us"]}]
+    assert reader.run_js("findModels", search={"owner": user.name, "tags": ["absent"]}) == []
+    assert reader.run_js("listDatasets", owner=user.name) == [{"name": data, "private": False, "likes": 0}]
+    assert reader.run_js("listSpaces", owner=user.name) == [{"name": space, "sdk": "static", "private": True}]
 
 
 def test_tags_tasks_and_trends(hub, shelf, client):

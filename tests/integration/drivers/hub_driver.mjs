@@ -101,6 +101,12 @@ const actions = {
 		const after = await collect(hub.listCollections({ ...at, search: { owner: [namespace] } }), (item) => item.slug);
 		return { slug, listed, after };
 	},
+	listDatasets: async ({ owner, tags, ...params }) =>
+		collect(hub.listDatasets({ ...where(params), search: { owner, tags } }), ({ name, private: isPrivate, likes }) => ({ name, private: isPrivate, likes })),
+	listSpaces: async ({ owner, ...params }) =>
+		collect(hub.listSpaces({ ...where(params), search: { owner } }), ({ name, sdk, private: isPrivate }) => ({ name, sdk, private: isPrivate })),
+	findModels: async ({ search, sort, ...params }) =>
+		collect(hub.listModels({ ...where(params), search, sort, additionalFields: ["tags", "library_name"] }), ({ name, task, tags, library_name }) => ({ name, task, tags, library_name })),
 	listModels: async ({ owner, ...params }) =>
 		collect(hub.listModels({ ...where(params), search: { owner } }), ({ name, private: isPrivate }) => ({ name, private: isPrivate })),
 };
