@@ -1,5 +1,4 @@
 """Several nodes as one hub, ill-treated: what was acknowledged is on every node, whoever dies, stops or is cut off."""
-import os
 import socket
 import threading
 import time
@@ -197,6 +196,22 @@ class Padded(list):
 
     def append(self, node):
         self.real.append(node)
+
+
+def test_a_full_disk_on_one_node_stops_nobody_and_heals(make_cluster, make_disk, chance, seed):
+    disk = make_disk(700 << 20)
+    cluster = make_cluster(2)
+    full = cluster.grow(data_dir=disk.path / "node3")
+    cluster.wait_for_voters(3)
+    ledger = NameLedger(cluster, seed)
+    ledger.nodes = lambda: [node for node in cluster.living() if node is not full]
+    disk.fill(60 << 20)  # less than its log may touch
+    ledger.start()
+    time.sleep(4)
+    ledger.stop()
+    assert len(ledger.users) > 20
+    disk.empty()
+    settle(cluster, ledger, chance)
 
 
 def test_a_stranger_on_the_port_of_the_nodes_learns_nothing(make_cluster, chance):

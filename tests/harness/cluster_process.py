@@ -12,8 +12,9 @@ CONVERGE_SECONDS_MAX = 30
 class Node(Hub):
     """One process. Its operator's token is that of the cluster."""
 
-    def __init__(self, cluster, number, *flags):
-        super().__init__(cluster.dir / f"node{number}", *flags)
+    def __init__(self, cluster, number, *flags, data_dir=None):
+        super().__init__(data_dir or cluster.dir / f"node{number}", *flags)
+        self.log = cluster.dir / f"node{number}.log"
         self.cluster = cluster
         self.name = f"node{number}"
         self.cluster_port = free_port()
@@ -50,9 +51,9 @@ class Cluster:
         self.flags = flags
         self.nodes = []
 
-    def grow(self, role="voter"):
+    def grow(self, role="voter", data_dir=None):
         """One more node; the first founds the cluster."""
-        node = Node(self, len(self.nodes) + 1, *self.flags)
+        node = Node(self, len(self.nodes) + 1, *self.flags, data_dir=data_dir)
         if self.nodes:
             token = cairn_of(self.any_node(), "cluster", "token", *(["--voter"] if role == "voter" else [])).strip()
             node.flags += ["--join", token]

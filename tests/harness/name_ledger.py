@@ -19,6 +19,7 @@ class NameLedger:
         self.failures = []
         self.stopping = threading.Event()
         self.threads = []
+        self.nodes = cluster.living  # whom clients ask
 
     # ---- clients
 
@@ -64,7 +65,7 @@ class NameLedger:
         return None if answer.status == 503 else answer
 
     def once(self, chance, name):
-        nodes = self.cluster.living()
+        nodes = self.nodes()
         node, other = chance.choice(nodes), chance.choice(nodes)
         made = self.ask(node, "POST", "/api/admin/users", {"name": name, "email": f"{name}@example.org"}, token=self.cluster_token)
         if made is None:
