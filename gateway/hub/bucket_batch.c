@@ -56,7 +56,7 @@ static int check_source(struct batch *batch, const json_t *line, const struct ha
 	struct resource resource = { .repo = &source, .ns = call->gateway->ns };
 	if (err == 0)
 		err = may(&call->actor, ACTION_READ_FILES, &resource) == 0 ? 0 : ERR_NOT_FOUND;
-	return err ? err : store_claim_check(call->gateway->store, &source.id, file);
+	return err ? err : store_find_file(call->gateway->store, &source.id, file, NULL);
 }
 
 /* Fills the file's hash and length, and claims it anew, so that no garbage collection drops it before the bucket names it. */
@@ -69,11 +69,11 @@ static int take_file(struct batch *batch, const json_t *line, bool copy, struct 
 		return ERR_INVALID;
 	if (hash_is_zero(&out->file))
 		return 0; /* the empty file */
-	int err = store_claim_check(call->gateway->store, &call->repo.id, &out->file);
+	int err = store_find_file(call->gateway->store, &call->repo.id, &out->file, NULL);
 	if (err == ERR_NOT_FOUND && copy)
 		err = check_source(batch, line, &out->file);
 	if (err == 0)
-		err = store_file_info(call->gateway->store, &out->file, &info);
+		err = store_find_file(call->gateway->store, NULL, &out->file, &info);
 	if (err == 0)
 		err = store_claim(call->gateway->store, &call->repo.id, &out->file, NULL);
 	out->length = err ? 0 : info.length;

@@ -75,16 +75,31 @@ void xet_reply_length(struct http_request *request, uint64_t length)
 	http_reply_source(request, 200, "application/octet-stream", length, nothing);
 }
 
-void xet_xorb_head(struct http_request *request, const struct route_match *match)
+static void reply_xorb_length(struct http_request *request, int err, const struct xorb_info *info)
 {
-	struct xet_caller *caller = xet_caller_open(request, XET_READ);
-	struct hash xorb;
-	if (!caller || !xet_hash_capture(request, match->captures[1], &xorb))
-		return;
-	struct xorb_info info;
-	int err = store_xorb_info(caller->gateway->store, &xorb, &info);
 	if (err)
 		answer_err(request, err, NULL);
 	else
-		xet_reply_length(request, info.body_length);
+		xet_reply_length(request, info->body_length);
+}
+
+static void head_work(struct http_request *request, void *context)
+{
+	struct xorb_info info;
+	int err = store_find_xorb(gateway_of(request)->store, context, &info);
+	reply_xorb_length(request, err, &info);
+}
+
+void xet_xorb_head(struct http_request *request, const struct route_match *match)
+{
+	struct xet_caller *caller = xet_caller_open(request, XET_READ);
+	struct hash *xorb = http_alloc(request, sizeof(*xorb));
+	if (!caller || !xet_hash_capture(request, match->captures[1], xorb))
+		return;
+	struct xorb_info info;
+	int err = store_xorb_info(caller->gateway->store, xorb, &info);
+	if (err == ERR_NOT_FOUND && caller->gateway->replica)
+		http_work(request, head_work, xorb); /* another node may have it */
+	else
+		reply_xorb_length(request, err, &info);
 }

@@ -1,0 +1,55 @@
+/* What another node may send about bytes: calls, ends of answers, runs of records. Nothing is read outside of the bytes; what decodes encodes to the same. */
+#include "replication/replica_wire.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+static void check_calls(struct span bytes)
+{
+	struct pull_call pull, pull_again;
+	struct find_call find, find_again;
+	struct records_end end, end_again;
+	struct buffer out;
+	buffer_init(&out, 4096);
+	if (pull_call_decode(&pull, bytes) == 0) {
+		pull_call_encode(&out, &pull);
+		assert(pull_call_decode(&pull_again, buffer_span(&out)) == 0 && pull_again.from.offset == pull.from.offset && pull_again.wait_ms == pull.wait_ms);
+	}
+	buffer_clear(&out);
+	if (find_call_decode(&find, bytes) == 0) {
+		find_call_encode(&out, &find);
+		assert(find_call_decode(&find_again, buffer_span(&out)) == 0 && memcmp(find.digest, find_again.digest, HASH_BYTES) == 0);
+	}
+	buffer_clear(&out);
+	if (records_end_decode(&end, bytes) == 0) {
+		records_end_encode(&out, &end);
+		assert(records_end_decode(&end_again, buffer_span(&out)) == 0 && end_again.records == end.records && end_again.at_end == end.at_end);
+	}
+	buffer_fini(&out);
+}
+
+static void check_run(struct span run)
+{
+	struct store_record record;
+	const uint8_t *end = run.data + run.length;
+	while (records_next(&run, &record) == 1) {
+		struct xorb_name name;
+		assert(record.payload.data + record.payload.length <= end);
+		if (xorb_name_decode(&name, record.payload) == 0) {
+			uint8_t again[XORB_NAME_BYTES];
+			xorb_name_encode(again, &name);
+			assert(memcmp(again, record.payload.data, sizeof(again)) == 0);
+		}
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t length)
+{
+	if (length == 0)
+		return 0;
+	if (data[0] & 1)
+		check_calls(span_of(data + 1, length - 1));
+	else
+		check_run(span_of(data + 1, length - 1));
+	return 0;
+}

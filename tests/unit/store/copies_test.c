@@ -1,0 +1,657 @@
+/* Two stores in one process, joined by function calls as the replica joins them over the network: what one has the other gets, whatever happens in
+ * between; what is missing or damaged in one is fetched from the other. */
+#include <time.h>
+
+#include "schemas/volume_record.h"
+#include "tests/unit/store/store_fixture.h"
+
+enum { KIB = 1 << 10, MIB = 1 << 20, DAY_MS = 24 * 3600 * 1000, RECORDS_MAX = 512 };
+
+/* ------------------------------------------------------------------ the other store */
+
+static char other_dir[64];
+static struct store *other;
+static struct store_config other_config;
+
+static void open_other(void)
+{
+	assert_ok(store_open(&other, &other_config, &why));
+}
+
+static int set_up_both(void **state)
+{
+	if (set_up(state) != 0)
+		return 1;
+	strcpy(other_dir, "/tmp/cairn-other-XXXXXX");
+	if (!mkdtemp(other_dir))
+		return 1;
+	other_config = store_config;
+	other_config.dir = other_dir;
+	open_other();
+	return 0;
+}
+
+static int tear_down_both(void **state)
+{
+	store_close(other);
+	other = NULL;
+	remove_tree(other_dir);
+	return tear_down(state);
+}
+
+/* Makes the other store the one that the fixture's functions mean, and back. */
+static void change_sides(void)
+{
+	struct store *here = store;
+	struct store_config config = store_config;
+	char dir[64];
+	strcpy(dir, store_dir);
+	strcpy(store_dir, other_dir);
+	strcpy(other_dir, dir);
+	store = other;
+	other = here;
+	store_config = other_config;
+	other_config = config;
+	store_config.dir = store_dir;
+	other_config.dir = other_dir;
+}
+
+/* ------------------------------------------------------------------ following */
+
+struct batch {
+	struct store_record records[RECORDS_MAX];
+	struct hash xorbs[RECORDS_MAX];
+	size_t count, xorbs_count;
+	unsigned kinds[16];
+};
+
+static int gather(void *context, uint8_t kind, struct span payload)
+{
+	struct batch *batch = context;
+	struct xorb_record xorb;
+	assert_true(batch->count < RECORDS_MAX && kind < 16 && kind != VOLUME_FRAGMENT && kind != VOLUME_DROP);
+	batch->kinds[kind]++;
+	if (kind == VOLUME_XORB) {
+		assert_int_equal(xorb_record_decode(&xorb, payload), 0);
+		batch->xorbs[batch->xorbs_count++] = xorb.xorb;
+		return 0;
+	}
+	uint8_t *copy = malloc(payload.length + 1);
+	memcpy(copy, payload.data, payload.length);
+	batch->records[batch->count++] = (struct store_record){ kind, span_of(copy, payload.length) };
+	return 0;
+}
+
+static int copy_xorb(struct store *to, struct store *from, const struct hash *xorb)
+{
+	struct xorb_info info;
+	struct xorb_reader *reader;
+	struct xorb_upload *upload;
+	bool inserted;
+	if (!store_has_xorb(from, xorb) || store_xorb_info(from, xorb, &info) != 0 || xorb_reader_open(&reader, from, xorb, 0, info.body_length, NULL) != 0)
+		return ERR_NOT_FOUND;
+	struct bytes body = bytes_make(info.body_length);
+	size_t have = 0;
+	for (int64_t some; (some = xorb_reader_read(reader, body.data + have, body.length - have, true, NULL)) > 0;)
+		have += (size_t)some;
+	xorb_reader_close(reader);
+	int err = have == body.length ? xorb_copy_open(&upload, to, xorb, body.length, &why) : ERR_CORRUPT;
+	if (err == 0) {
+		err = xorb_upload_write(upload, body.data, body.length, &why);
+		if (err == 0)
+			err = xorb_upload_commit(upload, &inserted, &why);
+		xorb_upload_close(upload);
+	}
+	free(body.data);
+	return err;
+}
+
+/* One answer's worth from `store` into `other`. */
+static bool follow_once(struct record_place *place, size_t records_max, struct batch *seen)
+{
+	struct batch *batch = calloc(1, sizeof(*batch));
+	bool at_end;
+	assert_ok(store_read_records(store, place, records_max, 64 * MIB, gather, batch, &at_end, &why));
+	for (size_t i = 0; i < batch->xorbs_count; i++)
+		if (!store_has_xorb(other, &batch->xorbs[i]))
+			copy_xorb(other, store, &batch->xorbs[i]);
+	assert_ok(store_take_records(other, batch->records, batch->count, &why));
+	for (size_t i = 0; i < batch->count; i++)
+		free((void *)batch->records[i].payload.data);
+	if (seen)
+		for (size_t i = 0; i < 16; i++)
+			seen->kinds[i] += batch->kinds[i];
+	free(batch);
+	return at_end;
+}
+
+static void follow(struct record_place *place)
+{
+	while (!follow_once(place, 3, NULL))
+		;
+}
+
+static void assert_same_stores(void)
+{
+	struct store_stats a, b;
+	store_stats(store, &a);
+	store_stats(other, &b);
+	assert_same_counts(&a, &b);
+}
+
+/* ------------------------------------------------------------------ fetching: `store` asks `other` */
+
+static unsigned fetched_files, fetched_xorbs;
+
+static int fetch_xorb(void *context, const struct hash *xorb, struct why *unused)
+{
+	(void)context, (void)unused;
+	fetched_xorbs++;
+	return copy_xorb(store, other, xorb);
+}
+
+static int take_told(const struct hash *file)
+{
+	struct batch *batch = calloc(1, sizeof(*batch));
+	int err = store_tell_file(other, file, gather, batch, NULL);
+	if (err == 0)
+		err = store_take_records(store, batch->records, batch->count, NULL);
+	for (size_t i = 0; i < batch->count; i++)
+		free((void *)batch->records[i].payload.data);
+	free(batch);
+	return err;
+}
+
+static int fetch_file(void *context, const struct hash *file, struct why *unused)
+{
+	(void)context, (void)unused;
+	fetched_files++;
+	return take_told(file);
+}
+
+static int fetch_sha256(void *context, const struct sha256 *sha256, struct why *unused)
+{
+	(void)context, (void)unused;
+	struct hash files[4];
+	size_t count = store_files_with_sha256(other, sha256, files, 4);
+	for (size_t i = 0; i < count; i++)
+		take_told(&files[i]);
+	return count ? 0 : ERR_NOT_FOUND;
+}
+
+static void join_stores(void)
+{
+	fetched_files = fetched_xorbs = 0;
+	store_set_copies(store, &(struct store_copies){ .fetch_file = fetch_file, .fetch_sha256 = fetch_sha256, .fetch_xorb = fetch_xorb });
+}
+
+/* ------------------------------------------------------------------ damage */
+
+static void flip_bit_of(const struct bytes *content, size_t at)
+{
+	char path[128];
+	snprintf(path, sizeof(path), "%s/volumes/00000001.vol", store_dir);
+	DIR *dir;
+	char volumes[96];
+	snprintf(volumes, sizeof(volumes), "%s/volumes", store_dir);
+	dir = opendir(volumes);
+	assert_non_null(dir);
+	bool found = false;
+	for (struct dirent *entry; (entry = readdir(dir));) {
+		struct stat info;
+		snprintf(path, sizeof(path), "%s/%.24s", volumes, entry->d_name);
+		int fd = entry->d_name[0] == '.' ? -1 : open(path, O_RDWR);
+		if (fd < 0 || fstat(fd, &info) != 0)
+			continue;
+		struct bytes volume = bytes_make((size_t)info.st_size);
+		assert_true(pread(fd, volume.data, volume.length, 0) == (ssize_t)volume.length);
+		uint8_t *place = memmem(volume.data, volume.length, content->data + at, 64);
+		if (place) {
+			uint8_t byte = *place ^ 4;
+			assert_int_equal(pwrite(fd, &byte, 1, place - volume.data), 1);
+			found = true;
+		}
+		free(volume.data);
+		close(fd);
+	}
+	closedir(dir);
+	assert_true(found);
+}
+
+/* ------------------------------------------------------------------ tests */
+
+enum { FILES = 12 };
+
+static void push_some(struct bytes *contents, struct upload_result *results, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		contents[i] = bytes_random(i % 4 == 3 ? 1500 * KIB : 100 * KIB + i, 1000 + i);
+		results[i] = push(i % 2 ? &ada : &bob, &contents[i]);
+	}
+}
+
+static void free_contents(struct bytes *contents, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		free(contents[i].data);
+}
+
+static void everything_arrives_once(void **state)
+{
+	(void)state;
+	struct bytes contents[FILES];
+	struct upload_result results[FILES];
+	struct record_place place = { 0 };
+	push_some(contents, results, FILES);
+	assert_ok(store_claim(store, &ada, &results[0].file, &why));
+	follow(&place);
+	assert_same_stores();
+	change_sides();
+	for (size_t i = 0; i < FILES; i++) {
+		struct file_info info;
+		assert_content(&results[i].file, &contents[i]);
+		assert_ok(store_claim_check(store, i % 2 ? &ada : &bob, &results[i].file));
+		assert_ok(store_file_by_sha256(store, i % 2 ? &ada : &bob, &results[i].sha256, &info));
+		assert_true(info.sha256_verified);
+	}
+	assert_ok(store_claim_check(store, &ada, &results[0].file));
+	change_sides();
+
+	/* All of it again: nothing new is written. */
+	struct store_stats before, after;
+	store_stats(other, &before);
+	place = (struct record_place){ 0 };
+	follow(&place);
+	store_stats(other, &after);
+	assert_int_equal(before.disk_bytes, after.disk_bytes);
+	assert_int_equal(before.acknowledged, after.acknowledged);
+
+	/* And back: the first knows it already. */
+	store_stats(store, &before);
+	change_sides();
+	place = (struct record_place){ 0 };
+	follow(&place);
+	change_sides();
+	store_stats(store, &after);
+	assert_int_equal(before.disk_bytes, after.disk_bytes);
+	change_sides();
+	assert_sound();
+	free_contents(contents, FILES);
+}
+
+static void an_answer_has_its_bounds_and_its_place(void **state)
+{
+	(void)state;
+	struct bytes contents[FILES];
+	struct upload_result results[FILES];
+	struct record_place place = { 0 }, end;
+	struct batch seen = { 0 };
+	push_some(contents, results, FILES);
+	unsigned answers = 0;
+	for (bool at_end = false; !at_end; answers++) {
+		struct record_place before = place;
+		at_end = follow_once(&place, 1, &seen);
+		assert_true(place.volume > before.volume || place.offset > before.offset || at_end);
+	}
+	assert_true(answers >= 2 * FILES);
+	assert_true(seen.kinds[VOLUME_FILE] == FILES && seen.kinds[VOLUME_CLAIM] == FILES && seen.kinds[VOLUME_XORB] > 0);
+	store_position(store, &end);
+	assert_true(place.volume == end.volume && place.offset == end.offset);
+	assert_int_equal(store_distance(store, &place, &end), 0);
+	assert_true(store_distance(store, &(struct record_place){ 0 }, &end) > 0);
+	assert_true(follow_once(&place, 10, NULL));
+	assert_same_stores();
+	free_contents(contents, FILES);
+}
+
+/* What is on its way lies between records that are told, and is told when it is there. */
+static void an_upload_under_way_is_told_when_it_is_committed(void **state)
+{
+	(void)state;
+	struct bytes large = bytes_random(5 * MIB, 1), small = bytes_random(50 * KIB, 2);
+	struct record_place place = { 0 };
+	struct upload *upload = begin_upload(&ada);
+	struct upload_result result, other_result;
+	assert_ok(upload_file_begin(upload, large.length));
+	assert_ok(upload_file_write(upload, large.data, 4 * MIB, &why));
+	other_result = push(&bob, &small);
+	follow(&place);
+	assert_ok(upload_file_write(upload, large.data + 4 * MIB, MIB, &why));
+	assert_ok(upload_file_end(upload, &result, &why));
+	end_upload(upload);
+	follow(&place);
+	assert_same_stores();
+	change_sides();
+	assert_content(&result.file, &large);
+	assert_content(&other_result.file, &small);
+	free(large.data);
+	free(small.data);
+}
+
+/* The SHA-256 is computed later than the file is registered, but told in the same answer. */
+static void a_digest_found_later_is_told_too(void **state)
+{
+	(void)state;
+	struct bytes content = bytes_random(200 * KIB, 7);
+	struct upload_result result = push(&ada, &content);
+	struct verified_record verified = { .file = result.file, .sha256 = result.sha256 };
+	struct buffer record;
+	uint8_t payload[VERIFIED_RECORD_BYTES];
+	struct batch *batch = calloc(1, sizeof(*batch));
+	struct file_record file;
+	struct file_info info;
+	assert_ok(store_tell_file(store, &result.file, gather, batch, &why));
+	assert_int_equal(batch->records[0].kind, VOLUME_FILE);
+	assert_int_equal(file_record_decode(&file, batch->records[0].payload), 0);
+	struct file_term term;
+	assert_int_equal(file.terms_count, 1);
+	struct file_block block;
+	assert_int_equal(file_block_decode(&block, span_of(batch->records[0].payload.data + file_block_offset(0), file_block_length(1, 0))), 0);
+	file_term_decode(&term, block.terms);
+	file.has_sha256 = file.sha256_verified = false;
+	buffer_init(&record, MIB);
+	assert_int_equal(file_record_encode(&record, &file, &term), 0);
+	verified_record_encode(payload, &verified);
+	struct store_record both[] = { { VOLUME_FILE, buffer_span(&record) }, { VOLUME_VERIFIED, span_of(payload, sizeof(payload)) } };
+	assert_ok(store_take_records(other, both, 2, &why));
+	assert_ok(store_file_info(other, &result.file, &info));
+	assert_true(info.sha256_verified);
+	for (size_t i = 0; i < batch->count; i++)
+		free((void *)batch->records[i].payload.data);
+	free(batch);
+	buffer_fini(&record);
+	free(content.data);
+}
+
+/* The same claim, renewed, and the same file, twice in one answer: counted once. */
+static void repeats_in_one_answer_count_once(void **state)
+{
+	(void)state;
+	struct bytes content = bytes_random(200 * KIB, 8);
+	struct upload_result result = push(&ada, &content);
+	struct batch *batch = calloc(1, sizeof(*batch));
+	assert_ok(store_tell_file(store, &result.file, gather, batch, &why));
+	assert_ok(store_tell_file(store, &result.file, gather, batch, &why));
+	struct claim_record claim;
+	uint8_t renewed[CLAIM_RECORD_BYTES];
+	assert_int_equal(batch->records[3].kind, VOLUME_CLAIM);
+	assert_int_equal(claim_record_decode(&claim, batch->records[3].payload), 0);
+	claim.claimed_ms += 1000;
+	claim_record_encode(renewed, &claim);
+	memcpy((void *)batch->records[3].payload.data, renewed, sizeof(renewed));
+	assert_ok(store_take_records(other, batch->records, batch->count, &why));
+	change_sides();
+	assert_usage(&ada, 1, content.length);
+	struct store_stats stats, counted;
+	store_stats(store, &stats);
+	assert_int_equal(stats.files, 1);
+	assert_int_equal(stats.logical_bytes, content.length);
+	counted = recount();
+	assert_same_counts(&stats, &counted);
+	for (size_t i = 0; i < batch->count; i++)
+		free((void *)batch->records[i].payload.data);
+	free(batch);
+	free(content.data);
+}
+
+static int no_roots(void *context, int (*emit)(void *gc, const struct entity_id *owner, const struct hash *file), void *gc, struct why *unused)
+{
+	(void)unused;
+	const struct upload_result *kept = context;
+	return kept ? emit(gc, &ada, &kept->file) : 0;
+}
+
+static void collect(struct upload_result *kept)
+{
+	struct store_gc_report report;
+	assert_ok(store_gc(store, no_roots, kept, -1, false, NULL, &report, &why));
+}
+
+static void what_a_compaction_moved_arrives_all_the_same(void **state)
+{
+	(void)state;
+	struct bytes contents[FILES];
+	struct upload_result results[FILES];
+	struct record_place place = { 0 };
+	push_some(contents, results, FILES);
+	follow_once(&place, 2, NULL); /* it is somewhere in the first volume, which is about to go */
+	struct timespec pause = { .tv_nsec = 5 * 1000000L };
+	nanosleep(&pause, NULL);
+	collect(&results[7]);
+	assert_int_equal(store_file_info(store, &results[3].file, &(struct file_info){ 0 }), ERR_NOT_FOUND);
+	follow(&place);
+	change_sides();
+	assert_content(&results[7].file, &contents[7]);
+	assert_ok(store_claim_check(store, &ada, &results[7].file));
+	change_sides();
+	free_contents(contents, FILES);
+}
+
+static void a_damaged_place_is_passed_over(void **state)
+{
+	(void)state;
+	struct bytes contents[FILES];
+	struct upload_result results[FILES];
+	struct record_place place = { 0 };
+	push_some(contents, results, FILES);
+	close_store();
+	flip_bit_of(&contents[3], 700 * KIB); /* a body: its record is told, its xorb cannot be had */
+	open_store();
+	follow(&place);
+	change_sides();
+	for (size_t i = 0; i < FILES; i++)
+		if (i != 3)
+			assert_content(&results[i].file, &contents[i]);
+	change_sides();
+	free_contents(contents, FILES);
+}
+
+static void a_mark_survives_as_far_as_it_was_written(void **state)
+{
+	(void)state;
+	struct record_place mark = { 7, 123456789 }, read;
+	assert_ok(store_mark_get(store, 42, &read));
+	assert_true(read.volume == 0 && read.offset == 0);
+	assert_ok(store_mark_put(store, 42, &mark));
+	assert_ok(store_mark_get(store, 42, &read));
+	assert_true(read.volume == 7 && read.offset == 123456789);
+	assert_ok(store_mark_get(store, 43, &read));
+	assert_true(read.volume == 0);
+	reopen_store();
+	assert_ok(store_mark_get(store, 42, &read));
+	assert_true((read.volume == 7 && read.offset == 123456789) || read.volume == 0);
+	recount();
+	assert_ok(store_mark_get(store, 42, &read));
+	assert_int_equal(read.volume, 0); /* and everything is offered again, which changes nothing */
+}
+
+static void what_is_missing_is_fetched(void **state)
+{
+	(void)state;
+	struct bytes content = bytes_random(3 * MIB, 5);
+	struct file_info info;
+	change_sides();
+	struct upload_result result = push(&ada, &content);
+	change_sides();
+	assert_int_equal(store_find_file(store, &ada, &result.file, &info), ERR_NOT_FOUND);
+	join_stores();
+	assert_int_equal(store_file_by_sha256(store, &ada, &result.sha256, &info), ERR_NOT_FOUND);
+	assert_ok(store_find_by_sha256(store, &ada, &result.sha256, &info));
+	assert_true(info.sha256_verified && info.length == content.length);
+	assert_int_equal(store_find_by_sha256(store, &bob, &result.sha256, &info), ERR_NOT_FOUND);
+	assert_ok(store_find_file(store, &ada, &result.file, &info));
+	assert_int_equal(store_find_file(store, &bob, &result.file, &info), ERR_NOT_FOUND);
+	assert_content(&result.file, &content);
+	assert_true(fetched_xorbs >= 1);
+	fetched_xorbs = 0;
+	assert_content(&result.file, &content);
+	assert_int_equal(fetched_xorbs, 0);
+	assert_ok(store_claim(store, &bob, &result.file, &why));
+
+	struct bytes second = bytes_random(300 * KIB, 6);
+	change_sides();
+	struct upload_result claimed = push(&ada, &second);
+	change_sides();
+	assert_ok(store_claim(store, &bob, &claimed.file, &why)); /* one that was never heard of here */
+	assert_content(&claimed.file, &second);
+	free(content.data);
+	free(second.data);
+}
+
+static void damage_is_repaired_from_the_other(void **state)
+{
+	(void)state;
+	struct bytes contents[FILES];
+	struct upload_result results[FILES];
+	struct record_place place = { 0 };
+	struct store_scrub_report scrubbed;
+	push_some(contents, results, FILES);
+	follow(&place);
+	close_store();
+	flip_bit_of(&contents[3], 700 * KIB);
+	flip_bit_of(&contents[7], 600 * KIB);
+	open_store();
+	assert_damaged(&results[3].file, contents[3].length);
+	struct hash damaged[4];
+	assert_int_equal(store_damaged_xorbs(store, NULL, damaged, 4), 1);
+	join_stores();
+	assert_content(&results[3].file, &contents[3]); /* by who reads it */
+	assert_int_equal(store_damaged_xorbs(store, NULL, damaged, 4), 0);
+	assert_ok(store_scrub(store, NULL, NULL, NULL, &scrubbed, &why)); /* or by who looks */
+	assert_true(scrubbed.corrupt == 1 && scrubbed.repaired == 1);
+	assert_ok(store_scrub(store, NULL, NULL, NULL, &scrubbed, &why));
+	assert_int_equal(scrubbed.corrupt, 0);
+	for (size_t i = 0; i < FILES; i++)
+		assert_content(&results[i].file, &contents[i]);
+
+	/* Known since an earlier run. */
+	close_store();
+	flip_bit_of(&contents[11], 800 * KIB);
+	open_store();
+	assert_damaged(&results[11].file, contents[11].length);
+	join_stores();
+	assert_int_equal(store_repair(store, NULL), 1);
+	assert_content(&results[11].file, &contents[11]);
+	free_contents(contents, FILES);
+}
+
+/* ------------------------------------------------------------------ garbage and news */
+
+static struct bytes late_content;
+static struct upload_result late;
+
+/* The roots are told; then another node's records come, of a file that is old, and that the roots did not find here. */
+static int roots_then_news(void *context, int (*emit)(void *gc, const struct entity_id *owner, const struct hash *file), void *gc, struct why *unused)
+{
+	(void)context, (void)emit, (void)gc, (void)unused;
+	struct record_place place = { 0 };
+	change_sides();
+	follow(&place);
+	change_sides();
+	return 0;
+}
+
+static void a_collection_spares_what_arrives_beside_it(void **state)
+{
+	(void)state;
+	struct store_gc_report report;
+	late_content = bytes_random(400 * KIB, 77);
+	change_sides();
+	late = push(&ada, &late_content);
+	change_sides();
+	struct timespec pause = { .tv_nsec = 20 * 1000000L };
+	nanosleep(&pause, NULL);
+	assert_ok(store_gc(store, roots_then_news, NULL, 0, false, NULL, &report, &why));
+	assert_ok(store_claim_check(store, &ada, &late.file));
+	assert_content(&late.file, &late_content);
+	assert_ok(store_gc(store, no_roots, NULL, 0, false, NULL, &report, &why)); /* the next one knows it, and nobody names it */
+	assert_int_equal(store_claim_check(store, &ada, &late.file), ERR_NOT_FOUND);
+	free(late_content.data);
+}
+
+/* ------------------------------------------------------------------ waiting */
+
+static struct record_place awaited;
+static unsigned awaits;
+static int await_answer;
+
+static int await(void *context, const struct record_place *end, struct why *unused)
+{
+	(void)context;
+	awaited = *end;
+	awaits++;
+	return await_answer ? why_set(unused, await_answer, "not enough copies") : 0;
+}
+
+static void an_acknowledgement_waits_for_copies(void **state)
+{
+	(void)state;
+	struct bytes content = bytes_random(300 * KIB, 9);
+	struct upload_result result;
+	struct record_place published;
+	struct upload *upload = begin_upload(&ada);
+	store_set_copies(store, &(struct store_copies){ .await = await });
+	awaits = 0;
+	await_answer = ERR_BUSY;
+	result = add_file(upload, &content);
+	assert_int_equal(upload_commit(upload, &why), ERR_BUSY);
+	assert_string_equal(why.text, "not enough copies");
+	upload_close(upload);
+	store_position(store, &published);
+	assert_true(awaits == 1 && awaited.volume == published.volume && awaited.offset == published.offset);
+	assert_content(&result.file, &content); /* it is stored all the same */
+	assert_int_equal(store_claim(store, &bob, &result.file, &why), ERR_BUSY);
+	assert_int_equal(store_claim(store, &bob, &result.file, &why), ERR_BUSY); /* also when there was nothing left to write */
+	await_answer = 0;
+	assert_ok(store_claim(store, &bob, &result.file, &why));
+	assert_int_equal(push(&ada, &content).new_bytes, 0);
+	assert_int_equal(awaits, 5);
+
+	/* What is taken from another node waits for nobody. */
+	struct record_place place = { 0 };
+	change_sides();
+	struct bytes theirs = bytes_random(100 * KIB, 10);
+	struct upload_result told = push(&ada, &theirs);
+	follow(&place);
+	change_sides();
+	assert_content(&told.file, &theirs);
+	assert_int_equal(awaits, 5);
+	free(content.data);
+	free(theirs.data);
+}
+
+static void a_place_is_awaited(void **state)
+{
+	(void)state;
+	struct record_place before, after;
+	store_position(store, &before);
+	store_await_position(store, &before, 30); /* nothing comes */
+	struct bytes content = bytes_random(1000, 3);
+	push(&ada, &content);
+	store_await_position(store, &before, 60 * 1000);
+	store_position(store, &after);
+	assert_true(after.offset != before.offset || after.volume != before.volume);
+	free(content.data);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up_both, tear_down_both)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(everything_arrives_once),
+		TEST(an_answer_has_its_bounds_and_its_place),
+		TEST(an_upload_under_way_is_told_when_it_is_committed),
+		TEST(a_digest_found_later_is_told_too),
+		TEST(repeats_in_one_answer_count_once),
+		TEST(what_a_compaction_moved_arrives_all_the_same),
+		TEST(a_damaged_place_is_passed_over),
+		TEST(a_mark_survives_as_far_as_it_was_written),
+		TEST(what_is_missing_is_fetched),
+		TEST(damage_is_repaired_from_the_other),
+		TEST(a_collection_spares_what_arrives_beside_it),
+		TEST(an_acknowledgement_waits_for_copies),
+		TEST(a_place_is_awaited),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
