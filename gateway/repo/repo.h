@@ -128,7 +128,8 @@ int repo_squash(struct gateway *gateway, const struct repo *repo, const struct a
  * this fails for is left as it is then: delete it. */
 int repo_copy(struct gateway *gateway, const struct repo *source, const struct repo *target, const char *actor, struct why *why);
 
-/* [blocks] Emits every (repository, store file) that a ref of any repository reaches, and all packs: the roots of store_gc. `context` is the gateway. */
+/* [blocks] Emits every (repository, store file) that must stay: all packs, the files of their maps, and what a ref of any repository reaches; the roots of
+ * store_gc. `context` is the gateway. */
 int repo_gc_roots(void *context, int (*emit)(void *gc, const struct entity_id *owner, const struct hash *file), void *gc, struct why *why);
 /* The same of one repository: the roots of store_gc_owner. `context` is a struct repo_roots. */
 struct repo_roots { struct gateway *gateway; struct entity_id repo; };

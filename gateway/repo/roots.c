@@ -1,8 +1,10 @@
-/* roots.c - what garbage collection must keep: packs, bundles, and every file that a ref reaches.
+/* roots.c - what garbage collection must keep: packs, bundles, the regular files that their maps name, and every LFS object that a ref reaches.
  *
- * DESIGN. Per repository: all packs and bundles, then commits from every ref, then trees not seen before. The sets of what was seen are bounded; a repository that does
- * not fit into them, and one whose objects cannot all be read, keeps everything that any of its packs names, which is a superset. Keeping too much
- * costs disk until the next run, keeping too little costs data. */
+ * DESIGN. Packs stay, whether refs reach their objects or not, and a map is a part of its pack: without its files a clone could not be made of the pack, and a
+ * ref that is set back to an old commit would show files without bytes. LFS objects, which are most of the bytes, go when no ref reaches them: commits
+ * from every ref, then trees not seen before. The sets of what was seen are bounded; a repository that does not fit into them, and one whose objects
+ * cannot all be read, keeps everything that any of its packs names, which is a superset. Keeping too much costs disk until the next run, keeping
+ * too little costs data. */
 #include <stdlib.h>
 
 #include "gateway/repo/object.h"
@@ -206,6 +208,23 @@ static int mark_bundles(struct marking *marking)
 	return err;
 }
 
+static int emit_mapped(void *context, const struct oid *oid, const struct git_object *object)
+{
+	(void)oid;
+	return emit_object(context, object);
+}
+
+static int mark_packs(struct marking *marking, const struct pack *packs, size_t count)
+{
+	int err = 0;
+	for (size_t i = 0; i < count && err == 0; i++) {
+		err = marking->emit(marking->gc, marking->repo, &packs[i].file);
+		if (err == 0)
+			err = pack_map_read(marking->gateway->store, &packs[i], emit_mapped, marking, marking->why);
+	}
+	return err;
+}
+
 static int mark_repo(struct gateway *gateway, const struct entity_id *repo, emit_function emit, void *gc, struct why *why)
 {
 	struct pack *packs;
@@ -216,14 +235,14 @@ static int mark_repo(struct gateway *gateway, const struct entity_id *repo, emit
 		return why_set(why, err ? err : ERR_NO_MEMORY, "the packs of a repository cannot be listed");
 	*marking = (struct marking){ .gateway = gateway, .repo = repo, .emit = emit, .gc = gc, .why = why };
 	oid_set_init(&marking->seen, SEEN_MAX);
-	for (size_t i = 0; i < count && err == 0; i++)
-		err = emit(gc, repo, &packs[i].file);
+	err = mark_packs(marking, packs, count);
 	if (err == 0)
 		err = mark_bundles(marking);
-	if (err == 0)
+	if (err == 0) {
 		err = mark_reachable(marking);
-	if (err == ERR_TOO_BIG || err == ERR_CORRUPT || err == ERR_NOT_FOUND)
-		err = mark_everything(marking, packs, count);
+		if (err == ERR_TOO_BIG || err == ERR_CORRUPT || err == ERR_NOT_FOUND)
+			err = mark_everything(marking, packs, count);
+	}
 	if (err)
 		why_set(why, err, "the files of a repository cannot be enumerated");
 	oid_set_fini(&marking->seen);

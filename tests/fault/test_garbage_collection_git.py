@@ -1,4 +1,7 @@
 """Garbage is collected without any grace while git pushes, rewrites and deletes branches: nothing that a ref reaches goes."""
+import base64
+import json
+import shutil
 import threading
 
 from git_work import Work, check_clone, refs
@@ -66,4 +69,34 @@ def test_no_collection_takes_what_a_push_brings(hub, tmp_path):
         for path in clone.ask("ls-files").split():
             answer = hub.request("GET", f"/{repo}/resolve/{branch}/{path}")
             assert answer.status == 200 and answer.body == (clone.path / path).read_bytes(), (path, answer)
+    assert hub.stop() == 0, hub.tail()
+
+
+def test_history_that_no_ref_reaches_keeps_its_files(hub, tmp_path):
+    """Clones are made of whole packs, so these stay complete; and a ref may be set back to an old commit."""
+    user = hub.make_user("git-old")
+    repo = user.repo()
+    committed, pushed = random_bytes("old committed", 30_000), random_bytes("old pushed", 30_000)
+    hub.commit(user.token, repo, [("file", {"path": "kept.txt", "content": "kept"})])
+    work = Work(hub, repo, user, tmp_path / "work", clone=True)
+    work.commit({"pushed.txt": pushed}, "pushed")
+    work.push("-q", "origin", "HEAD:refs/heads/old-pushed")
+    assert hub.request("POST", f"/api/models/{repo}/branch/old-committed", {}, token=user.token).status == 200
+    content = base64.b64encode(committed).decode()
+    lines = [{"key": "header", "value": {"summary": "old"}}, {"key": "file", "value": {"path": "committed.txt", "content": content, "encoding": "base64"}}]
+    answer = hub.request("POST", f"/api/models/{repo}/commit/old-committed", "\n".join(map(json.dumps, lines)).encode(), token=user.token,
+                         headers={"Content-Type": "application/x-ndjson"})
+    old = {"committed": answer.json()["commitOid"], "pushed": work.head()}
+    for branch in old:
+        work.push("-q", "origin", "--delete", f"old-{branch}")
+    for _ in range(2):
+        assert hub.operation("gc", grace_ms=0)["state"] == "done"
+    assert hub.stop() == 0, hub.tail()
+    shutil.rmtree(hub.data_dir / "git")
+    hub.start()
+    assert check_clone(hub, repo, user, tmp_path / "clone").head() == refs(hub, repo)["refs/heads/main"]
+    for name, oid in old.items():
+        assert hub.request("POST", f"/api/models/{repo}/branch/back-{name}", {"startingPoint": oid}, token=user.token).status == 200
+        assert hub.request("GET", f"/{repo}/resolve/back-{name}/{name}.txt").body == {"committed": committed, "pushed": pushed}[name]
+    check_clone(hub, repo, user, tmp_path / "clone-all", ("--mirror",))
     assert hub.stop() == 0, hub.tail()

@@ -1149,27 +1149,31 @@ static bool is_root(const struct roots *roots, const struct oid *commit, const c
 	return false;
 }
 
-static void what_refs_reach_is_kept_and_nothing_else(void **state)
+static void packs_with_their_files_and_what_refs_reach_is_kept(void **state)
 {
 	(void)state;
 	struct oid commits[3];
 	make_history(commits);
+	struct commit_draft *draft = on_main();
+	put_lfs(draft, "large.bin", "large");
+	struct oid last = finish(draft, "large");
 	struct roots roots = { 0 };
 	struct why why = { 0 };
 	assert_int_equal(repo_gc_roots(&gateway, add_root, &roots, &why), 0);
-	/* 3 packs; "0" "1" "2" as regular content and LFS at once; "new", "same"; 1 .gitattributes is covered by no default: one more */
+	/* 4 packs; "large"; "0" "1" "2" as regular content and LFS at once; "new", "same"; 1 .gitattributes is covered by no default: one more */
 	for (int i = 0; i < 3; i++)
 		assert_true(is_root(&roots, &commits[i], "a") && is_root(&roots, &commits[i], "dir/model.bin") && is_root(&roots, &commits[i], "dir/same"));
+	assert_true(is_root(&roots, &last, "large.bin"));
 	size_t all = roots.count;
-	/* Back to the first commit: what only the others had is no root any more, their packs are. */
-	struct ref_update update = { .old_oid = commits[2], .new_oid = commits[0] };
+	/* Back to the first commit: the LFS objects that only the others had are no roots any more, their packs and the regular files of these are. */
+	struct ref_update update = { .old_oid = last, .new_oid = commits[0] };
 	strcpy(update.name, "refs/heads/main");
 	assert_int_equal(refs_update(gateway.ns, "ada", &repo.id, &update, 1, NULL, NULL, &why), 0);
 	roots.count = 0;
 	assert_int_equal(repo_gc_roots(&gateway, add_root, &roots, &why), 0);
-	assert_true(is_root(&roots, &commits[0], "a"));
-	assert_false(is_root(&roots, &commits[2], "a"));
-	assert_int_equal(roots.count, all - 2);
+	assert_true(is_root(&roots, &commits[0], "a") && is_root(&roots, &commits[2], "a"));
+	assert_false(is_root(&roots, &last, "large.bin"));
+	assert_int_equal(roots.count, all - 1);
 }
 
 static void git_itself_agrees_with_a_mixed_history(void **state)
@@ -1415,7 +1419,7 @@ int main(void)
 		REPO_TEST(a_lost_table_comes_back_on_the_first_miss),
 		REPO_TEST(a_rebuild_brings_everything_back),
 		REPO_TEST(everything_is_there_after_a_restart),
-		REPO_TEST(what_refs_reach_is_kept_and_nothing_else),
+		REPO_TEST(packs_with_their_files_and_what_refs_reach_is_kept),
 		REPO_TEST(git_itself_agrees_with_a_mixed_history),
 		REPO_TEST(an_annotated_tag_leads_to_its_commit),
 		REPO_TEST(modes_that_only_git_sets_survive_a_commit),
