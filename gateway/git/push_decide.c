@@ -9,6 +9,7 @@
 #include "gateway/git/push.h"
 #include "gateway/repo/branch_guard.h"
 #include "gateway/repo/path_lock.h"
+#include "replication/discussion.h"
 #include "schemas/git_object.h"
 
 void push_refuse(struct push *push, size_t i, const char *format, ...)
@@ -71,6 +72,13 @@ static bool is_pull_request(const char *name)
 	return strspn(number, "0123456789") == strlen(number) && number[0] && number[0] != '0';
 }
 
+static bool is_of_discussion(const struct push *push, const char *name)
+{
+	struct discussion discussion;
+	uint64_t number = pull_request_of_ref(name);
+	return number && discussion_get(push->gateway->ns, &push->repo.id, number, &discussion) == 0;
+}
+
 static void decide_rights(struct push *push, size_t i)
 {
 	struct resource resource = { .repo = &push->repo, .ns = push->gateway->ns };
@@ -91,6 +99,8 @@ static void decide_name(struct push *push, size_t i)
 		push_refuse(push, i, "only branches, tags, notes and refs/pr/NUMBER can be pushed");
 	else if (git_oid_is_zero(&command->new_oid) && strcmp(name, push->repo.head) == 0)
 		push_refuse(push, i, "the default branch cannot be deleted");
+	else if (git_oid_is_zero(&command->new_oid) && is_of_discussion(push, name)) /* a push that mirrors another repository would delete them all */
+		push_refuse(push, i, "a pull request is closed on the hub, not deleted by a push");
 }
 
 /* The ref as it is now; a client that saw another one has to look again. */

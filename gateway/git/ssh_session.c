@@ -70,8 +70,6 @@ static int find_repo(struct session *session, const json_t *body, struct why *wh
 	if (type == 0)
 		return why_set(why, ERR_INVALID, "\"type\" names no type of repositories");
 	int err = repo_find(session->gateway->ns, NULL, type, span_text(owner), span_text(name), &session->repo);
-	if (err == ERR_NOT_FOUND) /* an old name leads to the new one; there is no redirect to send */
-		err = repo_find_moved(session->gateway->ns, type, span_text(owner), span_text(name), &session->repo);
 	if (err == ERR_NOT_FOUND) /* SSH knows no redirects: what moved is served under its old name */
 		err = repo_find_moved(session->gateway->ns, type, span_text(owner), span_text(name), &session->repo);
 	struct resource resource = { .repo = &session->repo, .ns = session->gateway->ns };

@@ -1,14 +1,20 @@
-"""kill -9 of the server while several clients push with git: every push that was acknowledged is there, clones are sound, and an index that is made anew serves
-the same."""
+"""kill -9 of the server while many clients push and clone with git: every push that was acknowledged is there, clones are sound, and an index that is made
+anew serves the same."""
 import shutil
 import threading
 import time
 
+from git_client import Git, GitError
 from git_work import Work, check_clone, refs
 from samples import random_bytes
 
 KILLS = 7
-PUSHERS = 4
+PUSHERS = 8
+CLONERS = 16
+ACKNOWLEDGED_MIN = 10  # on the branch that all share
+KINDS = ((), ("--mirror",), ("--depth", "3"), ("--filter=blob:none", "--bare"))  # of clones
+UNSOUND = ("corrupt", "bad object", "missing blob", "missing tree", "missing commit", "did not send all", "did not receive expected", "inflate", "not found",
+           "unresolved", "index-pack failed: ", "broken link")
 
 
 class Pusher(threading.Thread):
@@ -54,10 +60,52 @@ class Pusher(threading.Thread):
         return done.returncode == 0
 
 
+class Cloner(threading.Thread):
+    """Clones all the time. A clone may fail, since the server does; one that git calls whole is."""
+
+    def __init__(self, hub, repo, directory, number):
+        super().__init__(daemon=True)
+        self.git, self.repo, self.number = Git(hub, directory, protocol=number % 3), repo, number
+        self.stopping = threading.Event()
+        self.clones = 0
+        self.failure = None
+
+    def run(self):
+        try:
+            while not self.stopping.is_set():
+                self.clone_once(KINDS[(self.number + self.clones) % len(KINDS)])
+        except BaseException as error:  # noqa: BLE001 - told by whoever waits
+            self.failure = error
+
+    def clone_once(self, options):
+        try:
+            path = self.git.clone(self.repo, *options)
+        except GitError as error:
+            assert not any(word in error.said for word in UNSOUND), error
+            self.stopping.wait(0.3)
+            return
+        self.git.fsck(path)
+        self.git.remove(path)
+        self.clones += 1
+        self.stopping.wait(0.5)
+
+
+def stop(threads):
+    for thread in threads:
+        thread.stopping.set()
+    for thread in threads:
+        thread.join(120)
+        assert not thread.is_alive() and thread.failure is None, thread.failure
+
+
+def to_main(acknowledged):
+    return [oid for branch, oid, _ in list(acknowledged) if branch == "main"]
+
+
 def check(hub, repo, user, directory, acknowledged):
     clone = check_clone(hub, repo, user, directory, ("--mirror",))
     main = set(clone.ask("rev-list", "main").split())
-    lost = [(target, oid) for target, oid, _ in acknowledged if target == "main" and oid not in main]
+    lost = [oid for oid in to_main(acknowledged) if oid not in main]
     assert not lost, f"acknowledged and gone: {lost}"
     for _, oid, files in acknowledged[-10:]:
         if oid not in main:
@@ -73,22 +121,24 @@ def test_every_acknowledged_push_survives_kills_and_a_new_index(hub, check_disk,
     repo = user.repo()
     acknowledged = []
     pushers = [Pusher(hub, repo, user, tmp_path, number, acknowledged) for number in range(PUSHERS)]
-    for pusher in pushers:
-        pusher.start()
+    cloners = [Cloner(hub, repo, tmp_path / "clones", number) for number in range(CLONERS)]
+    for thread in pushers + cloners:
+        thread.start()
     for kill in range(KILLS):
         time.sleep(chance.uniform(1, 3.5))
         hub.kill()
         hub.start()
         if kill % 3 == 2:
             check(hub, repo, user, tmp_path / f"check-{kill}", list(acknowledged))
-    time.sleep(2)
-    for pusher in pushers:
-        pusher.stopping.set()
-    for pusher in pushers:
-        pusher.join(120)
-        assert not pusher.is_alive() and pusher.failure is None, pusher.failure
-    print(len(acknowledged), "pushes acknowledged")
-    assert sum(target == "main" for target, _, _ in acknowledged) > 10
+    stop(cloners)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and len(to_main(acknowledged)) <= ACKNOWLEDGED_MIN:
+        time.sleep(0.5)
+    stop(pushers)
+    clones = [cloner.clones for cloner in cloners]
+    print(len(acknowledged), "pushes acknowledged,", clones, "clones")
+    assert sum(clones) >= CLONERS
+    assert len(to_main(acknowledged)) > ACKNOWLEDGED_MIN
     assert not list((hub.data_dir / "tmp").glob("scratch-push*")), "directories of pushes were left behind"
     check(hub, repo, user, tmp_path / "check-end", acknowledged)
     before = refs(hub, repo)

@@ -505,6 +505,32 @@ def test_protected_branches(hub, user, repo, work):
     work.push("origin", "--delete", "release/1")
 
 
+def test_a_pull_request_is_pushed_to_by_its_author_and_by_writers_while_it_is_open(hub, user, bob, repo, work, tmp_path):
+    work.commit({"a": "1\n"})
+    work.push()
+    made = hub.request("POST", f"/api/models/{repo}/discussions", {"title": "From outside", "description": "why", "pullRequest": True}, token=bob.token)
+    number = made.json()["num"]
+    ref = f"refs/pr/{number}"
+    author = Work(hub, repo, bob, tmp_path / "author", clone=True)
+    author.git("fetch", "-q", "origin", f"{ref}:pr")
+    author.git("checkout", "-q", "pr")
+    author.commit({"b": "2\n", ".gitattributes": "*.bin filter=lfs diff=lfs merge=lfs -text\n", "b.bin": random_bytes("proposed", 50_000)})
+    author.push("origin", f"pr:{ref}")
+    assert refs(hub, repo)[ref] == author.head()
+    author.git("commit", "-q", "--amend", "-m", "again")
+    assert "non-fast-forward" in author.refused("origin", f"pr:{ref}")
+    author.push("--force", "origin", f"pr:{ref}")
+    work.git("fetch", "-q", "origin", ref)
+    work.git("reset", "-q", "--hard", "FETCH_HEAD")
+    work.commit({"c": "3\n"})
+    work.push("origin", f"HEAD:{ref}")
+    assert "not deleted by a push" in work.refused("origin", "--delete", ref)
+    assert "you may not write to it" in author.refused("origin", "pr:main")
+    assert hub.request("POST", f"/api/models/{repo}/discussions/{number}/merge", token=user.token).status == 200
+    assert hub.request("GET", f"/{repo}/resolve/main/b.bin").body == random_bytes("proposed", 50_000)
+    assert "merged or closed" in author.refused("--force", "origin", f"pr:{ref}")
+
+
 # ---- many at once
 
 def test_eight_pushers_on_one_branch_lose_nothing(hub, user, repo, tmp_path):
