@@ -3,11 +3,12 @@ import base64
 import json
 import shutil
 import threading
+import time
 
 from git_work import Work, check_clone, refs
 from samples import random_bytes
 
-SECONDS = 12
+SECONDS, SECONDS_MAX = 12, 90  # more when the machine is busy
 
 
 class Pusher(threading.Thread):
@@ -50,12 +51,12 @@ def test_no_collection_takes_what_a_push_brings(hub, tmp_path):
     for pusher in pushers:
         pusher.start()
     collections = 0
-    timer = threading.Timer(SECONDS, stopping.set)
-    timer.start()
-    while not stopping.is_set():
+    begun = time.monotonic()
+    while (seconds := time.monotonic() - begun) < SECONDS or (seconds < SECONDS_MAX and any(pusher.pushes <= 3 for pusher in pushers)):
         operation = hub.operation("gc", grace_ms=0)
         assert operation["state"] == "done", operation
         collections += 1
+    stopping.set()
     for pusher in pushers:
         pusher.join(120)
         assert not pusher.is_alive() and pusher.failure is None, pusher.failure
