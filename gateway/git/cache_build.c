@@ -2,7 +2,6 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -10,9 +9,10 @@
 
 #include "gateway/git/cache_files.h"
 #include "gateway/git/local_pack.h"
+#include "gateway/git/packed_refs.h"
 #include "gateway/git/process.h"
 
-enum { PATH_ROOM = PATH_MAX + 320, REFS_IO_BYTES = 64 << 10, REPACK_WALL_MS = 1800 * 1000 };
+enum { PATH_ROOM = PATH_MAX + 320, REPACK_WALL_MS = 1800 * 1000 };
 
 static const char pack_dir[] = "objects/pack";
 
@@ -187,50 +187,12 @@ static int repack(struct cache_build *build, struct why *why)
 
 /* ------------------------------------------------------------------ refs */
 
-struct refs_writer {
-	int fd;
-	struct buffer out;
-	char last[REF_BYTES_MAX + 1];
-	struct why *why;
-};
-
-static int refs_flush(struct refs_writer *writer)
-{
-	if (writer->out.failed)
-		return ERR_NO_MEMORY;
-	int err = files_write_all(writer->fd, writer->out.data, writer->out.length, writer->why);
-	buffer_clear(&writer->out);
-	return err;
-}
-
-static int write_ref(void *context, const struct ref *ref)
-{
-	struct refs_writer *writer = context;
-	char hex[OID_TEXT_BYTES];
-	if (strcmp(writer->last, ref->name) >= 0)
-		return why_set(writer->why, ERR_CORRUPT, "the refs of a repository are out of order");
-	memcpy(writer->last, ref->name, sizeof(writer->last));
-	hex_encode(hex, ref->oid.bytes, OID_BYTES);
-	buffer_printf(&writer->out, "%s %s\n", hex, ref->name);
-	return writer->out.length >= REFS_IO_BYTES ? refs_flush(writer) : 0;
-}
-
 static int write_refs(struct cache_build *build, struct namespace_snapshot *snapshot, const char *head, struct why *why)
 {
 	char path[PATH_ROOM], temporary[PATH_ROOM];
-	struct refs_writer writer = { .why = why };
 	path_in(path, build, "packed-refs");
 	path_in(temporary, build, "tmp/new.refs");
-	writer.fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (writer.fd < 0)
-		return files_error(why, "write", path);
-	buffer_init(&writer.out, 2 * REFS_IO_BYTES);
-	buffer_append_text(&writer.out, "# pack-refs with: sorted \n");
-	int err = ref_list(build->gateway->ns, snapshot, &build->repo, "", write_ref, &writer);
-	if (err == 0)
-		err = refs_flush(&writer);
-	buffer_fini(&writer.out);
-	close(writer.fd);
+	int err = packed_refs_write(build->gateway, snapshot, &build->repo, temporary, why);
 	if (err == 0 && rename(temporary, path) != 0)
 		err = files_error(why, "rename", path);
 	char text[REF_BYTES_MAX + 8];

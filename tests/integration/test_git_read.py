@@ -558,3 +558,24 @@ def test_a_full_disk_is_a_clear_answer(own_hub, git):
     answer = hub.request("GET", f"/{repo}/info/refs?service=git-upload-pack", token=user.token)
     assert answer.status == 507 and "disk" in answer.json()["error"], answer
     assert hub.commit(user.token, repo, {"still": b"works"}).status == 200
+
+
+def test_what_tags_lead_to_is_in_the_list_of_refs(own_hub, git):
+    """Tags of commits, of tags, of folders and of files; git lists them without reading one."""
+    hub = own_hub()
+    user = hub.make_user("ada")
+    repo = user.repo()
+    history(hub, user, repo, 2)
+    tool = git(user, hub=hub)
+    clone = tool.clone(repo)
+    tool.run("tag", "plain", cwd=clone)
+    tool.run("tag", "-a", "-m", "one", "one", cwd=clone)
+    tool.run("tag", "-a", "-m", "two", "two", "one", cwd=clone)
+    tool.run("tag", "-a", "-m", "folder", "folder", "HEAD^{tree}", cwd=clone)
+    tool.run("tag", "-a", "-m", "file", "file", "HEAD:file-0.txt", cwd=clone)
+    tool.run("push", "-q", "--tags", cwd=clone)
+    local = dict(reversed(line.split()) for line in tool.run("show-ref", "-d", "--tags", cwd=clone).splitlines())
+    served = {name: oid for name, oid in tool.ls_remote(repo).items() if name.startswith("refs/tags/")}
+    assert served == local and len(served) == 9
+    lines = (cache_of(hub, repo) / "packed-refs").read_text().splitlines()
+    assert "fully-peeled" in lines[0] and len([line for line in lines if line.startswith("^")]) == 4
