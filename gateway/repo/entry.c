@@ -62,6 +62,7 @@ struct walk {
 	void *context;
 	char path[PATH_BYTES_MAX + 1];
 	int depth;
+	uint32_t visited;
 };
 
 static int walk_tree(struct walk *walk, const struct oid *tree, size_t path_length, struct span after);
@@ -71,6 +72,8 @@ static int visit(struct walk *walk, const struct directory *directory, const str
 	struct span after)
 {
 	struct span name = directory_entry_name(directory, entry);
+	if (++walk->visited > TREE_WALK_ENTRIES_MAX)
+		return ERR_TOO_BIG;
 	if ((entry->mode & GIT_MODE_KIND) == GIT_MODE_SUBMODULE)
 		return 0;
 	if (path_length + name.length + 1 > PATH_BYTES_MAX)

@@ -193,6 +193,7 @@ static int scan_object(struct scan *scan, uint32_t position, uint32_t *large, ui
 		return err;
 	received->types[position] = (uint8_t)type;
 	if (type == GIT_BLOB) {
+		received->blob_bytes += length;
 		if (length > REGULAR_FILE_BYTES_MAX && scan->too_large++ < RECEIVED_FINDINGS_MAX)
 			large[(*large_count)++] = position;
 		return 0;

@@ -45,6 +45,7 @@ struct received_pack {
 	uint8_t *types;                /* per position */
 	uint32_t *parents;             /* per position: 1 + position of a tree that has it; 0: none */
 	struct stored_blob *blobs;     /* per position, mapped file */
+	uint64_t blob_bytes;           /* of all blobs, inflated: deltas make much of little */
 	uint64_t blobs_stored;
 	struct upload *upload;
 };

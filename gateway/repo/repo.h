@@ -25,6 +25,7 @@ enum {
 	PATH_BYTES_MAX = 4096,
 	PATH_NAME_BYTES_MAX = 255, /* between slashes: what file systems of clients can hold */
 	PATH_DEPTH_MAX = 64,
+	TREE_WALK_ENTRIES_MAX = 8 << 20, /* visited by one walk: a few trees that name each other often enough are a folder without end */
 	REGULAR_FILE_BYTES_MAX = 10 << 20, /* larger ones must be LFS */
 };
 
@@ -69,7 +70,7 @@ struct tree_entry {
 int repo_entry(struct gateway *gateway, const struct repo *repo, const struct oid *commit, struct span path, enum repo_wait wait, struct tree_entry *out);
 /* Entries below `folder` in path order (git's: by byte, directories compared as "name/"), directories included, starting after
  * the path `after` ("": first). Stops when `each` returns non-zero (returned). Cost depends on what is visited, not on the repository.
- * ERR_NOT_FOUND: no such folder. */
+ * ERR_NOT_FOUND: no such folder. ERR_TOO_BIG: more than TREE_WALK_ENTRIES_MAX. */
 int repo_walk(struct gateway *gateway, const struct repo *repo, const struct oid *commit, struct span folder, bool recursive, struct span after,
 	enum repo_wait wait, int (*each)(void *context, const struct tree_entry *entry), void *context);
 /* [blocks] What a folder holds, in git's order, by name, kind and id alone: past the cache, and without asking the store about each file, which for a folder of

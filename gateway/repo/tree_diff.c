@@ -9,6 +9,7 @@ struct walk {
 	void *context;
 	char path[PATH_BYTES_MAX + 1];
 	int depth;
+	uint32_t visited;
 };
 
 /* One tree, entry by entry. */
@@ -48,6 +49,8 @@ static int visit(struct walk *walk, const struct git_tree_entry *old_entry, cons
 	const struct git_tree_entry *any = old_entry ? old_entry : new_entry;
 	if (old_entry && new_entry && old_entry->mode == new_entry->mode && git_oid_equal(&old_entry->oid, &new_entry->oid))
 		return 0;
+	if (++walk->visited > TREE_DIFF_ENTRIES_MAX)
+		return ERR_TOO_BIG;
 	if (path_length + any->name.length + 1 > PATH_BYTES_MAX)
 		return ERR_TOO_BIG;
 	memcpy(walk->path + path_length, any->name.data, any->name.length);

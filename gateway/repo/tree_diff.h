@@ -6,6 +6,8 @@
 
 #include "gateway/repo/object.h"
 
+enum { TREE_DIFF_ENTRIES_MAX = 2 << 20 };
+
 /* A file on one side. */
 struct tree_side {
 	bool exists;
@@ -17,7 +19,7 @@ struct tree_side {
 typedef int (*tree_diff_fn)(void *context, struct span path, const struct tree_side *old_side, const struct tree_side *new_side);
 
 /* [blocks] Calls `each` for every file (or submodule) that is not the same in both root trees (zero: empty), in git's order. Folders are entered, never
- * reported; where a file became a folder the file is gone and the folder's files are new. */
+ * reported; where a file became a folder the file is gone and the folder's files are new. ERR_TOO_BIG: more than TREE_DIFF_ENTRIES_MAX differ. */
 int tree_diff(struct gateway *gateway, const struct entity_id *repo, const struct oid *old_tree, const struct oid *new_tree, tree_diff_fn each, void *context);
 
 #endif

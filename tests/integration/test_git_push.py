@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import os
 import threading
+import time
 
 import pytest
 
@@ -294,6 +295,15 @@ def test_a_quota_is_named_on_the_terminal(hub, user, repo, work):
     assert "storage quota of" in work.refused("origin", "HEAD:main")
     cairn(hub, "quota", user.name, "none")
     work.push()
+    # Versions that differ little are little on the wire, and files of full size here.
+    many = bytearray(random_bytes("versions", 1_000_000))
+    for i in range(12):
+        many[1000 * i] ^= 1
+        work.commit({"versions": bytes(many)}, f"version {i}")
+    cairn(hub, "quota", user.name, "12M")
+    assert "storage quota of" in work.refused("origin", "HEAD:main")
+    cairn(hub, "quota", user.name, "none")
+    work.push()
 
 
 def test_a_client_that_goes_away_leaves_nothing(hub, user, repo, work):
@@ -438,6 +448,32 @@ def test_bombs_are_refused_within_bounds(hub, user, repo, work):
     lines, _ = report_of(receive_pack(hub, repo, user.token, [(ZERO, "5" * 40, "refs/heads/bomb")], pack_of([base, entry(6, delta, len(base))])))
     assert lines == ["unpack index-pack failed", "ng refs/heads/bomb unpacker error"], lines
     assert hub.resident_bytes() - resident < 200 << 20
+
+
+def test_folders_without_end_keep_nobody_busy(hub, user, bob, repo, work):
+    """Ten folders of ten folders of ... that are all the same: ten trees, and ten billion files."""
+    work.commit({"ours": "1\n"})
+    work.push()
+    base = work.head()
+    tree = work.ask("mktree", input="".join(f"100644 blob {work.ask('rev-parse', 'HEAD:ours')}\tf{i}\n" for i in range(10)).encode())
+    for _ in range(9):
+        tree = work.ask("mktree", input="".join(f"040000 tree {tree}\td{i}\n" for i in range(10)).encode())
+    bomb = work.ask("commit-tree", tree, "-m", "without end", "-p", "HEAD")
+    work.push("origin", f"{bomb}:refs/heads/bomb")
+    made = hub.request("POST", f"/api/models/{repo}/discussions", {"title": "Without end", "description": "", "pullRequest": True}, token=user.token)
+    number = made.json()["num"]
+    work.push("--force", "origin", f"{bomb}:refs/pr/{number}")
+    work.commit({"ours": "2\n"})
+    work.push()  # both sides have changed since
+    calls = [("GET", "treesize/bomb", None, {413}), ("GET", "revision/bomb", None, {200, 413}), ("GET", "tree/bomb?recursive=true", None, {200}),
+             ("GET", f"compare/{base}..{bomb}", None, {200, 404, 413}), ("GET", f"discussions/{number}", None, {200, 413}),
+             ("POST", f"discussions/{number}/merge", {}, {409, 413}), ("GET", "lfs-files", None, {200})]
+    for method, path, body, statuses in calls:
+        begun = time.monotonic()
+        answer = hub.request(method, f"/api/models/{repo}/{path}", body, token=user.token, timeout=60)
+        assert answer.status in statuses and len(answer.body) < 32 << 20, (path, answer)
+        print(path, answer.status, round(time.monotonic() - begun, 2))
+    assert hub.request("GET", f"/{repo}/resolve/bomb/d1/d2/d3/d4/d5/d6/d7/d8/d9/f1").body == b"1\n"
 
 
 def test_malformed_requests(hub, user, repo):
