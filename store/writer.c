@@ -1,21 +1,19 @@
 #include "store/writer.h"
 
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <time.h>
-
-#include "store/slab.h"
 
 enum {
 	SMALL_BUFFER_BYTES = 16 << 10,
 	IDLE_S = 1,                                  /* without an upload: what was kept for the next goes back to the system, */
-	IDLE_BYTES_MAX = 2 * WRITE_BUFFER_BYTES_MAX, /* but for this much */
+	IDLE_BYTES_MAX = WRITE_BUFFER_BYTES_MAX,     /* but for this much */
 };
 
 /* Empty buffers of one size, kept for the next who wants one: fresh memory costs a page fault for every 4 KiB written. */
 struct free_list {
 	struct write_buffer *first;
 	size_t capacity;
-	struct slab_pool memory;
 };
 
 struct writer {
@@ -87,6 +85,28 @@ static size_t capacity_for(size_t wanted)
 	return bytes < WRITE_BUFFER_BYTES_SCARCE ? bytes : WRITE_BUFFER_BYTES_MAX;
 }
 
+static struct write_buffer *allocate(size_t capacity)
+{
+	struct write_buffer *buffer = calloc(1, sizeof(*buffer));
+	if (!buffer)
+		return NULL;
+	bool is_huge = capacity == WRITE_BUFFER_BYTES_MAX;
+	if (posix_memalign((void **)&buffer->data, is_huge ? capacity : VOLUME_BLOCK_BYTES, capacity) != 0) {
+		free(buffer);
+		return NULL;
+	}
+	if (is_huge)
+		madvise(buffer->data, capacity, MADV_HUGEPAGE);
+	buffer->capacity = capacity;
+	return buffer;
+}
+
+static void release(struct write_buffer *buffer)
+{
+	free(buffer->data);
+	free(buffer);
+}
+
 /* The list for buffers of this size, or NULL: such are not kept. */
 static struct free_list *list_of(struct writer *writer, size_t capacity)
 {
@@ -94,34 +114,6 @@ static struct free_list *list_of(struct writer *writer, size_t capacity)
 		if (writer->kept[i].capacity == capacity)
 			return &writer->kept[i];
 	return NULL;
-}
-
-/* Under the lock. */
-static struct write_buffer *allocate(struct writer *writer, size_t capacity)
-{
-	struct write_buffer *buffer = calloc(1, sizeof(*buffer));
-	struct free_list *list = list_of(writer, capacity);
-	if (buffer && list)
-		buffer->data = slab_take(&list->memory);
-	else if (buffer && posix_memalign((void **)&buffer->data, VOLUME_BLOCK_BYTES, capacity) != 0)
-		buffer->data = NULL;
-	if (!buffer || !buffer->data) {
-		free(buffer);
-		return NULL;
-	}
-	buffer->capacity = capacity;
-	return buffer;
-}
-
-/* Under the lock. */
-static void release(struct writer *writer, struct write_buffer *buffer)
-{
-	struct free_list *list = list_of(writer, buffer->capacity);
-	if (list)
-		slab_give(&list->memory, buffer->data);
-	else
-		free(buffer->data);
-	free(buffer);
 }
 
 /* Under the lock. NULL: none is kept. */
@@ -143,7 +135,7 @@ static bool drop_kept(struct writer *writer)
 		struct write_buffer *buffer = take_kept(writer, writer->kept[i].capacity);
 		if (buffer) {
 			writer->used_bytes -= buffer->capacity;
-			release(writer, buffer);
+			release(buffer);
 			return true;
 		}
 	}
@@ -178,11 +170,13 @@ int writer_take(struct writer *writer, size_t wanted, struct write_buffer **out,
 		}
 		pthread_cond_wait(&writer->returned, &writer->lock);
 	}
-	if (!buffer && !(buffer = allocate(writer, capacity)))
-		writer->used_bytes -= capacity;
 	pthread_mutex_unlock(&writer->lock);
-	if (!buffer)
+	if (!buffer && !(buffer = allocate(capacity))) {
+		pthread_mutex_lock(&writer->lock);
+		writer->used_bytes -= capacity;
+		pthread_mutex_unlock(&writer->lock);
 		return why_set(why, ERR_NO_MEMORY, "no memory for a write buffer");
+	}
 	buffer->used = VOLUME_RECORD_HEADER_BYTES;
 	*out = buffer;
 	return 0;
@@ -198,7 +192,7 @@ static void take_back(struct writer *writer, struct write_buffer *buffer)
 		writer->kept_bytes += buffer->capacity;
 	} else {
 		writer->used_bytes -= buffer->capacity;
-		release(writer, buffer);
+		release(buffer);
 	}
 	pthread_cond_broadcast(&writer->returned);
 }
@@ -309,8 +303,8 @@ int writer_open(struct writer **out, struct volumes *volumes, uint64_t budget_by
 		return why_set(why, ERR_NO_MEMORY, "no memory for the writer");
 	writer->volumes = volumes;
 	writer->budget_bytes = budget_bytes;
-	writer->kept[0].capacity = writer->kept[0].memory.slot_bytes = WRITE_BUFFER_BYTES_MAX;
-	writer->kept[1].capacity = writer->kept[1].memory.slot_bytes = WRITE_BUFFER_BYTES_SCARCE;
+	writer->kept[0].capacity = WRITE_BUFFER_BYTES_MAX;
+	writer->kept[1].capacity = WRITE_BUFFER_BYTES_SCARCE;
 	writer->queue_tail = &writer->queue;
 	pthread_mutex_init(&writer->lock, NULL);
 	pthread_condattr_t attributes;

@@ -13,7 +13,7 @@
 #include "store/volume.h"
 
 enum {
-	WRITE_BUFFER_BYTES_MAX = 1 << 20, /* header included */
+	WRITE_BUFFER_BYTES_MAX = 2 << 20, /* header included; a huge page, which is pinned for the disk at once and not 4 KiB by 4 KiB */
 	WRITE_BUFFER_BYTES_SCARCE = 320 << 10, /* at least one chunk, compressed as badly as can be */
 	WRITER_THREADS = 2,
 };
