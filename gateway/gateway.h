@@ -21,6 +21,7 @@ struct gateway {
 	struct downloads *downloads;   /* gateway/downloads.h; may be NULL */
 	struct search *search;         /* gateway/search/search.h; may be NULL */
 	struct device_logins *device_logins; /* gateway/auth/device_login.h */
+	struct openid_provider *openid_provider; /* gateway/auth/openid_provider.h; NULL: people sign in with tokens alone */
 	struct openid_keys *openid_keys; /* gateway/oauth/keys.h */
 	struct webhooks *webhooks;     /* gateway/webhooks/webhooks.h; may be NULL */
 	struct audit *audit;           /* gateway/audit/audit.h; may be NULL */

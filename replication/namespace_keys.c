@@ -84,6 +84,12 @@ void key_app_code(struct key *key, uint64_t expires_ms, const struct hash *diges
 	key_add(key, digest->bytes, HASH_BYTES);
 }
 
+void key_outside_identity(struct key *key, const struct hash *digest)
+{
+	key_begin(key, GROUP_CLUSTER, 0, 'j');
+	key_add(key, digest->bytes, HASH_BYTES);
+}
+
 void key_signing_key(struct key *key, struct span name)
 {
 	key_begin(key, GROUP_CLUSTER, 0, 'h');

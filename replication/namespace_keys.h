@@ -12,6 +12,7 @@
  *   'c' app id                    -> app
  *   'e' end in ms, digest         -> code of an app
  *   'h' name                      -> signing key
+ *   'j' digest                    -> identity at an outside provider
  *   'n' type owner 00 name        -> repository id
  *   'r' repository id             -> repository
  *   'd' repository id             -> (empty) its content is still to be purged
@@ -66,6 +67,7 @@ void key_ssh_key(struct key *key, const struct hash *fingerprint); /* NULL: the 
 void key_user_ssh_key(struct key *key, struct span user, const struct hash *fingerprint); /* NULL: the prefix of a user's */
 void key_app(struct key *key, const struct entity_id *id); /* NULL: the prefix of all */
 void key_app_code(struct key *key, uint64_t expires_ms, const struct hash *digest); /* NULL: the prefix of all */
+void key_outside_identity(struct key *key, const struct hash *digest);
 void key_signing_key(struct key *key, struct span name);
 /* type 0: all; owner "" : all of the type; name "": all of the owner. */
 void key_repo_name(struct key *key, enum repo_type type, struct span owner, struct span name);

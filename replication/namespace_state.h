@@ -43,6 +43,7 @@ int app_delete_apply(const struct apply_context *apply, const struct command *co
 int app_code_create_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
 int app_code_take_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
 int app_tokens_renew_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
+int outside_identity_link_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
 int signing_key_create_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
 int repo_create_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
 int repo_update_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);

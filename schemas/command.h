@@ -53,6 +53,7 @@ enum command_type {
 	COMMAND_APP_CODE_TAKE = 58,    /* a code for two tokens, once */
 	COMMAND_APP_TOKENS_RENEW = 59, /* a refresh token for two tokens, once */
 	COMMAND_SIGNING_KEY_CREATE = 60,
+	COMMAND_IDENTITY_LINK = 61,    /* somebody's identity at an outside provider */
 	/* 64: derived facts, likes, downloads, search */
 	COMMAND_REPO_LIKE = 64,
 	COMMAND_REPO_UNLIKE = 65,

@@ -4,6 +4,7 @@
 #include "gateway/admin/audit_call.h"
 #include "gateway/admin/backup.h"
 #include "gateway/admin/branch_rules.h"
+#include "gateway/admin/identities.h"
 #include "gateway/admin/inspect.h"
 #include "gateway/admin/operation.h"
 #include "gateway/admin/org.h"
@@ -29,6 +30,7 @@ const struct route admin_routes[] = {
 	{ HTTP_GET, "/api/admin/apps", admin_apps_list, "admin-apps" },
 	{ HTTP_POST, "/api/admin/apps", admin_apps_create, "admin-apps" },
 	{ HTTP_DELETE, "/api/admin/apps/{}", admin_apps_delete, "admin-apps" },
+	{ HTTP_POST, "/api/admin/identities", admin_identities_link, "admin-identities" },
 	{ HTTP_GET, "/api/admin/audit", admin_audit, "admin-audit" },
 	{ HTTP_GET, "/api/admin/organizations", admin_orgs_list, "admin-orgs" },
 	{ HTTP_POST, "/api/admin/organizations", admin_orgs_create, "admin-orgs" },

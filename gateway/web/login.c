@@ -1,5 +1,7 @@
 /* login.c - a session is the cookie "token" with the pasted token in it: HttpOnly, SameSite=Lax, and worth as much as the token is. Nothing else is
  * kept, so a token that is revoked ends its sessions. Posts that another site makes a browser send are refused (gateway/auth/auth.c). */
+#include "gateway/auth/openid_provider.h" /* jansson before json_writer.h */
+
 #include "gateway/web/login.h"
 
 #include "gateway/answer.h"
@@ -9,7 +11,7 @@
 enum { LOGIN_BODY_BYTES_MAX = 16 << 10, SESSION_S_MAX = 30 * 24 * 3600, NEXT_BYTES_MAX = 4200 };
 
 /* A path of this site to go on to: never another site, never anything a header may not hold. */
-static const char *safe_next(const char *next)
+const char *login_next(const char *next)
 {
 	if (!next || next[0] != '/' || next[1] == '/' || next[1] == '\\' || strlen(next) > NEXT_BYTES_MAX)
 		return "/";
@@ -17,6 +19,13 @@ static const char *safe_next(const char *next)
 		if ((unsigned char)*p <= 0x20 || (unsigned char)*p >= 0x7f || *p == '\\')
 			return "/";
 	return next;
+}
+
+/* A path within a query within an attribute. */
+static void append_next(struct buffer *out, const char *next)
+{
+	for (; *next; next++)
+		buffer_printf(out, strchr("%&+#=?\"'<>", *next) ? "%%%02X" : "%c", (unsigned char)*next);
 }
 
 static void reply_form(struct http_request *request, int status, const char *next, const char *complaint)
@@ -34,16 +43,23 @@ static void reply_form(struct http_request *request, int status, const char *nex
 	html_escaped(&page, next);
 	buffer_append_text(&page, "\">\n<p><label>Access token<br><input type=\"password\" name=\"token\" size=\"44\" autocomplete=\"current-password\" required></label></p>\n"
 		"<p><button>Sign in</button></p></form>\n<p>A token of yours, as an administrator of this hub gave it to you. It stays in a cookie of this browser.</p>\n");
+	if (gateway_of(request)->openid_provider) {
+		buffer_append_text(&page, "<p><a href=\"/login/openid?next=");
+		append_next(&page, next);
+		buffer_append_text(&page, "\">Sign in with ");
+		html_escaped(&page, openid_provider_config(gateway_of(request)->openid_provider)->issuer);
+		buffer_append_text(&page, "</a></p>\n");
+	}
 	html_reply(request, status, &page);
 }
 
 void login_page(struct http_request *request, const struct route_match *match)
 {
 	(void)match;
-	reply_form(request, 200, safe_next(http_query_value(request, "next", 0)), NULL);
+	reply_form(request, 200, login_next(http_query_value(request, "next", 0)), NULL);
 }
 
-static void set_cookie(struct http_request *request, const char *token, int64_t seconds)
+void login_set_cookie(struct http_request *request, const char *token, int64_t seconds)
 {
 	bool secure = strncmp(http_base_url(request), "https:", 6) == 0;
 	http_add_headerf(request, "Set-Cookie", "token=%s; Path=/; Max-Age=%lld; HttpOnly; SameSite=Lax%s", token, (long long)seconds, secure ? "; Secure" : "");
@@ -63,7 +79,7 @@ static struct span trimmed(const char *text)
 static void login_body(struct http_request *request, struct span form, void *context)
 {
 	(void)context;
-	const char *text = http_form_value(request, form, "token", 0), *next = safe_next(http_form_value(request, form, "next", 0));
+	const char *text = http_form_value(request, form, "token", 0), *next = login_next(http_form_value(request, form, "next", 0));
 	struct actor actor;
 	struct span token = trimmed(text ? text : "");
 	if (token.length == 0 || auth_identify_text(request, token, &actor) != 0) {
@@ -71,7 +87,7 @@ static void login_body(struct http_request *request, struct span form, void *con
 		return;
 	}
 	int64_t left_s = actor.token.expires_ms ? (actor.token.expires_ms - unix_ms()) / 1000 : SESSION_S_MAX;
-	set_cookie(request, http_strndup(request, token.data, token.length), left_s < SESSION_S_MAX ? left_s : SESSION_S_MAX);
+	login_set_cookie(request, http_strndup(request, token.data, token.length), left_s < SESSION_S_MAX ? left_s : SESSION_S_MAX);
 	html_redirect(request, next);
 }
 
@@ -87,7 +103,7 @@ void login_post(struct http_request *request, const struct route_match *match)
 static void logout_body(struct http_request *request, struct span form, void *context)
 {
 	(void)form, (void)context;
-	set_cookie(request, "", 0);
+	login_set_cookie(request, "", 0);
 	html_redirect(request, "/");
 }
 

@@ -4,6 +4,13 @@
 
 #include "gateway/gateway.h"
 
+/* A path of this site to go on to; "/" for anything else. */
+const char *login_next(const char *next);
+/* The session: a token in a cookie, for so many seconds. */
+void login_set_cookie(struct http_request *request, const char *token, int64_t seconds);
+
+void openid_login_start(struct http_request *request, const struct route_match *match); /* ?next= */
+void openid_login_back(struct http_request *request, const struct route_match *match);  /* ?code=&state= */
 void login_page(struct http_request *request, const struct route_match *match);
 void login_post(struct http_request *request, const struct route_match *match);  /* form: token, next */
 void logout_post(struct http_request *request, const struct route_match *match);

@@ -230,6 +230,8 @@ const struct route web_routes[] = {
 	{ HTTP_POST, "/settings/tokens", tokens_post, "web-tokens" },
 	{ HTTP_GET | HTTP_HEAD, "/device", device_page, "web-device" },
 	{ HTTP_POST, "/device", device_post, "web-device" },
+	{ HTTP_GET, "/login/openid", openid_login_start, "web-login" },
+	{ HTTP_GET, "/login/openid/callback", openid_login_back, "web-login" },
 	{ HTTP_GET | HTTP_HEAD, "/oauth/authorize", authorize_page, "web-authorize" },
 	{ HTTP_POST, "/oauth/authorize", authorize_post, "web-authorize" },
 	{ HTTP_GET | HTTP_HEAD, "/settings/connected-applications", connected_page, "web-connected" },

@@ -14,6 +14,7 @@ static const char help[] =
 	"People\n"
 	"  user create NAME [--email E] [--fullname F] [--admin]\n"
 	"  user list\n"
+	"  user link NAME --issuer URL --subject SUB   whom an OpenID provider signs in as NAME\n"
 	"  audit [--actor NAME] [--event NAME] [--repo OWNER/NAME] [--since 7d] [--limit N]   who changed what\n"
 	"  org create NAME --admin USER [--fullname F] [--email E] [--private]\n"
 	"  org list | update NAME ... | delete NAME\n"
@@ -82,8 +83,10 @@ static const struct noun nouns[] = {
 	{ "stats", stats_main, "cairn stats\n\n"
 		"files: what clients see, each repository counted on its own. unique: the same after dedup. stored: after compression.\n"
 		"on disk: with what gc has not compacted yet.\n" },
-	{ "user", user_main, "cairn user create NAME [--email E] [--fullname F] [--admin]\ncairn user list\n\n"
-		"A user owns a namespace of the same name. --admin lets their write tokens do everything, these commands included.\n" },
+	{ "user", user_main, "cairn user create NAME [--email E] [--fullname F] [--admin]\ncairn user list\n"
+		"cairn user link NAME --issuer URL --subject SUB\n\n"
+		"A user owns a namespace of the same name. --admin lets their write tokens do everything, these commands included.\n"
+		"link says which user somebody is who signs in through the OpenID provider of cairnd --openid-issuer (docs/oauth.md).\n" },
 	{ "audit", audit_main, "cairn audit [--actor NAME] [--event NAME] [--repo OWNER/NAME] [--since DURATION] [--limit N]\n\n"
 		"Who changed what, newest last: at most 1000 entries of the last 8 MiB of this node's audit log. Events are user-create,\n"
 		"token-create, token-delete, repo-create, repo-settings, repo-move, repo-delete, ref-update, org-create, member-set,\n"

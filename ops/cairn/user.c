@@ -1,4 +1,4 @@
-/* user.c - `cairn user create|list`. */
+/* user.c - `cairn user create|list|link`. */
 #include <getopt.h>
 #include <string.h>
 
@@ -60,6 +60,28 @@ static int list(const struct settings *settings)
 	return EXIT_OK;
 }
 
+static int link_identity(const struct settings *settings, int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "issuer", required_argument, NULL, 'i' }, { "subject", required_argument, NULL, 's' }, { NULL, 0, NULL, 0 },
+	};
+	json_t *body = json_object();
+	int option;
+	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1 && option != '?')
+		json_object_set_new(body, option == 'i' ? "issuer" : "subject", json_string(optarg));
+	if (option == '?' || optind + 1 != argc || json_object_size(body) != 2) {
+		json_decref(body);
+		return usage_error("user", "user link wants NAME --issuer URL --subject SUB");
+	}
+	json_object_set_new(body, "user", json_string(argv[optind]));
+	json_t *answer = api_once(settings, "POST", body, "/api/admin/identities");
+	if (!answer)
+		return EXIT_FAILED;
+	json_decref(answer);
+	puts("linked; who signs in there is this user here");
+	return EXIT_OK;
+}
+
 int user_main(const struct settings *settings, int argc, char **argv)
 {
 	const char *verb = argc > 1 ? argv[1] : "";
@@ -67,5 +89,7 @@ int user_main(const struct settings *settings, int argc, char **argv)
 		return create(settings, argc - 1, argv + 1);
 	if (strcmp(verb, "list") == 0 && argc == 2)
 		return list(settings);
-	return usage_error("user", "user wants create or list");
+	if (strcmp(verb, "link") == 0)
+		return link_identity(settings, argc - 1, argv + 1);
+	return usage_error("user", "user wants create, list or link");
 }

@@ -62,6 +62,10 @@ static const char help[] =
 	"  --buffered-io              write volumes through the page cache (costs more CPU; what was just pushed is then read from memory)\n"
 	"\n"
 	"Access\n"
+	"  --openid-issuer URL        people may sign in through this OpenID provider; the first time makes them a user\n"
+	"  --openid-client-id ID      what it calls this hub; its redirect address there is BASE/login/openid/callback\n"
+	"  --openid-client-secret-file FILE\n"
+	"  --openid-name-claim CLAIM  what a new user is called (preferred_username)\n"
 	"  --new-admin-token          mint another token for the user \"admin\" into DIR/admin-token\n"
 	"\n"
 	"  --help, --version\n"
@@ -74,6 +78,7 @@ enum option_id {
 	OPTION_PER_ADDRESS, OPTION_REQUESTS, OPTION_WORKERS, OPTION_CONTROL, OPTION_BULK, OPTION_VOLUME, OPTION_RESERVE, OPTION_BUFFERS,
 	OPTION_INDEX, OPTION_TREES, OPTION_GIT_CACHE, OPTION_GIT_PROCESSES, OPTION_DRAIN, OPTION_BUFFERED, OPTION_NEW_TOKEN, OPTION_CLUSTER_LISTEN, OPTION_CLUSTER_ADDRESS, OPTION_JOIN,
 	OPTION_NODE_NAME, OPTION_COPIES, OPTION_COPY_RATE, OPTION_RATE_LIMITS, OPTION_RATE_API, OPTION_RATE_RESOLVE, OPTION_RATE_PAGES, OPTION_AUDIT_LOG, OPTION_AUDIT_READS,
+	OPTION_OPENID_ISSUER, OPTION_OPENID_CLIENT, OPTION_OPENID_SECRET, OPTION_OPENID_NAME,
 	OPTION_HELP, OPTION_VERSION,
 };
 
@@ -106,6 +111,10 @@ static const struct option options[] = {
 	{ "git-processes", required_argument, NULL, OPTION_GIT_PROCESSES },
 	{ "drain", required_argument, NULL, OPTION_DRAIN },
 	{ "buffered-io", no_argument, NULL, OPTION_BUFFERED },
+	{ "openid-issuer", required_argument, NULL, OPTION_OPENID_ISSUER },
+	{ "openid-client-id", required_argument, NULL, OPTION_OPENID_CLIENT },
+	{ "openid-client-secret-file", required_argument, NULL, OPTION_OPENID_SECRET },
+	{ "openid-name-claim", required_argument, NULL, OPTION_OPENID_NAME },
 	{ "new-admin-token", no_argument, NULL, OPTION_NEW_TOKEN },
 	{ "cluster-listen", required_argument, NULL, OPTION_CLUSTER_LISTEN },
 	{ "cluster-address", required_argument, NULL, OPTION_CLUSTER_ADDRESS },
@@ -188,6 +197,19 @@ static int read_base_url(struct config *config, char *text)
 	return 0;
 }
 
+/* The first line of a file. */
+static int read_openid_secret(struct config *config, const char *path)
+{
+	static char secret[1024];
+	FILE *file = fopen(path, "re");
+	bool has_line = file && fgets(secret, sizeof(secret), file);
+	if (file)
+		fclose(file);
+	secret[strcspn(secret, "\r\n")] = 0;
+	config->openid.client_secret = secret;
+	return has_line && secret[0] ? 0 : wrong("--openid-client-secret-file cannot read this file", path);
+}
+
 static int read_join(struct config *config, char *text)
 {
 	static char token[8192];
@@ -256,6 +278,10 @@ static int read_option(struct config *config, int option, char *value)
 	case OPTION_ACCESS_LOG: config->http.access_log_file = value; return 0;
 	case OPTION_AUDIT_LOG: config->audit_log_file = value; return 0;
 	case OPTION_AUDIT_READS: config->audit_reads = true; return 0;
+	case OPTION_OPENID_ISSUER: config->openid.issuer = value; return 0;
+	case OPTION_OPENID_CLIENT: config->openid.client_id = value; return 0;
+	case OPTION_OPENID_SECRET: return read_openid_secret(config, value);
+	case OPTION_OPENID_NAME: config->openid.name_claim = value; return 0;
 	case OPTION_BUFFERED: config->store.direct_io = false; return 0;
 	case OPTION_NEW_TOKEN: config->new_admin_token = true; return 0;
 	case OPTION_CLUSTER_LISTEN: config->cluster.listen = value; return 0;
@@ -270,7 +296,7 @@ static int read_option(struct config *config, int option, char *value)
 
 int config_read(struct config *out, int argc, char **argv)
 {
-	*out = (struct config){ .data_dir = "./data", .host = "127.0.0.1", .port = "8080", .tree_cache_bytes = 32 << 20, .drain_s = 60,
+	*out = (struct config){ .data_dir = "./data", .host = "127.0.0.1", .port = "8080", .tree_cache_bytes = 32 << 20, .drain_s = 60, .openid.name_claim = "preferred_username",
 		.store.direct_io = true };
 	int option;
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {

@@ -2,6 +2,7 @@
 #ifndef CAIRN_OPS_CAIRND_CONFIG_H
 #define CAIRN_OPS_CAIRND_CONFIG_H
 
+#include "gateway/auth/openid_provider.h"
 #include "gateway/http/http.h"
 #include "replication/consensus.h"
 #include "replication/replica.h"
@@ -25,6 +26,7 @@ struct config {
 	struct rate_config rate;
 	const char *audit_log_file; /* NULL: DIR/audit.log; "none" */
 	bool audit_reads;
+	struct openid_provider_config openid; /* issuer NULL: none */
 };
 
 /* Fills *out. 0: go on; 1: --help or --version was answered; ERR_INVALID: said on stderr what is wrong. */

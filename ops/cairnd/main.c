@@ -23,6 +23,7 @@
 #include "gateway/git/service.h"
 #include "gateway/http/worker.h"
 #include "gateway/downloads.h"
+#include "gateway/auth/openid_provider.h"
 #include "gateway/oauth/keys.h"
 #include "gateway/process.h"
 #include "gateway/rate_limit.h"
@@ -119,6 +120,8 @@ static int open_core(struct daemon *daemon, struct why *why)
 		err = device_logins_open(&gateway->device_logins);
 	if (err == 0)
 		err = openid_keys_open(&gateway->openid_keys);
+	if (err == 0 && daemon->config.openid.issuer)
+		err = openid_provider_open(&gateway->openid_provider, &daemon->config.openid, why);
 	if (err == 0)
 		err = rate_limit_open(&gateway->rate_limit, &daemon->config.rate);
 	if (err == 0)
@@ -158,6 +161,7 @@ static void close_all(struct daemon *daemon)
 	backup_desk_close(gateway->backups);
 	device_logins_close(gateway->device_logins);
 	openid_keys_close(gateway->openid_keys);
+	openid_provider_close(gateway->openid_provider);
 	webhooks_close(gateway->webhooks);
 	rate_limit_close(gateway->rate_limit);
 	audit_close(gateway->audit);
