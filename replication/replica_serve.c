@@ -149,6 +149,16 @@ static int serve_xorb(struct replica *replica, struct peer_stream *stream, struc
 	return err;
 }
 
+/* A node that was removed keeps its stream; it gets nothing more over it. A new one comes again in a moment. */
+static bool is_member(struct replica *replica, uint64_t node_id)
+{
+	pthread_mutex_lock(&replica->lock);
+	const struct peer *peer = replica_peer(replica, node_id);
+	bool member = peer && peer->member;
+	pthread_mutex_unlock(&replica->lock);
+	return member;
+}
+
 void replica_serve(void *context, struct peer_stream *stream, const struct peer_frame *first)
 {
 	struct replica *replica = context;
@@ -156,7 +166,7 @@ void replica_serve(void *context, struct peer_stream *stream, const struct peer_
 	struct why why = { 0 };
 	bool follows = false;
 	stream->wait_ms = REPLICA_STREAM_WAIT_MS;
-	for (int err = 0; err == 0 && !atomic_load(&replica->stop);) {
+	for (int err = 0; err == 0 && !atomic_load(&replica->stop) && is_member(replica, stream->peer);) {
 		if (frame.type == FRAME_PULL && !follows) {
 			follows = true;
 			pthread_mutex_lock(&replica->lock);
