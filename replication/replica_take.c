@@ -162,10 +162,10 @@ int take_xorb(struct take *take, const struct hash *xorb, bool *broken, struct w
 	return err ? err : receive_xorb(take, xorb, broken, why);
 }
 
-/* The other node does not have it, or not whole, or it could not be taken now: who needs it looks for it again. */
+/* The other node does not have it, or not whole: who needs it looks for it elsewhere. */
 static bool is_passable(int err, bool broken)
 {
-	return !broken && (err == ERR_NOT_FOUND || err == ERR_CORRUPT || err == ERR_BUSY);
+	return !broken && (err == ERR_NOT_FOUND || err == ERR_CORRUPT);
 }
 
 struct wanted {

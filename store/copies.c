@@ -298,60 +298,17 @@ static int spare_claims(struct store *store, const struct journal_record *record
 	return err;
 }
 
-/* What the records of one operation are about. The index takes them in together, so none may say something of what another one has said. */
-struct subjects {
-	uint64_t slots[2 * TAKE_MAX]; /* open addressing; 0: free */
-};
-
-static uint64_t subject_of(uint8_t kind, struct span payload)
-{
-	union {
-		struct file_record file;
-		struct claim_record claim;
-		struct verified_record verified;
-		struct touch_record touch;
-	} record;
-	uint64_t subject = kind;
-	if (kind == VOLUME_CLAIM && claim_record_decode(&record.claim, payload) == 0) {
-		subject ^= le_read_u64(record.claim.file.bytes);
-		for (size_t i = 0; i < ENTITY_ID_BYTES; i++)
-			subject = subject * 1099511628211u ^ (uint8_t)record.claim.owner.bytes[i];
-	} else if (kind == VOLUME_FILE && file_record_decode(&record.file, payload) == 0) {
-		subject = le_read_u64(record.file.file.bytes);
-	} else if (kind == VOLUME_VERIFIED && verified_record_decode(&record.verified, payload) == 0) {
-		subject = le_read_u64(record.verified.file.bytes);
-	} else if (kind == VOLUME_TOUCH && touch_record_decode(&record.touch, payload) == 0) {
-		subject ^= le_read_u64(record.touch.xorb.bytes);
-	}
-	return subject ? subject : 1;
-}
-
-/* False: one of them was about the same, perhaps. */
-static bool add_subject(struct subjects *subjects, uint64_t subject)
-{
-	size_t slot = (size_t)(subject * UINT64_C(0x9E3779B97F4A7C15) >> 32) % (2 * TAKE_MAX);
-	for (; subjects->slots[slot]; slot = (slot + 1) % (2 * TAKE_MAX))
-		if (subjects->slots[slot] == subject)
-			return false;
-	subjects->slots[slot] = subject;
-	return true;
-}
-
 int store_take_records(struct store *store, const struct store_record *records, size_t count, struct why *why)
 {
 	struct journal_record *news = malloc((count < TAKE_MAX ? count + 1 : TAKE_MAX) * sizeof(*news));
-	struct subjects *subjects = malloc(sizeof(*subjects));
-	int err = news && subjects ? 0 : why_set(why, ERR_NO_MEMORY, "no memory for records of another node");
+	int err = news ? 0 : why_set(why, ERR_NO_MEMORY, "no memory for records of another node");
 	for (size_t at = 0; at < count && err == 0;) {
 		size_t used = 0;
 		uint64_t bytes = 0;
-		memset(subjects, 0, sizeof(*subjects));
 		pthread_rwlock_rdlock(&store->registration);
 		for (; at < count && used < TAKE_MAX && bytes < VOLUME_PAYLOAD_BYTES_MAX; at++) {
 			if (!is_news(store, records[at].kind, records[at].payload))
 				continue;
-			if (!add_subject(subjects, subject_of(records[at].kind, records[at].payload)))
-				break; /* it is looked at again once the ones before it are in the index */
 			bytes += records[at].payload.length;
 			news[used++] = (struct journal_record){ .kind = records[at].kind, .payload = records[at].payload };
 		}
@@ -360,7 +317,6 @@ int store_take_records(struct store *store, const struct store_record *records, 
 			err = journal_commit(store->journal, news, used, why);
 		pthread_rwlock_unlock(&store->registration);
 	}
-	free(subjects);
 	free(news);
 	return err;
 }

@@ -4,7 +4,11 @@
 #include "schemas/little_endian.h"
 #include "store/index_entries.h"
 
+enum { SUBJECT_SLOTS = 512 };
+
 struct index_batch {
+	uint64_t subjects[SUBJECT_SLOTS]; /* of its records; open addressing, 0: free */
+	size_t subjects_count;
 	struct index *index;
 	rocksdb_writebatch_t *batch;
 	struct index_totals totals;
@@ -69,6 +73,9 @@ int index_batch_write(struct index_batch *batch, const struct record_place *posi
 	if (err == 0)
 		err = entries_write(index, batch->batch, why);
 	rocksdb_writebatch_clear(batch->batch);
+	if (batch->subjects_count)
+		memset(batch->subjects, 0, sizeof(batch->subjects));
+	batch->subjects_count = 0;
 	if (err)
 		return err;
 	pthread_mutex_lock(&index->lock);
@@ -380,8 +387,61 @@ static int apply_touch(struct index_batch *batch, struct span payload)
 	return known == ERR_NOT_FOUND ? 0 : known;
 }
 
+/* ------------------------------------------------------------------ what a batch is about */
+
+static uint64_t mix(uint8_t kind, const struct hash *hash, const struct entity_id *owner)
+{
+	uint64_t subject = le_read_u64(hash->bytes) ^ kind;
+	for (size_t i = 0; owner && i < ENTITY_ID_BYTES; i++)
+		subject = subject * UINT64_C(1099511628211) ^ (uint8_t)owner->bytes[i];
+	return subject ? subject : 1;
+}
+
+/* 0: none. */
+static uint64_t subject_of(uint8_t kind, struct span payload)
+{
+	union {
+		struct xorb_record xorb;
+		struct file_record file;
+		struct claim_record claim;
+		struct verified_record verified;
+		struct touch_record touch;
+		struct drop_record drop;
+	} record;
+	switch (kind) {
+	case VOLUME_XORB: return xorb_record_decode(&record.xorb, payload) == 0 ? mix(VOLUME_XORB, &record.xorb.xorb, NULL) : 0;
+	case VOLUME_TOUCH: return touch_record_decode(&record.touch, payload) == 0 ? mix(VOLUME_XORB, &record.touch.xorb, NULL) : 0;
+	case VOLUME_FILE: return file_record_decode(&record.file, payload) == 0 ? mix(VOLUME_FILE, &record.file.file, NULL) : 0;
+	case VOLUME_VERIFIED: return verified_record_decode(&record.verified, payload) == 0 ? mix(VOLUME_FILE, &record.verified.file, NULL) : 0;
+	case VOLUME_CLAIM: return claim_record_decode(&record.claim, payload) == 0 ? mix(VOLUME_CLAIM, &record.claim.file, &record.claim.owner) : 0;
+	case VOLUME_DROP:
+		return drop_record_decode(&record.drop, payload) != 0 ? 0 :
+			mix(record.drop.kind, &record.drop.hash, record.drop.kind == VOLUME_CLAIM ? &record.drop.owner : NULL);
+	default: return 0;
+	}
+}
+
+/* A record that says something of what an earlier one in the batch has said must find that in the index: the batch is written first. */
+static int take_subject(struct index_batch *batch, uint64_t subject)
+{
+	size_t slot = (size_t)((subject * UINT64_C(0x9E3779B97F4A7C15)) >> 32) % SUBJECT_SLOTS;
+	while (batch->subjects[slot] && batch->subjects[slot] != subject)
+		slot = (slot + 1) % SUBJECT_SLOTS;
+	bool known = batch->subjects[slot] == subject;
+	int err = known || batch->subjects_count == SUBJECT_SLOTS / 2 ? index_batch_write(batch, NULL, NULL) : 0;
+	if (err == 0 && batch->subjects_count == 0)
+		slot = (size_t)((subject * UINT64_C(0x9E3779B97F4A7C15)) >> 32) % SUBJECT_SLOTS;
+	batch->subjects[slot] = subject;
+	batch->subjects_count++;
+	return err;
+}
+
 int index_batch_apply(struct index_batch *batch, uint8_t kind, struct span payload, const struct record_place *place)
 {
+	uint64_t subject = subject_of(kind, payload);
+	int err = subject ? take_subject(batch, subject) : 0;
+	if (err)
+		return err;
 	switch (kind) {
 	case VOLUME_FRAGMENT: return 0;
 	case VOLUME_XORB: return apply_xorb(batch, payload, place);
