@@ -26,6 +26,7 @@ struct whoami {
 	struct http_request *request;
 	struct json_writer json;
 	struct buffer body;
+	bool shows_roles; /* apps are told only when they were given the scope */
 };
 
 static int write_org(void *context, const struct org *org, const struct member *member)
@@ -39,13 +40,14 @@ static int write_org(void *context, const struct org *org, const struct member *
 	json_text(json, "id", id);
 	json_text(json, "name", org->name);
 	json_text(json, "fullname", org->fullname[0] ? org->fullname : org->name);
-	json_text(json, "email", org->email[0] ? org->email : NULL);
+	json_text(json, "email", answer->shows_roles && org->email[0] ? org->email : NULL);
 	json_bool(json, "canPay", false);
 	json_text(json, "billingMode", "prepaid");
 	json_null_value(json, "periodEnd");
 	json_text(json, "avatarUrl", avatar_url(answer->request, org->name));
 	json_bool(json, "isEnterprise", false);
-	json_text(json, "roleInOrg", org_role_name(member->role));
+	if (answer->shows_roles)
+		json_text(json, "roleInOrg", org_role_name(member->role));
 	json_array_begin(json, "securityRestrictions");
 	json_array_end(json);
 	json_array_begin(json, "resourceGroups");
@@ -91,7 +93,8 @@ void whoami(struct http_request *request, const struct route_match *match)
 	} else if (user_find(call->gateway->ns, call->actor.name, &user) != 0) {
 		answer_bad_token(request);
 	} else {
-		struct whoami answer = { .request = request };
+		const struct token *token = &call->actor.token;
+		struct whoami answer = { .request = request, .shows_roles = !token_is_of_app(token) || (token->scopes & OAUTH_READ_MEMBERSHIPS) };
 		buffer_init(&answer.body, ANSWER_BYTES_MAX);
 		json_writer_init(&answer.json, &answer.body);
 		write_user(&answer, call, &user);

@@ -178,6 +178,24 @@ def test_codes_and_keys_outlive_a_restart(tmp_path):
         hub.stop()
 
 
+def test_a_code_is_good_on_another_node_and_once(tmp_path):
+    from cluster_process import Cluster
+    cluster = Cluster(tmp_path)
+    try:
+        first = cluster.grow()
+        second = cluster.grow()
+        ada = first.make_user("ada")
+        app = make_app(first, "ada")
+        code = allow(first, session(first, ada.token), app)
+        tokens = exchange(second, code).json()
+        assert first.request("GET", "/oauth/userinfo", token=tokens["access_token"]).status == 200
+        assert second.request("GET", "/oauth/jwks").json() == first.request("GET", "/oauth/jwks").json()
+        assert exchange(first, code).json()["error"] == "invalid_grant"
+        assert second.request("GET", "/oauth/userinfo", token=tokens["access_token"]).status == 401
+    finally:
+        cluster.close()
+
+
 @pytest.mark.parametrize("uri", ["https://app.example/back", "https://app.example/back?from=hub&x=1", "https://app.example/BACK?from=hub", "https://app.example.evil/back?from=hub",
                                  "https://app.example@evil.example/back?from=hub", "http://app.example/back?from=hub", "//evil.example", "javascript:alert(1)", "",
                                  "https://app.example/back?from=hub#x", "https://app.example/back?from=hub\r\nX: y", "https://app.example:8443/back?from=hub", None])
@@ -296,6 +314,8 @@ def test_organisations_are_chosen(hub, user, cookie, app):
     text = exchange(hub, allow(hub, cookie, app, scope="openid profile read-repos")).json()["access_token"]
     assert hub.request("GET", f"/api/models/{org}/private", token=text).status == 404
     assert "roleInOrg" not in hub.request("GET", "/oauth/userinfo", token=text).json()["orgs"][0]
+    assert "roleInOrg" not in hub.request("GET", "/api/whoami-v2", token=text).json()["orgs"][0]
+    assert hub.request("GET", "/api/whoami-v2", token=user.token).json()["orgs"][0]["roleInOrg"] == "admin"
 
 
 def test_refresh_tokens_are_exchanged(hub, user, cookie, app):
