@@ -40,9 +40,9 @@ static void print_status(const json_t *status)
 	print_store(json_object_get(status, "store"));
 }
 
-static int show(const struct settings *settings, const char *path, void (*print)(const json_t *answer))
+static int show(const struct settings *settings, const char *call, void (*print)(const json_t *answer))
 {
-	json_t *answer = api_once(settings, "GET", NULL, path);
+	json_t *answer = api_once(settings, "GET", NULL, "/api/admin/%s", call);
 	if (!answer)
 		return EXIT_FAILED;
 	if (settings->json)
@@ -54,10 +54,10 @@ static int show(const struct settings *settings, const char *path, void (*print)
 
 int status_main(const struct settings *settings, int argc, char **argv)
 {
-	return argc > 1 ? usage_error(argv[0], "\"%s\" is not understood", argv[1]) : show(settings, "/api/admin/status", print_status);
+	return argc > 1 ? usage_error(argv[0], "\"%s\" is not understood", argv[1]) : show(settings, "status", print_status);
 }
 
 int stats_main(const struct settings *settings, int argc, char **argv)
 {
-	return argc > 1 ? usage_error(argv[0], "\"%s\" is not understood", argv[1]) : show(settings, "/api/admin/stats", print_store);
+	return argc > 1 ? usage_error(argv[0], "\"%s\" is not understood", argv[1]) : show(settings, "stats", print_store);
 }
