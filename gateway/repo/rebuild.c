@@ -160,8 +160,10 @@ static uint64_t version_of(struct gateway *gateway, const struct entity_id *repo
 static bool note_get(struct gateway *gateway, const struct cache_key *key, struct repair_note *out)
 {
 	struct repair_note *note = (struct repair_note *)repo_cache_get(gateway->trees, key);
-	if (note)
-		*out = *note;
+	if (note) { /* not its head: the cache's lists run through that */
+		out->done_ms = note->done_ms;
+		out->version = note->version;
+	}
 	cached_release(note ? &note->cached : NULL);
 	return note != NULL;
 }
