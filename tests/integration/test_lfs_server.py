@@ -83,7 +83,8 @@ def test_each_object_has_its_own_answer(hub, user, repo):
 
 def test_an_empty_object_is_an_object(hub, user, repo):
     oid = oid_of(b"")
-    assert put(hub, repo, user.token, b"") == oid
+    if "actions" in batch(hub, repo, user.token, [(oid, 0)]).json()["objects"][0]:  # else somebody's public repository had it: it was linked
+        assert put(hub, repo, user.token, b"") == oid
     assert "actions" not in batch(hub, repo, user.token, [(oid, 0)]).json()["objects"][0]
     assert get(hub, repo, user.token, oid, 0).body == b""
 

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from hub_process import cairn
+from hub_process import Hub, cairn
 from samples import random_bytes, write
 
 
@@ -104,7 +104,15 @@ def test_a_xorb_is_shown_chunk_by_chunk(hub, user, client, tmp_path):
     cairn(hub, "dump", "xorb", "0" * 63, status=1)
 
 
-def test_the_page_the_health_and_the_metrics_answer(hub, user):
+def test_the_page_the_health_and_the_metrics_answer(tmp_path):
+    hub = Hub(tmp_path / "data").start()  # of its own: the page shows the first two hundred repositories
+    try:
+        look_around(hub, hub.make_user("ada"))
+    finally:
+        hub.stop()
+
+
+def look_around(hub, user):
     public, private = user.repo(), user.repo(private=True)
     page = hub.request("GET", "/")
     assert page.status == 200 and "text/html" in page.headers["content-type"]

@@ -233,9 +233,10 @@ def test_the_description_of_the_calls_is_that_of_the_routes(hub):
 
 
 def everything(hub, token):
+    """Of one owner: of all that a long run makes, equals may fall on either side of a page's end."""
     queries = ["", "sort=likes", "sort=id", "sort=num_parameters", "sort=createdAt", "filter=license:mit", "search=basalt", "search=ber", "num_parameters=min:1",
                "pipeline_tag=text-generation", "full=true&sort=id", "expand=safetensors&expand=cardData&sort=id"]
-    return [hub.request("GET", f"/api/{types}?{query}", token=token).json() for types in ("models", "datasets", "spaces") for query in queries] + [
+    return [hub.request("GET", f"/api/{types}?author=librarian&{query}", token=token).json() for types in ("models", "datasets", "spaces") for query in queries] + [
         hub.request("GET", "/api/models-tags-by-type").json()]
 
 
