@@ -13,6 +13,11 @@ void store_set_copies(struct store *store, const struct store_copies *copies)
 	store->copies = *copies;
 }
 
+bool store_has_others(struct store *store)
+{
+	return store->copies.await != NULL;
+}
+
 int store_await_copies(struct store *store, struct why *why)
 {
 	struct record_place end;

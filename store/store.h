@@ -228,6 +228,9 @@ struct store_copies {
 };
 void store_set_copies(struct store *store, const struct store_copies *copies);
 
+/* True when other nodes have, or will have, what this one has. */
+bool store_has_others(struct store *store);
+
 /* Where records end that are durable and visible. */
 void store_position(struct store *store, struct record_place *out);
 /* [blocks] until that is no longer `known`, or `timeout_ms`. */

@@ -88,8 +88,10 @@ int pack_file_part(struct store *store, const struct pack *pack, enum pack_part 
 {
 	struct file_info info;
 	int err = store_find_file(store, NULL, &pack->file, &info);
+	if (err == ERR_NOT_FOUND) /* on a node that has just come, no other may have been reached yet */
+		return why_set(why, store_has_others(store) ? ERR_BUSY : ERR_CORRUPT, "the store file of a pack is missing");
 	if (err)
-		return why_set(why, err == ERR_NOT_FOUND ? ERR_CORRUPT : err, "the store file of a pack is missing");
+		return why_set(why, err, "the store file of a pack cannot be looked up");
 	if (pack->length > info.length)
 		return why_set(why, ERR_CORRUPT, "a pack is longer than its store file");
 	*start = 0;

@@ -195,7 +195,7 @@ static int repair_once(struct gateway *gateway, const struct entity_id *repo, bo
 	if (!is_fresh(gateway, key, pause_ms)) {
 		struct why why = { 0 };
 		err = repair(gateway, repo, is_missing, &why);
-		if (err == 0 || is_missing)
+		if (err == 0 || (is_missing && err != ERR_BUSY)) /* busy: not here yet */
 			note_done(gateway, key, 0);
 	}
 	turn_end(turns, &turn);
