@@ -1,3 +1,4 @@
+/* discussion_change.c - commands that change a discussion, as the state machine applies them. Declared in discussion.h. */
 #include "replication/discussion.h"
 
 #include <stdlib.h>

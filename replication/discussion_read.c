@@ -1,3 +1,4 @@
+/* discussion_read.c - discussions and their events, read from the state. Declared in discussion.h. */
 #include "replication/discussion.h"
 
 #include <stdio.h>

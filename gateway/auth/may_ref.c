@@ -1,3 +1,4 @@
+/* may_ref.c - who may move a ref: branches and tags by the rights on the repository, refs/pr/N by who opened that pull request. Declared in auth.h. */
 #include "gateway/auth/auth.h"
 
 #include <strings.h>

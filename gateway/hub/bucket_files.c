@@ -1,3 +1,4 @@
+/* bucket_files.c - what is in a bucket: listing, adding, removing and reading its files. Handlers declared in buckets.h. */
 #include "gateway/hub/buckets.h"
 
 #include <sodium.h>

@@ -1,3 +1,4 @@
+/* collection_items.c - adding, changing and removing the items of a collection. Handlers declared in collections.h. */
 #include "gateway/hub/collections.h"
 
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* discussion_change.c - calls that change a discussion: comments, edits, status and title. Handlers declared in discussions.h. */
 #include "gateway/hub/discussions.h"
 
 #include <strings.h>

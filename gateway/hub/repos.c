@@ -177,16 +177,22 @@ static void create_body(struct http_request *request, struct span text, void *co
 	json_decref(body);
 }
 
-void repos_create(struct http_request *request, const struct route_match *match)
+/* Collects the body of a call that only somebody who is signed in may make. */
+static void open_signed_in(struct http_request *request, size_t bytes_max, http_body_fn fn)
 {
-	(void)match;
 	struct call *call = call_open(request);
 	if (!call)
 		return;
 	if (call->actor.anonymous)
 		answer_login(request);
 	else
-		http_collect(request, HTTP_COLLECT_BYTES_MAX, create_body, call);
+		http_collect(request, bytes_max, fn, call);
+}
+
+void repos_create(struct http_request *request, const struct route_match *match)
+{
+	(void)match;
+	open_signed_in(request, HTTP_COLLECT_BYTES_MAX, create_body);
 }
 
 /* ------------------------------------------------------------------ delete */
@@ -228,11 +234,5 @@ static void delete_body(struct http_request *request, struct span text, void *co
 void repos_delete(struct http_request *request, const struct route_match *match)
 {
 	(void)match;
-	struct call *call = call_open(request);
-	if (!call)
-		return;
-	if (call->actor.anonymous)
-		answer_login(request);
-	else
-		http_collect(request, DELETE_BODY_BYTES_MAX, delete_body, call);
+	open_signed_in(request, DELETE_BODY_BYTES_MAX, delete_body);
 }

@@ -1,3 +1,4 @@
+/* squash.c - POST .../super-squash/{branch}: one commit in place of a history. */
 #include "gateway/hub/rewrite.h"
 
 #include <stdio.h>

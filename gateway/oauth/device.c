@@ -1,3 +1,4 @@
+/* device.c - POST /oauth/device: a code for a device, and one for the person who approves it. Declared in oauth.h. */
 #include "gateway/oauth/oauth.h"
 
 #include "gateway/answer.h"

@@ -1,3 +1,4 @@
+/* routes.c - OAuth 2 and OpenID Connect: which handler serves which address. */
 #include "gateway/oauth/app_grant.h"
 #include "gateway/oauth/claims.h"
 #include "gateway/oauth/metadata.h"

@@ -1,3 +1,4 @@
+/* token.c - POST /oauth/token: grants in exchange for tokens. Declared in oauth.h. */
 #include "gateway/oauth/oauth.h"
 
 #include <sodium.h>

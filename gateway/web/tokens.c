@@ -37,7 +37,7 @@ static int write_token(void *context, const struct token *token)
 	buffer_append_text(&list->page, "<tr><td>");
 	html_escaped(&list->page, token->name);
 	if (memcmp(token->id.bytes, list->actor->token_id.bytes, ENTITY_ID_BYTES) == 0)
-		buffer_append_text(&list->page, " (this session)");
+		buffer_append_text(&list->page, " (this browser)");
 	buffer_printf(&list->page, "</td><td>%s</td><td>", token_role_name(token->role));
 	write_day(&list->page, token->created_ms);
 	buffer_append_text(&list->page, "</td><td>");

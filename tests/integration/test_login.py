@@ -187,7 +187,7 @@ def test_users_revoke_their_own_tokens(hub, user, bob):
     assert hub.request("GET", "/settings/tokens").headers["location"] == "/login?next=/settings/tokens"
     cookie, _ = sign_in(hub, user.token)
     page = hub.request("GET", "/settings/tokens", headers=cookie).body.decode()
-    assert "lost &lt;laptop&gt;" in page and lost["id"] in page and theirs["id"] not in page and "hf_" not in page and "(this session)" in page
+    assert "lost &lt;laptop&gt;" in page and lost["id"] in page and theirs["id"] not in page and "hf_" not in page and "(this browser)" in page
     assert post(hub, "/settings/tokens", headers=cookie, id=theirs["id"]).status == 404
     assert post(hub, "/settings/tokens", headers={**cookie, "Origin": "https://evil.example"}, id=lost["id"]).status == 403
     assert post(hub, "/settings/tokens", headers=cookie, id="nonsense").status == 404
