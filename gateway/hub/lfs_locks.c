@@ -71,6 +71,21 @@ static int read_id(const char *text, struct lock_id *out)
 	return hex_decode(out->bytes, LOCK_ID_BYTES, text, strlen(text));
 }
 
+typedef void (*locks_call)(struct http_request *request, struct call *call, const struct lfs_lock_body *body);
+
+/* Reads the body and hands it to `run`, which answers; a body that cannot be read is answered here. */
+static void with_body(struct http_request *request, struct span text, struct call *call, locks_call run)
+{
+	struct lfs_lock_body body;
+	struct why why = { 0 };
+	int status = lfs_lock_body_read(text, &body, &why);
+	if (status)
+		lfs_reply_error(request, status, NULL, why.text);
+	else
+		run(request, call, &body);
+	lfs_lock_body_fini(&body);
+}
+
 /* ------------------------------------------------------------------ create */
 
 static void create_from(struct http_request *request, struct call *call, const struct lfs_lock_body *body)
@@ -91,14 +106,7 @@ static void create_from(struct http_request *request, struct call *call, const s
 
 static void create_body(struct http_request *request, struct span text, void *context)
 {
-	struct lfs_lock_body body;
-	struct why why = { 0 };
-	int status = lfs_lock_body_read(text, &body, &why);
-	if (status)
-		lfs_reply_error(request, status, NULL, why.text);
-	else
-		create_from(request, context, &body);
-	lfs_lock_body_fini(&body);
+	with_body(request, text, context, create_from);
 }
 
 void lfs_locks_create(struct http_request *request, const struct route_match *match)
@@ -251,14 +259,7 @@ static void verify_from(struct http_request *request, struct call *call, const s
 
 static void verify_body(struct http_request *request, struct span text, void *context)
 {
-	struct lfs_lock_body body;
-	struct why why = { 0 };
-	int status = lfs_lock_body_read(text, &body, &why);
-	if (status)
-		lfs_reply_error(request, status, NULL, why.text);
-	else
-		verify_from(request, context, &body);
-	lfs_lock_body_fini(&body);
+	with_body(request, text, context, verify_from);
 }
 
 void lfs_locks_verify(struct http_request *request, const struct route_match *match)
@@ -296,14 +297,7 @@ static void delete_from(struct http_request *request, struct call *call, const s
 
 static void delete_body(struct http_request *request, struct span text, void *context)
 {
-	struct lfs_lock_body body;
-	struct why why = { 0 };
-	int status = lfs_lock_body_read(text, &body, &why);
-	if (status)
-		lfs_reply_error(request, status, NULL, why.text);
-	else
-		delete_from(request, context, &body);
-	lfs_lock_body_fini(&body);
+	with_body(request, text, context, delete_from);
 }
 
 void lfs_locks_delete(struct http_request *request, const struct route_match *match)
