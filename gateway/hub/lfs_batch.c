@@ -204,7 +204,7 @@ static void look_up(struct batch *batch, const struct lfs_object *object, struct
 
 static bool is_there(const struct lfs_object *object, const struct known *known)
 {
-	return known->err == 0 && known->info.length == (uint64_t)object->size && !hash_is_zero(&known->info.file);
+	return known->err == 0 && known->info.length == (uint64_t)object->size;
 }
 
 /* Claims what is there already, anew where it is this repository's: no garbage collection may drop it before a commit names it. What a collection has

@@ -84,7 +84,7 @@ static int find_object(struct received_pack *received, const struct git_pointer 
 		return ERR_CORRUPT;
 	if (err == 0 && !info.sha256_verified)
 		err = store_file_verify_sha256(store, &info.file, &pointer->sha256, why);
-	if (err == 0 && !hash_is_zero(&info.file))
+	if (err == 0)
 		err = store_claim(store, &received->repo->id, &info.file, why); /* so that no collection that began earlier drops it */
 	return err;
 }

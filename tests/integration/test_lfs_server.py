@@ -83,8 +83,14 @@ def test_each_object_has_its_own_answer(hub, user, repo):
 
 def test_an_empty_object_is_an_object(hub, user, repo):
     oid = oid_of(b"")
-    if "actions" in batch(hub, repo, user.token, [(oid, 0)]).json()["objects"][0]:  # else somebody's public repository had it: it was linked
-        assert put(hub, repo, user.token, b"") == oid
+    assert put(hub, repo, user.token, b"") == oid  # or linked: somebody's public repository may have it
+    assert "actions" not in batch(hub, repo, user.token, [(oid, 0)]).json()["objects"][0]
+    assert get(hub, repo, user.token, oid, 0).body == b""
+
+
+def test_an_empty_object_of_a_public_repository_is_linked(hub, user, repo):
+    oid = oid_of(b"")
+    put(hub, user.repo(), user.token, b"")
     assert "actions" not in batch(hub, repo, user.token, [(oid, 0)]).json()["objects"][0]
     assert get(hub, repo, user.token, oid, 0).body == b""
 
