@@ -1,9 +1,7 @@
 #include "schemas/volume_record.h"
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
 #include "schemas/little_endian.h"
+#include "schemas/xxh3.h"
 
 static const uint8_t head_magic[8] = { 'C', 'R', 'N', 'V', 'O', 'L', '0', '1' };
 static const uint8_t record_magic[4] = { 'C', 'R', 'N', 'R' };
@@ -20,12 +18,12 @@ void volume_head_encode(uint8_t out[VOLUME_BLOCK_BYTES], const struct volume_hea
 	le_write_u32(out + 12, head->id);
 	le_write_u64(out + 16, head->salt);
 	le_write_u64(out + 24, (uint64_t)head->created_ms);
-	le_write_u64(out + 32, XXH3_64bits(out, HEAD_BYTES - 8));
+	le_write_u64(out + 32, xxh3_64(out, HEAD_BYTES - 8, 0));
 }
 
 int volume_head_decode(struct volume_head *out, const uint8_t block[VOLUME_BLOCK_BYTES])
 {
-	if (memcmp(block, head_magic, sizeof(head_magic)) != 0 || le_read_u64(block + 32) != XXH3_64bits(block, HEAD_BYTES - 8))
+	if (memcmp(block, head_magic, sizeof(head_magic)) != 0 || le_read_u64(block + 32) != xxh3_64(block, HEAD_BYTES - 8, 0))
 		return ERR_CORRUPT;
 	if (le_read_u32(block + 8) != VOLUME_FORMAT)
 		return ERR_UNSUPPORTED;
@@ -39,9 +37,7 @@ int volume_head_decode(struct volume_head *out, const uint8_t block[VOLUME_BLOCK
 
 void volume_record_check(uint8_t out[16], const void *payload, size_t length)
 {
-	XXH128_canonical_t canonical;
-	XXH128_canonicalFromHash(&canonical, XXH3_128bits(payload, length));
-	memcpy(out, canonical.digest, 16);
+	xxh3_128(out, payload, length);
 }
 
 void volume_record_encode(uint8_t out[VOLUME_RECORD_HEADER_BYTES], const struct volume_record *record, uint64_t salt)
@@ -54,14 +50,14 @@ void volume_record_encode(uint8_t out[VOLUME_RECORD_HEADER_BYTES], const struct 
 	le_write_u32(out + 12, record->payload_length);
 	le_write_u64(out + 16, record->offset);
 	memcpy(out + 24, record->check, sizeof(record->check));
-	le_write_u64(out + 56, XXH3_64bits_withSeed(out, 56, salt));
+	le_write_u64(out + 56, xxh3_64(out, 56, salt));
 }
 
 int volume_record_decode(struct volume_record *out, const uint8_t bytes[VOLUME_RECORD_HEADER_BYTES], uint32_t volume, uint64_t offset,
 	uint64_t salt)
 {
 	if (memcmp(bytes, record_magic, sizeof(record_magic)) != 0 || bytes[4] != VOLUME_FORMAT ||
-		le_read_u64(bytes + 56) != XXH3_64bits_withSeed(bytes, 56, salt))
+		le_read_u64(bytes + 56) != xxh3_64(bytes, 56, salt))
 		return ERR_CORRUPT;
 	out->kind = bytes[5];
 	out->volume = le_read_u32(bytes + 8);
@@ -184,7 +180,7 @@ size_t file_block_length(uint32_t terms_count, uint32_t block)
 
 static uint64_t block_check(const uint8_t *terms, size_t length, uint64_t raw_start)
 {
-	return XXH3_64bits_withSeed(terms, length, raw_start);
+	return xxh3_64(terms, length, raw_start);
 }
 
 int file_record_encode(struct buffer *out, const struct file_record *record, const struct file_term *terms)

@@ -116,6 +116,10 @@ struct xorb_upload;
 int xorb_upload_open(struct xorb_upload **out, struct store *store, const struct hash *xorb, uint64_t length, struct why *why);
 /* A copy from another node: the same, but its commit waits for no further copies. */
 int xorb_copy_open(struct xorb_upload **out, struct store *store, const struct hash *xorb, uint64_t length, struct why *why);
+/* [may wait for a write buffer] Memory to receive the next bytes into, *length (in: how many are of use), so that xorb_upload_write need not copy them. NULL: there
+ * is none now. Valid until the next call. */
+uint8_t *xorb_upload_room(struct xorb_upload *upload, size_t *length);
+/* `data`: anywhere, or at the beginning of what xorb_upload_room gave. */
 int xorb_upload_write(struct xorb_upload *upload, const void *data, size_t length, struct why *why);
 /* [blocks] Verifies the root, waits until durable, then visible. *inserted false: it was there already. */
 int xorb_upload_commit(struct xorb_upload *upload, bool *inserted, struct why *why);

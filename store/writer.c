@@ -6,15 +6,18 @@
 
 enum {
 	SMALL_BUFFER_BYTES = 16 << 10,
-	IDLE_S = 1,                                  /* without an upload: what was kept for the next goes back to the system, */
-	IDLE_BYTES_MAX = WRITE_BUFFER_BYTES_MAX,     /* but for this much */
+	IDLE_S = 5,                                  /* without an upload: pages kept for the next go back to the system, */
+	IDLE_PAGES_MAX = 1,                          /* but for this many */
+	PARTS = WRITE_BUFFER_BYTES_MAX / WRITE_BUFFER_BYTES_SCARCE,
 };
 
-/* Empty buffers of one size, kept for the next who wants one: fresh memory costs a page fault for every 4 KiB written. */
-struct free_list {
-	struct write_buffer *first;
-	size_t capacity;
+/* A huge page: one buffer, or PARTS of them when memory is scarce. */
+struct page {
+	uint8_t *data;                /* NULL: there is none */
+	uint32_t free;                /* a bit for each part; ALL_PARTS: nobody has any of it */
+	struct write_buffer parts[PARTS];
 };
+static const uint32_t ALL_PARTS = (1u << PARTS) - 1;
 
 struct writer {
 	struct volumes *volumes;
@@ -22,10 +25,12 @@ struct writer {
 	pthread_cond_t work;     /* for the threads */
 	pthread_cond_t returned; /* for those who wait for a buffer */
 	struct write_buffer *queue, **queue_tail;
-	struct free_list kept[2]; /* full size, scarce size */
+	struct page *pages;      /* as many as the budget has room for */
+	size_t pages_max;
 	size_t writing;          /* buffers on their way to disk, here or with the journal: they come back by themselves */
-	uint64_t budget_bytes, used_bytes;
-	uint64_t kept_bytes;     /* part of used_bytes */
+	uint64_t budget_bytes;
+	uint64_t held_bytes;     /* of memory, kept pages included */
+	uint64_t taken_bytes;    /* of buffers that somebody has */
 	bool stopping;
 	pthread_t threads[WRITER_THREADS];
 	int threads_count;
@@ -75,7 +80,7 @@ static void group_end(struct write_group *group, int err, const struct why *why)
 	pthread_mutex_unlock(&group->lock);
 }
 
-/* ------------------------------------------------------------------ buffers */
+/* ------------------------------------------------------------------ memory */
 
 static size_t capacity_for(size_t wanted)
 {
@@ -85,116 +90,158 @@ static size_t capacity_for(size_t wanted)
 	return bytes < WRITE_BUFFER_BYTES_SCARCE ? bytes : WRITE_BUFFER_BYTES_MAX;
 }
 
-static struct write_buffer *allocate(size_t capacity)
+/* Memory that the kernel backs with one huge page if it can. NULL: there is none. */
+static uint8_t *map_page(void)
 {
-	struct write_buffer *buffer = calloc(1, sizeof(*buffer));
-	if (!buffer)
+	size_t length = WRITE_BUFFER_BYTES_MAX;
+	uint8_t *start = mmap(NULL, 2 * length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (start == MAP_FAILED)
 		return NULL;
-	bool is_huge = capacity == WRITE_BUFFER_BYTES_MAX;
-	if (posix_memalign((void **)&buffer->data, is_huge ? capacity : VOLUME_BLOCK_BYTES, capacity) != 0) {
+	size_t before = (size_t)-(uintptr_t)start & (length - 1);
+	if (before)
+		munmap(start, before);
+	munmap(start + before + length, length - before);
+	madvise(start + before, length, MADV_HUGEPAGE);
+	return start + before;
+}
+
+/* The rest is under the lock. */
+
+static bool is_kept(const struct page *page)
+{
+	return page->data && page->free == ALL_PARTS;
+}
+
+static size_t kept_pages(const struct writer *writer)
+{
+	size_t count = 0;
+	for (size_t i = 0; i < writer->pages_max; i++)
+		count += is_kept(&writer->pages[i]);
+	return count;
+}
+
+/* Gives kept pages back to the system until at most `left` are. */
+static void drop_kept(struct writer *writer, size_t left)
+{
+	size_t count = kept_pages(writer);
+	for (struct page *page = writer->pages; count > left; page++) {
+		if (!is_kept(page))
+			continue;
+		munmap(page->data, WRITE_BUFFER_BYTES_MAX);
+		page->data = NULL;
+		writer->held_bytes -= WRITE_BUFFER_BYTES_MAX;
+		count--;
+	}
+}
+
+/* A page that nobody has any of. NULL: the budget or the memory is used up. */
+static struct page *whole_page(struct writer *writer)
+{
+	struct page *empty = NULL;
+	for (struct page *page = writer->pages; page < writer->pages + writer->pages_max; page++) {
+		if (is_kept(page))
+			return page;
+		if (!page->data)
+			empty = page;
+	}
+	if (!empty || writer->held_bytes + WRITE_BUFFER_BYTES_MAX > writer->budget_bytes || !(empty->data = map_page()))
+		return NULL;
+	writer->held_bytes += WRITE_BUFFER_BYTES_MAX;
+	empty->free = ALL_PARTS;
+	return empty;
+}
+
+/* The page to take one part of: the fullest, so that others become whole again. */
+static struct page *shared_page(struct writer *writer)
+{
+	struct page *best = NULL;
+	for (struct page *page = writer->pages; page < writer->pages + writer->pages_max; page++) {
+		bool is_shared = page->data && page->free && page->free != ALL_PARTS;
+		if (is_shared && (!best || __builtin_popcount(page->free) < __builtin_popcount(best->free)))
+			best = page;
+	}
+	return best ? best : whole_page(writer);
+}
+
+static struct write_buffer *take_whole(struct writer *writer)
+{
+	struct page *page = whole_page(writer);
+	if (!page)
+		return NULL;
+	page->free = 0;
+	page->parts[0] = (struct write_buffer){ .page = page, .data = page->data, .capacity = WRITE_BUFFER_BYTES_MAX };
+	return &page->parts[0];
+}
+
+static struct write_buffer *take_part(struct writer *writer)
+{
+	struct page *page = shared_page(writer);
+	if (!page)
+		return NULL;
+	int i = __builtin_ctz(page->free);
+	page->free &= ~(1u << i);
+	page->parts[i] = (struct write_buffer){ .page = page, .data = page->data + (size_t)i * WRITE_BUFFER_BYTES_SCARCE,
+		.capacity = WRITE_BUFFER_BYTES_SCARCE };
+	return &page->parts[i];
+}
+
+static struct write_buffer *take_small(struct writer *writer, size_t capacity)
+{
+	struct write_buffer *buffer = NULL;
+	if (writer->held_bytes + capacity > writer->budget_bytes)
+		drop_kept(writer, 0);
+	if (writer->held_bytes + capacity > writer->budget_bytes || !(buffer = calloc(1, sizeof(*buffer))))
+		return NULL;
+	if (posix_memalign((void **)&buffer->data, VOLUME_BLOCK_BYTES, capacity) != 0) {
 		free(buffer);
 		return NULL;
 	}
-	if (is_huge)
-		madvise(buffer->data, capacity, MADV_HUGEPAGE);
 	buffer->capacity = capacity;
+	writer->held_bytes += capacity;
 	return buffer;
 }
 
-static void release(struct write_buffer *buffer)
+/* Above half the budget everyone takes less, so that more of them can go on. */
+static struct write_buffer *take(struct writer *writer, size_t capacity)
 {
-	free(buffer->data);
-	free(buffer);
-}
-
-/* The list for buffers of this size, or NULL: such are not kept. */
-static struct free_list *list_of(struct writer *writer, size_t capacity)
-{
-	for (size_t i = 0; i < 2; i++)
-		if (writer->kept[i].capacity == capacity)
-			return &writer->kept[i];
-	return NULL;
-}
-
-/* Under the lock. NULL: none is kept. */
-static struct write_buffer *take_kept(struct writer *writer, size_t capacity)
-{
-	struct free_list *list = list_of(writer, capacity);
-	struct write_buffer *buffer = list ? list->first : NULL;
-	if (buffer) {
-		list->first = buffer->next;
-		writer->kept_bytes -= capacity;
-	}
+	struct write_buffer *buffer = NULL;
+	if (capacity < WRITE_BUFFER_BYTES_SCARCE)
+		buffer = take_small(writer, capacity);
+	else if (writer->taken_bytes <= writer->budget_bytes / 2)
+		buffer = take_whole(writer);
+	if (!buffer && !(buffer = take_part(writer)))
+		return NULL;
+	writer->taken_bytes += buffer->capacity;
+	buffer->used = VOLUME_RECORD_HEADER_BYTES;
 	return buffer;
 }
 
-/* Gives one kept buffer back to the system; under the lock. False: none is kept. */
-static bool drop_kept(struct writer *writer)
+static void take_back(struct writer *writer, struct write_buffer *buffer)
 {
-	for (size_t i = 0; i < 2; i++) {
-		struct write_buffer *buffer = take_kept(writer, writer->kept[i].capacity);
-		if (buffer) {
-			writer->used_bytes -= buffer->capacity;
-			release(buffer);
-			return true;
-		}
+	struct page *page = buffer->page;
+	writer->taken_bytes -= buffer->capacity;
+	if (!page) {
+		writer->held_bytes -= buffer->capacity;
+		free(buffer->data);
+		free(buffer);
+	} else if (buffer->capacity == WRITE_BUFFER_BYTES_MAX) {
+		page->free = ALL_PARTS;
+	} else {
+		page->free |= 1u << (buffer - page->parts);
 	}
-	return false;
+	pthread_cond_broadcast(&writer->returned);
 }
 
-/* Room for `capacity` bytes in the budget; under the lock. Keeping empty buffers is given up for it first. */
-static bool reserve(struct writer *writer, size_t capacity)
-{
-	while (writer->used_bytes + capacity > writer->budget_bytes)
-		if (!drop_kept(writer))
-			return false;
-	writer->used_bytes += capacity;
-	return true;
-}
+/* ------------------------------------------------------------------ buffers */
 
 int writer_take(struct writer *writer, size_t wanted, struct write_buffer **out, struct why *why)
 {
 	size_t capacity = capacity_for(wanted);
-	struct write_buffer *buffer = NULL;
 	pthread_mutex_lock(&writer->lock);
-	for (;;) {
-		/* Above half the budget everyone takes less, so that more of them can go on. */
-		if (capacity == WRITE_BUFFER_BYTES_MAX && writer->used_bytes - writer->kept_bytes > writer->budget_bytes / 2)
-			capacity = WRITE_BUFFER_BYTES_SCARCE;
-		buffer = take_kept(writer, capacity);
-		if (buffer || reserve(writer, capacity))
-			break;
-		if (writer->writing == 0) {
-			pthread_mutex_unlock(&writer->lock);
-			return why_set(why, ERR_BUSY, "too many uploads at once: the memory for bytes on their way to disk is used up");
-		}
+	while (!(*out = take(writer, capacity)) && writer->writing > 0)
 		pthread_cond_wait(&writer->returned, &writer->lock);
-	}
 	pthread_mutex_unlock(&writer->lock);
-	if (!buffer && !(buffer = allocate(capacity))) {
-		pthread_mutex_lock(&writer->lock);
-		writer->used_bytes -= capacity;
-		pthread_mutex_unlock(&writer->lock);
-		return why_set(why, ERR_NO_MEMORY, "no memory for a write buffer");
-	}
-	buffer->used = VOLUME_RECORD_HEADER_BYTES;
-	*out = buffer;
-	return 0;
-}
-
-/* Under the lock. */
-static void take_back(struct writer *writer, struct write_buffer *buffer)
-{
-	struct free_list *list = list_of(writer, buffer->capacity);
-	if (list) {
-		buffer->next = list->first;
-		list->first = buffer;
-		writer->kept_bytes += buffer->capacity;
-	} else {
-		writer->used_bytes -= buffer->capacity;
-		release(buffer);
-	}
-	pthread_cond_broadcast(&writer->returned);
+	return *out ? 0 : why_set(why, ERR_BUSY, "too many uploads at once: the memory for bytes on their way to disk is used up");
 }
 
 void writer_give(struct writer *writer, struct write_buffer *buffer)
@@ -262,15 +309,14 @@ static void write_one(struct writer *writer, struct write_buffer *buffer)
 static void wait_for_work(struct writer *writer)
 {
 	while (!writer->queue && !writer->stopping) {
-		bool idle = writer->used_bytes == writer->kept_bytes;
+		bool idle = writer->taken_bytes == 0;
 		struct timespec until;
 		clock_gettime(CLOCK_MONOTONIC, &until);
 		until.tv_sec += IDLE_S;
-		if (writer->kept_bytes <= IDLE_BYTES_MAX)
+		if (kept_pages(writer) <= IDLE_PAGES_MAX)
 			pthread_cond_wait(&writer->work, &writer->lock);
-		else if (pthread_cond_timedwait(&writer->work, &writer->lock, &until) != 0 && idle)
-			while (writer->used_bytes == writer->kept_bytes && writer->kept_bytes > IDLE_BYTES_MAX)
-				drop_kept(writer);
+		else if (pthread_cond_timedwait(&writer->work, &writer->lock, &until) != 0 && idle && writer->taken_bytes == 0)
+			drop_kept(writer, IDLE_PAGES_MAX);
 	}
 }
 
@@ -299,12 +345,14 @@ static void *writer_main(void *argument)
 int writer_open(struct writer **out, struct volumes *volumes, uint64_t budget_bytes, struct why *why)
 {
 	struct writer *writer = calloc(1, sizeof(*writer));
-	if (!writer)
+	size_t pages_max = (size_t)(budget_bytes / WRITE_BUFFER_BYTES_MAX);
+	if (!writer || !(writer->pages = calloc(pages_max + 1, sizeof(*writer->pages)))) {
+		free(writer);
 		return why_set(why, ERR_NO_MEMORY, "no memory for the writer");
+	}
 	writer->volumes = volumes;
+	writer->pages_max = pages_max;
 	writer->budget_bytes = budget_bytes;
-	writer->kept[0].capacity = WRITE_BUFFER_BYTES_MAX;
-	writer->kept[1].capacity = WRITE_BUFFER_BYTES_SCARCE;
 	writer->queue_tail = &writer->queue;
 	pthread_mutex_init(&writer->lock, NULL);
 	pthread_condattr_t attributes;
@@ -333,8 +381,8 @@ void writer_close(struct writer *writer)
 	pthread_mutex_unlock(&writer->lock);
 	for (int i = 0; i < writer->threads_count; i++)
 		pthread_join(writer->threads[i], NULL);
-	while (drop_kept(writer))
-		;
+	drop_kept(writer, 0);
+	free(writer->pages);
 	pthread_cond_destroy(&writer->work);
 	pthread_cond_destroy(&writer->returned);
 	pthread_mutex_destroy(&writer->lock);

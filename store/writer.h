@@ -14,14 +14,17 @@
 
 enum {
 	WRITE_BUFFER_BYTES_MAX = 2 << 20, /* header included; a huge page, which is pinned for the disk at once and not 4 KiB by 4 KiB */
-	WRITE_BUFFER_BYTES_SCARCE = 320 << 10, /* at least one chunk, compressed as badly as can be */
+	WRITE_BUFFER_BYTES_SCARCE = 256 << 10, /* a part of such a page: one chunk with its header, and more */
 	WRITER_THREADS = 2,
 };
 
 struct writer;
 
+struct page;
+
 struct write_buffer {
 	struct write_buffer *next;
+	struct page *page; /* that it is a part of; NULL: of memory of its own */
 	uint8_t *data;    /* block-aligned; the body begins behind the record header */
 	size_t capacity;  /* bytes, header included */
 	size_t used;      /* bytes, header included */

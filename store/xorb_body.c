@@ -89,7 +89,9 @@ int xorb_body_append(struct xorb_body *body, const uint8_t *data, size_t length,
 		if (err)
 			return err;
 		size_t room = body->buffer->capacity - body->buffer->used, some = room < length ? room : length;
-		memcpy(body->buffer->data + body->buffer->used, data, some);
+		uint8_t *place = body->buffer->data + body->buffer->used;
+		if (data != place)
+			memcpy(place, data, some);
 		body->buffer->used += some;
 		data += some;
 		length -= some;

@@ -25,7 +25,7 @@ void xorb_body_fini(struct xorb_body *body);
 /* [blocks when write buffers are used up] Room for `room` bytes in one piece, at most one chunk's: fill it, then add to body->buffer->used.
  * `more`: bytes that are expected to follow. ERR_BUSY, ERR_NO_SPACE, ... */
 int xorb_body_room(struct xorb_body *body, size_t room, uint64_t more, struct why *why);
-/* The same, then copies. Any length. */
+/* The same, then copies, unless `data` lies in that room already. Any length. */
 int xorb_body_append(struct xorb_body *body, const uint8_t *data, size_t length, uint64_t more, struct why *why);
 
 /* What the journal has to write for a xorb. Its tail is a buffer of the body: valid until xorb_records_fini. */

@@ -2,10 +2,9 @@
 #include "store/xorb.h"
 
 #include <assert.h>
-#define XXH_INLINE_ALL
-#include <xxhash.h>
 
 #include "schemas/little_endian.h"
+#include "schemas/xxh3.h"
 #include "store/bg4.h"
 #include "store/lz4_frame.h"
 
@@ -13,7 +12,7 @@ enum { CHUNK_VERSION = 0 };
 
 uint64_t xorb_chunk_check(const uint8_t header[XORB_CHUNK_HEADER_BYTES], const uint8_t *payload, size_t payload_length)
 {
-	return XXH3_64bits_withSeed(payload, payload_length, le_read_u64(header));
+	return xxh3_64(payload, payload_length, le_read_u64(header));
 }
 
 static void header_write(uint8_t *out, const struct xorb_chunk_header *header)

@@ -59,6 +59,16 @@ void xorb_upload_close(struct xorb_upload *upload)
 	free(upload);
 }
 
+uint8_t *xorb_upload_room(struct xorb_upload *upload, size_t *length)
+{
+	struct xorb_body *body = &upload->body;
+	if (upload->known || xorb_body_room(body, 1, upload->length - upload->received, NULL) != 0)
+		return NULL;
+	size_t room = body->buffer->capacity - body->buffer->used;
+	*length = *length < room ? *length : room;
+	return body->buffer->data + body->buffer->used;
+}
+
 int xorb_upload_write(struct xorb_upload *upload, const void *data, size_t length, struct why *why)
 {
 	size_t body;

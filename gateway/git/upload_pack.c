@@ -177,7 +177,7 @@ static void incoming_end(struct http_request *request, int err, void *context)
 
 void git_upload_pack(struct http_request *request, const struct route_match *match)
 {
-	static const struct http_sink sink = { incoming_write, incoming_end };
+	static const struct http_sink sink = { .write = incoming_write, .end = incoming_end };
 	struct git_target *target = git_target_open(request, match, ACTION_READ_FILES);
 	if (!target)
 		return;

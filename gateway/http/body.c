@@ -1,7 +1,7 @@
 /* body.c - receives request bodies: gathered in memory, streamed to a sink, or thrown away.
  *
  * DESIGN. A small gathered body is received where its head was, on the control loop. Everything else moves to a bulk loop first. A sink's bytes are
- * received into the loop's one large buffer and used up before the next event; a gathered body's straight into the memory that the handler will
+ * received into memory of its own, or the loop's one large buffer, and used up before the next event; a gathered body's straight into the memory that the handler will
  * see. That memory is charged, as bytes arrive, to one budget of the whole server: a connection that finds it used up stops reading, and TCP
  * slows its client down. */
 #include "gateway/http/request.h"
@@ -270,8 +270,11 @@ static size_t choose_room(struct connection *connection, uint8_t **out)
 	*out = loop->scratch;
 	if (!request->head.chunked && room > body->left)
 		room = (size_t)body->left;
-	if (is_sink(body))
+	if (is_sink(body)) {
+		uint8_t *own = body->sink.room && !request->head.chunked ? body->sink.room(request, &room, body->context) : NULL;
+		*out = own ? own : *out;
 		return room;
+	}
 	if (room > COLLECT_STEP_BYTES)
 		room = COLLECT_STEP_BYTES;
 	if (!charge(request, (size_t)body->received + room))

@@ -134,6 +134,9 @@ struct http_sink {
 	/* On a worker thread, exactly once: err 0 after the whole body, ERR_CLOSED when the client went away or was too slow
 	 * (reply is then a no-op but must still be called), or what `write` returned. Owns the request. */
 	void (*end)(struct http_request *request, int err, void *context);
+	/* Optional, before each `write` of a body whose length was announced: memory to receive into, *length bytes (in: how many are of use), with which
+	 * `write` is called next. NULL: there is none now; what is wrong, `write` will tell. On a bulk loop; may wait as `write` may. */
+	uint8_t *(*room)(struct http_request *request, size_t *length, void *context);
 };
 /* Bodies above `bytes_max` (announced, or counted when chunked) end with ERR_TOO_BIG. */
 void http_sink(struct http_request *request, uint64_t bytes_max, const struct http_sink *sink, void *context);

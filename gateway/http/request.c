@@ -9,8 +9,6 @@
 #include <strings.h>
 #include <sys/socket.h>
 
-_Static_assert(offsetof(struct http_request, inline_memory) % _Alignof(max_align_t) == 0, "inline memory is aligned");
-
 struct http_request *request_make(struct connection *connection)
 {
 	struct loop *loop = connection->loop;

@@ -84,7 +84,7 @@ struct http_request {
 	uint64_t started_us, head_bytes;
 	char actor[ACTOR_NAME_BYTES_MAX];
 	struct head head;
-	uint8_t inline_memory[REQUEST_MEMORY_INLINE_BYTES];
+	_Alignas(max_align_t) uint8_t inline_memory[REQUEST_MEMORY_INLINE_BYTES];
 };
 
 struct http_request *request_make(struct connection *connection);

@@ -13,13 +13,23 @@ struct xorb_post {
 	struct why why;
 };
 
+static int post_open(struct xorb_post *post)
+{
+	return post->upload ? 0 : xorb_upload_open(&post->upload, post->store, &post->xorb, post->length, &post->why);
+}
+
+static uint8_t *post_room(struct http_request *request, size_t *length, void *context)
+{
+	(void)request;
+	struct xorb_post *post = context;
+	return post_open(post) == 0 ? xorb_upload_room(post->upload, length) : NULL;
+}
+
 static int post_write(struct http_request *request, const uint8_t *data, size_t length, void *context)
 {
 	(void)request;
 	struct xorb_post *post = context;
-	int err = 0;
-	if (!post->upload)
-		err = xorb_upload_open(&post->upload, post->store, &post->xorb, post->length, &post->why);
+	int err = post_open(post);
 	return err ? err : xorb_upload_write(post->upload, data, length, &post->why);
 }
 
@@ -43,7 +53,7 @@ static void post_end(struct http_request *request, int err, void *context)
 
 void xet_xorb_post(struct http_request *request, const struct route_match *match)
 {
-	static const struct http_sink sink = { .write = post_write, .end = post_end };
+	static const struct http_sink sink = { .write = post_write, .end = post_end, .room = post_room };
 	struct xet_caller *caller = xet_caller_open(request, XET_WRITE);
 	struct xorb_post *post = http_alloc(request, sizeof(*post));
 	if (!caller || !xet_hash_capture(request, match->captures[1], &post->xorb))
