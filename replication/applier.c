@@ -154,6 +154,19 @@ int applier_open(struct applier **out, const char *dir, uint64_t cache_bytes, co
 	return 0;
 }
 
+int applied_record_check(const struct applied_record *record, uint32_t group, const struct log_loaded *loaded, struct why *why)
+{
+	if (!loaded->found)
+		return why_set(why, ERR_CORRUPT, "the log of group %u is gone: this disk must rejoin under a new id", group);
+	if (loaded->last_index < record->durable_mark)
+		return why_set(why, ERR_CORRUPT, "the log of group %u ends at %llu, but %llu was durable: acknowledged entries are lost, this disk must "
+			"rejoin under a new id", group, (unsigned long long)loaded->last_index, (unsigned long long)record->durable_mark);
+	if (record->index < loaded->snapshot.index || record->index + 1 < loaded->first_index)
+		return why_set(why, ERR_CORRUPT, "the state of group %u is at %llu, behind the log's snapshot at %llu", group,
+			(unsigned long long)record->index, (unsigned long long)loaded->snapshot.index);
+	return 0;
+}
+
 /* ---- applying ---- */
 
 static struct command_outcome *outcome_add(struct applier *applier, struct proposal *proposal)

@@ -13,7 +13,7 @@
 
 #include "replication/consensus.h"
 #include "replication/keys.h"
-#include "replication/log_entry.h"
+#include "replication/log_store.h"
 
 enum {
 	GROUPS_MAX = 2,
@@ -27,6 +27,9 @@ struct applied_record {
 	uint64_t feature_level;
 	uint64_t ids_dropped_hour;
 };
+
+/* Holds what is applied against the log that was found beside it. 0, ERR_CORRUPT with a sentence. */
+int applied_record_check(const struct applied_record *record, uint32_t group, const struct log_loaded *loaded, struct why *why);
 
 struct applier;
 

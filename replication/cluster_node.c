@@ -203,6 +203,44 @@ static int node_roles_apply(const struct apply_context *apply, const struct comm
 	return err;
 }
 
+/* The body is [node id, secret]. */
+static int nodes_forsake_apply(const struct apply_context *apply, const struct command *command, struct why *why)
+{
+	struct cursor body = cursor_of(command->body);
+	cursor_array(&body, 2);
+	uint64_t left = cursor_u64(&body);
+	struct span secret = cursor_bytes(&body, CLUSTER_SECRET_BYTES);
+	if (!cursor_done(&body) || secret.length != CLUSTER_SECRET_BYTES)
+		return why_set(why, ERR_INVALID, "a node and a secret were expected");
+	struct key key, all;
+	struct cluster_view *view = calloc(1, sizeof(*view));
+	if (!view)
+		return why_set(why, ERR_NO_MEMORY, "no memory");
+	key_cluster_node(&all, 0);
+	state_any(apply, &all, take_node_id, view);
+	int err = 0;
+	for (size_t i = 0; err == 0 && i < view->count; i++) {
+		key_cluster_node(&key, view->nodes[i].node_id);
+		err = state_get(apply, &key, &node_schema, &view->nodes[i], sizeof(view->nodes[i]), why);
+	}
+	for (size_t i = 0; err == 0 && i < view->count; i++) {
+		struct cluster_node *node = &view->nodes[i];
+		key_cluster_node(&key, node->node_id);
+		node->role = node->node_id == left ? NODE_VOTER : NODE_REMOVED;
+		if (left)
+			state_put(apply, &key, &node_schema, node);
+		else
+			state_delete(apply, &key);
+	}
+	free(view);
+	if (err)
+		return err;
+	key_join_token(&all, NULL);
+	err = state_delete_prefix(apply, &all, why);
+	secret_replace(apply, secret_name, secret.data, CLUSTER_SECRET_BYTES);
+	return err;
+}
+
 static int join_token_create_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why)
 {
 	(void)result;
@@ -233,6 +271,8 @@ int cluster_node_apply(const struct apply_context *apply, const struct command *
 		return node_roles_apply(apply, command, result, why);
 	case COMMAND_JOIN_TOKEN_CREATE:
 		return join_token_create_apply(apply, command, result, why);
+	case COMMAND_NODES_FORSAKE:
+		return nodes_forsake_apply(apply, command, why);
 	}
 	return why_set(why, ERR_UNSUPPORTED, "command type %u is not known to this program", command->type);
 }
@@ -311,6 +351,19 @@ int cluster_node_join_command(void *context, const struct cluster_node *node, co
 	buffer_init(&body, COMMAND_BYTES_MAX);
 	record_encode(&body, &join_schema, &join);
 	struct command command = { .type = COMMAND_NODE_JOIN, .version = 1, .id = *id, .body = buffer_span(&body) };
+	int err = body.failed ? ERR_NO_MEMORY : command_encode(out, &command);
+	buffer_fini(&body);
+	return err;
+}
+
+int cluster_node_forsake_command(uint64_t node_id, const uint8_t secret[CLUSTER_SECRET_BYTES], const struct command_id *id, struct buffer *out)
+{
+	struct buffer body;
+	buffer_init(&body, COMMAND_BYTES_MAX);
+	pack_array(&body, 2);
+	pack_u64(&body, node_id);
+	pack_bytes(&body, span_of(secret, CLUSTER_SECRET_BYTES));
+	struct command command = { .type = COMMAND_NODES_FORSAKE, .version = 1, .id = *id, .body = buffer_span(&body) };
 	int err = body.failed ? ERR_NO_MEMORY : command_encode(out, &command);
 	buffer_fini(&body);
 	return err;

@@ -45,6 +45,11 @@ int cluster_view_read(void *context, rocksdb_t *db, struct cluster_view *out);
 bool join_token_find(void *context, rocksdb_t *db, const uint8_t *token_id, uint8_t proof[JOIN_TOKEN_SECRET_BYTES]);
 int cluster_node_join_command(void *context, const struct cluster_node *node, const uint8_t *token_id, const struct command_id *id, struct buffer *out);
 
+/* ---- recovery (recover.h): a node goes on without those that are lost ---- */
+/* The command, for GROUP_CLUSTER: `node_id` becomes a voter and every other node a removed one; 0: all are forgotten, this is a copy in a cluster of its own.
+ * The cluster gets another secret, and no join token made before is worth anything. */
+int cluster_node_forsake_command(uint64_t node_id, const uint8_t secret[CLUSTER_SECRET_BYTES], const struct command_id *id, struct buffer *out);
+
 /* ---- on the wire and in a node's own records ---- */
 void cluster_node_pack(struct buffer *out, const struct cluster_node *node);
 bool cluster_node_take(struct cursor *cursor, struct cluster_node *out);

@@ -49,19 +49,6 @@ static int bootstrap(struct consensus *c, struct why *why)
 	return err ? err : identity_found(&c->identity, log_store_db(c->store), applier_db(c->applier), why);
 }
 
-static int check_loaded(uint32_t group, const struct log_loaded *loaded, const struct applied_record *record, struct why *why)
-{
-	if (!loaded->found)
-		return why_set(why, ERR_CORRUPT, "the log of group %u is gone: this disk must rejoin under a new id", group);
-	if (loaded->last_index < record->durable_mark)
-		return why_set(why, ERR_CORRUPT, "the log of group %u ends at %llu, but %llu was durable: acknowledged entries are lost, this disk must "
-			"rejoin under a new id", group, (unsigned long long)loaded->last_index, (unsigned long long)record->durable_mark);
-	if (record->index < loaded->snapshot.index || record->index + 1 < loaded->first_index)
-		return why_set(why, ERR_CORRUPT, "the state of group %u is at %llu, behind the log's snapshot at %llu", group,
-			(unsigned long long)record->index, (unsigned long long)loaded->snapshot.index);
-	return 0;
-}
-
 static int open_group(struct consensus *c, uint32_t number, struct why *why)
 {
 	struct group *group = &c->groups[number];
@@ -70,7 +57,7 @@ static int open_group(struct consensus *c, uint32_t number, struct why *why)
 	int err = log_store_load(c->store, number, record->index, &loaded, why);
 	if (err)
 		return err;
-	err = check_loaded(number, &loaded, record, why);
+	err = applied_record_check(record, number, &loaded, why);
 	if (err == 0)
 		err = driver_open(&group->driver, number, c->identity.node_id, &c->rio, &loaded, record->index, why);
 	if (err == 0 && c->config.cluster.trailing_bytes)

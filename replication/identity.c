@@ -70,6 +70,14 @@ static int put(const struct identity *identity, rocksdb_t *db, const char *name,
 	return err;
 }
 
+static void mint(struct identity *out)
+{
+	*out = (struct identity){ 0 };
+	randombytes_buf(out->cluster_id, sizeof(out->cluster_id));
+	while (out->node_id == 0)
+		randombytes_buf(&out->node_id, sizeof(out->node_id));
+}
+
 int identity_open(struct identity *out, bool *founding, rocksdb_t *log, rocksdb_t *state, struct why *why)
 {
 	struct identity in_log, in_state;
@@ -79,10 +87,7 @@ int identity_open(struct identity *out, bool *founding, rocksdb_t *log, rocksdb_
 	if ((log_err && log_err != ERR_NOT_FOUND) || (state_err && state_err != ERR_NOT_FOUND))
 		return log_err && log_err != ERR_NOT_FOUND ? log_err : state_err;
 	if (log_err == ERR_NOT_FOUND && state_err == ERR_NOT_FOUND) {
-		*out = (struct identity){ 0 };
-		randombytes_buf(out->cluster_id, sizeof(out->cluster_id));
-		while (out->node_id == 0)
-			randombytes_buf(&out->node_id, sizeof(out->node_id));
+		mint(out);
 		*founding = true;
 		return put(out, log, "log", why);
 	}
@@ -106,6 +111,16 @@ int identity_found(const struct identity *identity, rocksdb_t *log, rocksdb_t *s
 	founded.founded = IDENTITY_FOUNDED;
 	int err = put(&founded, state, "state", why);
 	return err ? err : put(&founded, log, "log", why);
+}
+
+int identity_renew(struct identity *identity, rocksdb_t *log, rocksdb_t *state, struct why *why)
+{
+	struct peer_keys keys;
+	mint(identity);
+	peer_keys_make(&keys);
+	int err = put_bytes(KIND_KEYS, span_of(&keys, sizeof(keys)), log, "log", why);
+	sodium_memzero(&keys, sizeof(keys));
+	return err ? err : identity_found(identity, log, state, why);
 }
 
 int identity_join(struct identity *identity, const uint8_t cluster_id[CLUSTER_ID_BYTES], rocksdb_t *log, struct why *why)

@@ -32,6 +32,9 @@ int identity_keys(struct peer_keys *out, rocksdb_t *log, struct why *why);
  * majority is found, and for that the others must be known. ERR_NOT_FOUND. */
 int identity_view_put(const struct cluster_view *view, rocksdb_t *log, struct why *why);
 int identity_view_get(struct cluster_view *out, rocksdb_t *log, struct why *why);
+/* [blocks] This node becomes another one, in a cluster of its own: new ids, new keys. For a copy of a node's stores, before anybody may start from it: a crash
+ * in between leaves two stores of different nodes. */
+int identity_renew(struct identity *identity, rocksdb_t *log, rocksdb_t *state, struct why *why);
 int identity_found(const struct identity *identity, rocksdb_t *log, rocksdb_t *state, struct why *why);
 
 #endif

@@ -158,6 +158,8 @@ int namespace_propose(struct namespace *ns, uint32_t group, enum command_type ty
 /* The same, and what apply left as its result is appended to `result` (may be NULL). */
 int namespace_propose_result(struct namespace *ns, uint32_t group, enum command_type type, const char *actor, struct buffer *body,
 	const struct command_id *id, struct buffer *result, struct why *why);
+/* In apply: a secret gets another value. */
+void secret_replace(const struct apply_context *apply, const char *name, const uint8_t *value, size_t length);
 /* A secret as it stands in the state of `db`. 0, ERR_NOT_FOUND, ERR_CORRUPT (also another length), ERR_IO. */
 int secret_read(rocksdb_t *db, const char *name, uint8_t *out, size_t length);
 void entity_id_make(struct entity_id *out);

@@ -394,6 +394,13 @@ static void hand_out(struct incoming *incoming, const struct peer_hello *hello)
 	incoming->peers->config.calls.stream(incoming->peers->config.calls.context, stream, hello);
 }
 
+/* Whoever was removed is told so even if the cluster's secret has changed since: its key proves who it is. */
+static bool was_removed(const struct incoming *incoming, const struct peer_hello *hello)
+{
+	const struct cluster_node *member = cluster_view_find(&incoming->peers->view, hello->from);
+	return member && member->role == NODE_REMOVED && memcmp(member->public_key, incoming->channel.remote_static, PEER_KEY_BYTES) == 0;
+}
+
 static bool answer_hello(struct incoming *incoming)
 {
 	struct peers *peers = incoming->peers;
@@ -409,9 +416,12 @@ static bool answer_hello(struct incoming *incoming)
 		else if (hello.feature_level < peers->config.feature_level_min)
 			status = PEER_TOO_OLD;
 		sodium_memzero(secret, sizeof(secret));
-	} else if ((hello.purpose != PEER_MESSAGES && hello.purpose != PEER_BULK) || !peers->view.has_secret ||
-		!peer_channel_proven(&incoming->channel, proof, peers->view.secret)) {
+	} else if ((hello.purpose != PEER_MESSAGES && hello.purpose != PEER_BULK) || !peers->view.has_secret) {
 		return false;
+	} else if (!peer_channel_proven(&incoming->channel, proof, peers->view.secret)) {
+		if (!was_removed(incoming, &hello))
+			return false;
+		status = PEER_REMOVED;
 	} else {
 		status = judge(incoming, &hello);
 	}

@@ -272,6 +272,7 @@ void replica_peer_status(struct replica *replica, uint64_t node_id, struct repli
 		out->current = peer->current;
 		out->behind_bytes = peer->behind_bytes;
 		out->behind_ms = peer->current ? 0 : peer->was_current ? replica_now_ms() - peer->current_at_ms : UINT64_MAX;
+		out->told_ms = peer->was_current ? peer->current_at_ms : 0;
 		out->taken_bytes = peer->taken_bytes;
 		out->taken_xorbs = peer->taken_xorbs;
 		out->taken_records = peer->taken_records;

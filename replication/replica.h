@@ -67,6 +67,7 @@ struct replica_peer_status { /* of one other node */
 	bool current;            /* and all of it was here at the last answer */
 	uint64_t behind_bytes;   /* of its volumes that are not here yet */
 	uint64_t behind_ms;      /* since all of it was here; UINT64_MAX: never since the start */
+	uint64_t told_ms;        /* when it last answered that all of it is here, by the monotonic clock; 0: never since the start */
 	uint64_t taken_bytes, taken_xorbs, taken_records; /* since the start */
 	char trouble[128];       /* why not, as far as known */
 };

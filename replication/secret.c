@@ -36,6 +36,17 @@ int secret_create_apply(const struct apply_context *apply, const struct command 
 	return 0; /* somebody was first: theirs is the one */
 }
 
+void secret_replace(const struct apply_context *apply, const char *name, const uint8_t *value, size_t length)
+{
+	struct key key;
+	struct secret secret = { .length = length };
+	memcpy(secret.name, name, strlen(name));
+	memcpy(secret.value, value, length);
+	key_secret(&key, span_text(name));
+	state_put(apply, &key, &secret_schema, &secret);
+	sodium_memzero(&secret, sizeof(secret));
+}
+
 int secret_read(rocksdb_t *db, const char *name, uint8_t *out, size_t length)
 {
 	struct key key;

@@ -10,6 +10,7 @@
 #include "gateway/admin/operator.h"
 #include "gateway/answer.h"
 #include "gateway/repo/scratch_dir.h"
+#include "replication/replica.h"
 
 enum { ID_BYTES = 12 };
 
@@ -97,6 +98,81 @@ void backup_desk_close(struct backup_desk *desk)
 
 /* ------------------------------------------------------------------ lending */
 
+/* What one other member has said since the names were taken. */
+struct told {
+	uint64_t node_id, first_ms;
+	bool all, ever;
+};
+
+/* An answer that came since may have been on its way before; the one after it was asked for since. */
+static void hear(struct told *told, struct replica *replica, uint64_t since_ms)
+{
+	struct replica_peer_status status;
+	replica_peer_status(replica, told->node_id, &status);
+	if (told->first_ms == 0 && status.told_ms > since_ms)
+		told->first_ms = status.told_ms;
+	told->ever = status.told_ms != 0;
+	told->all = told->first_ms && status.told_ms > told->first_ms;
+}
+
+static size_t members(struct gateway *gateway, struct told told[CLUSTER_NODES_MAX])
+{
+	size_t count = 0;
+	struct cluster_node self;
+	struct cluster_view *view = calloc(1, sizeof(*view));
+	if (!view)
+		return SIZE_MAX;
+	consensus_self(namespace_consensus(gateway->ns), &self);
+	consensus_view(namespace_consensus(gateway->ns), view);
+	for (size_t i = 0; i < view->count; i++)
+		if (view->nodes[i].role != NODE_REMOVED && view->nodes[i].node_id != self.node_id)
+			told[count++] = (struct told){ .node_id = view->nodes[i].node_id };
+	free(view);
+	return count;
+}
+
+static uint64_t monotonic_ms(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* [blocks] Until everything that the names of a moment ago need is here: backup.h. */
+static int await_bytes(struct gateway *gateway, struct why *why)
+{
+	struct told told[CLUSTER_NODES_MAX];
+	struct replica_status copies;
+	uint64_t since_ms = monotonic_ms();
+	size_t count = gateway->replica ? members(gateway, told) : 0;
+	if (count == SIZE_MAX)
+		return why_set(why, ERR_NO_MEMORY, "no memory");
+	if (count == 0)
+		return 0;
+	replica_status(gateway->replica, &copies);
+	for (;;) {
+		size_t missing = 0, unknown = 0;
+		for (size_t i = 0; i < count; i++) {
+			hear(&told[i], gateway->replica, since_ms);
+			missing += !told[i].all;
+			unknown += !told[i].ever;
+		}
+		/* Who is away may be waited for in vain: what it got since it was last heard is on others too. */
+		if (missing == 0 || (unknown == 0 && missing < copies.copies_needed && monotonic_ms() - since_ms > BACKUP_BYTES_MS_MAX / 4))
+			return 0;
+		if (monotonic_ms() - since_ms > BACKUP_BYTES_MS_MAX)
+			return why_set(why, ERR_BUSY, "this node cannot tell whether it has the bytes of %zu others: try again, ask one that has all (cairn cluster status), or remove "
+				"those that are gone for good", missing);
+		nanosleep(&(struct timespec){ .tv_nsec = 20 * 1000000 }, NULL);
+	}
+}
+
+static int read_point(struct consensus *consensus, struct why *why)
+{
+	int err = consensus_read_barrier(consensus, GROUP_CLUSTER, BACKUP_READ_MS_MAX, why);
+	return err ? err : consensus_read_barrier(consensus, GROUP_REPOS, BACKUP_READ_MS_MAX, why);
+}
+
 /* [blocks] Names, then the list of volumes. On error nothing is held. */
 static int lend(struct gateway *gateway, struct scratch_dir *names, struct held_volumes **volumes, struct why *why)
 {
@@ -104,10 +180,17 @@ static int lend(struct gateway *gateway, struct scratch_dir *names, struct held_
 	int err = store_hold(gateway->store, why);
 	if (err)
 		return err;
+	err = read_point(namespace_consensus(gateway->ns), why);
+	if (err) {
+		store_hold_end(gateway->store);
+		return err;
+	}
 	err = scratch_dir_make(names, gateway->data_dir, "backup", why);
 	if (err == 0) {
 		snprintf(path, sizeof(path), "%s/names", names->path);
 		err = consensus_checkpoint(namespace_consensus(gateway->ns), path, why);
+		if (err == 0)
+			err = await_bytes(gateway, why);
 		if (err == 0)
 			err = store_held_volumes(gateway->store, volumes, why);
 		if (err)

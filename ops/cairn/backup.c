@@ -16,6 +16,7 @@
 #include "ops/cairn/copy.h"
 #include "ops/cairn/progress.h"
 #include "ops/cairn/table.h"
+#include "replication/recover.h"
 
 enum { MANIFEST_FORMAT = 1, RENEW_S = 60 };
 
@@ -212,6 +213,17 @@ int backup_main(const struct settings *settings, int argc, char **argv)
 
 /* ------------------------------------------------------------------ restore */
 
+/* The names of a node that may live on, and wait for others: this copy is neither. */
+static int become_own(const char *names)
+{
+	struct why why = { 0 };
+	struct recover_report report;
+	if (consensus_recover(names, RECOVER_COPY, &report, &why) == 0)
+		return 0;
+	fprintf(stderr, "cairn: the names of the backup cannot be made a hub's: %s\n", why.text);
+	return 1;
+}
+
 static int restore(struct backup *restore, const json_t *manifest)
 {
 	char path[PATH_MAX], from[PATH_MAX], to[PATH_MAX], name[48];
@@ -238,7 +250,7 @@ static int restore(struct backup *restore, const json_t *manifest)
 		return 1;
 	/* Last, and at once: without names a hub does not take this for its data. */
 	return path_of(from, restore->dir, member_text(manifest, "names")) || path_of(to, restore->data_dir, "meta.part") ||
-		copy_directory(from, to, on_step, restore) || path_of(path, restore->data_dir, "meta") || rename(to, path) != 0 ||
+		copy_directory(from, to, on_step, restore) || become_own(to) || path_of(path, restore->data_dir, "meta") || rename(to, path) != 0 ||
 		sync_directory(restore->data_dir);
 }
 

@@ -1,4 +1,4 @@
-/* cluster.c - `cairn cluster status|token|promote|demote|remove`: the nodes that are one hub. */
+/* cluster.c - `cairn cluster status|token|promote|demote|remove`, and recover (recover.c): the nodes that are one hub. */
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
@@ -167,5 +167,7 @@ int cluster_main(const struct settings *settings, int argc, char **argv)
 		return change(settings, argc - 1, argv + 1, "learner", true);
 	if (strcmp(verb, "remove") == 0)
 		return change(settings, argc - 1, argv + 1, "removed", false);
-	return usage_error("cluster", "cluster wants status, token, promote, demote or remove");
+	if (strcmp(verb, "recover") == 0)
+		return cluster_recover(settings, argc - 1, argv + 1);
+	return usage_error("cluster", "cluster wants status, token, promote, demote, remove or recover");
 }

@@ -6,6 +6,8 @@
 #include "ops/cairn/settings.h"
 
 int cluster_main(const struct settings *settings, int argc, char **argv);
+/* Verb of cluster: recover.c */
+int cluster_recover(const struct settings *settings, int argc, char **argv);
 int status_main(const struct settings *settings, int argc, char **argv);
 int stats_main(const struct settings *settings, int argc, char **argv);
 int user_main(const struct settings *settings, int argc, char **argv);

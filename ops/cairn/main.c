@@ -65,6 +65,7 @@ static const char help[] =
 	"  cluster token [--voter]      a one-time token for `cairnd --join`\n"
 	"  cluster promote|demote NODE...  let nodes vote, or only follow\n"
 	"  cluster remove NODE... --yes a node leaves for ever\n"
+	"  cluster recover [--yes]      on a stopped node: go on without a majority that is lost for good\n"
 	"\n"
 	"Where\n"
 	"  --url URL                    the hub ($CAIRN_URL, http://127.0.0.1:8080)\n"
@@ -75,10 +76,13 @@ static const char help[] =
 	"cairn COMMAND --help tells more. Exit status: 0 done, 1 failed, 2 damage found, 64 not understood.\n";
 
 static const struct noun nouns[] = {
-	{ "cluster", cluster_main, "cairn cluster status\ncairn cluster token [--voter]\ncairn cluster promote|demote NODE...\ncairn cluster remove NODE... --yes\n\n"
+	{ "cluster", cluster_main, "cairn cluster status\ncairn cluster token [--voter]\ncairn cluster promote|demote NODE...\ncairn cluster remove NODE... --yes\n"
+		"cairn cluster recover --data DIR [--yes]\n\n"
 		"token prints what a new node is started with: cairnd --data NEW --cluster-listen HOST:PORT --join TOKEN. It is good for one node and\n"
 		"one day. A node joins as a learner, which follows and does not vote, or with --voter as a voter once it has caught up. Have 3 or 5\n"
-		"voters. A removed node is never let in again under its id: wipe its data directory and join it anew.\n" },
+		"voters. A removed node is never let in again under its id: wipe its data directory and join it anew.\n"
+		"recover works on the data directory of a node that is stopped, when most of the voters are lost for good: without --yes it tells what would\n"
+		"happen, with --yes the node becomes the only voter, and no other one is ever let in again. What only the others knew is lost.\n" },
 	{ "status", status_main, "cairn status\n\nVersion, uptime and memory of the hub; its place in the consensus; what it stores.\n" },
 	{ "stats", stats_main, "cairn stats\n\n"
 		"files: what clients see, each repository counted on its own. unique: the same after dedup. stored: after compression.\n"
@@ -166,7 +170,8 @@ static const struct noun nouns[] = {
 		"new backup is complete, and can be copied elsewhere by any tool. It holds secrets (the hub's keys, admin-token): guard it like the hub.\n" },
 	{ "restore", restore_main, "cairn restore FROM --data DIR\n\n"
 		"Makes the data directory DIR, which must be empty or absent, from a backup. Then start cairnd with it; its first start reads all\n"
-		"volumes to make the index anew. Never start both the old hub and the restored one: they are the same node.\n" },
+		"volumes to make the index anew. It is a hub of its own: no node of the old one is a node of it; new ones join it (cairn cluster token). Clients\n"
+		"cannot tell the two apart, so do not let both serve them.\n" },
 	{ "fsck", fsck_main, "cairn fsck [--data DIR] [--rebuild-index]\n\n"
 		"Checks every record of the store in DIR, and that everything a record names is there. The hub must be stopped.\n"
 		"--rebuild-index throws the index away first and makes it anew from the volumes, which are the truth.\n" },

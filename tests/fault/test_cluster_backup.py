@@ -1,0 +1,82 @@
+"""A backup of a cluster, taken through any of its nodes while clients push, becomes a cluster of one that grows; the old cluster lives on beside it."""
+import json
+import time
+
+from cluster_process import Cluster, cairn_of
+from hub_process import Hub
+from ledger import Commit, digest
+from pushers import Crowd
+from samples import random_bytes
+from test_backup import restore
+from test_cluster_bytes import AnyNode, Look, make_cluster, make_ledger, push_one_of_each, stop_and_check, wait_for_bytes  # noqa: F401
+
+
+def test_what_was_acknowledged_through_any_node_is_in_a_backup_through_another(make_cluster, make_hub, check_disk, chance, seed, tmp_path):  # noqa: F811
+    cluster = make_cluster(3)
+    ledger = make_ledger(cluster, AnyNode(cluster, seed), tmp_path)
+    crowd = Crowd(ledger, sorted(ledger.repos), seed)
+    backup = tmp_path / "backup"
+    kept = []
+    node = chance.choice(cluster.nodes)
+    for _ in range(3):
+        time.sleep(2)
+        count = len(ledger.facts)
+        kept.append(json.loads(cairn_of(node, "backup", backup, "--json"))["kept_bytes"])
+    # One node is away: the others still have everything.
+    away = chance.choice([each for each in cluster.nodes if each is not node])
+    away.kill()
+    time.sleep(1)
+    count = len(ledger.facts)
+    assert json.loads(cairn_of(node, "backup", backup, "--json"))["kept_bytes"] >= kept[-1]
+    crowd.may_be_refused()
+    crowd.stop()
+    assert kept[0] == 0 and kept[-1] > 0, kept
+    facts = ledger.facts[:count]
+    assert len(facts) > 20
+
+    # It starts alone, though it comes from a node of three, and is nobody's node.
+    other = Cluster(tmp_path / "other", False, "--volume-size", "32M")
+    other.dir.mkdir()
+    try:
+        restore(backup, other.dir / "node1")
+        # Whichever node the copy was of: the first node's token is the operator's.
+        (other.dir / "node1" / "admin-token").write_text(cluster.nodes[0].admin_token)
+        first = other.grow()
+        assert len(first.status()["nodes"]) == 1 and first.status()["node"] not in {each["id"] for each in node.status()["nodes"]}
+        Look(ledger, first).check(facts)
+        push_one_of_each(first, ledger, "restored", chance)
+        other.grow()
+        other.grow()
+        other.wait_for_voters(3)
+        wait_for_bytes(other)
+        other.wait_until_same()
+        for each in other.nodes:
+            Look(ledger, each).check([fact for fact in facts if isinstance(fact, Commit)])
+        # The cluster that the copy was of goes on, and neither knows of the other.
+        away.start()
+        push_one_of_each(cluster.nodes[0], ledger, "the old one", chance)
+        assert len(cluster.nodes[0].status()["nodes"]) == 3
+        stop_and_check(other, check_disk)
+    finally:
+        other.close()
+
+
+def test_a_node_waits_for_bytes_that_its_names_need_already(make_cluster, make_hub, tmp_path):  # noqa: F811
+    """One copy is enough here and the link is slow: names are on the other node long before bytes are."""
+    cluster = make_cluster(2, "--copies", "1", with_proxy=True)
+    one, other = cluster.nodes
+    ledger = make_ledger(cluster, one, tmp_path)
+    wait_for_bytes(cluster)
+    cluster.proxy.delay_seconds = 0.02
+    data = random_bytes("on one node", 8_000_000)
+    repo, token = sorted(ledger.repos)[0], ledger.user.token
+    entry = one.lfs_batch(token, repo, [(digest(data), len(data))]).json()["objects"][0]
+    assert one.request("PUT", entry["actions"]["upload"]["href"], data).status == 200
+    answer = one.commit(token, repo, [("lfsFile", {"path": "large.bin", "algo": "sha256", "oid": digest(data), "size": len(data)})])
+    assert answer.status == 200, answer
+    assert other.status()["bytes_replicated"] is False
+    cairn_of(other, "backup", tmp_path / "backup")
+    restore(tmp_path / "backup", tmp_path / "restored")
+    hub = make_hub(tmp_path / "restored")
+    answer = hub.request("GET", f"/{repo}/resolve/main/large.bin", token=token)
+    assert answer.status == 200 and answer.body == data, answer
