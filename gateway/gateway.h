@@ -24,6 +24,7 @@ struct gateway {
 	struct openid_provider *openid_provider; /* gateway/auth/openid_provider.h; NULL: people sign in with tokens alone */
 	struct openid_keys *openid_keys; /* gateway/oauth/keys.h */
 	struct webhooks *webhooks;     /* gateway/webhooks/webhooks.h; may be NULL */
+	struct notifications *notifications; /* gateway/notifications/notifications.h; may be NULL */
 	struct audit *audit;           /* gateway/audit/audit.h; may be NULL */
 	struct rate_limit *rate_limit; /* gateway/rate_limit.h; NULL: none */
 	struct admin *admin;           /* gateway/admin: long operations under way; may be NULL */

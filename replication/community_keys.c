@@ -174,6 +174,54 @@ void key_follow_counts(struct key *key, const char *name)
 	key_add_lower(key, span_text(name));
 }
 
+void key_notification(struct key *key, const char *user, uint64_t place)
+{
+	key_begin(key, GROUP_CLUSTER, 0, 'N');
+	add_name_and_id(key, user, NULL);
+	if (place)
+		key_add_number(key, place, 8);
+}
+
+void key_notification_about(struct key *key, const char *user, const struct entity_id *repo, uint64_t number)
+{
+	key_begin(key, GROUP_CLUSTER, 0, 'B');
+	add_name_and_id(key, user, repo);
+	key_add_number(key, number, 8);
+}
+
+void key_inbox(struct key *key, const char *user)
+{
+	key_begin(key, GROUP_CLUSTER, 0, 'P');
+	key_add_lower(key, span_text(user));
+}
+
+void key_watch(struct key *key, const char *user, unsigned kind, const struct entity_id *id)
+{
+	key_begin(key, GROUP_CLUSTER, 0, 'R');
+	add_name_and_id(key, user, NULL);
+	if (!id)
+		return;
+	key_add_number(key, kind, 1);
+	key_add(key, id->bytes, ENTITY_ID_BYTES);
+}
+
+void key_watcher(struct key *key, const struct entity_id *id, const char *user)
+{
+	key_begin(key, GROUP_CLUSTER, 0, 'L');
+	key_add(key, id->bytes, ENTITY_ID_BYTES);
+	key_add_lower(key, span_text(user));
+}
+
+void key_subscription(struct key *key, const struct entity_id *repo, uint64_t number, const char *user)
+{
+	key_begin(key, GROUP_CLUSTER, 0, 'S');
+	key_add(key, repo->bytes, ENTITY_ID_BYTES);
+	if (number)
+		key_add_number(key, number, 8);
+	if (user)
+		key_add_lower(key, span_text(user));
+}
+
 void key_bucket_totals(struct key *key, const struct entity_id *bucket)
 {
 	key_begin_repo(key, bucket, 'S');

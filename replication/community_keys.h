@@ -13,6 +13,12 @@
  *   'X' owner 00 webhook id       -> (empty)
  *   'Y' kind name 00 webhook id   -> (empty) what it watches
  *   'Z' webhook id, inverted number -> delivery, newest first
+ *   'N' user 00 place             -> notification, oldest first
+ *   'B' user 00 repository id, number -> place of the notification about this discussion
+ *   'P' user                      -> inbox
+ *   'R' user 00 kind, id          -> watch state, one byte
+ *   'L' id, user                  -> (the same) seen from what is watched
+ *   'S' repository id, number, user -> subscription to a discussion, one byte
  *
  *   group 1, slot of the repository
  *   'A' repository id, user       -> access request
@@ -56,6 +62,14 @@ void key_collection_holding(struct key *key, unsigned kind, const struct entity_
 void key_follower(struct key *key, const char *followed, const char *follower); /* NULL: the prefix of all */
 void key_following(struct key *key, const char *follower, const char *followed);
 void key_follow_counts(struct key *key, const char *name);
+
+void key_notification(struct key *key, const char *user, uint64_t place); /* 0: the prefix of a user's */
+void key_notification_about(struct key *key, const char *user, const struct entity_id *repo, uint64_t number);
+void key_inbox(struct key *key, const char *user);
+void key_watch(struct key *key, const char *user, unsigned kind, const struct entity_id *id); /* NULL: the prefix of a user's */
+void key_watcher(struct key *key, const struct entity_id *id, const char *user); /* "": the prefix of all */
+/* "": the prefix of all of a discussion; NULL: the same, and with number 0 the prefix of all of a repository. */
+void key_subscription(struct key *key, const struct entity_id *repo, uint64_t number, const char *user);
 
 void key_bucket_totals(struct key *key, const struct entity_id *bucket);
 void key_bucket_file(struct key *key, const struct entity_id *bucket, const char *path); /* a beginning of paths gives a prefix of keys */

@@ -79,6 +79,10 @@ int collection_add_apply(const struct apply_context *apply, const struct command
 int collection_item_change_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
 int collection_item_remove_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
 int follow_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
+int notify_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
+int notifications_change_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
+int notification_wish_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
+int notifications_forget_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
 int bucket_change_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
 int bucket_purge(const struct apply_context *apply, const struct entity_id *bucket, struct why *why); /* within repo purge */
 int access_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);

@@ -66,12 +66,16 @@ enum command_type {
 	COMMAND_DISCUSSION_UPDATE = 83,  /* status, title or pin */
 	COMMAND_DISCUSSION_DELETE = 84,
 	COMMAND_PULL_REQUEST_MERGE = 85, /* moves the branch and ends the pull request */
+	COMMAND_NOTIFY = 86,             /* users of one event */
+	COMMAND_NOTIFICATIONS_CHANGE = 87, /* read, unread, deleted */
+	COMMAND_NOTIFICATION_WISH = 89,  /* what a user watches, which discussions they follow, which messages they want */
 	COMMAND_COLLECTION_PUT = 90,
 	COMMAND_COLLECTION_DELETE = 91,
 	COMMAND_COLLECTION_ADD = 92,
 	COMMAND_COLLECTION_ITEM_CHANGE = 93,
 	COMMAND_COLLECTION_ITEM_REMOVE = 94,
 	COMMAND_FOLLOW = 95, /* or follow no longer */
+	COMMAND_NOTIFICATIONS_FORGET = 96, /* what was said of a repository that is gone */
 	COMMAND_BUCKET_CHANGE = 98,
 	COMMAND_ACCESS = 88, /* to a gated repository: asked for, decided, cancelled */
 	/* 104: webhooks */

@@ -3,12 +3,10 @@
 #include <sodium.h>
 #include <stdio.h>
 
-#include "gateway/hub/body_call.h"
-#include "replication/gate.h"
+#include "gateway/hub/access_call.h"
 #include "schemas/json_writer.h"
 
 enum {
-	ACCESS_BODY_BYTES_MAX = 64 << 10,
 	ACCESS_PAGE = 100,
 	CURSOR_BYTES_MAX = 32 + NAME_BYTES_MAX,
 	FORM_FIELDS_MAX = 64,
@@ -16,7 +14,7 @@ enum {
 
 static const char *const statuses[] = { [ACCESS_PENDING] = "pending", [ACCESS_ACCEPTED] = "accepted", [ACCESS_REJECTED] = "rejected" };
 
-static int status_from(struct span text, enum access_status *out)
+int access_status_from(struct span text, enum access_status *out)
 {
 	for (int i = ACCESS_PENDING; i <= ACCESS_REJECTED; i++) {
 		if (span_equal(text, span_text(statuses[i]))) {
@@ -91,7 +89,7 @@ static void ask_body(struct http_request *request, struct span text, void *conte
 	http_reply(request, 303, NULL, span_of(NULL, 0));
 }
 
-static bool refuse_ungated(struct http_request *request, const struct call *call)
+bool access_refuse_ungated(struct http_request *request, const struct call *call)
 {
 	if (call->repo.gated != REPO_GATE_NONE)
 		return false;
@@ -115,7 +113,7 @@ void access_asked(struct http_request *request, const struct route_match *match)
 		return;
 	if (call->actor.anonymous)
 		answer_login(request);
-	else if (!refuse_token(request, call) && !refuse_ungated(request, call))
+	else if (!refuse_token(request, call) && !access_refuse_ungated(request, call))
 		http_collect(request, ACCESS_BODY_BYTES_MAX, ask_body, call);
 }
 
@@ -262,92 +260,16 @@ static int list_run(struct http_request *request, struct call *call, enum repo_w
 void access_listed(struct http_request *request, const struct route_match *match)
 {
 	struct call *call = call_open_repo(request, match, 1, ACTION_ADMIN);
-	if (!call || refuse_ungated(request, call))
+	if (!call || access_refuse_ungated(request, call))
 		return;
 	struct access_page *page = http_alloc(request, sizeof(*page));
 	page->call = call;
-	if (status_from(call->captures[0], &page->status) != 0) {
+	if (access_status_from(call->captures[0], &page->status) != 0) {
 		http_reply_error(request, 404, NULL, "The status is pending, accepted or rejected");
 		return;
 	}
 	call->state = page;
 	call_work(request, call, list_run);
-}
-
-/* ------------------------------------------------------------------ deciding */
-
-/* The user that a body names, directly or by a request's id, which is nothing but the name again. NULL: answered already. */
-static const char *user_named(struct http_request *request, struct call *call, const json_t *body)
-{
-	const char *name = json_body_text(body, "user", ""), *request_id = json_body_text(body, "requestId", NULL);
-	char decoded[NAME_BYTES_MAX + 1] = { 0 };
-	struct user user;
-	if (request_id) {
-		size_t length = 0;
-		if (sodium_base642bin((uint8_t *)decoded, NAME_BYTES_MAX, request_id, strlen(request_id), NULL, &length, NULL,
-			sodium_base64_VARIANT_URLSAFE_NO_PADDING) != 0)
-			length = 0;
-		decoded[length] = 0;
-		name = decoded;
-	}
-	int err = user_find(call->gateway->ns, name, &user);
-	if (err == 0)
-		return http_printf(request, "%s", user.name);
-	if (err == ERR_NOT_FOUND)
-		http_reply_error(request, 404, NULL, http_printf(request, "User %.100s does not exist", name));
-	else
-		answer_err(request, err, NULL);
-	return NULL;
-}
-
-static void handle(struct http_request *request, struct call *call, const json_t *body)
-{
-	enum access_status status;
-	const char *reason = json_body_text(body, "rejectionReason", "");
-	const char *user = user_named(request, call, body);
-	if (!user)
-		return;
-	if (status_from(span_text(json_body_text(body, "status", "")), &status) != 0) {
-		http_reply_error(request, 400, NULL, "\"status\" must be pending, accepted or rejected");
-		return;
-	}
-	struct why why = { 0 };
-	int err = access_decide(call->gateway->ns, call->actor.name, &call->repo.id, user, status, status == ACCESS_REJECTED ? reason : "", &why);
-	if (err == ERR_EXISTS) /* what clients expect of a decision that is made already */
-		http_reply_error(request, 404, NULL, why.text);
-	else if (err)
-		answer_err(request, err, &why);
-	else
-		reply_success(request);
-}
-
-void access_handled(struct http_request *request, const struct route_match *match)
-{
-	struct call *call = call_open_repo(request, match, 0, ACTION_ADMIN);
-	if (call && !refuse_ungated(request, call))
-		body_call(request, call, ACCESS_BODY_BYTES_MAX, handle);
-}
-
-static void grant(struct http_request *request, struct call *call, const json_t *body)
-{
-	const char *user = user_named(request, call, body);
-	if (!user)
-		return;
-	struct why why = { 0 };
-	int err = access_grant(call->gateway->ns, call->actor.name, &call->repo.id, user, &why);
-	if (err == ERR_EXISTS)
-		http_reply_error(request, 400, NULL, http_printf(request, "The user %s already has access", user));
-	else if (err)
-		answer_err(request, err, &why);
-	else
-		reply_success(request);
-}
-
-void access_granted(struct http_request *request, const struct route_match *match)
-{
-	struct call *call = call_open_repo(request, match, 0, ACTION_ADMIN);
-	if (call && !refuse_ungated(request, call))
-		body_call(request, call, ACCESS_BODY_BYTES_MAX, grant);
 }
 
 /* ------------------------------------------------------------------ the report */
@@ -411,6 +333,6 @@ static int report_run(struct http_request *request, struct call *call, enum repo
 void access_reported(struct http_request *request, const struct route_match *match)
 {
 	struct call *call = call_open_repo(request, match, 0, ACTION_ADMIN);
-	if (call && !refuse_ungated(request, call))
+	if (call && !access_refuse_ungated(request, call))
 		call_work(request, call, report_run);
 }

@@ -14,7 +14,9 @@
 #include "gateway/hub/lfs_files.h"
 #include "gateway/hub/likes.h"
 #include "gateway/hub/person.h"
+#include "gateway/hub/notifications.h"
 #include "gateway/hub/preupload.h"
+#include "gateway/hub/subscriptions.h"
 #include "gateway/hub/quicksearch.h"
 #include "gateway/hub/refs.h"
 #include "gateway/hub/repos.h"
@@ -138,6 +140,8 @@ const struct route hub_routes[] = {
 	{ HTTP_POST, REPO "/discussions/{}/merge", discussion_merge_post, "hub-discussions" },
 	{ HTTP_DELETE, REPO "/discussions/{}/ref", discussion_ref_delete, "hub-discussions" },
 
+	{ HTTP_GET | HTTP_POST | HTTP_DELETE, REPO "/discussions/{}/subscription", discussion_subscription, "hub-notifications" },
+
 	/* collections */
 	{ HTTP_GET, "/api/collections", collections_list, "hub-collections" },
 	{ HTTP_POST, "/api/collections", collections_create, "hub-collections" },
@@ -171,6 +175,13 @@ const struct route hub_routes[] = {
 	{ HTTP_POST, "/api/settings/webhooks/{}/{enable|disable}", webhook_switch_post, "hub-webhooks" },
 	{ HTTP_POST, "/api/settings/webhooks/{}/replay/{}", webhook_replay_post, "hub-webhooks" },
 
+	/* notifications */
+	{ HTTP_GET, "/api/notifications", notifications_get, "hub-notifications" },
+	{ HTTP_DELETE, "/api/notifications", notifications_delete, "hub-notifications" },
+	{ HTTP_POST, "/api/notifications/mark-as-read", notifications_mark, "hub-notifications" },
+	{ HTTP_GET | HTTP_PATCH, "/api/settings/notifications", notification_settings, "hub-notifications" },
+	{ HTTP_GET | HTTP_PATCH, "/api/settings/watch", watch_settings, "hub-notifications" },
+
 	/* gated repositories */
 	{ HTTP_POST, OTHER_PAGE "/ask-access", access_asked, "hub-access" },
 	{ HTTP_POST, MODEL_PAGE "/ask-access", access_asked, "hub-access" },
@@ -178,6 +189,7 @@ const struct route hub_routes[] = {
 	{ HTTP_GET, MODEL_PAGE "/user-access-report", access_reported, "hub-access" },
 	{ HTTP_POST, REPO "/user-access-request/handle", access_handled, "hub-access" },
 	{ HTTP_POST, REPO "/user-access-request/grant", access_granted, "hub-access" },
+	{ HTTP_POST, REPO "/user-access-request/batch", access_handled_many, "hub-access" },
 	{ HTTP_POST, REPO "/user-access-request/cancel", access_cancelled, "hub-access" },
 	{ HTTP_GET, REPO "/user-access-request/{}", access_listed, "hub-access" },
 

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "gateway/auth/auth.h"
+#include "gateway/leading.h"
 #include "gateway/process.h"
 #include "gateway/webhooks/payload.h"
 #include "gateway/webhooks/queue.h"
@@ -18,7 +19,6 @@ enum {
 	POLL_MS_MAX = 200,               /* while deliveries run: how late a new change may be seen */
 	IDLE_MS_MAX = 5000,
 	ROUND_MS_MIN = 20,               /* between looks at the changes, however often they come */
-	LEADER_MS = 500,                 /* between looks at who leads */
 	POSITION_LAG_MAX = 1024,         /* changes read again after a crash, at most; told_* of each webhook keeps them from being told again */
 	ANSWER_BYTES_MAX = 64 << 10,     /* read of an answer, and thrown away */
 };
@@ -37,7 +37,6 @@ struct webhooks {
 	bool private_allowed;
 	atomic_bool stopping;
 	bool leading;                    /* on a cluster, one node delivers */
-	int64_t looked_ms;               /* when that was found out */
 	struct delivery_queue queue;
 	uint64_t read[GROUPS], saved[GROUPS]; /* numbers of changes: read last, stored last as position */
 	int64_t busy_until_ms;           /* the state could not be written: no new attempts before */
@@ -362,17 +361,6 @@ static void save_position(struct webhooks *webhooks, bool now)
 		memcpy(webhooks->saved, done, sizeof(done));
 }
 
-/* One node of a cluster delivers: the leader of group 0. */
-static bool leads(struct webhooks *webhooks, struct cluster_status *scratch)
-{
-	int64_t now_ms = unix_ms();
-	if (now_ms >= webhooks->looked_ms && now_ms < webhooks->looked_ms + LEADER_MS)
-		return webhooks->leading;
-	webhooks->looked_ms = now_ms;
-	return consensus_cluster_status(namespace_consensus(webhooks->gateway->ns), scratch, NULL) == 0 &&
-		scratch->groups[GROUP_CLUSTER].leader == scratch->node_id;
-}
-
 /* Goes on where the last leader was, or lets go of what waits. */
 static void change_part(struct webhooks *webhooks, bool leading)
 {
@@ -389,10 +377,11 @@ static void *run(void *context)
 {
 	struct webhooks *webhooks = context;
 	struct webhook *scratch = calloc(1, sizeof(*scratch));
-	struct cluster_status *status = calloc(1, sizeof(*status));
-	while (scratch && status && !webhooks->stopping) {
+	struct leading watch;
+	int err = leading_init(&watch);
+	while (scratch && err == 0 && !webhooks->stopping) {
 		uint64_t version = namespace_version(webhooks->gateway->ns);
-		bool leading = leads(webhooks, status);
+		bool leading = leading_now(&watch, webhooks->gateway->ns);
 		if (leading != webhooks->leading)
 			change_part(webhooks, leading);
 		if (leading) {
@@ -414,7 +403,7 @@ static void *run(void *context)
 			stop(webhooks, delivery);
 	if (webhooks->leading)
 		save_position(webhooks, true);
-	free(status);
+	leading_fini(&watch);
 	free(scratch);
 	return NULL;
 }

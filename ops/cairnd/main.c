@@ -24,6 +24,7 @@
 #include "gateway/http/worker.h"
 #include "gateway/downloads.h"
 #include "gateway/auth/openid_provider.h"
+#include "gateway/notifications/notifications.h"
 #include "gateway/oauth/keys.h"
 #include "gateway/process.h"
 #include "gateway/rate_limit.h"
@@ -133,6 +134,8 @@ static int open_core(struct daemon *daemon, struct why *why)
 	if (err == 0)
 		err = webhooks_open(&gateway->webhooks, gateway, why);
 	if (err == 0)
+		err = notifications_open(&gateway->notifications, gateway, why);
+	if (err == 0)
 		err = admin_open(&gateway->admin, gateway, why);
 	if (err == 0)
 		err = backup_desk_open(&gateway->backups, gateway, why);
@@ -162,6 +165,7 @@ static void close_all(struct daemon *daemon)
 	device_logins_close(gateway->device_logins);
 	openid_keys_close(gateway->openid_keys);
 	openid_provider_close(gateway->openid_provider);
+	notifications_close(gateway->notifications);
 	webhooks_close(gateway->webhooks);
 	rate_limit_close(gateway->rate_limit);
 	audit_close(gateway->audit);

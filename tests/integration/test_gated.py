@@ -133,6 +133,37 @@ def test_a_user_takes_a_request_back(hub, user, other, gated):
     assert hub.request("GET", f"/api/models/{gated}/user-access-request/pending", token=user.token).json() == []
 
 
+def test_many_requests_are_decided_at_once(hub, user, gated):
+    askers = [hub.make_user(f"asker-{next(numbers)}") for _ in range(4)]
+    stranger = hub.make_user(f"asker-{next(numbers)}")
+    for asker in askers:
+        ask(hub, gated, asker.token)
+    pending = hub.request("GET", f"/api/models/{gated}/user-access-request/pending", token=user.token).json()
+    ids = {item["user"]["user"]: (item["user"]["_id"], item["requestId"]) for item in pending}
+    path = f"/api/models/{gated}/user-access-request/batch"
+    requests = [{"user": askers[0].name}, {"userId": ids[askers[1].name][0]}, {"requestId": ids[askers[2].name][1]},
+                {"user": stranger.name}, {"user": "nobody-of-this-name"}, {"userId": "0" * 24}, {"user": askers[0].name}]
+    answer = hub.request("POST", path, {"status": "accepted", "requests": requests}, token=user.token)
+    assert answer.status == 200, answer
+    assert answer.json() == [
+        {"user": askers[0].name, "ok": True}, {"userId": ids[askers[1].name][0], "ok": True}, {"ok": True},
+        {"user": stranger.name, "ok": False, "error": "request_not_found"}, {"user": "nobody-of-this-name", "ok": False, "error": "user_not_found"},
+        {"userId": "0" * 24, "ok": False, "error": "user_not_found"}, {"user": askers[0].name, "ok": True}]
+    accepted = hub.request("GET", f"/api/models/{gated}/user-access-request/accepted", token=user.token).json()
+    assert {item["user"]["user"] for item in accepted} == {asker.name for asker in askers[:3]}
+    answer = hub.request("POST", path, {"status": "rejected", "rejectionReason": "no", "requests": [{"user": asker.name} for asker in askers]}, token=user.token)
+    assert all(item["ok"] for item in answer.json())
+    rejected = hub.request("GET", f"/api/models/{gated}/user-access-request/rejected", token=user.token).json()
+    assert [item["rejectionReason"] for item in rejected] == ["no"] * 4
+    for wrong in ({"status": "pending", "requests": requests}, {"status": "accepted"}, {"status": "accepted", "requests": []},
+                  {"status": "accepted", "requests": requests[:1] * 101}):
+        assert hub.request("POST", path, wrong, token=user.token).status == 400
+    assert hub.request("POST", path, {"status": "accepted", "requests": requests}, token=askers[0].token).status == 403
+    for key in ("handle", "grant"):
+        answer = hub.request("POST", f"/api/models/{gated}/user-access-request/{key}", {"userId": ids[askers[3].name][0], "status": "pending"}, token=user.token)
+        assert answer.status == 200, answer
+
+
 def test_requests_come_in_pages_newest_first_and_as_a_report(hub, user, gated):
     names = [f"crowd-{next(numbers)}" for _ in range(105)]
     for name in names:
