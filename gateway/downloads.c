@@ -64,6 +64,8 @@ static uint64_t hash_caller(struct http_request *request, const struct actor *ac
 	if (!actor->anonymous)
 		return hash_of(1, actor->name, strlen(actor->name));
 	struct span program = http_header(request, "User-Agent");
+	if (program.length >= 3 && memcmp(program.data, "git", 3) == 0)
+		program.length = 3; /* git and git-lfs fetch one repository together */
 	const char *address = http_peer_address(request);
 	return hash_of(program.data ? hash_of(2, program.data, program.length) : 3, address, strlen(address));
 }

@@ -1,7 +1,7 @@
 /* downloads.h - counts what is fetched, without slowing it down.
  *
  * What counts: a file that is found by path, whether its bytes are asked for (GET) or only its head (clients that fetch bytes by Xet, or have them already,
- * ask for no more), and a right to read by Xet; once per caller, file and DOWNLOAD_WINDOW_S seconds, so that the many ranges and retries of one download are one.
+ * ask for no more), and what names no path: a right to read by Xet, a fetch or clone by git, which may be a bundle, and addresses of LFS objects; once per caller, file and DOWNLOAD_WINDOW_S seconds, so that the many ranges and retries of one download are one.
  * Of a repository as a whole, its files are one: who fetches a hundred files within the window has downloaded it once. A caller is a user, or an address
  * with the name of its program.
  *

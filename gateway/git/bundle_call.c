@@ -2,6 +2,7 @@
 #include "gateway/answer.h"
 #include "gateway/auth/grant_holder.h"
 #include "gateway/content.h"
+#include "gateway/downloads.h"
 #include "gateway/git/bundle_make.h"
 #include "gateway/git/bundle_offer.h"
 #include "gateway/git/git.h"
@@ -70,12 +71,14 @@ void git_bundle_download(struct http_request *request, const struct route_match 
 	}
 	http_set_actor_name(request, grant->actor);
 	int err = grant_holder(gateway, grant, ACTION_READ_FILES, &holder, &repo);
-	if (err == 0)
+	if (err == 0) {
+		downloads_count(gateway->downloads, request, &holder, &repo, span_of(NULL, 0));
 		http_work(request, download_work, grant);
-	else if (repo_get(gateway->ns, NULL, &grant->repo, &repo) == ERR_NOT_FOUND)
+	} else if (repo_get(gateway->ns, NULL, &grant->repo, &repo) == ERR_NOT_FOUND) {
 		http_reply_error(request, 404, "RepoNotFound", "Repository not found");
-	else
+	} else {
 		answer_err(request, err, &(struct why){ "Whom this URL was made for may no longer do this" });
+	}
 }
 
 /* ------------------------------------------------------------------ an operator's wish */

@@ -6,6 +6,7 @@
 #include "gateway/git/upload_pack.h"
 
 #include "gateway/answer.h"
+#include "gateway/downloads.h"
 #include "gateway/git/bundle_offer.h"
 #include "gateway/git/bundler.h"
 #include "gateway/git/git.h"
@@ -106,6 +107,9 @@ static int serve_once(struct serving *serving)
 	if (err)
 		return err;
 	bool is_pack = serving->body && serving->fetch.command == FETCH_PACK;
+	struct git_target *target = serving->target;
+	if (is_pack)
+		downloads_count(target->gateway->downloads, serving->request, &target->actor, &target->repo, span_of(NULL, 0));
 	if (is_pack && !serving->fetch.has_haves && !serving->fetch.is_partial)
 		bundler_cloned(serving->target->gateway->git->bundler, &serving->target->repo.id, serving->lease.bytes);
 	if (!serving->fetch.has_haves && (!is_pack || stored_answers_take(serving->target->gateway->git->answers, serving->lease.bytes)))

@@ -4,6 +4,7 @@
  * this one on the spot, which is as good as sending it again. Anything else has to be sent, whoever may have stored it: the answer for an object that
  * only a hidden repository has is the answer for one that nobody has. Only digests that this server computed count; what a Xet client merely named does not. */
 #include "gateway/auth/xet_token.h"
+#include "gateway/downloads.h"
 #include "gateway/hub/lfs.h"
 #include "gateway/hub/lfs_body.h"
 #include "gateway/hub/lfs_call.h"
@@ -294,6 +295,17 @@ static void reply_batch(struct batch *batch)
 	lfs_reply_json(batch->request, 200, &out);
 }
 
+/* What it is called is not known here: a download of the repository. */
+static void count_download(const struct batch *batch)
+{
+	const struct call *call = batch->call;
+	bool any = false;
+	for (size_t i = 0; i < batch->body.objects_count; i++)
+		any = any || is_there(&batch->body.objects[i], &batch->known[i]);
+	if (any && !batch->body.is_upload)
+		downloads_count(call->gateway->downloads, batch->request, &call->actor, &call->repo, span_of(NULL, 0));
+}
+
 static void handle_batch(struct batch *batch)
 {
 	/* Uploads may be for a pull request. */
@@ -303,10 +315,12 @@ static void handle_batch(struct batch *batch)
 	int err = look_up_all(batch);
 	if (err == 0)
 		err = choose_transfer(batch);
-	if (err)
+	if (err) {
 		lfs_reply_err(batch->request, err, &batch->why);
-	else
-		reply_batch(batch);
+		return;
+	}
+	count_download(batch);
+	reply_batch(batch);
 }
 
 static void batch_body(struct http_request *request, struct span text, void *context)

@@ -1,9 +1,13 @@
 """Likes and downloads: counted once, told to whoever may see, and what both make of the order of things."""
+import hashlib
+import json
 import time
 
 import pytest
 
+from git_client import Git
 from hub_process import Hub
+from samples import random_bytes
 
 
 def facts(client, action, **arguments):
@@ -102,6 +106,36 @@ def test_a_snapshot_is_one_download(hub, user, client, generation, tmp_path):
     wait_for(lambda: numbers(hub, repo)["downloads"] >= 1)
     time.sleep(2.5)
     assert numbers(hub, repo)["downloads"] == 1
+
+
+@pytest.mark.parametrize("token", [True, False], ids=["signed-in", "anonymous"])
+def test_a_clone_with_its_large_files_is_one_download_and_a_push_is_none(hub, user, tmp_path, token):
+    repo = user.repo()
+    source = Git(hub, tmp_path, user.name, user.token)
+    work = source.clone(repo)
+    (work / "note.txt").write_text("note")
+    source.run("add", "-A", cwd=work)
+    source.run("commit", "-m", "a note", cwd=work)
+    source.run("push", "origin", "HEAD:main", cwd=work)
+    cloned = user.repo(private=token)  # nobody has fetched this one; of what is public, git asks as nobody first
+    data = random_bytes(f"lfs-{cloned}", 5000)
+    oid = hashlib.sha256(data).hexdigest()
+    upload = hub.lfs_batch(user.token, cloned, [(oid, 5000)]).json()["objects"][0]["actions"]["upload"]["href"]
+    assert hub.request("PUT", upload, data).status == 200
+    hub.commit(user.token, cloned, [("lfsFile", {"path": "model.bin", "algo": "sha256", "oid": oid, "size": 5000})])
+    assert "downloads" not in numbers(hub, cloned) or numbers(hub, cloned)["downloads"] == 0
+    reader = Git(hub, tmp_path, user.name, user.token if token else None)
+    reader.clone(cloned)
+    for _ in range(2):
+        answer = hub.request("POST", f"/{cloned}.git/info/lfs/objects/batch", json.dumps({"operation": "download", "transfers": ["basic"], "objects": [
+            {"oid": oid, "size": 5000}]}).encode(), token=user.token if token else None, headers={
+                "User-Agent": "git-lfs/3.3.0 (GitHub; linux amd64; go 1.19.8)", "Content-Type": "application/vnd.git-lfs+json", "Accept": "application/vnd.git-lfs+json"})
+        assert answer.json()["objects"][0]["actions"]["download"]["href"], answer
+    wait_for(lambda: numbers(hub, cloned)["downloads"] == 1)
+    time.sleep(2.5)
+    assert numbers(hub, cloned)["downloads"] == 1
+    reader.run("ls-remote", reader.url(repo))  # looks at names alone
+    assert numbers(hub, repo)["downloads"] == 1  # the clone it was pushed from
 
 
 def write(path, data):

@@ -132,7 +132,7 @@ def test_what_is_hidden_looks_like_what_is_not_there(hub, things, strangers, rou
 
 
 # what anybody who is signed in may post to a public repository; a push is decided ref by ref, and tried with git itself below
-OPEN_TO_ALL = re.compile(r"(paths-info|preupload|discussions|discussions/1/comment|like|duplicate|info/lfs/objects/batch|info/lfs/locks/verify|git-upload-pack|git-receive-pack|"
+OPEN_TO_ALL = re.compile(r"(paths-info|preupload|discussions|discussions/1/(comment|subscription)|like|duplicate|info/lfs/objects/batch|info/lfs/locks/verify|git-upload-pack|git-receive-pack|"
                          r"ask-access|user-access-request/cancel)(/main)?(/a\.txt)?$")
 
 
