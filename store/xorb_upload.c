@@ -16,12 +16,13 @@ struct xorb_upload {
 	bool is_copy;            /* from another node */
 	struct xorb_verifier *verifier;
 	struct xorb_body body;
-	uint64_t length, received, body_length;
+	bool length_known;
+	uint64_t length, received, body_length; /* length: at most, when it is not known */
 };
 
 int xorb_upload_open(struct xorb_upload **out, struct store *store, const struct hash *xorb, uint64_t length, struct why *why)
 {
-	if (length > XORB_UPLOAD_BYTES_MAX)
+	if (length != UINT64_MAX && length > XORB_UPLOAD_BYTES_MAX)
 		return why_set(why, ERR_TOO_BIG, "a xorb has at most %d bytes", XORB_UPLOAD_BYTES_MAX);
 	struct xorb_upload *upload = calloc(1, sizeof(*upload));
 	if (!upload || xorb_verifier_open(&upload->verifier) != 0) {
@@ -31,7 +32,8 @@ int xorb_upload_open(struct xorb_upload **out, struct store *store, const struct
 	struct index_xorb known;
 	upload->store = store;
 	upload->xorb = *xorb;
-	upload->length = length;
+	upload->length_known = length != UINT64_MAX;
+	upload->length = upload->length_known ? length : XORB_UPLOAD_BYTES_MAX;
 	upload->replaces = damaged_list_has(&store->damaged, xorb);
 	upload->known = index_xorb(store->index, xorb, &known) == 0 && !upload->replaces;
 	index_xorb_fini(&known);
@@ -73,7 +75,7 @@ int xorb_upload_write(struct xorb_upload *upload, const void *data, size_t lengt
 {
 	size_t body;
 	if (length > upload->length - upload->received)
-		return why_set(why, ERR_TOO_BIG, "more bytes than were announced");
+		return why_set(why, ERR_TOO_BIG, upload->length_known ? "more bytes than were announced" : "more bytes than a xorb has");
 	int err = xorb_verifier_write(upload->verifier, data, length, &body, why);
 	if (err)
 		return err;
@@ -121,7 +123,7 @@ int xorb_upload_commit(struct xorb_upload *upload, bool *inserted, struct why *w
 {
 	const struct xorb_chunk *chunks;
 	uint32_t count;
-	if (upload->received != upload->length)
+	if (upload->length_known && upload->received != upload->length)
 		return why_set(why, ERR_INVALID, "the body ended after %llu of %llu bytes", (unsigned long long)upload->received,
 			(unsigned long long)upload->length);
 	int err = xorb_verifier_end(upload->verifier, &upload->xorb, NULL, &chunks, &count, why);

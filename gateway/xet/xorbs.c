@@ -7,7 +7,7 @@
 struct xorb_post {
 	struct store *store;
 	struct hash xorb;
-	uint64_t length;
+	uint64_t length;            /* announced; UINT64_MAX: chunked */
 	struct xorb_upload *upload; /* opened with the first bytes, on the bulk loop */
 	struct quota_reservation reservation; /* while it is under way; what it adds is counted when a shard registers files */
 	struct why why;
@@ -60,7 +60,7 @@ void xet_xorb_post(struct http_request *request, const struct route_match *match
 		return;
 	post->store = caller->gateway->store;
 	uint64_t announced = http_body_length(request);
-	post->length = announced == UINT64_MAX ? XORB_UPLOAD_BYTES_MAX : announced;
+	post->length = announced;
 	int err = quota_reserve(caller->gateway, &caller->repo, announced == UINT64_MAX ? 1 : announced, &post->reservation, &post->why);
 	if (err)
 		answer_err(request, xet_quota_error(err), &post->why);

@@ -95,6 +95,24 @@ def test_every_spelling_of_the_calls_is_served(hub, cas):
     assert hub.request("POST", "/v2/shards", shard(), token=cas.write).status in (404, 501)
 
 
+def in_pieces(data, length=50_000):
+    """A body whose length is not announced."""
+    for at in range(0, len(data), length):
+        yield data[at:at + length]
+
+
+def test_bodies_of_unannounced_length_are_taken(hub, cas):
+    xorb = random_xorb("in pieces", 6, 60_000)
+    file = File([(xorb, 0, 6)])
+    cut = cas.post(xorb, in_pieces(xorb.body[:-1]))
+    assert cut.status == 400 and not cas.has_xorb(xorb)
+    assert cas.post(xorb, in_pieces(xorb.body)).json() == {"was_inserted": True}
+    assert cas.post(xorb, in_pieces(xorb.body)).json() == {"was_inserted": False}
+    assert hub.request("POST", "/v1/shards", in_pieces(shard([file], [xorb])), token=cas.write).json() == {"result": 1}
+    assert cas.commit("file.bin", file).status == 200
+    assert cas.download("file.bin").body == file.data
+
+
 def bomb():
     """Says 1000 bytes, holds ten million."""
     return chunk_bytes(None, LZ4, raw_length=1000, payload=lz4.frame.compress(bytes(10_000_000)))
