@@ -1,16 +1,24 @@
-/* shard_register.c - a client's shard: every word of it checked against what is stored, then its files registered together. */
+/* shard_register.c - a client's shard: every word of it checked against what is stored, then its files registered.
+ *
+ * Twice through it. First everything is checked, which may take long and holds nobody up; nothing is registered before all of it is known to be right.
+ * Then, under the registration lock, only whether the xorbs are still there is asked again (what is in a xorb never changes), and records are written
+ * some at a time. What a crash or a full disk leaves of them is files without a name, which the shard sent again completes. */
 #include <stdlib.h>
 
 #include "store/core.h"
 #include "store/digest.h"
 
-enum { SHARD_FILES_MAX = 1 << 20 };
+enum {
+	SHARD_FILES_MAX = 1 << 20,
+	SHARD_CHUNKS_MAX = 1 << 27, /* of all its terms: some 8 TiB. A few bytes of shard can name 8192 chunks, and each costs two hashes */
+	WRITE_BYTES = 4 << 20,      /* of records at a time, and one file's more */
+};
 
 struct shard_batch {
 	struct store *store;
 	const struct entity_id *owner;
 	struct buffer payloads;
-	struct journal_record *records; /* payload.data is an offset into payloads until all are there */
+	struct journal_record *records; /* payload.data is an offset into payloads until they are written */
 	size_t count, capacity;
 	bool something_new;
 };
@@ -34,20 +42,24 @@ static int add_record(struct shard_batch *batch, uint8_t kind, size_t offset)
 
 /* ------------------------------------------------------------------ xorb blocks */
 
-static int open_named(struct store *store, const struct hash *hash, struct stored_xorb **out, struct why *why)
+/* 0: it is there, and may be leant on. */
+static int find_named(struct store *store, const struct hash *hash, struct why *why)
 {
 	char text[HASH_TEXT_BYTES];
-	struct why inner = { 0 };
 	struct index_xorb entry = { 0 };
-	/* The cache may still hold one that was dropped while somebody loaded it: only the index says what is there. */
 	int err = store_may_lean_on(store, hash) ? index_xorb(store->index, hash, &entry) : ERR_NOT_FOUND;
 	index_xorb_fini(&entry);
-	if (err == 0)
-		err = stored_xorb_open(out, store->xorbs, hash, true, &inner);
 	hash_to_text(text, hash);
 	if (err == ERR_NOT_FOUND)
 		return why_set(why, ERR_INVALID, "the shard names xorb %s, which is not stored here: upload it first", text);
-	return err ? why_set(why, err, "%s", inner.text) : 0;
+	return err ? why_set(why, err, "xorb %s cannot be looked up", text) : 0;
+}
+
+static int open_named(struct store *store, const struct hash *hash, struct stored_xorb **out, struct why *why)
+{
+	/* The cache may still hold one that was dropped while somebody loaded it: only the index says what is there. */
+	int err = find_named(store, hash, why);
+	return err ? err : stored_xorb_open(out, store->xorbs, hash, true, why);
 }
 
 static int check_xorb(struct store *store, const struct shard_xorb *block, struct why *why)
@@ -74,8 +86,7 @@ static int check_xorb(struct store *store, const struct shard_xorb *block, struc
 
 /* ------------------------------------------------------------------ file blocks */
 
-static int check_term(struct store *store, const struct shard_file *file, uint32_t index, struct file_term *out, struct merkle *merkle,
-	struct why *why)
+static int check_term(struct store *store, const struct shard_file *file, uint32_t index, struct merkle *merkle, struct why *why)
 {
 	struct shard_term term;
 	struct stored_xorb *xorb;
@@ -105,22 +116,18 @@ static int check_term(struct store *store, const struct shard_file *file, uint32
 			err = why_set(why, ERR_INVALID, "the verification hash of term %u is wrong", index);
 	}
 	stored_xorb_release(xorb);
-	*out = (struct file_term){ term.xorb, term.raw_length, term.chunk_start, term.chunk_end };
 	return err;
 }
 
-static int check_terms(struct store *store, const struct shard_file *file, struct file_term *terms, uint64_t *length, struct why *why)
+static int check_terms(struct store *store, const struct shard_file *file, struct why *why)
 {
 	struct merkle *merkle;
 	struct hash root, actual;
 	if (merkle_open(&merkle) != 0)
 		return why_set(why, ERR_NO_MEMORY, "no memory to check a file");
 	int err = 0;
-	*length = 0;
-	for (uint32_t i = 0; i < file->terms_count && err == 0; i++) {
-		err = check_term(store, file, i, &terms[i], merkle, why);
-		*length += terms[i].raw_length;
-	}
+	for (uint32_t i = 0; i < file->terms_count && err == 0; i++)
+		err = check_term(store, file, i, merkle, why);
 	merkle_root(merkle, &root);
 	merkle_close(merkle);
 	digest_file(&actual, &root);
@@ -128,6 +135,30 @@ static int check_terms(struct store *store, const struct shard_file *file, struc
 		err = why_set(why, ERR_INVALID, "the terms do not make the file that the shard names");
 	return err;
 }
+
+/* A digest that is known to be true is not contradicted. */
+static int check_sha256(struct store *store, const struct shard_file *file, struct why *why)
+{
+	struct index_file known;
+	int err = file->has_sha256 ? index_file(store->index, &file->hash, &known) : ERR_NOT_FOUND;
+	if (err)
+		return err == ERR_NOT_FOUND ? 0 : err;
+	bool same = known.record.has_sha256 && memcmp(&known.record.sha256, &file->sha256, sizeof(struct sha256)) == 0;
+	return known.record.sha256_verified && !same ?
+		why_set(why, ERR_INVALID, "the SHA-256 that the shard gives for a file is not that of its bytes") : 0;
+}
+
+static int check_file(struct store *store, const struct shard_file *file, struct why *why)
+{
+	if (file->terms_count > 0 && !file->has_verification)
+		return why_set(why, ERR_INVALID, "a file of the shard carries no verification hashes");
+	if ((file->terms_count == 0) != hash_is_zero(&file->hash))
+		return why_set(why, ERR_INVALID, "only the empty file has no terms, and its hash is zero");
+	int err = file->terms_count ? check_terms(store, file, why) : 0;
+	return err ? err : check_sha256(store, file, why);
+}
+
+/* ------------------------------------------------------------------ records */
 
 static int add_claim(struct shard_batch *batch, const struct hash *file, uint64_t length)
 {
@@ -145,80 +176,140 @@ static int add_claim(struct shard_batch *batch, const struct hash *file, uint64_
 	return add_record(batch, VOLUME_CLAIM, offset);
 }
 
-static int register_file(struct shard_batch *batch, const struct shard_file *file, const struct file_term *terms, uint64_t length,
-	struct why *why)
+static int add_file(struct shard_batch *batch, const struct shard_file *file, uint64_t length)
 {
-	struct index_file known;
-	int err = index_file(batch->store->index, &file->hash, &known);
-	bool same_sha256 = err == 0 && (!file->has_sha256 || (known.record.has_sha256 &&
-		memcmp(&known.record.sha256, &file->sha256, sizeof(struct sha256)) == 0));
-	if (err != 0 && err != ERR_NOT_FOUND)
-		return err;
-	if (err == 0 && known.record.sha256_verified && !same_sha256)
-		return why_set(why, ERR_INVALID, "the SHA-256 that the shard gives for a file is not that of its bytes");
-	if (err == ERR_NOT_FOUND || !same_sha256 || store_file_is_damaged(batch->store, &file->hash)) {
-		struct file_record record = { .file = file->hash, .sha256 = file->sha256, .has_sha256 = file->has_sha256, .length = length,
-			.registered_ms = store_now_ms(), .terms_count = file->terms_count };
-		size_t offset = batch->payloads.length;
-		if (!file->has_sha256)
-			record.sha256 = (struct sha256){ 0 };
-		err = file_record_encode(&batch->payloads, &record, terms);
-		if (err == 0 && batch->payloads.length - offset > VOLUME_PAYLOAD_BYTES_MAX)
-			err = ERR_TOO_BIG;
-		if (err == 0)
-			err = add_record(batch, VOLUME_FILE, offset);
-		if (err)
-			return why_set(why, err, "a file of the shard cannot be recorded");
-		batch->something_new = true;
+	struct file_record record = { .file = file->hash, .sha256 = file->sha256, .has_sha256 = file->has_sha256, .length = length,
+		.registered_ms = store_now_ms(), .terms_count = file->terms_count };
+	struct file_term *terms = malloc((file->terms_count ? file->terms_count : 1) * sizeof(*terms));
+	size_t offset = batch->payloads.length;
+	if (!terms)
+		return ERR_NO_MEMORY;
+	if (!file->has_sha256)
+		record.sha256 = (struct sha256){ 0 };
+	for (uint32_t i = 0; i < file->terms_count; i++) {
+		struct shard_term term;
+		shard_term_at(&term, file, i);
+		terms[i] = (struct file_term){ term.xorb, term.raw_length, term.chunk_start, term.chunk_end };
 	}
-	return add_claim(batch, &file->hash, length);
+	int err = file_record_encode(&batch->payloads, &record, terms);
+	free(terms);
+	if (err == 0 && batch->payloads.length - offset > VOLUME_PAYLOAD_BYTES_MAX)
+		err = ERR_TOO_BIG;
+	batch->something_new = true;
+	return err ? err : add_record(batch, VOLUME_FILE, offset);
 }
 
-static int take_file(struct shard_batch *batch, const struct shard_file *file, struct why *why)
+static int write_out(struct shard_batch *batch, struct why *why)
 {
-	if (file->terms_count > 0 && !file->has_verification)
-		return why_set(why, ERR_INVALID, "a file of the shard carries no verification hashes");
-	if ((file->terms_count == 0) != hash_is_zero(&file->hash))
-		return why_set(why, ERR_INVALID, "only the empty file has no terms, and its hash is zero");
-	struct file_term *terms = malloc((file->terms_count ? file->terms_count : 1) * sizeof(*terms));
-	uint64_t length = 0;
-	if (!terms)
-		return why_set(why, ERR_NO_MEMORY, "no memory to check a file");
-	int err = file->terms_count ? check_terms(batch->store, file, terms, &length, why) : 0;
-	if (err == 0)
-		err = register_file(batch, file, terms, length, why);
-	free(terms);
+	for (size_t i = 0; i < batch->count; i++)
+		batch->records[i].payload.data = batch->payloads.data + (uintptr_t)batch->records[i].payload.data;
+	int err = batch->count ? journal_commit(batch->store->journal, batch->records, batch->count, why) : 0;
+	batch->count = 0;
+	buffer_clear(&batch->payloads);
 	return err;
+}
+
+static int register_file(struct shard_batch *batch, const struct shard_file *file, struct why *why)
+{
+	struct index_file known;
+	uint64_t length = 0;
+	for (uint32_t i = 0; i < file->terms_count; i++) {
+		struct shard_term term;
+		shard_term_at(&term, file, i);
+		length += term.raw_length;
+	}
+	int err = index_file(batch->store->index, &file->hash, &known);
+	if (err != 0 && err != ERR_NOT_FOUND)
+		return err;
+	bool same_sha256 = err == 0 && (!file->has_sha256 || (known.record.has_sha256 &&
+		memcmp(&known.record.sha256, &file->sha256, sizeof(struct sha256)) == 0));
+	bool has_record = same_sha256 && !store_file_is_damaged(batch->store, &file->hash);
+	err = has_record ? 0 : add_file(batch, file, length);
+	if (err == 0)
+		err = add_claim(batch, &file->hash, length);
+	if (err)
+		return why_set(why, err, "a file of the shard cannot be recorded");
+	return batch->payloads.length >= WRITE_BYTES ? write_out(batch, why) : 0;
 }
 
 /* ------------------------------------------------------------------ the whole */
 
-static int check_and_register(struct shard_batch *batch, struct span bytes, struct why *why)
+/* Before anything is hashed: how much there would be to hash. */
+static int check_size(struct span bytes, struct why *why)
+{
+	struct shard_reader reader;
+	struct shard_file file;
+	uint64_t files = 0, chunks = 0;
+	int more, err = shard_open(&reader, bytes, why);
+	if (err)
+		return err;
+	while ((more = shard_next_file(&reader, &file, why)) == 1) {
+		files++;
+		for (uint32_t i = 0; i < file.terms_count; i++) {
+			struct shard_term term;
+			shard_term_at(&term, &file, i);
+			uint32_t count = term.chunk_end - term.chunk_start;
+			chunks += count < XORB_CHUNKS_MAX ? count : XORB_CHUNKS_MAX;
+		}
+	}
+	if (files > SHARD_FILES_MAX)
+		return why_set(why, ERR_TOO_BIG, "more than %d files in a shard", SHARD_FILES_MAX);
+	if (chunks > SHARD_CHUNKS_MAX)
+		return why_set(why, ERR_TOO_BIG, "the files of a shard have more than %d chunks", SHARD_CHUNKS_MAX);
+	return more;
+}
+
+static int check_all(struct store *store, struct span bytes, struct why *why)
 {
 	struct shard_reader reader;
 	struct shard_file file;
 	struct shard_xorb xorb;
-	int more, err = shard_open(&reader, bytes, why);
+	int more, err = check_size(bytes, why);
+	if (err == 0)
+		err = shard_open(&reader, bytes, why);
 	if (err)
 		return err;
-	uint32_t files = 0;
 	while ((more = shard_next_file(&reader, &file, why)) == 1) {
-		err = ++files > SHARD_FILES_MAX ? why_set(why, ERR_TOO_BIG, "more than %d files in a shard", SHARD_FILES_MAX)
-			: take_file(batch, &file, why);
+		err = check_file(store, &file, why);
 		if (err)
 			return err;
 	}
 	while (more == 0 && (more = shard_next_xorb(&reader, &xorb, why)) == 1) {
-		err = check_xorb(batch->store, &xorb, why);
+		err = check_xorb(store, &xorb, why);
 		if (err)
 			return err;
 		more = 0;
 	}
-	if (more < 0)
-		return more;
-	for (size_t i = 0; i < batch->count; i++)
-		batch->records[i].payload.data = batch->payloads.data + (uintptr_t)batch->records[i].payload.data;
-	return batch->count ? journal_commit(batch->store->journal, batch->records, batch->count, why) : 0;
+	return more;
+}
+
+/* Under the lock: since it was checked, a garbage collection may have dropped a xorb, or a damaged one been found. */
+static int check_still_there(struct store *store, struct span bytes, struct why *why)
+{
+	struct shard_reader reader;
+	struct shard_file file;
+	struct hash last = { 0 };
+	int err = shard_open(&reader, bytes, why);
+	while (err == 0 && shard_next_file(&reader, &file, why) == 1) {
+		for (uint32_t i = 0; i < file.terms_count && err == 0; i++) {
+			struct shard_term term;
+			shard_term_at(&term, &file, i);
+			if (!hash_equal(&term.xorb, &last))
+				err = find_named(store, &term.xorb, why);
+			last = term.xorb;
+		}
+	}
+	return err;
+}
+
+static int register_all(struct shard_batch *batch, struct span bytes, struct why *why)
+{
+	struct shard_reader reader;
+	struct shard_file file;
+	int err = shard_open(&reader, bytes, why);
+	while (err == 0 && shard_next_file(&reader, &file, why) == 1)
+		err = register_file(batch, &file, why);
+	return err ? err : write_out(batch, why);
 }
 
 /* Xorbs that other nodes have taken and that are not here yet; before the lock, since taking them needs it. Whatever is wrong with the shard is said later. */
@@ -248,11 +339,16 @@ static void fetch_xorbs(struct store *store, struct span bytes)
 int store_shard_register(struct store *store, const struct entity_id *owner, struct span shard, int *registered, struct why *why)
 {
 	struct shard_batch batch = { .store = store, .owner = owner };
-	buffer_init(&batch.payloads, (size_t)2 * SHARD_BYTES_MAX);
+	buffer_init(&batch.payloads, (size_t)2 * VOLUME_PAYLOAD_BYTES_MAX);
 	fetch_xorbs(store, shard);
-	pthread_rwlock_rdlock(&store->registration);
-	int err = check_and_register(&batch, shard, why);
-	pthread_rwlock_unlock(&store->registration);
+	int err = check_all(store, shard, why);
+	if (err == 0) {
+		pthread_rwlock_rdlock(&store->registration);
+		err = check_still_there(store, shard, why);
+		if (err == 0)
+			err = register_all(&batch, shard, why);
+		pthread_rwlock_unlock(&store->registration);
+	}
 	buffer_fini(&batch.payloads);
 	free(batch.records);
 	*registered = batch.something_new;

@@ -112,7 +112,7 @@ int upload_commit(struct upload *upload, struct why *why);
 
 /* Streams one serialised xorb in: verified chunk by chunk, written through to its place in a volume. */
 struct xorb_upload;
-/* `length` is the announced body length. ERR_TOO_BIG, ERR_NO_SPACE, ERR_BUSY. */
+/* `length` is the announced body length, UINT64_MAX when none was. ERR_TOO_BIG, ERR_NO_SPACE, ERR_BUSY. */
 int xorb_upload_open(struct xorb_upload **out, struct store *store, const struct hash *xorb, uint64_t length, struct why *why);
 /* A copy from another node: the same, but its commit waits for no further copies. */
 int xorb_copy_open(struct xorb_upload **out, struct store *store, const struct hash *xorb, uint64_t length, struct why *why);
@@ -144,7 +144,8 @@ void xorb_table_release(struct xorb_table *table);
 
 /* [blocks] Validates a whole shard against the stored xorbs (presence, chunk lists, terms, verification and file
  * hashes), then registers its files durably with a claim for `owner`. *registered: 1 something new, 0 all known.
- * ERR_CORRUPT or ERR_INVALID with the first thing wrong in `why`; nothing is registered then. */
+ * ERR_CORRUPT or ERR_INVALID with the first thing wrong in `why`; nothing is registered then. After ERR_NO_SPACE and ERR_IO some files of a large
+ * shard may be. Memory: some MiB, and twice the record of the file with the most terms. */
 int store_shard_register(struct store *store, const struct entity_id *owner, struct span shard, int *registered, struct why *why);
 
 /* Global dedup: an answer shard for a chunk that is a dedup candidate, chunk hashes keyed with a random key, or

@@ -557,6 +557,24 @@ static void a_body_of_another_length_than_announced_is_refused(void **state)
 	free_xorb(&xorb);
 }
 
+static void a_body_whose_length_nobody_announced_is_taken(void **state)
+{
+	(void)state;
+	struct client_xorb xorb = make_xorb(51);
+	struct xorb_upload *upload;
+	bool inserted;
+	assert_ok(xorb_upload_open(&upload, store, &xorb.hash, UINT64_MAX, &why));
+	assert_ok(xorb_upload_write(upload, xorb.body.data, xorb.body.length - 1, &why));
+	assert_int_equal(xorb_upload_commit(upload, &inserted, &why), ERR_CORRUPT); /* it ends inside a chunk */
+	xorb_upload_close(upload);
+	assert_ok(xorb_upload_open(&upload, store, &xorb.hash, UINT64_MAX, &why));
+	assert_ok(xorb_upload_write(upload, xorb.body.data, xorb.body.length, &why));
+	assert_ok(xorb_upload_commit(upload, &inserted, &why));
+	assert_true(inserted);
+	xorb_upload_close(upload);
+	free_xorb(&xorb);
+}
+
 static void assert_shard_refused(const struct client_xorb *xorb, const struct shard_lies *lies)
 {
 	struct file_info info;
@@ -605,6 +623,77 @@ static void bytes_that_are_no_shard_are_refused(void **state)
 	assert_usage(&ada, 0, 0);
 	buffer_fini(&shard);
 	free_xorb(&xorb);
+}
+
+/* Adds file number `i`: five chunks of the xorb, which ones the digits of the number say. */
+static void add_numbered_file(struct buffer *shard, const struct client_xorb *xorb, uint32_t i, bool lie)
+{
+	enum { TERMS = 5 };
+	struct shard_term terms[TERMS];
+	struct hash verification[TERMS], root, file;
+	struct merkle_node nodes[TERMS];
+	for (uint32_t k = 0; k < TERMS; k++, i /= CLIENT_CHUNKS) {
+		uint32_t chunk = i % CLIENT_CHUNKS;
+		terms[k] = (struct shard_term){ xorb->hash, CLIENT_CHUNK_BYTES, chunk, chunk + 1 };
+		digest_verification(&verification[k], &xorb->chunks[chunk], 1);
+		nodes[k] = (struct merkle_node){ xorb->chunks[chunk], CLIENT_CHUNK_BYTES };
+	}
+	digest_root(&root, nodes, TERMS);
+	digest_file(&file, &root);
+	file.bytes[0] ^= lie;
+	shard_write_file(shard, &file, terms, verification, TERMS, NULL);
+}
+
+/* More files than records are written at a time. */
+static void a_shard_of_many_files_is_registered_whole_or_not_at_all(void **state)
+{
+	(void)state;
+	enum { FILES = 24000 };
+	struct client_xorb xorb = make_xorb(52);
+	int registered;
+	send_xorb(&xorb);
+	for (int lie = 1; lie >= 0; lie--) {
+		struct buffer shard;
+		struct store_stats stats;
+		buffer_init(&shard, SHARD_BYTES_MAX);
+		shard_write_header(&shard, false);
+		for (uint32_t i = 0; i < FILES; i++)
+			add_numbered_file(&shard, &xorb, i, lie && i == FILES - 1);
+		shard_write_bookend(&shard);
+		shard_write_bookend(&shard);
+		assert_false(shard.failed);
+		int err = store_shard_register(store, &ada, buffer_span(&shard), &registered, &why);
+		assert_int_equal(err, lie ? ERR_INVALID : 0);
+		store_stats(store, &stats);
+		assert_int_equal(stats.files, lie ? 0 : FILES);
+		assert_usage(&ada, lie ? 0 : FILES, lie ? 0 : (uint64_t)FILES * 5 * CLIENT_CHUNK_BYTES);
+		buffer_fini(&shard);
+	}
+	assert_sound();
+	free_xorb(&xorb);
+}
+
+/* A few bytes of shard for a lot of hashing. */
+static void a_shard_that_names_too_many_chunks_is_refused_before_any_is_hashed(void **state)
+{
+	(void)state;
+	enum { TERMS = (1 << 27) / XORB_CHUNKS_MAX + 1 };
+	struct hash none = { { 1 } };
+	struct shard_term *terms = calloc(TERMS, sizeof(*terms));
+	struct hash *verification = calloc(TERMS, sizeof(*verification));
+	struct buffer shard;
+	int registered;
+	for (size_t i = 0; i < TERMS; i++)
+		terms[i] = (struct shard_term){ none, XORB_CHUNKS_MAX, 0, XORB_CHUNKS_MAX };
+	buffer_init(&shard, SHARD_BYTES_MAX);
+	shard_write_header(&shard, false);
+	shard_write_file(&shard, &none, terms, verification, TERMS, NULL);
+	shard_write_bookend(&shard);
+	shard_write_bookend(&shard);
+	assert_int_equal(store_shard_register(store, &ada, buffer_span(&shard), &registered, &why), ERR_TOO_BIG);
+	buffer_fini(&shard);
+	free(verification);
+	free(terms);
 }
 
 /* ------------------------------------------------------------------ digests that were only said */
@@ -1143,9 +1232,12 @@ int main(void)
 		TEST(sending_a_xorb_or_a_shard_again_changes_nothing),
 		TEST(a_xorb_that_is_not_what_its_name_says_is_refused),
 		TEST(a_body_of_another_length_than_announced_is_refused),
+		TEST(a_body_whose_length_nobody_announced_is_taken),
 		TEST(a_shard_that_says_something_wrong_registers_nothing),
 		TEST(a_shard_whose_xorb_was_never_sent_is_refused),
 		TEST(bytes_that_are_no_shard_are_refused),
+		TEST(a_shard_of_many_files_is_registered_whole_or_not_at_all),
+		TEST(a_shard_that_names_too_many_chunks_is_refused_before_any_is_hashed),
 		TEST(a_digest_is_believed_after_the_bytes_were_read),
 		TEST(a_lying_shard_is_found_out),
 		TEST(a_verified_file_is_preferred_to_one_that_only_says_so),
