@@ -10,6 +10,7 @@
 
 enum {
 	DEDUP_FILES_MAX = 64,           /* looked at around the chunk */
+	DEDUP_CLAIMS_MAX = 1024,        /* of all of them: a file that everybody has is a long list of owners */
 	DEDUP_XORBS_MAX = 256,
 	DEDUP_ANSWER_MAX = 4 << 20,     /* bytes */
 	DEDUP_EXPIRES_S = 7 * 24 * 3600,
@@ -27,19 +28,21 @@ struct answer {
 	struct visible_xorb xorbs[DEDUP_XORBS_MAX];
 	size_t count;
 	size_t bytes;
+	int claims_left; /* that may still be looked at */
 };
 
-static bool file_is_visible(const struct answer *answer, const struct hash *file)
+static bool file_is_visible(struct answer *answer, const struct hash *file)
 {
 	struct index_scan scan;
 	bool visible = false;
 	index_scan_open(&scan, answer->store->index, 'o', span_of(file->bytes, HASH_BYTES), span_of(NULL, 0));
-	while (!visible && index_scan_next(&scan)) {
+	while (!visible && answer->claims_left > 0 && index_scan_next(&scan)) {
 		struct entity_id owner;
 		if (scan.key.length != ENTITY_ID_BYTES)
 			continue;
 		memcpy(owner.bytes, scan.key.data, ENTITY_ID_BYTES);
 		visible = answer->may_see(answer->context, &owner);
+		answer->claims_left--;
 	}
 	index_scan_close(&scan);
 	return visible;
@@ -162,6 +165,7 @@ int store_dedup_query(struct store *store, const struct hash *chunk, store_owner
 	answer->store = store;
 	answer->may_see = may_see;
 	answer->context = context;
+	answer->claims_left = DEDUP_CLAIMS_MAX;
 	err = gather(answer, &found) ? write_answer(answer, out) : ERR_NOT_FOUND;
 	for (size_t i = 0; i < answer->count; i++) {
 		stored_xorb_release(answer->xorbs[i].xorb);

@@ -16,6 +16,7 @@ enum {
 	SLICE_BYTES = 1 << 20, /* looked up together */
 	SLICE_CUTS_MAX = SLICE_BYTES / CHUNK_BYTES_MIN + 2,
 	KNOWN_XORBS = 8,       /* remembered as existing */
+	FILE_TERMS_MAX = (VOLUME_PAYLOAD_BYTES_MAX - FILE_BLOCK_BYTES) / (FILE_RECORD_TERM_BYTES + 1), /* its record has room for them */
 };
 
 /* A term whose xorb may not be sealed yet. */
@@ -206,6 +207,8 @@ static int add_term(struct upload *upload, const struct hash *xorb, uint32_t loc
 		last->term.raw_length += raw_length;
 		return 0;
 	}
+	if (upload->terms_count - upload->terms_first == FILE_TERMS_MAX)
+		return ERR_TOO_BIG;
 	if (grow((void **)&upload->terms, &upload->terms_capacity, upload->terms_count, sizeof(struct upload_term)) != 0)
 		return ERR_NO_MEMORY;
 	struct upload_term *term = &upload->terms[upload->terms_count++];
@@ -255,6 +258,8 @@ static int take_chunk(struct upload *upload, const struct hash *hash, const uint
 		}
 		err = add_term(upload, NULL, upload->xorbs_sealed + 1, chunk, (uint32_t)length);
 	}
+	if (err == ERR_TOO_BIG)
+		return why_set(why, err, "the file is made of too many pieces that are stored already");
 	return err ? why_set(why, err, "no memory for the terms of a file") : 0;
 }
 
@@ -368,8 +373,6 @@ int upload_file_end(struct upload *upload, struct upload_result *out, struct why
 	int err = take_last_chunk(upload, why);
 	if (err == 0 && grow((void **)&upload->files, &upload->files_capacity, upload->files_count, sizeof(struct upload_file)) != 0)
 		err = why_set(why, ERR_NO_MEMORY, "no memory for a file");
-	if (err == 0 && upload->terms_count - upload->terms_first > (VOLUME_PAYLOAD_BYTES_MAX - FILE_BLOCK_BYTES) / (FILE_RECORD_TERM_BYTES + 1))
-		err = why_set(why, ERR_TOO_BIG, "the file is made of too many pieces that are stored already");
 	if (err) {
 		upload_file_abort(upload);
 		return err;
