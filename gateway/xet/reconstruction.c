@@ -20,16 +20,36 @@ struct query {
 };
 
 /* Length of a file that the token's repository holds. The empty file needs no claim. */
-static int file_length(const struct xet_caller *caller, const struct hash *file, uint64_t *out)
+static int file_length_here(const struct xet_caller *caller, const struct hash *file, uint64_t *out)
 {
+	struct file_info info;
 	*out = 0;
 	if (hash_is_zero(file))
 		return 0;
+	int err = store_claim_check(caller->gateway->store, &caller->repo.id, file);
+	if (err == 0)
+		err = store_file_info(caller->gateway->store, file, &info);
+	if (err == 0)
+		*out = info.length;
+	return err;
+}
+
+/* [blocks] The same, and asks the other nodes. */
+static int file_length(const struct xet_caller *caller, const struct hash *file, uint64_t *out)
+{
 	struct file_info info;
+	*out = 0;
+	if (hash_is_zero(file))
+		return 0;
 	int err = store_find_file(caller->gateway->store, &caller->repo.id, file, &info);
 	if (err == 0)
 		*out = info.length;
 	return err;
+}
+
+static bool may_be_elsewhere(const struct xet_caller *caller, int err)
+{
+	return err == ERR_NOT_FOUND && caller->gateway->replica;
 }
 
 /* ------------------------------------------------------------------ JSON */
@@ -162,20 +182,9 @@ static void single_work(struct http_request *request, void *context)
 	plan_fini(&plan);
 }
 
-static void reply_beyond_end(struct http_request *request, uint64_t length)
+/* The range that is asked for, of a file that is looked up. False: answered already. */
+static bool take_range(struct http_request *request, struct query *query, int err, uint64_t length)
 {
-	http_add_headerf(request, "Content-Range", "bytes */%llu", (unsigned long long)length);
-	answer_err(request, ERR_RANGE, &(struct why){ "The range begins at or behind the end of the file" });
-}
-
-static void single(struct http_request *request, const struct route_match *match, int version)
-{
-	struct xet_caller *caller = xet_caller_open(request, XET_READ);
-	struct query *query = http_alloc(request, sizeof(*query));
-	if (!caller || !xet_hash_capture(request, match->captures[0], &query->files[0]))
-		return;
-	uint64_t length;
-	int err = file_length(caller, &query->files[0], &length);
 	struct span header = http_header(request, "Range");
 	struct byte_range range = { 0, length };
 	size_t count;
@@ -184,19 +193,40 @@ static void single(struct http_request *request, const struct route_match *match
 	if (err == 0 && !whole)
 		err = byte_ranges_of_header(header, length, &range, 1, &count);
 	if (err == ERR_RANGE) {
-		reply_beyond_end(request, length);
-		return;
-	}
-	if (err) {
+		http_add_headerf(request, "Content-Range", "bytes */%llu", (unsigned long long)length);
+		answer_err(request, err, &(struct why){ "The range begins at or behind the end of the file" });
+	} else if (err) {
 		answer_err(request, err, NULL);
-		return;
 	}
-	query->caller = caller;
-	query->version = version;
 	query->start = range.start;
 	query->end = range.end;
+	return err == 0;
+}
+
+static void far_work(struct http_request *request, void *context)
+{
+	struct query *query = context;
+	uint64_t length;
+	int err = file_length(query->caller, &query->files[0], &length);
+	if (take_range(request, query, err, length))
+		single_work(request, query);
+}
+
+static void single(struct http_request *request, const struct route_match *match, int version)
+{
+	struct xet_caller *caller = xet_caller_open(request, XET_READ);
+	struct query *query = http_alloc(request, sizeof(*query));
+	if (!caller || !xet_hash_capture(request, match->captures[0], &query->files[0]))
+		return;
+	query->caller = caller;
+	query->version = version;
 	query->files_count = 1;
-	http_work(request, single_work, query);
+	uint64_t length;
+	int err = file_length_here(caller, &query->files[0], &length);
+	if (may_be_elsewhere(caller, err))
+		http_work(request, far_work, query);
+	else if (take_range(request, query, err, length))
+		http_work(request, single_work, query);
 }
 
 void xet_reconstruction_v1(struct http_request *request, const struct route_match *match)
@@ -209,18 +239,34 @@ void xet_reconstruction_v2(struct http_request *request, const struct route_matc
 	single(request, match, 2);
 }
 
-void xet_file_head(struct http_request *request, const struct route_match *match)
+static void reply_file_length(struct http_request *request, int err, uint64_t length)
 {
-	struct xet_caller *caller = xet_caller_open(request, XET_READ);
-	struct hash file;
-	if (!caller || !xet_hash_capture(request, match->captures[0], &file))
-		return;
-	uint64_t length;
-	int err = file_length(caller, &file, &length);
 	if (err)
 		answer_err(request, err, NULL);
 	else
 		xet_reply_length(request, length);
+}
+
+static void far_head_work(struct http_request *request, void *context)
+{
+	struct query *query = context;
+	uint64_t length;
+	int err = file_length(query->caller, &query->files[0], &length);
+	reply_file_length(request, err, length);
+}
+
+void xet_file_head(struct http_request *request, const struct route_match *match)
+{
+	struct query *query = http_alloc(request, sizeof(*query));
+	query->caller = xet_caller_open(request, XET_READ);
+	if (!query->caller || !xet_hash_capture(request, match->captures[0], &query->files[0]))
+		return;
+	uint64_t length;
+	int err = file_length_here(query->caller, &query->files[0], &length);
+	if (may_be_elsewhere(query->caller, err))
+		http_work(request, far_head_work, query);
+	else
+		reply_file_length(request, err, length);
 }
 
 /* ------------------------------------------------------------------ several files */
