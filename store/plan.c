@@ -3,7 +3,7 @@
 
 #include "store/file_terms.h"
 
-enum { PLAN_TERMS_MAX = 1 << 20 };
+enum { PLAN_TERMS_MAX = 1 << 19 };
 
 static int add(struct plan *plan, size_t *capacity, const struct plan_term *term)
 {

@@ -87,7 +87,8 @@ void metrics_write(struct http_server *server, struct buffer *out)
 	write_value(out, "cairn_http_requests_in_flight", "gauge", "Requests not answered yet.", atomic_load(&server->requests_in_flight));
 	write_value(out, "cairn_http_worker_queue", "gauge", "Work waiting for a thread.", worker_queue_length(server->workers));
 	write_value(out, "cairn_http_body_memory_bytes", "gauge", "Memory of gathered request bodies.", atomic_load(&server->collect_bytes));
-	write_value(out, "cairn_http_answer_memory_bytes", "gauge", "Memory of answers being sent.", atomic_load(&server->source_bytes));
+	write_value(out, "cairn_http_answer_memory_bytes", "gauge", "Memory of answers being sent.",
+		atomic_load(&server->source_bytes) + atomic_load(&server->answers_bytes));
 	write_value(out, "cairn_http_received_bytes_total", "counter", "Bytes of requests.", atomic_load(&metrics->bytes_in));
 	write_value(out, "cairn_http_sent_bytes_total", "counter", "Bytes of answers.", atomic_load(&metrics->bytes_out));
 	write_value(out, "cairn_http_log_lines_dropped_total", "counter", "Access log lines dropped because the log was slow.",

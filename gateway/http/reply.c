@@ -223,15 +223,32 @@ static void decided(struct http_request *request)
 		request_give_back(request);
 }
 
+static void reply_without_memory(struct http_request *request, const char *text)
+{
+	request->fields_length = 0;
+	http_add_headerf(request, "Retry-After", "%d", RETRY_AFTER_S);
+	http_reply_error(request, 503, NULL, text);
+}
+
 /* Memory that a request had beyond its budget was given, but what came of it is not answered. */
 static bool over_budget(struct http_request *request)
 {
 	if (!request->over_budget)
 		return false;
 	request->over_budget = false;
-	request->fields_length = 0;
-	http_add_headerf(request, "Retry-After", "%d", RETRY_AFTER_S);
-	http_reply_error(request, 503, NULL, "The request needs more memory than it may have");
+	reply_without_memory(request, "The request needs more memory than it may have");
+	return true;
+}
+
+/* A large body stays until the client has taken it, and clients may be slow. */
+static bool charge_body(struct http_request *request, size_t bytes)
+{
+	struct http_server *server = request->server;
+	if (atomic_fetch_add(&server->answers_bytes, bytes) + bytes > ANSWERS_MEMORY_BYTES_MAX) {
+		atomic_fetch_sub(&server->answers_bytes, bytes);
+		return false;
+	}
+	request->answer.owned_bytes = bytes;
 	return true;
 }
 
@@ -240,6 +257,11 @@ static void reply_with(struct http_request *request, int status, const char *con
 {
 	struct answer *answer = &request->answer;
 	bool bodyless = has_no_body(request, status), small = body.length <= SMALL_BODY_BYTES_MAX;
+	if (!bodyless && !small && !charge_body(request, body.length)) {
+		free(owned);
+		reply_without_memory(request, "The server is out of memory for answers, try again");
+		return;
+	}
 	struct shape shape = { status, content_type, body.length, !bodyless && small ? body.length : 0 };
 	struct text head = make_head(request, &shape);
 	if (bodyless || small) {

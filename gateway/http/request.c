@@ -41,6 +41,7 @@ void request_free(struct http_request *request, struct loop *loop)
 	close_source(request);
 	body_release(request);
 	free(request->answer.owned);
+	atomic_fetch_sub(&request->server->answers_bytes, request->answer.owned_bytes);
 	if (request->answer.buffer) {
 		free(request->answer.buffer);
 		atomic_fetch_sub(&request->server->source_bytes, request->answer.buffer_bytes);

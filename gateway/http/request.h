@@ -46,6 +46,7 @@ struct answer {
 	int status;
 	struct iovec parts[2];        /* the head (with a small body behind it), a large body */
 	void *owned;                  /* free()d with the request */
+	size_t owned_bytes;           /* charged to the server's memory for answers */
 	bool close;                   /* "Connection: close" was said */
 	bool chunked;
 	struct http_source source;    /* .read NULL: none */

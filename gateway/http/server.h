@@ -22,6 +22,7 @@ enum {
 };
 #define COLLECT_MEMORY_BYTES_MAX ((uint64_t)64 << 20) /* bodies gathered for handlers, all together; one more may be over it */
 #define SOURCE_MEMORY_BYTES_MAX ((uint64_t)128 << 20) /* beyond it, sources are read in small pieces */
+#define ANSWERS_MEMORY_BYTES_MAX ((uint64_t)256 << 20) /* whole bodies that wait to be taken; one that would go beyond is answered 503 */
 
 struct http_server {
 	struct http_config config; /* with defaults filled in; texts are owned copies */
@@ -34,7 +35,7 @@ struct http_server {
 	struct access_log *log;    /* NULL: none */
 	struct metrics metrics;
 	atomic_uint listeners_count, connections_count, refused_count, heads_partial_count, requests_in_flight;
-	_Atomic uint64_t collect_bytes, source_bytes;
+	_Atomic uint64_t collect_bytes, source_bytes, answers_bytes;
 	_Atomic(struct http_request *) overdraft; /* the one body that may go beyond the budget */
 	atomic_uint memory_waiters;
 	atomic_bool draining;

@@ -6,6 +6,7 @@
  * the client did not insist on a parent, the operations are applied again to the new head: the bytes are stored by then. */
 #include "gateway/hub/commit.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -21,6 +22,7 @@
 enum {
 	COMMIT_OPERATIONS_MAX = 200000,
 	COMMIT_PATHS_BYTES_MAX = 48 << 20,  /* all paths of a commit together */
+	COMMITS_MEMORY_BYTES_MAX = 256 << 20, /* changes and paths of all commits on their way */
 	COMMIT_TITLE_BYTES_MAX = 4096,
 	COMMIT_MESSAGE_BYTES_MAX = 256 << 10,
 	COMMIT_TRIES_MAX = 20,
@@ -53,13 +55,17 @@ struct commit {
 	struct change *changes;
 	size_t changes_count, changes_capacity;
 	struct buffer text;
+	size_t charged_bytes;        /* of commits_bytes */
 	struct why why;
 	int status;                  /* of the answer when something failed; 0: by the error */
 	const char *code;
 };
 
+static _Atomic size_t commits_bytes; /* what all commits remember together */
+
 static void commit_free(struct commit *commit)
 {
+	atomic_fetch_sub(&commits_bytes, commit->charged_bytes);
 	commit_parser_fini(&commit->parser);
 	if (commit->draft)
 		commit_draft_close(commit->draft);
@@ -158,6 +164,17 @@ static int on_header(struct commit *commit, const struct operation *operation, s
 	return open_draft(commit, why);
 }
 
+/* Before it remembers a change. */
+static int charge(struct commit *commit, size_t bytes, struct why *why)
+{
+	if (atomic_fetch_add(&commits_bytes, bytes) + bytes > COMMITS_MEMORY_BYTES_MAX) {
+		atomic_fetch_sub(&commits_bytes, bytes);
+		return why_set(why, ERR_BUSY, "Too many large commits at once, try again");
+	}
+	commit->charged_bytes += bytes;
+	return 0;
+}
+
 static int keep_text(struct commit *commit, struct span text, size_t *offset, size_t *length)
 {
 	*offset = commit->text.length;
@@ -201,9 +218,13 @@ static int on_change(struct commit *commit, const struct operation *operation, s
 	if (err)
 		return err;
 	bool is_copy = operation->kind == OPERATION_COPY;
+	struct span other = is_copy ? operation->source : operation->old_path;
+	err = charge(commit, sizeof(change) + path.length + other.length + operation->source_revision.length, why);
+	if (err)
+		return err;
 	err = keep_text(commit, path, &change.path_offset, &change.path_length);
 	if (err == 0)
-		err = keep_text(commit, is_copy ? operation->source : operation->old_path, &change.other_offset, &change.other_length);
+		err = keep_text(commit, other, &change.other_offset, &change.other_length);
 	if (err == 0)
 		err = keep_text(commit, operation->source_revision, &change.revision_offset, &change.revision_length);
 	if (err)

@@ -1,5 +1,6 @@
 #include "gateway/repo/draft.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <xxhash.h>
@@ -16,17 +17,20 @@ struct arena_block {
 	_Alignas(16) uint8_t data[];
 };
 
+static _Atomic size_t arenas_bytes; /* of all drafts together */
+
 void *arena_alloc(struct arena *arena, size_t bytes)
 {
 	bytes = (bytes + 15) & ~(size_t)15;
 	struct arena_block *block = arena->blocks;
 	if (!block || block->capacity - block->used < bytes) {
 		size_t capacity = bytes > ARENA_BLOCK_BYTES ? bytes : ARENA_BLOCK_BYTES;
-		if (arena->bytes + capacity > DRAFT_MEMORY_BYTES_MAX)
+		if (arena->bytes + capacity > DRAFT_MEMORY_BYTES_MAX || atomic_load(&arenas_bytes) + capacity > DRAFTS_MEMORY_BYTES_MAX)
 			return NULL;
 		block = calloc(1, sizeof(*block) + capacity);
 		if (!block)
 			return NULL;
+		atomic_fetch_add(&arenas_bytes, capacity);
 		block->capacity = capacity;
 		block->next = arena->blocks;
 		arena->blocks = block;
@@ -43,6 +47,8 @@ void arena_fini(struct arena *arena)
 		next = block->next;
 		free(block);
 	}
+	atomic_fetch_sub(&arenas_bytes, arena->bytes);
+	arena->bytes = 0;
 }
 
 /* ------------------------------------------------------------------ the overlay */

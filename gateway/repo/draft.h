@@ -16,6 +16,7 @@
 enum {
 	DRAFT_OPERATIONS_MAX = 1000 * 1000,
 	DRAFT_MEMORY_BYTES_MAX = 512 << 20, /* names, nodes and pointers */
+	DRAFTS_MEMORY_BYTES_MAX = 1 << 30,  /* of all drafts in the process */
 };
 
 /* What a path is set to. */

@@ -8,7 +8,7 @@
 #include "gateway/gateway.h"
 
 enum {
-	RECONSTRUCTION_BYTES_MAX = 256 << 20, /* of one answer */
+	RECONSTRUCTION_BYTES_MAX = 64 << 20, /* of one answer */
 	BATCH_FILES_MAX = 256,
 	BATCH_BODY_BYTES_MAX = 64 << 10,
 };

@@ -216,6 +216,34 @@ static void gathered_bodies_share_one_budget(void **state)
 	stop_server();
 }
 
+/* Clients that ask for large answers and do not take them. */
+static void whole_answers_share_one_budget(void **state)
+{
+	(void)state;
+	start_server((struct http_config){ 0 });
+	int slow[2], fd = client();
+	for (int i = 0; i < 2; i++) {
+		slow[i] = client();
+		say(slow[i], GET("/large?length=125000000"));
+		char first;
+		assert_true(recv_byte(slow[i], &first)); /* it is there, all of it */
+	}
+	say(fd, GET("/large?length=125000000"));
+	hear(fd, &response, false);
+	assert_int_equal(response.status, 503);
+	check_body(fd, GET("/hello"), 200, "hello");
+	close(slow[0]);
+	for (int i = 0; i < 500 && response.status != 200; i++) {
+		sleep_ms(10);
+		say(fd, GET("/large?length=1000000"));
+		hear(fd, &response, false);
+	}
+	assert_int_equal(response.status, 200);
+	close(slow[1]);
+	close(fd);
+	stop_server();
+}
+
 static void running_out_of_descriptors_is_survived(void **state)
 {
 	(void)state;
@@ -459,6 +487,7 @@ int main(void)
 		cmocka_unit_test(work_beyond_the_queue_is_refused),
 		cmocka_unit_test(unfinished_heads_are_counted),
 		cmocka_unit_test(gathered_bodies_share_one_budget),
+		cmocka_unit_test(whole_answers_share_one_budget),
 		cmocka_unit_test(running_out_of_descriptors_is_survived),
 		cmocka_unit_test(a_stop_lets_finish_what_runs),
 		cmocka_unit_test(a_stop_cuts_what_does_not_finish),
