@@ -7,6 +7,7 @@ import subprocess
 from hub_process import ROOT
 
 VENVS = ROOT / "build" / "venvs"
+PINS = ROOT / "tests" / "integration" / "clients"
 DRIVERS = ROOT / "tests" / "integration" / "drivers"
 
 # name -> (environment, what is set beside)
@@ -16,6 +17,7 @@ GENERATIONS = {
     "hub-1.19": ("hub-1.19", {}),
     "hub-0.36": ("hub-0.36", {}),
     "hub-0.32": ("hub-0.32", {}),
+    "hub-0.32-without-xet": ("hub-0.32", {"HF_HUB_DISABLE_XET": "1"}),
 }
 
 

@@ -10,6 +10,7 @@ import pytest
 
 import raw_http
 from samples import random_bytes
+from xet_wire import File, random_xorb, shard
 
 
 def head(hub, user, repo):
@@ -198,6 +199,56 @@ def test_commits_without_a_parent_all_arrive(hub, user):
     assert done and all(answer.status in (200, 412, 503) for answer in answers)
     names = {item["path"] for item in hub.request("GET", f"/api/models/{repo}/tree/main", token=user.token).json()}
     assert names == {".gitattributes"} | {f"file-{i}.txt" for i in done}
+
+
+# ---- bodies of another length than announced
+
+SENT_XORB, CUT_XORB = random_xorb("sent whole"), random_xorb("cut short")
+
+
+def whole_requests(hub, user, repo):
+    """What is sent, and whether it has left a trace: {name: (method, path, token, body, trace)}."""
+    xet = hub.xet_token(user.token, repo)["accessToken"]
+    assert hub.request("POST", SENT_XORB.path, SENT_XORB.body, token=xet).status == 200
+    file = File([(SENT_XORB, 0, 2)])
+    create = json.dumps({"name": "cut-short", "type": "model"}).encode()
+    commit = HEADER + line("file", {"path": "cut.txt", "content": "eA==", "encoding": "base64"}).rstrip()
+    return {
+        "commit": ("POST", f"/api/models/{repo}/commit/main", user.token, commit, lambda: False),  # `repo` looks itself
+        "create": ("POST", "/api/repos/create", user.token, create,
+                   lambda: hub.request("GET", f"/api/models/{user.name}/cut-short", token=user.token).status == 200),
+        "xorb": ("POST", CUT_XORB.path, xet, CUT_XORB.body,
+                 lambda: hub.request("HEAD", CUT_XORB.path, token=xet).status == 200),
+        "shard": ("POST", "/v1/shards", xet, shard([file], [SENT_XORB]),
+                  lambda: "actions" not in hub.lfs_batch(user.token, repo, [(file.oid, len(file.data))]).json()["objects"][0]),
+    }
+
+
+def head_of(method, path, token, length):
+    return f"{method} {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nContent-Length: {length}\r\n\r\n".encode()
+
+
+@pytest.mark.parametrize("name", ["commit", "create", "xorb", "shard"])
+def test_a_body_shorter_than_announced_leaves_nothing(hub, user, repo, name):
+    method, path, token, body, left_a_trace = whole_requests(hub, user, repo)[name]
+    with raw_http.connect(hub) as connection:
+        connection.sendall(head_of(method, path, token, len(body)) + body[:-1])
+        connection.shutdown(socket.SHUT_WR)
+        status, data = raw_http.read_answer(connection)
+    assert status is None or 400 <= status < 500, data
+    assert not left_a_trace()
+
+
+@pytest.mark.parametrize("name", ["commit", "create", "xorb", "shard"])
+def test_a_body_longer_than_announced_is_cut_and_refused(hub, user, repo, name):
+    """What follows is the next request of the connection, and none."""
+    method, path, token, body, left_a_trace = whole_requests(hub, user, repo)[name]
+    with raw_http.connect(hub) as connection:
+        connection.sendall(head_of(method, path, token, len(body) - 1) + body)
+        status, data = raw_http.read_answer(connection)
+        assert status == 400, data
+        assert b'"error"' in data and raw_http.is_closed(connection, 20)
+    assert not left_a_trace()
 
 
 # ---- LFS bodies

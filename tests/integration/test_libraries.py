@@ -61,3 +61,15 @@ def test_a_model_is_loaded_at_the_revision_asked_for(user, client):
     client(user.token).run("upload_text", repo=repo, text='{"model_type": "bert", "hidden_size": 48}', path_in_repo="config.json")
     assert run(client(user.read_token), "load_model", repo=repo, revision="first")["hidden_size"] == 24
     assert run(client(user.read_token), "load_model", repo=repo)["hidden_size"] == 48
+
+
+@pytest.mark.parametrize("sender", ["newest", "newest-without-xet"])
+def test_weights_are_opened_by_their_name(user, client, folder, sender):
+    repo = user.repo()
+    writer = client(user.token, sender)
+    directory = folder()
+    run(writer, "make_safetensors", path=directory / "model.safetensors")
+    writer.run("upload_folder", repo=repo, folder=directory)
+    reader = client(user.read_token, sender)
+    assert run(reader, "read_safetensors", repo=repo, filename="model.safetensors") == {"embed": [500, 64], "head": [64, 10]}
+    assert reader.run("safetensors_metadata", repo=repo) == {"parameters": {"F32": 32000, "F16": 640}, "tensors": ["embed", "head"]}

@@ -1,11 +1,18 @@
 """The `cairn` command against a running hub, the pages for people and machines, and the log."""
+import hashlib
 import json
+import os
 import re
+import select
+import signal
+import subprocess
+import time
 
 import pytest
 
-from hub_process import Hub, cairn
+from hub_process import CAIRN, Hub, cairn
 from samples import random_bytes, write
+from xet_wire import File, random_xorb, shard, text
 
 
 def test_status_and_stats_tell_what_is_stored(hub, user, client, tmp_path):
@@ -35,7 +42,6 @@ def test_users_and_tokens_are_made_listed_and_deleted(hub):
 
 
 def test_a_token_ends_when_it_was_to_end(hub, user):
-    import time
     made = json.loads(cairn(hub, "token", "create", "--user", user.name, "--role", "read", "--expires", "2s"))
     assert hub.request("GET", "/api/whoami-v2", token=made["token"]).status == 200
     time.sleep(3)
@@ -102,6 +108,53 @@ def test_a_xorb_is_shown_chunk_by_chunk(hub, user, client, tmp_path):
     assert shown["xorb"] == xorb and shown["chunks"][-1]["raw_end"] == shown["raw_length"]
     assert xorb in cairn(hub, "dump", "xorb", xorb)
     cairn(hub, "dump", "xorb", "0" * 63, status=1)
+
+
+def test_a_shard_and_a_volume_are_shown_record_by_record(hub, user, tmp_path):
+    xorb = random_xorb("dump shard", 3)
+    file = File([(xorb, 0, 2)])
+    token = hub.xet_token(user.token, user.repo())["accessToken"]
+    assert hub.request("POST", xorb.path, xorb.body, token=token).status == 200
+    assert hub.request("POST", "/v1/shards", shard([file], [xorb]), token=token).status == 200
+    (tmp_path / "shard").write_bytes(shard([file], [xorb]))
+    shown = json.loads(cairn(hub, "dump", "shard", tmp_path / "shard", "--json"))
+    assert [(item["file"], item["sha256"], len(item["terms"])) for item in shown["files"]] == [(text(file.hash), file.oid, 1)]
+    assert [(item["xorb"], len(item["chunks"])) for item in shown["xorbs"]] == [(text(xorb.hash), 3)]
+    assert text(xorb.hash) in cairn(hub, "dump", "shard", tmp_path / "shard")
+    (tmp_path / "shard").write_bytes(b"no shard at all")
+    cairn(hub, "dump", "shard", tmp_path / "shard", status=1)
+    volume = sorted((hub.data_dir / "store" / "volumes").glob("*.vol"))[-1]
+    records = json.loads(cairn(hub, "dump", "volume", volume, "--json"))
+    kinds = {(record["kind"], record["about"]) for record in records}
+    assert {("xorb", text(xorb.hash)), ("file", text(file.hash)), ("claim", text(file.hash))} <= kinds
+    assert text(xorb.hash) in cairn(hub, "dump", "volume", volume)
+    cairn(hub, "dump", "volume", tmp_path / "shard", status=1)
+
+
+def test_what_takes_longer_than_a_second_shows_how_far_it_is(tmp_path):
+    """On a terminal, and only there: a pipe gets the result alone."""
+    hub = Hub(tmp_path / "data").start()
+    user = hub.make_user("ada")
+    data = random_bytes("much to check", 100_000_000)
+    [entry] = hub.lfs_batch(user.token, user.repo(), [(hashlib.sha256(data).hexdigest(), len(data))]).json()["objects"]
+    assert hub.request("PUT", entry["actions"]["upload"]["href"], data).status == 200
+    assert hub.stop() == 0
+    master, terminal = os.openpty()
+    command = subprocess.Popen([CAIRN, "--data", hub.data_dir, "fsck", "--json"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=terminal, text=True)
+    os.close(terminal)
+    shown = b""
+    deadline = time.monotonic() + 60
+    while b"%" not in shown and command.poll() is None and time.monotonic() < deadline:  # a command that hardly gets to run is slow on any disk
+        command.send_signal(signal.SIGSTOP)
+        time.sleep(0.4)
+        command.send_signal(signal.SIGCONT)
+        time.sleep(0.01)
+        if select.select([master], [], [], 0)[0]:
+            shown += os.read(master, 4096)
+    out = command.communicate(timeout=120)[0]
+    os.close(master)
+    assert re.search(rb"checking \[#*\.*\] +\d+ %", shown), shown
+    assert json.loads(out)["corrupt"] == 0
 
 
 def test_the_page_the_health_and_the_metrics_answer(tmp_path):

@@ -1,9 +1,10 @@
 """What every generation of the Python client must be able to do: push a repository and get the same bytes back."""
 import hashlib
+import re
 
 import pytest
 
-from clients import ClientError
+from clients import GENERATIONS, PINS, ClientError
 from samples import digests, digests_of, random_bytes
 
 
@@ -11,6 +12,30 @@ def failure(call, *arguments, **more):
     with pytest.raises(ClientError) as caught:
         call(*arguments, **more)
     return caught.value
+
+
+def calls(hub, routes):
+    """How often the hub has answered calls of these routes."""
+    text = hub.request("GET", "/metrics").body.decode()
+    return sum(int(count) for route, count in re.findall(r'^cairn_http_requests_total\{route="([^"]+)",class="2xx"\} (\d+)', text, re.M) if route in routes)
+
+
+def test_every_generation_is_what_it_says_and_moves_bytes_as_it_should(hub, user, client, generation, tmp_path):
+    """Or all of them could be the same client, and Xet have been left out without a word."""
+    venv, extra = GENERATIONS[generation]
+    pins = dict(re.findall(r"^([A-Za-z_-]+)==(\S+)", (PINS / f"{venv}.txt").read_text().replace("huggingface-hub", "huggingface_hub"), re.M))
+    writer, reader = client(user.token, generation), client(user.read_token, generation)
+    assert writer.run("versions") == {"huggingface_hub": pins["huggingface_hub"], "hf_xet": pins["hf-xet"]}
+    with_xet = "HF_HUB_DISABLE_XET" not in extra
+    xet, lfs = ("xet-xorb-post", "xet-shard-post"), ("lfs-upload",)
+    (tmp_path / "weights.bin").write_bytes(random_bytes(generation, 1_000_000))
+    before = calls(hub, xet), calls(hub, lfs)
+    repo = user.repo()
+    writer.run("upload_file", repo=repo, path=tmp_path / "weights.bin", path_in_repo="weights.bin")
+    assert (calls(hub, xet) - before[0], calls(hub, lfs) - before[1]) == ((2, 0) if with_xet else (0, 1))
+    before = calls(hub, ("xet-data",))
+    reader.run("download", repo=repo, filename="weights.bin")
+    assert (calls(hub, ("xet-data",)) > before) == with_xet
 
 
 def test_a_pushed_folder_comes_back_bit_for_bit_into_an_empty_cache(hub, user, client, generation, sample):
