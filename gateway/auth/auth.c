@@ -213,6 +213,7 @@ static int identify_by_grant(struct http_request *request, struct span text, str
 		return ERR_UNAUTHENTICATED;
 	out->one_repo_only = true;
 	out->only_repo = grant.repo;
+	out->ssh_key = grant.object;
 	http_set_actor_name(request, out->name);
 	return 0;
 }
@@ -286,5 +287,21 @@ int auth_by_token(struct namespace *ns, const char *name, const struct entity_id
 	out->token_id = *token_id;
 	if (token.role != TOKEN_WRITE) /* it never asked for more than it had */
 		out->role = token.role;
+	return 0;
+}
+
+int auth_renew(struct namespace *ns, struct actor *actor)
+{
+	struct actor now;
+	struct ssh_key ssh_key;
+	if (!hash_is_zero(&actor->ssh_key) && (ssh_key_find(ns, &actor->ssh_key, &ssh_key) != 0 || strcmp(ssh_key.user, actor->name) != 0))
+		return ERR_UNAUTHENTICATED;
+	int err = auth_by_token(ns, actor->name, &actor->token_id, actor->role, &now);
+	if (err)
+		return err;
+	now.one_repo_only = actor->one_repo_only;
+	now.only_repo = actor->only_repo;
+	now.ssh_key = actor->ssh_key;
+	*actor = now;
 	return 0;
 }

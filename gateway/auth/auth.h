@@ -17,6 +17,7 @@ struct actor {
 	enum token_role role;
 	bool one_repo_only;            /* came by a grant: reads, or reads and writes, `only_repo` and nothing else */
 	struct entity_id only_repo;
+	struct hash ssh_key;           /* fingerprint of the key that the grant stands for; zero: none */
 	struct namespace *ns;          /* where memberships are looked up; NULL: the actor has none */
 };
 
@@ -36,6 +37,10 @@ int auth_by_name(struct namespace *ns, const char *name, enum token_role role, s
 
 /* The same for what a token asked for (zero: no token was in play): it must still be there, unexpired, and reaches as far as it does now. */
 int auth_by_token(struct namespace *ns, const char *name, const struct entity_id *token_id, enum token_role role, struct actor *out);
+
+/* Who asked a while ago, as they are now: before what takes minutes becomes visible. 0, ERR_UNAUTHENTICATED: user, token or key is gone or expired; then the
+ * actor stays as it was. Any thread. */
+int auth_renew(struct namespace *ns, struct actor *actor);
 
 enum action {
 	ACTION_READ,         /* see a repository: what it is, which files it has */

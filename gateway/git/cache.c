@@ -154,6 +154,7 @@ int git_cache_open(struct git_cache **out, struct gateway *gateway, const struct
 	pthread_condattr_init(&monotonic);
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	pthread_cond_init(&cache->changed, &monotonic);
+	pthread_cond_init(&cache->bitmap_wanted, &monotonic);
 	pthread_condattr_destroy(&monotonic);
 	int length = snprintf(cache->folder, sizeof(cache->folder), "%s/git", config->data_dir);
 	int err = (size_t)length < sizeof(cache->folder) ? 0 : why_set(why, ERR_INVALID, "the path of the data directory is too long");
@@ -165,6 +166,8 @@ int git_cache_open(struct git_cache **out, struct gateway *gateway, const struct
 	}
 	if (err == 0)
 		err = janitor_start(cache);
+	if (err == 0)
+		err = git_cache_bitmapper_start(cache);
 	if (err) {
 		git_cache_close(cache);
 		return err;
@@ -178,9 +181,12 @@ void git_cache_close(struct git_cache *cache)
 	pthread_mutex_lock(&cache->mutex);
 	cache->stopping = true;
 	pthread_cond_broadcast(&cache->changed);
+	pthread_cond_broadcast(&cache->bitmap_wanted);
 	pthread_mutex_unlock(&cache->mutex);
 	if (cache->has_janitor)
 		pthread_join(cache->janitor, NULL);
+	if (cache->has_bitmapper)
+		pthread_join(cache->bitmapper, NULL);
 	for (size_t i = 0; i < CACHE_BUCKETS; i++) {
 		while (cache->buckets[i]) {
 			assert(cache->buckets[i]->users == 0);
@@ -188,6 +194,7 @@ void git_cache_close(struct git_cache *cache)
 		}
 	}
 	pthread_cond_destroy(&cache->changed);
+	pthread_cond_destroy(&cache->bitmap_wanted);
 	pthread_mutex_destroy(&cache->mutex);
 	free(cache);
 }

@@ -8,7 +8,10 @@
  *   config, HEAD, packed-refs   written by rename; there are no loose refs
  *   objects/pack/               packs as pushes brought them, and local packs: commits made by the Hub API are one store file each, without the bytes of regular
  *                               files; many of them become one local pack that has those bytes too (local_pack.h)
+ *                               beside them, when there are many objects, bitmaps of what commits reach (cache_bitmap.h)
  *   cairn-state                 written last, by rename: which packs of the names are in, which files that made, and the version of the refs
+ *
+ * Packs that were merged into another one stay until they are half of what is there: the new one holds the same objects, so only it is brought.
  *
  * What does not fit together (a state that is torn or of another boot of this machine, a file with another size or time than the state says, an error of git
  * that names the repository's files) has the directory removed and built anew. Sizes of all directories together are bounded; the longest unused goes
@@ -68,7 +71,7 @@ bool git_cache_has_room(struct git_cache *cache, uint64_t bytes);
 
 struct git_cache_stats {
 	uint64_t repositories, bytes, bytes_max;
-	uint64_t leases, builds, rebuilds, evictions; /* since start */
+	uint64_t leases, builds, rebuilds, evictions, bitmaps, bitmaps_failed; /* since start */
 };
 void git_cache_stats(struct git_cache *cache, struct git_cache_stats *out);
 

@@ -14,7 +14,7 @@
 
 enum { PATH_ROOM = PATH_MAX + 320, REPACK_WALL_MS = 1800 * 1000 };
 
-static const char pack_dir[] = "objects/pack";
+static const char pack_dir[] = CACHE_PACK_DIR;
 
 static const char config[] =
 	"[core]\n\trepositoryformatversion = 0\n\tbare = true\n\thooksPath = /dev/null\n\tlogAllRefUpdates = false\n\tmultiPackIndex = true\n"
@@ -26,9 +26,14 @@ static const char config[] =
 	"[maintenance]\n\tauto = false\n"
 	"[receive]\n\tautogc = false\n";
 
+static void path_below(char out[PATH_ROOM], const char *dir, const char *name)
+{
+	snprintf(out, PATH_ROOM, "%s/%s", dir, name);
+}
+
 static void path_in(char out[PATH_ROOM], const struct cache_build *build, const char *name)
 {
-	snprintf(out, PATH_ROOM, "%s/%s", build->dir, name);
+	path_below(out, build->dir, name);
 }
 
 int cache_throw_away(const char *dir, const char *trash)
@@ -40,25 +45,24 @@ int cache_throw_away(const char *dir, const char *trash)
 
 /* ------------------------------------------------------------------ what is there */
 
-static int replace(const struct cache_build *build, const char *name, struct span content, struct why *why)
+static int replace(const char *dir, const char *name, struct span content, struct why *why)
 {
 	char path[PATH_ROOM], temporary[PATH_ROOM];
-	path_in(path, build, name);
-	path_in(temporary, build, "tmp/new.file");
+	path_below(path, dir, name);
+	path_below(temporary, dir, "tmp/new.file");
 	return files_replace(path, temporary, content, why);
 }
 
-static int make_empty(struct cache_build *build, struct why *why)
+int cache_make_empty(const char *dir, struct why *why)
 {
 	static const char *const directories[] = { "", "objects", "objects/info", "objects/pack", "refs", "refs/heads", "tmp" };
-	cache_throw_away(build->dir, build->trash);
 	for (size_t i = 0; i < sizeof(directories) / sizeof(directories[0]); i++) {
 		char path[PATH_ROOM];
-		path_in(path, build, directories[i]);
+		path_below(path, dir, directories[i]);
 		if (mkdir(path, 0700) != 0)
 			return files_error(why, "make", path);
 	}
-	return replace(build, "config", span_text(config), why);
+	return replace(dir, "config", span_text(config), why);
 }
 
 /* Half-made files are of no use, and may be what fills the disk. */
@@ -197,7 +201,7 @@ static int write_refs(struct cache_build *build, struct namespace_snapshot *snap
 		err = files_error(why, "rename", path);
 	char text[REF_BYTES_MAX + 8];
 	int length = snprintf(text, sizeof(text), "ref: %s\n", head);
-	return err ? err : replace(build, "HEAD", span_of(text, (size_t)length), why);
+	return err ? err : replace(build->dir, "HEAD", span_of(text, (size_t)length), why);
 }
 
 /* ------------------------------------------------------------------ the new state */
@@ -211,10 +215,9 @@ static int add_pack_files(struct cache_build *build, struct cache_state *state, 
 	*packs = 0;
 	for (struct dirent *entry; err == 0 && (entry = readdir(folder));) {
 		char name[CACHE_FILE_NAME_BYTES_MAX + 1];
-		size_t length = strlen(entry->d_name);
 		if (entry->d_name[0] == '.')
 			continue;
-		*packs += length > 5 && strcmp(entry->d_name + length - 5, ".pack") == 0;
+		*packs += cache_name_ends(entry->d_name, ".pack");
 		if ((size_t)snprintf(name, sizeof(name), "%s/%s", pack_dir, entry->d_name) < sizeof(name))
 			err = cache_state_add_file(state, build->dir, name);
 	}
@@ -223,7 +226,21 @@ static int add_pack_files(struct cache_build *build, struct cache_state *state, 
 	return err;
 }
 
-static int describe(struct cache_build *build, const struct wanted *wanted, struct cache_state **out, unsigned *packs)
+/* What goes on from the state before: the bitmap index, unless git dropped it with packs that it covered, and what is here twice. Packs are merged into one of
+ * all their objects, so what was brought beside merged ones is here already; what git combines loses its duplicates. */
+static void carry(const struct cache_state *before, const struct wanted *wanted, struct cache_state *state)
+{
+	uint64_t had = cache_state_bytes_of(before, ".pack"), has = cache_state_bytes_of(state, ".pack");
+	if (cache_state_find_file(state, CACHE_BITMAP_INDEX))
+		state->indexed_bytes = before->indexed_bytes;
+	state->duplicate_bytes = before->duplicate_bytes;
+	if (has > had && has_unwanted(before, wanted))
+		state->duplicate_bytes += has - had;
+	else if (has < had)
+		state->duplicate_bytes -= had - has < state->duplicate_bytes ? had - has : state->duplicate_bytes;
+}
+
+static int describe(struct cache_build *build, const struct cache_state *before, const struct wanted *wanted, struct cache_state **out, unsigned *packs)
 {
 	struct cache_state *state = cache_state_make();
 	int err = state ? 0 : ERR_NO_MEMORY;
@@ -239,19 +256,20 @@ static int describe(struct cache_build *build, const struct wanted *wanted, stru
 		return err;
 	}
 	cache_state_sort(state);
+	carry(before, wanted, state);
 	state->version = wanted->repo.version;
 	memcpy(state->head, wanted->repo.head, sizeof(state->head));
 	*out = state;
 	return 0;
 }
 
-static int write_state(struct cache_build *build, const struct cache_state *state, struct why *why)
+int cache_write_state(const char *dir, const struct cache_state *state, struct why *why)
 {
 	struct buffer text;
 	buffer_init(&text, CACHE_STATE_BYTES_MAX);
 	int err = cache_state_encode(state, cache_boot_id(), &text);
 	if (err == 0)
-		err = replace(build, "cairn-state", buffer_span(&text), why);
+		err = replace(dir, "cairn-state", buffer_span(&text), why);
 	buffer_fini(&text);
 	return err;
 }
@@ -266,17 +284,16 @@ static int bring(struct cache_build *build, const struct cache_state *have, cons
 	if (err == 0)
 		err = write_refs(build, snapshot, wanted->repo.head, why);
 	if (err == 0)
-		err = describe(build, wanted, out, &packs);
+		err = describe(build, have, wanted, out, &packs);
 	if (err == 0 && packs > GIT_CACHE_PACKS_MAX && build->alone) {
-		cache_state_release(*out);
+		struct cache_state *before = *out;
 		*out = NULL;
 		err = repack(build, why);
 		if (err == 0)
-			err = describe(build, wanted, out, &packs);
+			err = describe(build, before, wanted, out, &packs);
+		cache_state_release(before);
 	}
-	if (err)
-		return err;
-	return write_state(build, *out, why);
+	return err ? err : cache_write_state(build->dir, *out, why);
 }
 
 static int bring_all(struct cache_build *build, const struct wanted *wanted, struct namespace_snapshot *snapshot, struct cache_state **out, struct why *why)
@@ -284,7 +301,7 @@ static int bring_all(struct cache_build *build, const struct wanted *wanted, str
 	struct cache_state *nothing = NULL;
 	struct cache_state *have = build->distrusted ? NULL : build->old ? cache_state_hold(build->old) : load(build);
 	bool is_sound = have && cache_state_check(have, build->dir) == 0;
-	if (have && (!is_sound || (build->alone && has_unwanted(have, wanted)))) {
+	if (have && (!is_sound || (build->alone && 2 * have->duplicate_bytes > cache_state_bytes_of(have, ".pack")))) {
 		cache_state_release(have);
 		have = NULL;
 	}
@@ -299,7 +316,8 @@ static int bring_all(struct cache_build *build, const struct wanted *wanted, str
 		cache_state_release(*out);
 		*out = NULL;
 		nothing = cache_state_make();
-		err = nothing ? make_empty(build, why) : ERR_NO_MEMORY;
+		cache_throw_away(build->dir, build->trash);
+		err = nothing ? cache_make_empty(build->dir, why) : ERR_NO_MEMORY;
 		if (err == 0)
 			err = bring(build, nothing, wanted, snapshot, out, why);
 		cache_state_release(nothing);

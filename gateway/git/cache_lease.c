@@ -91,11 +91,14 @@ int git_cache_lease_now(struct gateway *gateway, const struct repo *repo, struct
 	if (!state)
 		return ERR_AGAIN;
 	int err = cache_state_check(state, out->dir) == 0 ? 0 : ERR_AGAIN;
-	cache_state_release(state);
 	if (err) {
-		git_cache_distrust(gateway, out);
+		pthread_mutex_lock(&cache->mutex);
+		if (entry->state == state && !entry->building) /* else it was brought up to date meanwhile */
+			entry->distrusted = true;
+		pthread_mutex_unlock(&cache->mutex);
 		git_cache_release(gateway, out);
 	}
+	cache_state_release(state);
 	return err;
 }
 
@@ -141,6 +144,7 @@ static int build(struct git_cache *cache, struct git_cache_repo *entry, struct w
 	entry->failure_why = *why;
 	cache->stats.builds += err == 0;
 	cache->stats.rebuilds += job.was_rebuilt;
+	git_cache_bitmap_consider(cache, entry);
 	pthread_cond_broadcast(&cache->changed);
 	return err;
 }

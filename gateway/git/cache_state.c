@@ -10,7 +10,7 @@
 #include <unistd.h>
 #include <xxhash.h>
 
-static const char magic[] = "cairn-git-cache 1";
+static const char magic[] = "cairn-git-cache 2";
 
 struct cache_state *cache_state_make(void)
 {
@@ -111,6 +111,28 @@ uint64_t cache_state_bytes(const struct cache_state *state)
 	return bytes;
 }
 
+bool cache_name_ends(const char *name, const char *ending)
+{
+	size_t length = strlen(name), ending_length = strlen(ending);
+	return length >= ending_length && strcmp(name + length - ending_length, ending) == 0;
+}
+
+uint64_t cache_state_bytes_of(const struct cache_state *state, const char *ending)
+{
+	uint64_t bytes = 0;
+	for (size_t i = 0; i < state->files_count; i++)
+		bytes += cache_name_ends(state->files[i].name, ending) ? state->files[i].bytes : 0;
+	return bytes;
+}
+
+const struct cache_file *cache_state_find_file(const struct cache_state *state, const char *name)
+{
+	for (size_t i = 0; i < state->files_count; i++)
+		if (strcmp(state->files[i].name, name) == 0)
+			return &state->files[i];
+	return NULL;
+}
+
 int cache_state_check(const struct cache_state *state, const char *dir)
 {
 	for (size_t i = 0; i < state->files_count; i++) {
@@ -127,7 +149,8 @@ int cache_state_check(const struct cache_state *state, const char *dir)
 int cache_state_encode(const struct cache_state *state, const char *boot_id, struct buffer *out)
 {
 	size_t start = out->length;
-	buffer_printf(out, "%s\nboot %s\nversion %" PRIu64 "\nhead %s\n", magic, boot_id, state->version, state->head);
+	buffer_printf(out, "%s\nboot %s\nversion %" PRIu64 "\nindexed %" PRIu64 "\nduplicate %" PRIu64 "\nhead %s\n", magic, boot_id, state->version,
+		state->indexed_bytes, state->duplicate_bytes, state->head);
 	for (size_t i = 0; i < state->packs_count; i++) {
 		char hex[2 * HASH_BYTES + 1];
 		hex_encode(hex, state->packs[i].bytes, HASH_BYTES);
@@ -170,15 +193,25 @@ static int read_fact(struct cache_state *state, const char *line)
 	return ERR_CORRUPT;
 }
 
+/* "KEY NUMBER" */
+static int read_number(struct span *rest, const char *key, uint64_t *out)
+{
+	char line[256];
+	size_t length = strlen(key);
+	int used = 0;
+	bool is_it = next_line(rest, line) && strncmp(line, key, length) == 0 && sscanf(line + length, " %" SCNu64 "%n", out, &used) == 1 && !line[length + (size_t)used];
+	return is_it ? 0 : ERR_CORRUPT;
+}
+
 static int read_head(struct cache_state *state, struct span *rest, const char *boot_id)
 {
 	char line[256];
-	int used = 0;
 	if (!next_line(rest, line) || strcmp(line, magic) != 0)
 		return ERR_CORRUPT;
 	if (!next_line(rest, line) || strncmp(line, "boot ", 5) != 0 || strcmp(line + 5, boot_id) != 0)
 		return ERR_CORRUPT;
-	if (!next_line(rest, line) || sscanf(line, "version %" SCNu64 "%n", &state->version, &used) != 1 || line[used])
+	if (read_number(rest, "version", &state->version) != 0 || read_number(rest, "indexed", &state->indexed_bytes) != 0 ||
+		read_number(rest, "duplicate", &state->duplicate_bytes) != 0)
 		return ERR_CORRUPT;
 	if (!next_line(rest, line) || strncmp(line, "head ", 5) != 0)
 		return ERR_CORRUPT;

@@ -1,5 +1,5 @@
 /* cache_table.h - the cached repositories as this process knows them, and which of them makes room. Private to gateway/git: cache.c opens and tends the
- * cache, cache_lease.c gives leases. */
+ * cache, cache_lease.c gives leases, cache_bitmapper.c makes bitmaps. */
 #ifndef CAIRN_GATEWAY_GIT_CACHE_TABLE_H
 #define CAIRN_GATEWAY_GIT_CACHE_TABLE_H
 
@@ -19,6 +19,9 @@ struct git_cache_repo {
 	int64_t bytes;
 	int64_t used_ms;
 	int64_t blamed_ms;
+	bool wants_bitmap;
+	int64_t bitmap_wanted_ms;   /* since then */
+	uint64_t bitmap_tried_bytes; /* of pack indexes, when none could be made */
 	/* How the last build ended, for those who waited for it. */
 	uint64_t builds;
 	int failure;
@@ -38,7 +41,10 @@ struct git_cache {
 	uint64_t trash_number;
 	struct git_cache_stats stats;
 	pthread_t janitor;
-	bool has_janitor, stopping;
+	pthread_t bitmapper;
+	pthread_cond_t bitmap_wanted;
+	bool has_janitor, has_bitmapper;
+	_Atomic bool stopping;
 	uint64_t names_version;     /* of the namespace, when the janitor last looked for deleted repositories */
 };
 
@@ -46,8 +52,12 @@ void git_cache_dir_of(const struct git_cache *cache, const struct entity_id *id,
 int64_t git_cache_clock_ms(void);
 void git_cache_deadline_in(struct timespec *out, int64_t ms); /* of the same clock */
 
+int git_cache_bitmapper_start(struct git_cache *cache);
+
 /* ---- with the mutex held ---- */
 
+/* After a build: notes whether it wants bitmaps, and says so to the thread that makes them (cache_bitmapper.c). */
+void git_cache_bitmap_consider(struct git_cache *cache, struct git_cache_repo *entry);
 /* A path of no file, beside the directories. */
 void git_cache_trash_path(struct git_cache *cache, char out[PATH_MAX]);
 struct git_cache_repo *git_cache_find(struct git_cache *cache, const struct entity_id *id);

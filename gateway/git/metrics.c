@@ -17,6 +17,8 @@ static void cache_metrics(struct buffer *out, struct git_cache *cache)
 	metric_write(out, "cairn_git_cache_builds_total", "counter", "Times that a repository was brought up to date.", stats.builds);
 	metric_write(out, "cairn_git_cache_rebuilds_total", "counter", "Times that what was there had to be thrown away.", stats.rebuilds);
 	metric_write(out, "cairn_git_cache_evictions_total", "counter", "Repositories that made room.", stats.evictions);
+	metric_write(out, "cairn_git_bitmaps_made_total", "counter", "Times that bitmaps of a repository in the cache were made.", stats.bitmaps);
+	metric_write(out, "cairn_git_bitmaps_failed_total", "counter", "Bitmaps that could not be made.", stats.bitmaps_failed);
 }
 
 static void answer_metrics(struct buffer *out, struct stored_answers *answers)

@@ -241,6 +241,27 @@ int git_run(const struct git_command *command, struct buffer *out, struct why *w
 	return err;
 }
 
+int git_run_until(const struct git_command *command, const _Atomic bool *stopping, struct why *why)
+{
+	enum { LOOK_MS = 200 };
+	struct git_process *process;
+	uint8_t dropped[4096];
+	int64_t got = ERR_AGAIN;
+	int err = git_process_start(&process, command, why);
+	if (err)
+		return err;
+	while (err == 0 && got != 0) {
+		got = git_process_read(process, dropped, sizeof(dropped), false, why);
+		err = *stopping ? ERR_CLOSED : got < 0 && got != ERR_AGAIN ? (int)got : 0;
+		if (err == 0 && got == ERR_AGAIN)
+			err = git_process_wait(process, LOOK_MS, why);
+	}
+	if (err == 0)
+		err = git_process_end(process, why);
+	git_process_close(process);
+	return err;
+}
+
 static char version[64];
 static pthread_once_t version_once = PTHREAD_ONCE_INIT;
 

@@ -67,6 +67,9 @@ void git_process_close(struct git_process *process);
 /* [blocks] Start, read all of its output into `out` (NULL: dropped), end, close. ERR_TOO_BIG: more output than `out` may hold. */
 int git_run(const struct git_command *command, struct buffer *out, struct why *why);
 
+/* [blocks] The same for a command with output GIT_FD_PIPE, whose output is dropped; ERR_CLOSED soon after *stopping is true. */
+int git_run_until(const struct git_command *command, const _Atomic bool *stopping, struct why *why);
+
 /* "git version 2.39.5" without the first two words; "" when there is no git. [blocks] the first time. */
 const char *git_version(void);
 

@@ -7,7 +7,7 @@
  *   index     stock `git index-pack --stdin --fix-thin --strict` beside the repository's cached objects (push_pack.c)
  *   check     closed, allowed names, allowed contents (gateway/repo/received_pack.h); then each ref by what it points to (push_decide.c)
  *   store     files, pack, map: the first durability point
- *   move      one command that moves the refs and lists the pack: the second (push_move.c)
+ *   move      who pushes must still be allowed to; then one command that moves the refs and lists the pack: the second (push_move.c)
  *   report    per ref, to the client
  *
  * and removes the directory, whatever happened. Nothing of a push is visible before `move`. A crash anywhere leaves what garbage collection and the
@@ -76,6 +76,8 @@ bool push_show_process(struct push *push, struct git_process *process);
 /* ---- push_decide.c ---- */
 /* Refuses what can be refused by names, rights and the refs as they are. False: nothing is left to do. */
 bool push_decide_early(struct push *push);
+/* Refuses what the caller may not do any more: a token may have been revoked, or a repository closed to them, while the pack came. False: nothing is left. */
+bool push_decide_rights(struct push *push);
 /* Refuses by what the new ids are: after the pack was checked. False: nothing is left to do. */
 bool push_decide_objects(struct push *push);
 void push_refuse(struct push *push, size_t i, const char *format, ...) __attribute__((format(printf, 3, 4)));

@@ -79,10 +79,10 @@ static bool is_of_discussion(const struct push *push, const char *name)
 	return number && discussion_get(push->gateway->ns, &push->repo.id, number, &discussion) == 0;
 }
 
-static void decide_rights(struct push *push, size_t i)
+static void decide_rights(struct push *push, const struct repo *repo, size_t i)
 {
-	struct resource resource = { .repo = &push->repo, .ns = push->gateway->ns };
-	int err = push->refs[i].reason[0] ? 0 : may_move_ref(&push->actor, &resource, push->commands.commands[i].name);
+	struct resource resource = { .repo = repo, .ns = push->gateway->ns };
+	int err = push->refs[i].reason[0] || push->refs[i].done ? 0 : may_move_ref(&push->actor, &resource, push->commands.commands[i].name);
 	if (err == ERR_CONFLICT)
 		push_refuse(push, i, "the pull request is merged or closed");
 	else if (err)
@@ -124,13 +124,26 @@ bool push_decide_early(struct push *push)
 	struct why why = { 0 };
 	for (size_t i = 0; i < push->commands.count; i++) {
 		decide_name(push, i);
-		decide_rights(push, i);
+		decide_rights(push, &push->repo, i);
 		decide_old(push, i);
 		const struct receive_command *command = &push->commands.commands[i];
 		if (!push->refs[i].reason[0] && git_oid_is_zero(&command->new_oid) &&
 			branch_guard_check(push->gateway, &push->repo, &push->actor, command->name, BRANCH_DELETE, &why) != 0)
 			push_refuse(push, i, "%s", why.text);
 	}
+	return go_on(push);
+}
+
+bool push_decide_rights(struct push *push)
+{
+	struct repo now;
+	if (auth_renew(push->gateway->ns, &push->actor) != 0)
+		push_refuse_all(push, "the token or key of this push was revoked, or has expired");
+	else if (repo_get(push->gateway->ns, NULL, &push->repo.id, &now) != 0)
+		push_refuse_all(push, "the repository was deleted");
+	else
+		for (size_t i = 0; i < push->commands.count; i++)
+			decide_rights(push, &now, i);
 	return go_on(push);
 }
 

@@ -108,6 +108,8 @@ void push_move(struct push *push)
 {
 	struct why why = { 0 };
 	int err = ERR_CONFLICT;
+	if (!push_decide_rights(push))
+		return;
 	while (err == ERR_CONFLICT && push_any_left(push)) {
 		err = move_together(push, &why);
 		if (err != ERR_CONFLICT)

@@ -1,6 +1,7 @@
 """Merging packs: fewer of them, the same repository to everybody, also while others push and after the index has been made anew."""
 import json
 import os
+import re
 import shutil
 import subprocess
 import threading
@@ -8,7 +9,7 @@ import time
 
 import pytest
 
-from hub_process import cairn
+from hub_process import Hub, cairn
 from samples import random_bytes
 
 COMMITS = 60
@@ -128,6 +129,67 @@ def test_pushes_go_on_while_packs_are_merged(hub, user, tmp_path, forget_cache):
     after = clone(hub, user, repo, tmp_path / "after")
     assert int(git("rev-list", "--count", "origin/main", cwd=after)) == 61
     assert git("rev-parse", "origin/by-git", cwd=after) == git("rev-parse", "HEAD", cwd=tmp_path / "a")
+
+
+@pytest.fixture
+def own_hub(tmp_path):
+    hub = Hub(tmp_path / "own" / "data")
+    hub.data_dir.parent.mkdir()
+    yield hub.start()
+    hub.stop()
+
+
+def metric(hub, name):
+    return int(re.search(rf"^{name} (\d+)$", hub.request("GET", "/metrics").body.decode(), re.M)[1])
+
+
+def reused(hub, user, repo, target):
+    """Objects that git sent of a clone without looking at them: only bitmaps allow that."""
+    done = subprocess.run(["git", "clone", "--bare", "--progress", address(hub, user, repo), target], capture_output=True, text=True, check=True, timeout=120)
+    return int(re.search(r"pack-reused (\d+)", done.stderr)[1])
+
+
+def wait_until(condition, seconds=90):
+    deadline = time.time() + seconds
+    while not condition() and time.time() < deadline:
+        time.sleep(0.2)
+    assert condition()
+
+
+def test_clones_are_counted_with_bitmaps_also_after_a_merge(own_hub, tmp_path):
+    hub = own_hub
+    user = hub.make_user("ada")
+    repo = user.repo()
+    work = clone(hub, user, repo, tmp_path / "work")
+    for i in range(12):
+        for k in range(250):
+            path = work / f"{i}" / f"{k % 10}" / f"{k}.txt"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(f"{i} {k}\n")
+        git("add", "-A", cwd=work)
+        git("commit", "-q", "-m", f"{i}", cwd=work)
+        git("push", "-q", "origin", "HEAD", cwd=work)
+    wait_until(lambda: metric(hub, "cairn_git_bitmaps_made_total") > 0)
+    git("clone", "-q", "--bare", address(hub, user, repo), tmp_path / "first")
+    made = metric(hub, "cairn_git_bitmaps_made_total")
+    assert compact(hub, repo)["packs_after"] < 5
+    (work / "later.txt").write_text("another version of the repository: its clones are answered anew\n")
+    git("add", "-A", cwd=work)
+    git("commit", "-q", "-m", "later", cwd=work)
+    git("push", "-q", "origin", "HEAD", cwd=work)
+    assert metric(hub, "cairn_git_cache_rebuilds_total") == 0
+    assert reused(hub, user, repo, tmp_path / "second") > 200  # of the largest pack
+    for path in (hub.data_dir / "git").glob("*.git"):
+        shutil.rmtree(path)
+    clone(hub, user, repo, tmp_path / "third")
+    wait_until(lambda: metric(hub, "cairn_git_bitmaps_made_total") > made)
+    (work / "later.txt").write_text("and another\n")
+    git("commit", "-q", "-a", "-m", "last", cwd=work)
+    git("push", "-q", "origin", "HEAD", cwd=work)
+    assert reused(hub, user, repo, tmp_path / "fourth") > 3000  # all of the merged pack
+    last = clone(hub, user, repo, tmp_path / "last")
+    assert git("rev-parse", "HEAD", cwd=last) == git("rev-parse", "HEAD", cwd=work)
+    assert metric(hub, "cairn_git_bitmaps_failed_total") == 0
 
 
 def test_the_hub_merges_packs_by_itself(hub, user):

@@ -1,169 +1,12 @@
 /* The disposable repositories of a gateway: what git thinks of them, and that nothing is lost when they are. */
-#include "gateway/git/cache.h"
+#include "git_cache_fixture.h"
 
 #include <fcntl.h>
-#include <ftw.h>
 #include <pthread.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
-
-#include <cmocka.h>
 
 #include "gateway/git/cache_state.h"
-#include "gateway/repo/repo.h"
-
-static char dir[] = "/tmp/cairn-gitcache-XXXXXX";
-static struct gateway gateway;
-static struct repo repo;
-
-static int remove_one(const char *path, const struct stat *info, int kind, struct FTW *ftw)
-{
-	(void)info;
-	(void)kind;
-	(void)ftw;
-	return remove(path);
-}
-
-static void open_cache(uint64_t bytes_max, uint64_t reserve_bytes)
-{
-	struct why why = { 0 };
-	struct git_cache_config config = { .data_dir = dir, .bytes_max = bytes_max, .reserve_bytes = reserve_bytes };
-	if (git_cache_open(&gateway.git_cache, &gateway, &config, &why) != 0)
-		fail_msg("%s", why.text);
-}
-
-static void reopen_cache(uint64_t bytes_max, uint64_t reserve_bytes)
-{
-	git_cache_close(gateway.git_cache);
-	open_cache(bytes_max, reserve_bytes);
-}
-
-static struct repo make_repo(const char *name)
-{
-	struct repo wanted = { .type = REPO_MODEL }, made;
-	struct entity_id id;
-	struct why why = { 0 };
-	strcpy(wanted.owner, "ada");
-	snprintf(wanted.name, sizeof(wanted.name), "%s", name);
-	assert_int_equal(repo_create(gateway.ns, "ada", &wanted, &id, &why), 0);
-	assert_int_equal(repo_get(gateway.ns, NULL, &id, &made), 0);
-	return made;
-}
-
-static int set_up(void **state)
-{
-	(void)state;
-	char path[64];
-	struct why why = { 0 };
-	strcpy(dir + strlen(dir) - 6, "XXXXXX");
-	if (!mkdtemp(dir))
-		return 1;
-	snprintf(path, sizeof(path), "%s/store", dir);
-	struct store_config config = { .dir = path, .volume_bytes_max = 64 << 20, .reserve_bytes = 1 << 20 };
-	assert_int_equal(store_open(&gateway.store, &config, &why), 0);
-	snprintf(path, sizeof(path), "%s/meta", dir);
-	assert_int_equal(namespace_open(&gateway.ns, path, &why), 0);
-	assert_int_equal(repo_cache_open(&gateway.trees, 32 << 20), 0);
-	open_cache(1 << 30, 1 << 20);
-	struct user user = { .name = "ada", .email = "ada@example.org" };
-	user_create(gateway.ns, "", &user, NULL);
-	repo = make_repo("first");
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	git_cache_close(gateway.git_cache);
-	repo_cache_close(gateway.trees);
-	namespace_close(gateway.ns);
-	store_close(gateway.store);
-	nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-	return 0;
-}
-
-/* ---- commits ---- */
-
-static struct oid commit(const struct repo *on, const char *path, const char *text)
-{
-	struct commit_draft *draft;
-	struct upload_result result;
-	struct why why = { 0 };
-	struct oid oid;
-	struct commit_author author = { .name = "ada", .email = "ada@example.org", .when_ms = 1700000000000 };
-	assert_int_equal(commit_draft_open(&draft, &gateway, on, "refs/heads/main", NULL, &why), 0);
-	struct upload *upload = commit_draft_upload(draft);
-	assert_int_equal(upload_file_begin(upload, strlen(text)), 0);
-	assert_int_equal(upload_want_git_oid(upload, strlen(text)), 0);
-	if (*text)
-		assert_int_equal(upload_file_write(upload, text, strlen(text), &why), 0);
-	assert_int_equal(upload_file_end(upload, &result, &why), 0);
-	assert_int_equal(commit_draft_file(draft, span_text(path), &result, &why), 0);
-	int err = commit_draft_finish(draft, "ada", &author, span_text(path), span_text(""), &oid, &why);
-	if (err)
-		fail_msg("%s: %s", err_name(err), why.text);
-	commit_draft_close(draft);
-	return oid;
-}
-
-static struct git_lease lease_of(struct repo *of)
-{
-	struct git_lease lease;
-	struct why why = { 0 };
-	assert_int_equal(repo_get(gateway.ns, NULL, &of->id, of), 0);
-	int err = git_cache_lease(&gateway, of, &lease, &why);
-	if (err)
-		fail_msg("%s: %s", err_name(err), why.text);
-	return lease;
-}
-
-static void release(struct git_lease *lease)
-{
-	git_cache_release(&gateway, lease);
-}
-
-static struct git_cache_stats stats(void)
-{
-	struct git_cache_stats out;
-	git_cache_stats(gateway.git_cache, &out);
-	return out;
-}
-
-/* ---- git's own opinion ---- */
-
-static char *output_of(const char *format, ...)
-{
-	static char text[1 << 16];
-	char command[PATH_MAX + 512];
-	va_list list;
-	va_start(list, format);
-	vsnprintf(command, sizeof(command), format, list);
-	va_end(list);
-	FILE *pipe = popen(command, "r");
-	assert_non_null(pipe);
-	text[fread(text, 1, sizeof(text) - 1, pipe)] = 0;
-	if (pclose(pipe) != 0)
-		fail_msg("failed: %s\n%s", command, text);
-	return text;
-}
-
-static void assert_sound(const struct git_lease *lease, const struct oid *head)
-{
-	char hex[OID_TEXT_BYTES];
-	hex_encode(hex, head->bytes, OID_BYTES);
-	output_of("git -C %s fsck --full --strict 2>&1", lease->dir);
-	assert_memory_equal(output_of("git -C %s rev-parse HEAD", lease->dir), hex, 40);
-}
-
-static int packs_in(const struct git_lease *lease)
-{
-	return atoi(output_of("ls %s/objects/pack/*.pack | wc -l", lease->dir));
-}
 
 static void a_repository_becomes_one_that_git_can_read(void **state)
 {
@@ -451,8 +294,6 @@ static void a_state_reads_back_and_a_bent_one_does_not(void **state)
 	buffer_fini(&text);
 	cache_state_release(made);
 }
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
 {
