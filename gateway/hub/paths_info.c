@@ -64,7 +64,11 @@ static int read_json(struct http_request *request, struct span body, struct path
 	paths->expand = json_body_bool(root, "expand", false);
 	const json_t *list = json_object_get(root, "paths"), *item;
 	size_t i;
-	int err = json_is_array(list) ? 0 : why_set(why, ERR_INVALID, "\"paths\" must be a list");
+	int err = 0;
+	if (json_is_string(list)) /* one path may stand alone */
+		err = add_path(paths, http_strndup(request, json_string_value(list), json_string_length(list)));
+	else if (!json_is_array(list))
+		err = why_set(why, ERR_INVALID, "\"paths\" must be a list");
 	json_array_foreach(list, i, item) {
 		if (err == 0 && !json_is_string(item))
 			err = why_set(why, ERR_INVALID, "\"paths\" must hold strings");
