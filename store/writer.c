@@ -6,7 +6,7 @@
 
 enum {
 	SMALL_BUFFER_BYTES = 16 << 10,
-	IDLE_S = 5,                                  /* without an upload: pages kept for the next go back to the system, */
+	IDLE_S = 1,                                  /* without an upload: pages kept for the next go back to the system, */
 	IDLE_PAGES_MAX = 1,                          /* but for this many */
 	PARTS = WRITE_BUFFER_BYTES_MAX / WRITE_BUFFER_BYTES_SCARCE,
 };
