@@ -178,6 +178,8 @@ static void take_and_move(struct push *push, const struct git_lease *lease)
 	if (err == 0) {
 		push->received.known = known;
 		err = push_take_pack(push, known, lease->dir, &why);
+		if (err == 0)
+			err = push_check_known(push, lease->dir, &why);
 		say_messages(push);
 	}
 	if (err == 0 && push_decide_objects(push) && push->has_pack) {

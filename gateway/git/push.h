@@ -5,7 +5,8 @@
  *
  *   decide    what can be refused by looking at names alone is refused before anything else (push_decide.c)
  *   index     stock `git index-pack --stdin --fix-thin --strict` beside the repository's cached objects (push_pack.c)
- *   check     closed, allowed names, allowed contents (gateway/repo/received_pack.h); then each ref by what it points to (push_decide.c)
+ *   check     closed, allowed names, allowed contents (gateway/repo/received_pack.h); the same for what is here already and becomes reachable (push_known.c); then
+ *             each ref by what it points to (push_decide.c)
  *   store     files, pack, map: the first durability point
  *   move      who pushes must still be allowed to; then one command that moves the refs and lists the pack: the second (push_move.c)
  *   report    per ref, to the client
@@ -88,6 +89,10 @@ bool push_any_left(const struct push *push);
 /* ---- push_pack.c ---- */
 /* [blocks] 0; ERR_INVALID: every command has its reason; anything else: push->unpack says why. */
 int push_take_pack(struct push *push, struct object_dir *known, const char *repo_dir, struct why *why);
+
+/* ---- push_known.c ---- */
+/* [blocks] The rules for what becomes reachable without being in the pack. As push_take_pack, after it. */
+int push_check_known(struct push *push, const char *repo_dir, struct why *why);
 
 /* ---- push_move.c ---- */
 /* [blocks] Moves what is left; sets `done` or a reason for each. */

@@ -74,8 +74,14 @@ static int read_pointer(struct received_pack *received, uint32_t position, struc
 	return err ? err : git_pointer_decode(out, *payload) == 0;
 }
 
-/* 0: this repository has it, verified, and its claim is young; ERR_NOT_FOUND, ERR_CORRUPT: it has not. */
-static int find_object(struct received_pack *received, const struct git_pointer *pointer, struct why *why)
+int received_claims_flush(struct received_pack *received, struct why *why)
+{
+	size_t count = received->claims_count;
+	received->claims_count = 0;
+	return count ? store_claim_many(received->gateway->store, &received->repo->id, received->claims, count, why) : 0;
+}
+
+int received_pointer_find(struct received_pack *received, const struct git_pointer *pointer, struct why *why)
 {
 	struct store *store = received->gateway->store;
 	struct file_info info;
@@ -84,9 +90,28 @@ static int find_object(struct received_pack *received, const struct git_pointer 
 		return ERR_CORRUPT;
 	if (err == 0 && !info.sha256_verified)
 		err = store_file_verify_sha256(store, &info.file, &pointer->sha256, why);
-	if (err == 0)
-		err = store_claim(store, &received->repo->id, &info.file, why); /* so that no collection that began earlier drops it */
-	return err;
+	if (err || hash_is_zero(&info.file))
+		return err;
+	received->claims[received->claims_count++] = info.file;
+	return received->claims_count == RECEIVED_CLAIMS_MAX ? received_claims_flush(received, why) : 0;
+}
+
+void received_pointer_say(struct received_pack *received, const struct git_pointer *pointer, int err, const char *path, uint32_t *missing)
+{
+	char text[2 * HASH_BYTES + 1];
+	if (++*missing > RECEIVED_FINDINGS_MAX)
+		return;
+	hex_encode(text, pointer->sha256.bytes, HASH_BYTES);
+	buffer_printf(received->messages, "error: %s: the LFS object %s %s\n", path[0] ? path : "a pointer", text,
+		err == ERR_CORRUPT ? "has another size or content than the pointer says" : "was not uploaded to this repository");
+}
+
+int received_pointers_refuse(struct received_pack *received, uint32_t missing, struct why *why)
+{
+	if (missing > RECEIVED_FINDINGS_MAX)
+		buffer_printf(received->messages, "error: and %u more\n", missing - RECEIVED_FINDINGS_MAX);
+	buffer_append_text(received->messages, "error: upload the missing objects with\nerror:     git lfs push --all <remote>\nerror: and push again\n");
+	return why_set(why, ERR_INVALID, "LFS objects are missing");
 }
 
 int received_pointers_check(struct received_pack *received, struct why *why)
@@ -104,25 +129,17 @@ int received_pointers_check(struct received_pack *received, struct why *why)
 			err = is_pointer;
 			continue;
 		}
-		err = find_object(received, &pointer, why);
+		err = received_pointer_find(received, &pointer, why);
 		if (err != ERR_NOT_FOUND && err != ERR_CORRUPT)
 			continue;
-		bool other = err == ERR_CORRUPT;
-		err = 0;
-		if (missing++ >= RECEIVED_FINDINGS_MAX)
-			continue;
-		char path[PATH_BYTES_MAX + 1], text[2 * HASH_BYTES + 1];
+		char path[PATH_BYTES_MAX + 1];
 		received_path(received, position, path);
-		hex_encode(text, pointer.sha256.bytes, HASH_BYTES);
-		buffer_printf(received->messages, "error: %s: the LFS object %s %s\n", path[0] ? path : "a pointer", text,
-			other ? "has another size or content than the pointer says" : "was not uploaded to this repository");
+		received_pointer_say(received, &pointer, err, path, &missing);
+		err = 0;
 	}
-	if (err || missing == 0)
-		return err;
-	if (missing > RECEIVED_FINDINGS_MAX)
-		buffer_printf(received->messages, "error: and %u more\n", missing - RECEIVED_FINDINGS_MAX);
-	buffer_append_text(received->messages, "error: upload the missing objects with\nerror:     git lfs push --all <remote>\nerror: and push again\n");
-	return why_set(why, ERR_INVALID, "LFS objects are missing");
+	if (err == 0)
+		err = received_claims_flush(received, why);
+	return err || missing == 0 ? err : received_pointers_refuse(received, missing, why);
 }
 
 /* ------------------------------------------------------------------ storing */

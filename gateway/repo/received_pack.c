@@ -19,7 +19,7 @@ enum {
 struct scan {
 	struct received_pack *received;
 	struct why *why;
-	uint32_t missing, bad_names, too_deep, too_large, folded; /* findings */
+	uint32_t missing, bad_names, too_large, folded; /* findings */
 	uint64_t *names;        /* hashes of folded names of one tree */
 	size_t names_capacity;
 };
@@ -224,23 +224,11 @@ static void refuse_large(struct scan *scan, const uint32_t *large, uint32_t coun
 		buffer_printf(messages, "error: and %u more\n", scan->too_large - count);
 }
 
-static void check_depths(struct scan *scan)
-{
-	struct received_pack *received = scan->received;
-	for (uint32_t i = 0; i < indexed_pack_count(received->pack); i++) {
-		if (received->types[i] != GIT_TREE || received_depth(received, i) < PATH_DEPTH_MAX || scan->too_deep++ > 0)
-			continue;
-		char path[PATH_BYTES_MAX + 1];
-		received_path(received, i, path);
-		buffer_printf(received->messages, "error: .../%s is deeper than %d folders\n", path, PATH_DEPTH_MAX);
-	}
-}
-
 static int verdict(struct scan *scan)
 {
 	if (scan->missing)
 		return why_set(scan->why, ERR_INVALID, "missing necessary objects");
-	if (scan->bad_names || scan->too_deep)
+	if (scan->bad_names)
 		return why_set(scan->why, ERR_INVALID, "a path is not allowed");
 	if (scan->too_large)
 		return why_set(scan->why, ERR_INVALID, "files larger than 10 MiB must be stored with Git LFS");
@@ -264,7 +252,6 @@ static int scan_all(struct received_pack *received, struct why *why)
 	free(scan.names);
 	if (err)
 		return err;
-	check_depths(&scan);
 	refuse_large(&scan, large, large_count);
 	return verdict(&scan);
 }

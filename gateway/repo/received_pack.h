@@ -8,6 +8,8 @@
  *   names     as everywhere (path_check), so that every view can show every tree
  *   contents  regular files up to REGULAR_FILE_BYTES_MAX, pointers whose LFS object the repository has, verified
  *
+ * What becomes reachable again without being in the pack, and how deep folders are: received_walk.h.
+ *
  * Refusals go to `messages`, one line each with path, rule and remedy, some of each kind; the error is then ERR_INVALID and `why` says what a report line can
  * hold. Then everything is stored: each regular blob as a store file, pack and map behind them, durable together; the table of objects last.
  *
@@ -27,6 +29,7 @@
 enum {
 	RECEIVED_FINDINGS_MAX = 20, /* shown of each kind */
 	RECEIVED_MESSAGES_BYTES_MAX = 64 << 10,
+	RECEIVED_CLAIMS_MAX = 256,
 };
 
 struct received_pack {
@@ -48,6 +51,8 @@ struct received_pack {
 	uint64_t blob_bytes;           /* of all blobs, inflated: deltas make much of little */
 	uint64_t blobs_stored;
 	struct upload *upload;
+	size_t claims_count;
+	struct hash claims[RECEIVED_CLAIMS_MAX]; /* of LFS objects, to be made durable together */
 };
 
 /* The caller has set the fields above the empty line; the rest is zero. After any outcome: received_pack_close. */
@@ -63,9 +68,7 @@ int received_pack_type(struct received_pack *received, const struct oid *oid, un
 int received_pack_read(struct received_pack *received, const struct oid *oid, unsigned *type, struct span *payload);
 
 /* ---- received_path.c ---- */
-/* A path at which the pack's trees have the object, "" when none is known; malformed names are shown with '?'. Depth in components. */
+/* A path at which the pack's trees have the object, "" when none is known; malformed names are shown with '?'. */
 void received_path(struct received_pack *received, uint32_t position, char out[PATH_BYTES_MAX + 1]);
-/* Components of the path to a tree, counted up to PATH_DEPTH_MAX + 1. */
-int received_depth(const struct received_pack *received, uint32_t position);
 
 #endif

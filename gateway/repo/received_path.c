@@ -5,16 +5,6 @@
 #include "gateway/repo/received_pack.h"
 #include "schemas/git_object.h"
 
-int received_depth(const struct received_pack *received, uint32_t position)
-{
-	int depth = 0;
-	while (received->parents[position] && depth <= PATH_DEPTH_MAX) {
-		position = received->parents[position] - 1;
-		depth++;
-	}
-	return depth;
-}
-
 /* The name of `child` in a tree, copied to the end of out[0, *start), with a slash behind it when something follows. False: it does not fit. */
 static bool prepend(struct received_pack *received, uint32_t tree, const struct oid *child, char *out, size_t *start)
 {
