@@ -197,6 +197,13 @@ static void append_identity(struct buffer *out, const char *key, const struct gi
 		minutes / 60, minutes % 60);
 }
 
+static void append_message(struct buffer *out, struct span message)
+{
+	for (size_t i = 0; i < message.length; i++)
+		if (message.data[i])
+			buffer_append_byte(out, message.data[i]);
+}
+
 int git_commit_encode(struct buffer *out, const struct git_commit *commit)
 {
 	char text[OID_TEXT_BYTES];
@@ -209,9 +216,18 @@ int git_commit_encode(struct buffer *out, const struct git_commit *commit)
 	append_identity(out, "author ", &commit->author);
 	append_identity(out, "committer ", &commit->committer);
 	buffer_append_byte(out, '\n');
-	for (size_t i = 0; i < commit->message.length; i++)
-		if (commit->message.data[i])
-			buffer_append_byte(out, commit->message.data[i]);
+	append_message(out, commit->message);
+	return out->failed ? ERR_TOO_BIG : 0;
+}
+
+int git_tag_encode(struct buffer *out, const struct oid *commit, struct span name, const struct git_identity *tagger, struct span message)
+{
+	char oid[OID_TEXT_BYTES];
+	hex_encode(oid, commit->bytes, OID_BYTES);
+	buffer_printf(out, "object %s\ntype commit\ntag %.*s\n", oid, (int)name.length, (const char *)name.data);
+	append_identity(out, "tagger ", tagger);
+	buffer_append_byte(out, '\n');
+	append_message(out, message);
 	return out->failed ? ERR_TOO_BIG : 0;
 }
 

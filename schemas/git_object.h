@@ -76,6 +76,8 @@ int git_commit_decode(struct git_commit *out, struct span payload); /* 0, ERR_CO
 int git_commit_encode(struct buffer *out, const struct git_commit *commit);
 /* Only the tree: for look-ups. */
 int git_commit_root(struct span payload, struct oid *tree);
+/* An annotated tag of a commit; the name is a ref's, without "refs/tags/". */
+int git_tag_encode(struct buffer *out, const struct oid *commit, struct span name, const struct git_identity *tagger, struct span message);
 /* What an annotated tag points to. */
 int git_tag_object_of(struct span payload, struct oid *target, enum git_type *type);
 

@@ -105,9 +105,25 @@ static int write_siblings(struct call *call, struct info *info, bool has_commit,
 	return 0;
 }
 
+/* [blocks] Of the default branch, whatever revision is asked for: as the index knows it, unless it knows another commit. */
+static int read_main_size(struct call *call, uint64_t *out)
+{
+	struct ref head;
+	struct doc_found found;
+	int err = ref_get(call->gateway->ns, NULL, &call->repo.id, call->repo.head, &head);
+	if (err)
+		return err == ERR_NOT_FOUND ? 0 : err; /* no commit yet */
+	if (call->gateway->search && search_find(call->gateway->search, &call->repo.id, &found, NULL) == 0 && found.doc.has_commit && found.values.by[SORT_MAIN_SIZE] &&
+		memcmp(&found.doc.commit, &head.oid, sizeof(head.oid)) == 0) {
+		*out = found.values.by[SORT_MAIN_SIZE];
+		return 0;
+	}
+	return repo_size(call->gateway, &call->repo, NULL, 0, &head.oid, out);
+}
+
 static int write_info(struct call *call, struct info *info, bool has_commit, enum repo_wait wait)
 {
-	const repo_properties blocking = property_bit(PROPERTY_CHILDREN) | property_bit(PROPERTY_SPACES);
+	const repo_properties blocking = property_bit(PROPERTY_CHILDREN) | property_bit(PROPERTY_SPACES) | property_bit(PROPERTY_MAIN_SIZE);
 	struct revision_facts *facts = NULL;
 	struct buffer spaces;
 	uint64_t files = 0;
@@ -118,6 +134,8 @@ static int write_info(struct call *call, struct info *info, bool has_commit, enu
 		err = revision_facts_get(call->gateway, &call->repo, view.sha, wait, &facts);
 	if (err == 0 && (info->show & property_bit(PROPERTY_USED_STORAGE)))
 		err = store_owner_usage(call->gateway->store, &call->repo.id, &files, &view.used_bytes);
+	if (err == 0 && (info->show & property_bit(PROPERTY_MAIN_SIZE)))
+		err = read_main_size(call, &view.main_bytes);
 	if (err == 0)
 		err = read_counts(call, &view);
 	if (err == 0)

@@ -57,7 +57,7 @@ static int write_item(struct call *call, struct list *list, const struct repo *r
 	uint64_t files;
 	const struct oid *commit = hit->doc.has_commit ? &hit->doc.commit : NULL;
 	struct repo_view view = { .repo = repo, .sha = commit, .small = hit->small, .show = show, .likes = hit->values.by[SORT_LIKES],
-		.downloads = hit->values.by[SORT_DOWNLOADS], .downloads_all = hit->values.downloads_all, .in_list = true,
+		.downloads = hit->values.by[SORT_DOWNLOADS], .downloads_all = hit->values.downloads_all, .in_list = true, .main_bytes = hit->values.by[SORT_MAIN_SIZE],
 		.trending_score = trending_score(hit->values.by[SORT_TREND], day_of_ms(unix_ms())) };
 	int err = 0;
 	buffer_init(&spaces, LIST_ANSWER_BYTES);

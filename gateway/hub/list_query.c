@@ -19,7 +19,7 @@ static const struct {
 	{ "lastModified", SORT_MODIFIED }, { "last_modified", SORT_MODIFIED }, { "modified", SORT_MODIFIED }, { "createdAt", SORT_CREATED },
 	{ "created_at", SORT_CREATED }, { "created", SORT_CREATED }, { "downloads", SORT_DOWNLOADS }, { "likes", SORT_LIKES },
 	{ "likes30d", SORT_LIKES_RECENT }, { "trendingScore", SORT_TREND }, { "trending_score", SORT_TREND }, { "trending", SORT_TREND },
-	{ "num_parameters", SORT_PARAMETERS }, { "id", SORT_ID }, { "alphabetical", SORT_ID },
+	{ "num_parameters", SORT_PARAMETERS }, { "mainSize", SORT_MAIN_SIZE }, { "main_size", SORT_MAIN_SIZE }, { "id", SORT_ID }, { "alphabetical", SORT_ID },
 };
 
 static const char *lower_term(struct http_request *request, enum term_kind kind, struct span text)
@@ -54,14 +54,14 @@ static int read_sort(struct http_request *request, struct search_query *query, s
 {
 	const char *name = http_query_value(request, "sort", 0), *direction = http_query_value(request, "direction", 0);
 	query->sort = SORT_TREND;
-	if (name && strcmp(name, "mainSize") == 0)
-		return why_set(why, ERR_UNSUPPORTED, "Sorting by \"mainSize\": not implemented by this server");
 	bool found = !name || !*name;
 	for (size_t i = 0; i < sizeof(sorts) / sizeof(sorts[0]) && !found; i++) {
 		found = strcmp(name, sorts[i].name) == 0;
 		if (found)
 			query->sort = sorts[i].sort;
 	}
+	if (query->sort == SORT_MAIN_SIZE && query->type != REPO_DATASET)
+		found = false;
 	if (!found)
 		return why_set(why, ERR_INVALID, "\"%.40s\" is nothing to sort by", name);
 	bool down = query->sort != SORT_ID;

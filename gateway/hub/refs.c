@@ -14,13 +14,25 @@ struct ref_list {
 	struct json_writer json;
 	struct buffer body;
 	size_t prefix_length;
+	struct call *call;
 };
+
+/* An annotated tag is an object that leads to a commit. One that leads to something else keeps its own id. */
+static void peel(struct call *call, const struct ref *ref, struct oid *out)
+{
+	*out = ref->oid;
+	if (strncmp(ref->name, "refs/tags/", strlen("refs/tags/")) == 0 &&
+		repo_resolve(call->gateway, &call->repo, span_text(ref->name), REPO_MAY_WAIT, out, NULL) != 0)
+		*out = ref->oid;
+}
 
 static int write_ref(void *context, const struct ref *ref)
 {
 	struct ref_list *list = context;
+	struct oid commit;
 	char oid[OID_TEXT_BYTES];
-	hex_encode(oid, ref->oid.bytes, OID_BYTES);
+	peel(list->call, ref, &commit);
+	hex_encode(oid, commit.bytes, OID_BYTES);
 	json_object_begin(&list->json, NULL);
 	json_text(&list->json, "name", ref->name + list->prefix_length);
 	json_text(&list->json, "ref", ref->name);
@@ -42,7 +54,7 @@ static int write_refs(struct call *call, struct ref_list *list, const struct nam
 static int list_run(struct http_request *request, struct call *call, enum repo_wait wait)
 {
 	(void)wait;
-	struct ref_list list;
+	struct ref_list list = { .call = call };
 	buffer_init(&list.body, ANSWER_BYTES_MAX);
 	json_writer_init(&list.json, &list.body);
 	struct namespace_snapshot *snapshot = namespace_snapshot_open(call->gateway->ns);
@@ -120,13 +132,37 @@ static int resolve_start(struct http_request *request, struct call *call, const 
 	return err;
 }
 
+static struct commit_author author_of(struct call *call, struct user *user)
+{
+	bool has_user = user_find(call->gateway->ns, call->actor.name, user) == 0;
+	return (struct commit_author){ .name = call->actor.name, .email = has_user ? user->email : "", .when_ms = unix_ms() };
+}
+
+static void answer_made(struct http_request *request, const char *name, int err, const struct why *why)
+{
+	if (err == ERR_CONFLICT)
+		http_reply_error(request, 409, NULL, http_printf(request, "Reference %s already exists", name));
+	else if (err)
+		answer_err(request, err, why);
+	else
+		http_reply(request, 200, "application/json; charset=utf-8", span_text("{\"success\":true}"));
+}
+
+static void create_empty(struct http_request *request, struct call *call, const char *name, const struct oid *old_oid)
+{
+	struct user user;
+	struct why why = { 0 };
+	struct commit_author author = author_of(call, &user);
+	struct ref_update update = { .privileged = may(&call->actor, ACTION_ADMIN, &(struct resource){ .repo = &call->repo }) == 0 };
+	snprintf(update.name, sizeof(update.name), "%s", name);
+	if (old_oid)
+		update.old_oid = *old_oid;
+	answer_made(request, name, repo_branch_empty(call->gateway, &call->repo, call->actor.name, &update, &author, span_text("initial commit"), &why), &why);
+}
+
 static void branch_create_with(struct http_request *request, struct call *call, const json_t *body)
 {
 	const char *name = call->state;
-	if (json_body_bool(body, "emptyBranch", false)) {
-		answer_unbuilt(request, "A branch without history");
-		return;
-	}
 	struct ref ref;
 	int err = ref_get(call->gateway->ns, NULL, &call->repo.id, name, &ref);
 	bool exists = err == 0;
@@ -136,6 +172,10 @@ static void branch_create_with(struct http_request *request, struct call *call, 
 	}
 	if (exists && !json_body_bool(body, "overwrite", false)) {
 		http_reply_error(request, 409, NULL, http_printf(request, "Reference %s already exists", name));
+		return;
+	}
+	if (json_body_bool(body, "emptyBranch", false)) {
+		create_empty(request, call, name, exists ? &ref.oid : NULL);
 		return;
 	}
 	struct oid start;
@@ -196,6 +236,14 @@ void branch_delete(struct http_request *request, const struct route_match *match
 		call_work(request, call, delete_run);
 }
 
+static void create_annotated(struct http_request *request, struct call *call, const char *name, const struct oid *target, const char *message)
+{
+	struct user user;
+	struct why why = { 0 };
+	struct commit_author author = author_of(call, &user);
+	answer_made(request, name, repo_tag_annotated(call->gateway, &call->repo, call->actor.name, name, target, &author, span_text(message), &why), &why);
+}
+
 static void tag_create_with(struct http_request *request, struct call *call, const json_t *body)
 {
 	const char *tag = json_body_text(body, "tag", "");
@@ -203,10 +251,6 @@ static void tag_create_with(struct http_request *request, struct call *call, con
 	if (strlen(message) > TAG_MESSAGE_BYTES_MAX) {
 		http_reply_error(request, 400, NULL, "The tag message is too long");
 		return;
-	}
-	if (*message) {
-		/* A message needs an annotated tag object; the tag itself is what clients ask for, so it is made without. */
-		http_add_header(request, "X-HF-Warning", "tags; the message of a tag is not kept by this server");
 	}
 	const char *full = http_printf(request, "refs/tags/%s", tag);
 	if (!*tag || strlen(full) > REF_BYTES_MAX || !ref_name_valid(span_text(full))) {
@@ -217,7 +261,11 @@ static void tag_create_with(struct http_request *request, struct call *call, con
 	struct oid target;
 	if (!revision)
 		http_reply_error(request, 400, NULL, "The address contains a malformed percent-escape");
-	else if (resolve_start(request, call, revision, &target) == 0)
+	else if (resolve_start(request, call, revision, &target) != 0)
+		return;
+	else if (*message)
+		create_annotated(request, call, full, &target, message);
+	else
 		move_ref(request, call, full, NULL, &target);
 }
 

@@ -46,7 +46,7 @@ static const struct {
 	{ "securityRepoStatus", ON_MODEL, PROPERTY_NOTHING },
 	{ "citation", ON_DATASET, PROPERTY_CITATION },
 	{ "description", ON_DATASET, PROPERTY_DESCRIPTION },
-	{ "mainSize", ON_DATASET, PROPERTY_NOTHING },
+	{ "mainSize", ON_DATASET, PROPERTY_MAIN_SIZE },
 	{ "paperswithcode_id", ON_DATASET, PROPERTY_PAPERSWITHCODE_ID },
 	{ "sdk", ON_SPACE, PROPERTY_SDK },
 	{ "datasets", ON_SPACE, PROPERTY_DATASETS },
@@ -225,6 +225,8 @@ static void write_numbers(struct json_writer *json, const struct repo_view *view
 		json_u64(json, "trendingScore", view->trending_score);
 	if (shows(view, PROPERTY_USED_STORAGE))
 		json_u64(json, "usedStorage", view->used_bytes);
+	if (shows(view, PROPERTY_MAIN_SIZE))
+		json_u64(json, "mainSize", view->main_bytes);
 	if (shows(view, PROPERTY_CHILDREN))
 		json_u64(json, "childrenModelCount", view->children);
 }

@@ -88,18 +88,12 @@ static int write_file(void *context, struct span path, const struct tree_side *o
 	return STOP_CUT;
 }
 
+/* NULL: nothing. A commit id that a caller brought may be of anything. */
 static int root_tree(struct gateway *gateway, const struct entity_id *repo, const struct oid *commit_oid, struct oid *tree)
 {
 	*tree = (struct oid){ { 0 } };
-	if (!commit_oid)
-		return 0;
-	struct commit *commit;
-	int err = commit_load(gateway, repo, commit_oid, REPO_MAY_WAIT, true, &commit);
-	if (err)
-		return err == ERR_CORRUPT ? ERR_NOT_FOUND : err;
-	*tree = commit->tree;
-	cached_release(&commit->cached);
-	return 0;
+	int err = commit_oid ? commit_tree(gateway, repo, commit_oid, tree) : 0;
+	return err == ERR_CORRUPT ? ERR_NOT_FOUND : err;
 }
 
 int repo_diff_text(struct gateway *gateway, const struct repo *repo, const struct oid *old_commit, const struct oid *new_commit, struct buffer *out, bool *cut,

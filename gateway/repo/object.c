@@ -113,3 +113,14 @@ int commit_load_peeled(struct gateway *gateway, const struct entity_id *repo, co
 {
 	return load(gateway, repo, oid, wait, must_exist, 1u << GIT_COMMIT | 1u << GIT_TAG, out);
 }
+
+int commit_tree(struct gateway *gateway, const struct entity_id *repo, const struct oid *commit_oid, struct oid *tree)
+{
+	struct commit *commit;
+	int err = commit_load(gateway, repo, commit_oid, REPO_MAY_WAIT, true, &commit);
+	if (err)
+		return err;
+	*tree = commit->tree;
+	cached_release(&commit->cached);
+	return 0;
+}

@@ -20,6 +20,8 @@ struct commit {
 };
 /* `must_exist`: something names it, so that its absence is worth a repair. ERR_NOT_FOUND, ERR_AGAIN, ERR_CORRUPT. */
 int commit_load(struct gateway *gateway, const struct entity_id *repo, const struct oid *oid, enum repo_wait wait, bool must_exist, struct commit **out);
+/* [blocks] The root tree of a commit that something names. */
+int commit_tree(struct gateway *gateway, const struct entity_id *repo, const struct oid *commit, struct oid *tree);
 /* The same for a ref's target, which may be an annotated tag. */
 int commit_load_peeled(struct gateway *gateway, const struct entity_id *repo, const struct oid *oid, enum repo_wait wait, bool must_exist, struct commit **out);
 

@@ -77,6 +77,9 @@ int repo_walk(struct gateway *gateway, const struct repo *repo, const struct oid
  * a hundred thousand is most of the work. Stops when `each` returns non-zero (returned). ERR_NOT_FOUND: no such folder. */
 int repo_names(struct gateway *gateway, const struct repo *repo, const struct oid *commit, struct span folder,
 	int (*each)(void *context, struct span name, bool is_directory, const struct oid *oid), void *context);
+/* [blocks] How many bytes the files of a commit have together. With another commit of which that is known (`known`, may be NULL) the cost depends on what differs.
+ * ERR_CORRUPT, ERR_NOT_FOUND: one of the two cannot be read. */
+int repo_size(struct gateway *gateway, const struct repo *repo, const struct oid *known, uint64_t known_bytes, const struct oid *commit, uint64_t *bytes);
 /* [blocks] Newest commit that changed each of these paths (for `expand`). out[i].title == NULL where not found in the bounded walk. */
 int repo_last_commits(struct gateway *gateway, const struct repo *repo, const struct oid *commit, const struct span *paths, size_t count, struct commit_info *out);
 /* [blocks] Whole content of a regular file, at most `out`'s limit. Pointer text for LFS files. */
@@ -125,6 +128,12 @@ int commit_draft_finish(struct commit_draft *draft, const char *actor, const str
  * from that; ERR_CONFLICT: it moved meanwhile. */
 int repo_squash(struct gateway *gateway, const struct repo *repo, const struct actor *actor, const char *ref, const struct commit_author *author,
 	struct span message, struct oid *commit, struct why *why);
+/* [blocks] A branch of one commit without files and without parents. `ref` says which, and where it must be now. */
+int repo_branch_empty(struct gateway *gateway, const struct repo *repo, const char *actor, const struct ref_update *ref, const struct commit_author *author,
+	struct span message, struct why *why);
+/* [blocks] A tag ("refs/tags/...") that is not there yet, with a message. ERR_CONFLICT: it is. */
+int repo_tag_annotated(struct gateway *gateway, const struct repo *repo, const char *actor, const char *ref, const struct oid *commit,
+	const struct commit_author *author, struct span message, struct why *why);
 /* [blocks] Branches, tags and converted data of `source`, with their whole history, into the empty repository `target`. Bytes are shared, not copied. A target that
  * this fails for is left as it is then: delete it. */
 int repo_copy(struct gateway *gateway, const struct repo *source, const struct repo *target, const char *actor, struct why *why);

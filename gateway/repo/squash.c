@@ -4,7 +4,7 @@
 #include "gateway/repo/branch_guard.h"
 #include "gateway/repo/object.h"
 #include "gateway/repo/object_hash.h"
-#include "gateway/repo/pack_file.h"
+#include "gateway/repo/publish.h"
 
 enum { SQUASH_COMMIT_BYTES_MAX = 1 << 20 };
 
@@ -13,25 +13,6 @@ static int encode_commit(struct buffer *out, const struct oid *tree, const struc
 	struct git_identity identity = { .name = span_text(author->name), .email = span_text(author->email), .when_seconds = author->when_ms / 1000 };
 	struct git_commit commit = { .tree = *tree, .author = identity, .committer = identity, .message = message };
 	return git_commit_encode(out, &commit);
-}
-
-/* Bytes, then the table, then the name. */
-static int publish(struct gateway *gateway, const struct repo *repo, const char *actor, const struct ref_update *update, struct span payload,
-	struct why *why)
-{
-	struct git_object object = { .type = GIT_COMMIT, .length = payload.length, .payload = payload };
-	struct upload *upload;
-	struct pack pack;
-	int err = upload_open(&upload, gateway->store, &repo->id, why);
-	if (err)
-		return err;
-	err = pack_file_write(upload, &update->new_oid, &object, 1, &pack, why);
-	if (err == 0)
-		err = upload_commit(upload, why);
-	upload_close(upload);
-	if (err == 0)
-		err = store_git_put(gateway->store, &repo->id, &update->new_oid, &object, 1);
-	return err ? err : refs_update(gateway->ns, actor, &repo->id, update, 1, &pack, NULL, why);
 }
 
 int repo_squash(struct gateway *gateway, const struct repo *repo, const struct actor *actor, const char *ref, const struct commit_author *author,
@@ -56,8 +37,9 @@ int repo_squash(struct gateway *gateway, const struct repo *repo, const struct a
 	if (err == 0)
 		err = object_hash(&update.new_oid, GIT_COMMIT, buffer_span(&payload));
 	cached_release(&old->cached);
+	struct git_object object = { .type = GIT_COMMIT, .length = payload.length, .payload = buffer_span(&payload) };
 	if (err == 0)
-		err = publish(gateway, repo, actor->name, &update, buffer_span(&payload), why);
+		err = publish_objects(gateway, repo, actor->name, &update, &update.new_oid, &object, 1, why);
 	buffer_fini(&payload);
 	*commit = update.new_oid;
 	return err;

@@ -25,14 +25,16 @@
 #include "replication/keys.h"
 
 enum {
-	SEARCH_FORMAT = 2,             /* another one on the disk is thrown away and made anew */
+	SEARCH_FORMAT = 3,             /* another one on the disk is thrown away and made anew */
 	SEARCH_CACHE_BYTES = 16 << 20,
 	SEARCH_WRITE_BYTES = 8 << 20,  /* of a memory table */
 	SEARCH_ROW_BYTES_MAX = 16 << 20,
 };
 
 enum sort {
-	SORT_MODIFIED, SORT_CREATED, SORT_DOWNLOADS, SORT_LIKES, SORT_LIKES_RECENT, SORT_TREND, SORT_PARAMETERS, SORTS_COUNT,
+	SORT_MODIFIED, SORT_CREATED, SORT_DOWNLOADS, SORT_LIKES, SORT_LIKES_RECENT, SORT_TREND, SORT_PARAMETERS,
+	SORT_MAIN_SIZE, /* of data sets: bytes of the files of the default branch; else 0 */
+	SORTS_COUNT,
 	SORT_ID = SORTS_COUNT,
 };
 

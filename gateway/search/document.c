@@ -144,6 +144,25 @@ static uint64_t parameters_of(const struct facts *facts)
 	return facts->json[FACT_PARAMETERS] ? strtoull(facts->json[FACT_PARAMETERS], NULL, 10) : 0;
 }
 
+/* From the size that is known of the commit before, whose trees are mostly the same. What cannot be read has no size. */
+static int read_main_size(struct gateway *gateway, const struct repo *repo, const struct indexed *before, const struct doc *doc, uint64_t *out)
+{
+	uint64_t known = before->exists && before->doc.has_commit ? before->values.by[SORT_MAIN_SIZE] : 0;
+	int err = ERR_NOT_FOUND;
+	*out = 0;
+	if (repo->type != REPO_DATASET || !doc->has_commit)
+		return 0;
+	if (known && memcmp(&before->doc.commit, &doc->commit, sizeof(doc->commit)) == 0) {
+		*out = known;
+		return 0;
+	}
+	if (known)
+		err = repo_size(gateway, repo, &before->doc.commit, known, &doc->commit, out);
+	if (err == ERR_NOT_FOUND || err == ERR_CORRUPT)
+		err = repo_size(gateway, repo, NULL, 0, &doc->commit, out);
+	return err == ERR_NOT_FOUND || err == ERR_CORRUPT || err == ERR_TOO_BIG ? 0 : err;
+}
+
 static int put_whole(struct gateway *gateway, struct search_writer *writer, const struct facts_cache *cache, const struct repo *repo,
 	const struct indexed *before, const struct doc *doc, struct doc_values *values)
 {
@@ -198,6 +217,9 @@ int document_update(struct gateway *gateway, struct search_writer *writer, const
 	if (err == 0)
 		doc.commit = head.oid;
 	else if (err != ERR_NOT_FOUND)
+		return err;
+	err = read_main_size(gateway, &repo, &before, &doc, &values.by[SORT_MAIN_SIZE]);
+	if (err)
 		return err;
 	if (!before.exists || !same_but_for_commit(&before.doc, &doc))
 		return put_whole(gateway, writer, cache, &repo, &before, &doc, &values);

@@ -68,6 +68,11 @@ def test_repositories_branches_and_commits(js, user):
     on_dev = js.run_js("listFiles", repo=repo, revision="dev", recursive=True)
     assert [item["path"] for item in on_dev] == [".gitattributes", "README.md", "a.txt", "b.txt"]
     js.run_js("deleteBranch", repo=repo, branch="dev")
+    js.run_js("createBranch", repo=repo, branch="bare", empty=True)
+    assert js.run_js("listFiles", repo=repo, revision="bare") == []
+    js.run_js("uploadText", repo=repo, path="c.txt", text="three", branch="bare")
+    assert [item["path"] for item in js.run_js("listFiles", repo=repo, revision="bare")] == ["c.txt"]
+    js.run_js("deleteBranch", repo=repo, branch="bare")
     js.run_js("deleteFiles", repo=repo, paths=["a.txt"])
     assert js.run_js("fileExists", repo=repo, path="README.md")
     assert not js.run_js("fileExists", repo=repo, path="a.txt")

@@ -174,3 +174,38 @@ def test_head_tells_all_that_clients_need(hub, user, client, tmp_path):
     assert (empty.status, empty.code, empty.headers["x-repo-commit"]) == (404, "EntryNotFound", oid)
     raw = hub.request("GET", f"/{repo}/raw/main/data.bin", token=user.token)
     assert raw.body == pointer(data)
+
+
+def test_a_tag_with_a_message_names_a_commit_everywhere(hub, user, client, tmp_path):
+    from git_client import Git
+    repo = user.repo()
+    hub.commit(user.token, repo, {"a.txt": b"a"})
+    sha = hub.request("GET", f"/api/models/{repo}").json()["sha"]
+    client(user.token).run("create_tag", repo=repo, tag="v1", tag_message="The first one\n\nand its story")
+    client(user.token).run("create_tag", repo=repo, tag="v2")
+    assert client(user.token).run("refs", repo=repo)["tags"] == {"v1": sha, "v2": sha}
+    assert hub.request("GET", f"/{repo}/resolve/v1/a.txt").body == b"a"
+    assert hub.request("GET", f"/api/models/{repo}/revision/v1").json()["sha"] == sha
+    again = hub.request("POST", f"/api/models/{repo}/tag/main", {"tag": "v1", "message": "again"}, token=user.token)
+    assert again.status == 409 and "refs/tags/v1 already exists" in again.json()["error"]
+    git = Git(hub, tmp_path, user.name, user.token)
+    clone = git.clone(repo)
+    assert git.run("tag", "-l", "-n9", "v1", cwd=clone).split() == "v1 The first one and its story".split()
+    assert git.run("rev-parse", "v1^{commit}", cwd=clone).strip() == sha
+    git.run("fsck", "--strict", cwd=clone)
+    client(user.token).run("delete_tag", repo=repo, tag="v1")
+    assert client(user.token).run("refs", repo=repo)["tags"] == {"v2": sha}
+
+
+def test_a_branch_begins_empty(hub, user, tmp_path):
+    repo = user.repo()
+    hub.commit(user.token, repo, {"a.txt": b"a"})
+    path = f"/api/models/{repo}/branch/bare"
+    assert hub.request("POST", path, {"emptyBranch": True}, token=user.token).status == 200
+    assert hub.request("GET", f"/api/models/{repo}/tree/bare").json() == []
+    assert [item["title"] for item in hub.request("GET", f"/api/models/{repo}/commits/bare").json()] == ["initial commit"]
+    assert hub.request("POST", path, {"emptyBranch": True}, token=user.token).status == 409
+    assert hub.commit(user.token, repo, {"b.txt": b"b"}, revision="bare").status == 200
+    assert hub.request("POST", path, {"emptyBranch": True, "overwrite": True}, token=user.token).status == 200
+    assert hub.request("GET", f"/api/models/{repo}/tree/bare").json() == []
+    assert hub.request("GET", f"/{repo}/resolve/main/a.txt").body == b"a"

@@ -1,4 +1,5 @@
 """Lists and search: every filter and order of the real clients, pages, rights, and the same answers from an index made anew."""
+import hashlib
 import json
 import re
 import subprocess
@@ -102,7 +103,7 @@ def test_orders_turn_round_and_nonsense_is_refused(hub, shelf):
     assert names(hub, "sort=id&direction=-1") == sorted(CARDS, reverse=True)
     for query in ("sort=nonsense", "num_parameters=lots", "cursor=!", "expand=nonsense"):
         assert hub.request("GET", f"/api/models?{query}").status == 400, query
-    assert hub.request("GET", "/api/datasets?sort=mainSize").status == 501
+    assert hub.request("GET", "/api/models?sort=mainSize").status == 400
 
 
 def test_lists_expand_what_is_asked_and_nothing_else(hub, shelf, client):
@@ -310,3 +311,48 @@ def test_ten_thousand_repositories_answer_by_the_page(tmp_path):
         assert count == 9800  # two of a hundred are private
     finally:
         hub.stop()
+
+
+def add_data(hub, user, repo, files, deleted=()):
+    lines = [{"key": "header", "value": {"summary": "data"}}]
+    lines += [{"key": "file", "value": {"path": path, "content": text, "encoding": "utf-8"}} for path, text in files.items()]
+    lines += [{"key": "deletedFolder", "value": {"path": path}} for path in deleted]
+    answer = hub.request("POST", f"/api/datasets/{repo}/commit/main", "\n".join(json.dumps(line) for line in lines).encode(), token=user.token,
+                         headers={"Content-Type": "application/x-ndjson"})
+    assert answer.status == 200, answer
+
+
+def test_data_sets_are_sorted_by_the_size_of_their_main_branch(hub, user, client):
+    small, large, moved = (user.repo("dataset") for _ in range(3))
+    add_data(hub, user, small, {"a.txt": "a" * 10})
+    add_data(hub, user, large, {f"data/{number}.txt": "b" * 1000 for number in range(20)})
+    add_data(hub, user, moved, {"c.txt": "c" * 500, "deep/er/d.txt": "d" * 500})
+    data = bytes(100_000)
+    oid = hashlib.sha256(data).hexdigest()
+    batch = hub.request("POST", f"/datasets/{moved}.git/info/lfs/objects/batch", {"operation": "upload", "objects": [{"oid": oid, "size": len(data)}]}, token=user.token,
+                        headers={"Content-Type": "application/vnd.git-lfs+json"}).json()["objects"][0]
+    if "actions" in batch:
+        hub.request("PUT", batch["actions"]["upload"]["href"], data)
+
+    def sizes():
+        """By the index, and by the info call, which must agree with the size of the tree."""
+        hub.index_settled()
+        listed = hub.request("GET", f"/api/datasets?author={user.name}&sort=mainSize&expand=mainSize").json()
+        for item in listed:
+            whole = hub.request("GET", f"/api/datasets/{item['id']}/treesize/main").json()["size"]
+            assert item["mainSize"] == whole == hub.request("GET", f"/api/datasets/{item['id']}?expand=mainSize").json()["mainSize"], item
+        return [item["id"] for item in listed]
+
+    assert sizes() == [large, moved, small]
+    add_data(hub, user, small, {"a.txt": "a" * 30_000, "folder/x.txt": "x" * 70})
+    add_data(hub, user, small, {}, deleted=["folder"])
+    assert sizes() == [small, large, moved]
+    line = json.dumps({"key": "lfsFile", "value": {"path": "big.bin", "algo": "sha256", "oid": oid, "size": len(data)}})
+    answer = hub.request("POST", f"/api/datasets/{moved}/commit/main", ('{"key":"header","value":{"summary":"s"}}\n' + line).encode(), token=user.token,
+                         headers={"Content-Type": "application/x-ndjson"})
+    assert answer.status == 200, answer
+    assert sizes() == [moved, small, large], "an LFS file counts with its own size"
+    hub.request("POST", f"/api/datasets/{large}/super-squash/main", {}, token=user.token)
+    add_data(hub, user, large, {"data/0.txt": "b"}, deleted=["data"])
+    assert sizes()[-1] == large
+    assert [item["id"] for item in hub.request("GET", f"/api/datasets?author={user.name}&sort=mainSize&direction=1").json()] == sizes()[::-1]

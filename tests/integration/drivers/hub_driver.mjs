@@ -91,7 +91,7 @@ const actions = {
 	},
 	snapshotDownload: async ({ cacheDir, ...params }) => hub.snapshotDownload({ ...where(params), cacheDir }),
 
-	createBranch: async ({ branch, ...params }) => hub.createBranch({ ...where(params), branch }),
+	createBranch: async ({ branch, empty, ...params }) => hub.createBranch({ ...where(params), branch, empty }),
 	deleteBranch: async ({ branch, ...params }) => hub.deleteBranch({ ...where(params), branch }),
 	collection: async ({ namespace, hubUrl, accessToken }) => {
 		const at = { hubUrl, accessToken };
