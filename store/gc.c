@@ -34,6 +34,19 @@ static bool cancelled(const struct gc *gc)
 	return gc->progress && gc->progress->cancel;
 }
 
+/* How far it is: bytes of xorbs that were looked at and of volumes that were emptied, or of one owner's files. */
+static void done(const struct gc *gc, uint64_t bytes)
+{
+	if (gc->progress)
+		gc->progress->done_bytes += bytes;
+}
+
+static void more_to_do(const struct gc *gc, uint64_t bytes)
+{
+	if (gc->progress)
+		gc->progress->total_bytes += bytes;
+}
+
 /* ------------------------------------------------------------------ marks */
 
 static int flush_marks(struct gc *gc)
@@ -112,12 +125,17 @@ static bool claim_goes(struct gc *gc, const struct drop_record *record)
 	return index_claim(gc->store->index, &record->hash, &record->owner, &claimed_ms) == 0 && claimed_ms < gc->old_ms;
 }
 
+static uint64_t number_of(struct span value)
+{
+	uint64_t number = 0;
+	for (size_t i = 0; i < 8 && i < value.length; i++)
+		number |= (uint64_t)value.data[i] << 8 * i;
+	return number;
+}
+
 static int64_t time_of(struct span value)
 {
-	uint64_t time = 0;
-	for (size_t i = 0; i < 8 && i < value.length; i++)
-		time |= (uint64_t)value.data[i] << 8 * i;
-	return (int64_t)time;
+	return (int64_t)number_of(value);
 }
 
 static int sweep_claims(struct gc *gc)
@@ -326,6 +344,7 @@ static int sweep_xorbs(struct gc *gc)
 		index_xorb_fini(&entry);
 		if (known != 0)
 			continue;
+		done(gc, entry.body_length);
 		if (entry.stored_ms >= gc->old_ms || xorb_is_used(gc, &xorb, false)) {
 			gc->report->xorbs_live++;
 		} else if (gc->dry_run) {
@@ -350,6 +369,11 @@ struct usage {
 	bool closed; /* before the uploads were waited for that may have written to it */
 	uint64_t live_bytes, used_bytes;
 };
+
+static bool is_mostly_dead(const struct usage *usage)
+{
+	return usage->closed && usage->live_bytes * 2 <= usage->used_bytes;
+}
 
 static void count_live(struct usage *usage, size_t count, uint32_t volume, uint64_t bytes)
 {
@@ -400,11 +424,14 @@ static int compact(struct gc *gc)
 			volumes_roll(gc->store->volumes);
 	for (size_t i = 0; i < count; i++)
 		usage[i].closed = !volumes_is_active(gc->store->volumes, usage[i].volume);
+	for (size_t i = 0; i < count; i++)
+		more_to_do(gc, is_mostly_dead(&usage[i]) ? usage[i].used_bytes : 0);
 	/* What open uploads have written and not published yet is in no index: it lies in volumes that were active since they began. */
 	bool quiet = upload_list_wait(&gc->store->uploads, UPLOADS_WAIT_MS);
 	for (size_t i = 0; i < count && err == 0 && quiet && !cancelled(gc); i++) {
-		if (usage[i].live_bytes * 2 > usage[i].used_bytes || !usage[i].closed)
+		if (!is_mostly_dead(&usage[i]))
 			continue;
+		done(gc, usage[i].used_bytes);
 		err = store_compact_volume(gc->store, usage[i].volume, gc->why);
 		if (err == ERR_CORRUPT) {
 			fprintf(stderr, "cairn: volume %08x stays as it is: %s\n", usage[i].volume, gc->why ? gc->why->text : "it is damaged");
@@ -489,6 +516,9 @@ int store_gc(struct store *store, store_roots roots, void *context, int64_t grac
 	struct gc *gc = gc_open(store, grace_ms, dry_run, progress, &err, why);
 	if (!gc)
 		return err;
+	struct index_totals totals;
+	index_totals(store->index, &totals);
+	more_to_do(gc, totals.stored_bytes);
 	gc->report = out;
 	return gc_close(gc, collect(gc, roots, context));
 }
@@ -530,6 +560,7 @@ static int sweep_owner(struct gc *gc, const struct entity_id *owner, store_unnee
 		memcpy(file.bytes, scan.key.data, HASH_BYTES);
 		memcpy(key, file.bytes, HASH_BYTES);
 		memcpy(key + HASH_BYTES, owner->bytes, ENTITY_ID_BYTES);
+		done(gc, number_of(scan.value));
 		if (index_claim(gc->store->index, &file, owner, &claimed_ms) != 0)
 			continue;
 		if (claim_lives(gc, span_of(key, sizeof(key)), claimed_ms))
@@ -551,6 +582,9 @@ int store_gc_owner(struct store *store, const struct entity_id *owner, store_roo
 	struct gc *gc = gc_open(store, grace_ms, dry_run, progress, &err, why);
 	if (!gc)
 		return err;
+	uint64_t files, bytes = 0;
+	if (store_owner_usage(store, owner, &files, &bytes) == 0)
+		more_to_do(gc, bytes);
 	if (!upload_list_wait(&store->uploads, UPLOADS_WAIT_MS))
 		err = why_set(why, ERR_BUSY, "uploads that began before have not ended yet; try again later");
 	if (err == 0)

@@ -5,6 +5,7 @@
 
 #include "ops/cairn/api.h"
 #include "ops/cairn/commands.h"
+#include "ops/cairn/progress.h"
 #include "ops/cairn/table.h"
 
 enum { POLL_MS = 200 };
@@ -32,12 +33,16 @@ static int rebuild(const struct settings *settings)
 {
 	struct api *api = api_open(settings);
 	json_t *index = api ? api_call(api, "POST", "/api/admin/index/rebuild", NULL) : NULL;
+	struct progress progress;
+	progress_begin(&progress, "rebuilding");
 	for (bool running = index != NULL; running;) {
 		json_decref(index);
+		progress_show(&progress, 0, 0);
 		nanosleep(&(struct timespec){ .tv_nsec = POLL_MS * 1000000L }, NULL);
 		index = api_call(api, "GET", "/api/admin/index", NULL);
 		running = index && json_is_true(json_object_get(index, "rebuilding"));
 	}
+	progress_end(&progress);
 	api_close(api);
 	return index ? print_index(settings, index) : EXIT_FAILED;
 }

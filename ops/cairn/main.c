@@ -163,7 +163,8 @@ static const struct noun nouns[] = {
 		"from names and from git. rebuild makes it anew beside the one in use, which serves until the new one is whole.\n" },
 	{ "operation", operation_main, "cairn operation list\ncairn operation cancel ID\n\nThe gc and scrub runs that the hub remembers.\n" },
 	{ "dump", dump_main, "cairn dump xorb HASH\ncairn dump shard FILE\ncairn dump volume FILE\n\n"
-		"The chunks of a stored xorb, or the files and xorbs named in a shard file.\n" },
+		"The chunks of a stored xorb; the files and xorbs named in a shard file; the records of a volume, DIR/store/volumes/*.vol, and where it\n"
+		"is damaged (exit status 2).\n" },
 	{ "backup", backup_main, "cairn backup TO [--data DIR]\n\n"
 		"Copies everything that the hub has acknowledged, while it serves: names (users, tokens, repositories, refs) and volumes. Run it on the\n"
 		"hub's machine, as a user that may read its data directory DIR. Into the same TO again, it copies what is new. TO is as it was until the\n"

@@ -164,8 +164,12 @@ static int list(const struct settings *settings)
 static int cancel(const struct settings *settings, const char *id)
 {
 	json_t *answer = api_once(settings, "DELETE", NULL, "/api/admin/operations/%s", id);
+	if (!answer)
+		return EXIT_FAILED;
+	if (settings->json)
+		return print_json(answer);
 	json_decref(answer);
-	return answer ? EXIT_OK : EXIT_FAILED;
+	return EXIT_OK;
 }
 
 int operation_main(const struct settings *settings, int argc, char **argv)

@@ -77,6 +77,8 @@ static int link_identity(const struct settings *settings, int argc, char **argv)
 	json_t *answer = api_once(settings, "POST", body, "/api/admin/identities");
 	if (!answer)
 		return EXIT_FAILED;
+	if (settings->json)
+		return print_json(answer);
 	json_decref(answer);
 	puts("linked; who signs in there is this user here");
 	return EXIT_OK;

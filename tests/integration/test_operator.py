@@ -62,6 +62,35 @@ def test_repositories_are_made_listed_shown_and_deleted(hub, user):
     assert json.loads(cairn(hub, "repo", "list", "--owner", user.name, "--json")) == []
 
 
+def test_every_command_speaks_json(hub, user, tmp_path):
+    """One JSON value on standard output and nothing else, whatever the command says to people."""
+    def run(*arguments):
+        return json.loads(cairn(hub, *arguments, "--json"))
+
+    name, org, repo = f"{user.name}-other", f"{user.name}-org", f"{user.name}/spoken"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "key"], check=True)
+    subprocess.run(["git", "init", "-q", "--bare", tmp_path / "other.git"], check=True)
+    run("user", "create", name), run("user", "list"), run("user", "link", name, "--issuer", "https://id.example.org", "--subject", name)
+    run("audit", "--limit", "1")
+    run("org", "create", org, "--admin", user.name), run("org", "list"), run("org", "update", org, "--fullname", "Spoken")
+    run("org", "member", "set", org, name, "read"), run("org", "member", "list", org), run("org", "member", "remove", org, name), run("org", "delete", org)
+    token = run("token", "create", "--user", name, "--role", "read")
+    run("token", "list", name), run("token", "delete", token["id"])
+    app = run("app", "create", name, "--owner", name, "--redirect", "https://app.example.org/back")
+    run("app", "list"), run("app", "delete", app["client_id"])
+    [key] = [run("key", "add", name, tmp_path / "key.pub")]
+    run("key", "list", name), run("key", "remove", key["fingerprint"])
+    run("repo", "create", repo), run("repo", "list", "--owner", user.name), run("repo", "info", repo)
+    run("repo", "protect", repo, "main"), run("repo", "protect", repo), run("repo", "unprotect", repo, "main"), run("repo", "set", repo, "--lfs-locks", "on")
+    run("repo", "compact", repo), run("repo", "bundle", repo), run("repo", "lfs-gc", repo, "--dry-run")
+    run("repo", "mirror", repo, tmp_path / "other.git", "--work", tmp_path / "work")
+    run("repo", "import", tmp_path / "other.git", f"{repo}-again", "--work", tmp_path / "work-back"), run("repo", "delete", repo, "--yes")
+    run("quota", user.name), run("quota", user.name, "1T"), run("quota", user.name, "none")
+    run("status"), run("stats"), run("gc", "--dry-run"), run("scrub"), run("index", "status"), run("cluster", "status")
+    operations = run("operation", "list")
+    run("operation", "cancel", operations[-1]["operation"])
+
+
 def test_only_an_administrator_may_operate(hub, user, tmp_path):
     for token in (user.token, user.read_token):
         (tmp_path / "token").write_text(token)
