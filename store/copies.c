@@ -238,13 +238,15 @@ int store_tell_file(struct store *store, const struct hash *file, store_each_rec
 
 size_t store_files_with_sha256(struct store *store, const struct sha256 *sha256, struct hash *out, size_t max)
 {
-	struct index_scan scan;
 	size_t count = 0;
-	index_scan_open(&scan, store->index, 's', span_of(sha256->bytes, HASH_BYTES), span_of(NULL, 0));
-	while (count < max && index_scan_next(&scan))
-		if (scan.key.length == HASH_BYTES)
-			memcpy(out[count++].bytes, scan.key.data, HASH_BYTES);
-	index_scan_close(&scan);
+	for (int said = 0; said < 2; said++) {
+		struct index_scan scan;
+		index_scan_open_sha256(&scan, store->index, sha256, !said);
+		while (count < max && index_scan_next(&scan))
+			if (scan.key.length == HASH_BYTES)
+				memcpy(out[count++].bytes, scan.key.data, HASH_BYTES);
+		index_scan_close(&scan);
+	}
 	return count;
 }
 

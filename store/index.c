@@ -67,6 +67,24 @@ static void read_totals(struct index *index)
 	buffer_fini(&value);
 }
 
+/* An index that is not new says which format it has. */
+static int check_format(struct index *index, struct why *why)
+{
+	struct buffer value;
+	uint8_t format[4];
+	le_write_u32(format, INDEX_FORMAT);
+	buffer_init(&value, 256);
+	int err = index_get_raw(index, 'v', span_of(NULL, 0), &value);
+	bool is_same = err == 0 && span_equal(buffer_span(&value), span_of(format, sizeof(format)));
+	buffer_clear(&value);
+	if (err == ERR_NOT_FOUND && index_get_raw(index, 't', span_of(NULL, 0), &value) == ERR_NOT_FOUND)
+		err = index_put_raw(index, &(struct index_raw){ 'v', span_of(NULL, 0), span_of(format, sizeof(format)) }, 1);
+	else if (err == ERR_NOT_FOUND || (err == 0 && !is_same))
+		err = why_set(why, ERR_CORRUPT, "the index was made by another version");
+	buffer_fini(&value);
+	return err;
+}
+
 int index_open(struct index **out, const char *dir, uint64_t cache_bytes, struct why *why)
 {
 	struct index *index = calloc(1, sizeof(*index));
@@ -87,6 +105,11 @@ int index_open(struct index **out, const char *dir, uint64_t cache_bytes, struct
 		int err = why_set(why, strstr(error, "No space left") ? ERR_NO_SPACE : is_bad ? ERR_CORRUPT : ERR_IO, "cannot open the index: %.300s", error);
 		rocksdb_free(error);
 		index->db = NULL;
+		index_close(index);
+		return err;
+	}
+	int err = check_format(index, why);
+	if (err) {
 		index_close(index);
 		return err;
 	}
@@ -337,6 +360,13 @@ void index_scan_open(struct index_scan *scan, struct index *index, char letter, 
 	scan->iterator = rocksdb_create_iterator(index->db, scan->options);
 	struct key start = key_of(letter, rest.data, rest.length, from.data, from.length);
 	rocksdb_iter_seek(scan->iterator, (const char *)start.bytes, start.length);
+}
+
+void index_scan_open_sha256(struct index_scan *scan, struct index *index, const struct sha256 *sha256, bool verified)
+{
+	uint8_t prefix[SHA256_PREFIX_BYTES];
+	sha256_prefix(prefix, sha256, verified);
+	index_scan_open(scan, index, 's', span_of(prefix, sizeof(prefix)), span_of(NULL, 0));
 }
 
 bool index_scan_next(struct index_scan *scan)

@@ -4,7 +4,8 @@
  *   c chunk hash                -> xorb, index in it, raw length        
  *   x xorb hash                 -> lengths, times, place of its record, fragments
  *   f file hash                 -> facts, place of its record, its terms when they are few
- *   s sha256, file hash         -> verified or not
+ *   s sha256, said, file hash   -> nothing; said: 0 when this server computed the digest, 1 when somebody only said so. Truth comes first, however
+ *                                  many say it
  *   r xorb hash, file hash      -> nothing: files that use a xorb
  *   o file hash, owner          -> when claimed
  *   w owner, file hash          -> length
@@ -13,7 +14,7 @@
  *   m ...                       -> marks of a garbage collection under way (gc.c)
  *   d xorb hash                 -> nothing: found damaged (damaged.c)
  *   n node                      -> how far that node's records were taken (copies.c)
- *   t                           -> totals;  l -> log position up to which volumes are in here
+ *   t                           -> totals;  l -> log position up to which volumes are in here;  v -> format of all this
  * Entries made from one group of records are written in one batch with the log position. What a crash takes from memory is made again from
  * the volumes behind that position (recovery.c). Applying a record twice changes nothing.
  *
@@ -32,7 +33,7 @@ enum {
 	INDEX_DAMAGED = 'd',
 	INDEX_MARK = 'n',
 	INDEX_TERMS_INLINE_MAX = 16,
-	INDEX_KEY_BYTES_MAX = 2 + HASH_BYTES + HASH_BYTES,
+	INDEX_KEY_BYTES_MAX = 2 + HASH_BYTES + 1 + HASH_BYTES,
 };
 
 struct index;
@@ -41,7 +42,7 @@ struct index_totals {
 	uint64_t chunks, xorbs, files, stored_bytes, raw_bytes, logical_bytes;
 };
 
-/* [blocks] ERR_IO, ERR_CORRUPT (then rebuild it). */
+/* [blocks] ERR_IO, ERR_CORRUPT (then rebuild it; also one that another version has made). */
 int index_open(struct index **out, const char *dir, uint64_t cache_bytes, struct why *why);
 void index_close(struct index *index);
 /* [blocks] Everything applied so far survives from here on. */
@@ -96,6 +97,8 @@ struct index_scan {
 };
 /* `letter`, then `rest` of the prefix. `from`: bytes after the prefix to begin at (may be empty). */
 void index_scan_open(struct index_scan *scan, struct index *index, char letter, struct span rest, struct span from);
+/* Files that have this digest (`verified`), or are said to; keys are file hashes. */
+void index_scan_open_sha256(struct index_scan *scan, struct index *index, const struct sha256 *sha256, bool verified);
 bool index_scan_next(struct index_scan *scan); /* false at the end; then scan->key is empty */
 int index_scan_close(struct index_scan *scan); /* 0 or ERR_IO */
 

@@ -189,13 +189,27 @@ static int apply_xorb(struct index_batch *batch, struct span payload, const stru
 	return 0;
 }
 
+static struct key sha256_key(const struct file_record *record, bool verified)
+{
+	uint8_t prefix[SHA256_PREFIX_BYTES];
+	sha256_prefix(prefix, &record->sha256, verified);
+	return key_of('s', prefix, sizeof(prefix), record->file.bytes, HASH_BYTES);
+}
+
+static void forget_sha256(struct index_batch *batch, const struct file_record *record, bool verified)
+{
+	struct key key = sha256_key(record, verified);
+	entry_forget(batch->batch, &key);
+}
+
 static void put_sha256(struct index_batch *batch, const struct file_record *record)
 {
 	if (!record->has_sha256)
 		return;
-	struct key key = key_of('s', record->sha256.bytes, HASH_BYTES, record->file.bytes, HASH_BYTES);
-	uint8_t verified = record->sha256_verified;
-	entry_put(batch->batch, &key, &verified, 1);
+	struct key key = sha256_key(record, record->sha256_verified);
+	entry_put(batch->batch, &key, NULL, 0);
+	if (record->sha256_verified)
+		forget_sha256(batch, record, false);
 }
 
 static int put_file(struct index_batch *batch, const struct index_file *file)
@@ -333,8 +347,8 @@ static int drop_file(struct index_batch *batch, const struct hash *hash)
 	struct key key = key1('f', hash);
 	entry_forget(batch->batch, &key);
 	if (file.record.has_sha256) {
-		key = key_of('s', file.record.sha256.bytes, HASH_BYTES, hash->bytes, HASH_BYTES);
-		entry_forget(batch->batch, &key);
+		forget_sha256(batch, &file.record, true);
+		forget_sha256(batch, &file.record, false);
 	}
 	for (uint32_t i = 0; file.terms_inline && i < file.record.terms_count; i++) {
 		key = key_of('r', file.terms[i].xorb.bytes, HASH_BYTES, hash->bytes, HASH_BYTES);

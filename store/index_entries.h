@@ -11,6 +11,8 @@ enum {
 	XORB_VALUE_FIXED_BYTES = 44,
 	FILE_VALUE_FIXED_BYTES = HASH_BYTES + 40,
 	TOTALS_BYTES = 48,
+	INDEX_FORMAT = 2,
+	SHA256_PREFIX_BYTES = HASH_BYTES + 1,
 };
 
 struct index {
@@ -33,6 +35,13 @@ struct key key_of(char letter, const void *a, size_t a_length, const void *b, si
 static inline struct key key1(char letter, const struct hash *hash)
 {
 	return key_of(letter, hash->bytes, HASH_BYTES, NULL, 0);
+}
+
+/* What keys of files with a digest, or said to have it, begin with. */
+static inline void sha256_prefix(uint8_t out[SHA256_PREFIX_BYTES], const struct sha256 *sha256, bool verified)
+{
+	memcpy(out, sha256->bytes, HASH_BYTES);
+	out[HASH_BYTES] = !verified;
 }
 
 /* 1 and *value (destroy it), 0 when absent, ERR_IO. */

@@ -13,13 +13,17 @@
 #include "store/file_terms.h"
 #include "store/sha256.h"
 
-enum { VERIFY_BYTES = 256 << 10 };
+enum { VERIFY_BYTES = 256 << 10, CANDIDATES_MAX = 1 << 16 /* files for one digest */ };
 
 int64_t store_now_ms(void)
 {
+	static _Atomic int64_t latest;
 	struct timespec now;
 	clock_gettime(CLOCK_REALTIME, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+	int64_t now_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000, before_ms = atomic_load(&latest);
+	while (before_ms < now_ms && !atomic_compare_exchange_weak(&latest, &before_ms, now_ms))
+		;
+	return before_ms > now_ms ? before_ms : now_ms;
 }
 
 static int by_bytes(const void *a, const void *b)
@@ -192,6 +196,8 @@ static bool is_candidate(struct store *store, const struct entity_id *owner, con
 	struct file_info *out)
 {
 	int64_t claimed_ms;
+	if (owner && index_claim(store->index, file, owner, &claimed_ms) != 0)
+		return false;
 	if (store_file_info(store, file, out) != 0)
 		return false;
 	bool same = out->has_sha256 && memcmp(&out->sha256, sha256, sizeof(*sha256)) == 0;
@@ -200,29 +206,34 @@ static bool is_candidate(struct store *store, const struct entity_id *owner, con
 	out->sha256 = *sha256;
 	out->has_sha256 = true;
 	out->sha256_verified = same && out->sha256_verified;
-	return !owner || index_claim(store->index, file, owner, &claimed_ms) == 0;
+	return true;
+}
+
+/* Anybody may say of any file that it has a digest: only so many are looked at. 1 found, 0, ERR_IO. */
+static int find_candidate(struct store *store, const struct entity_id *owner, const struct sha256 *sha256, bool verified, struct file_info *out)
+{
+	struct index_scan scan;
+	bool found = false;
+	index_scan_open_sha256(&scan, store->index, sha256, verified);
+	for (int i = 0; !found && i < CANDIDATES_MAX && index_scan_next(&scan); i++) {
+		struct hash file;
+		if (scan.key.length != HASH_BYTES)
+			continue;
+		memcpy(file.bytes, scan.key.data, HASH_BYTES);
+		found = is_candidate(store, owner, &file, sha256, out);
+	}
+	int err = index_scan_close(&scan);
+	return err ? err : found;
 }
 
 int store_file_by_sha256(struct store *store, const struct entity_id *owner, const struct sha256 *sha256, struct file_info *out)
 {
-	struct index_scan scan;
-	bool found = false;
-	index_scan_open(&scan, store->index, 's', span_of(sha256->bytes, HASH_BYTES), span_of(NULL, 0));
-	while (!(found && out->sha256_verified) && index_scan_next(&scan)) {
-		struct hash file;
-		struct file_info info;
-		if (scan.key.length != HASH_BYTES)
-			continue;
-		memcpy(file.bytes, scan.key.data, HASH_BYTES);
-		if (is_candidate(store, owner, &file, sha256, &info) && (!found || info.sha256_verified)) {
-			*out = info;
-			found = true;
-		}
-	}
-	int err = index_scan_close(&scan);
-	if (err == 0 && found)
+	int found = find_candidate(store, owner, sha256, true, out);
+	if (found == 0)
+		found = find_candidate(store, owner, sha256, false, out);
+	if (found == 1)
 		out->is_damaged = store_file_is_damaged(store, &out->file);
-	return err ? err : found ? 0 : ERR_NOT_FOUND;
+	return found == 1 ? 0 : found == 0 ? ERR_NOT_FOUND : found;
 }
 
 /* Has anybody a claim on `file` whom `may_see` accepts? *left: claims that may still be looked at. */
@@ -247,8 +258,8 @@ int store_file_by_sha256_seen(struct store *store, const struct sha256 *sha256, 
 	struct index_scan scan;
 	bool found = false;
 	int left = STORE_CLAIMS_SEEN_MAX;
-	index_scan_open(&scan, store->index, 's', span_of(sha256->bytes, HASH_BYTES), span_of(NULL, 0));
-	while (!found && left > 0 && index_scan_next(&scan)) {
+	index_scan_open_sha256(&scan, store->index, sha256, true);
+	while (!found && left-- > 0 && index_scan_next(&scan)) {
 		struct hash file;
 		if (scan.key.length != HASH_BYTES)
 			continue;

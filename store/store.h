@@ -249,7 +249,7 @@ int store_read_records(struct store *store, struct record_place *from, size_t re
 uint64_t store_distance(struct store *store, const struct record_place *from, const struct record_place *to);
 /* [blocks] The record of one file that is here, as another node takes it, and its claims, newest facts included. ERR_NOT_FOUND; stops at what `each` returns. */
 int store_tell_file(struct store *store, const struct hash *file, store_each_record each, void *context, struct why *why);
-/* Files that are here and said to have this digest; how many. */
+/* Files that are here and have this digest, then those that are said to; how many. */
 size_t store_files_with_sha256(struct store *store, const struct sha256 *sha256, struct hash *out, size_t max);
 
 struct store_record {

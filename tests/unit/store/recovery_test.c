@@ -3,6 +3,7 @@
 
 #include "schemas/little_endian.h"
 #include "schemas/volume_record.h"
+#include "store/index.h"
 
 enum { FILES = 12, KIB = 1 << 10 };
 
@@ -220,6 +221,25 @@ static void an_index_that_cannot_be_opened_is_made_again(void **state)
 	close(fd);
 	open_store();
 	assert_files(0, 3);
+}
+
+static void an_index_of_another_version_is_made_again(void **state)
+{
+	(void)state;
+	char dir[128];
+	struct index *index;
+	struct store_stats before, after;
+	push_files(0, 3);
+	store_stats(store, &before);
+	close_store();
+	snprintf(dir, sizeof(dir), "%s/index", store_dir);
+	assert_ok(index_open(&index, dir, 1 << 20, &why));
+	assert_int_equal(index_drop_raw(index, 'v', span_of(NULL, 0)), 0);
+	index_close(index);
+	open_store();
+	assert_files(0, 3);
+	store_stats(store, &after);
+	assert_same_counts(&before, &after);
 }
 
 static void a_store_that_is_open_cannot_be_opened_again(void **state)
@@ -513,6 +533,7 @@ int main(int argc, char **argv)
 		TEST(a_copy_of_an_open_store_holds_all_that_was_acknowledged),
 		TEST(an_index_that_is_gone_is_made_again),
 		TEST(an_index_that_cannot_be_opened_is_made_again),
+		TEST(an_index_of_another_version_is_made_again),
 		TEST(a_store_that_is_open_cannot_be_opened_again),
 		TEST(garbage_behind_the_last_record_is_cut_off),
 		TEST(a_torn_last_group_takes_nothing_else_with_it),

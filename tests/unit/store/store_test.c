@@ -626,7 +626,7 @@ static void bytes_that_are_no_shard_are_refused(void **state)
 }
 
 /* Adds file number `i`: five chunks of the xorb, which ones the digits of the number say. */
-static void add_numbered_file(struct buffer *shard, const struct client_xorb *xorb, uint32_t i, bool lie)
+static void add_numbered_file(struct buffer *shard, const struct client_xorb *xorb, uint32_t i, bool lie, const struct sha256 *sha256)
 {
 	enum { TERMS = 5 };
 	struct shard_term terms[TERMS];
@@ -641,7 +641,7 @@ static void add_numbered_file(struct buffer *shard, const struct client_xorb *xo
 	digest_root(&root, nodes, TERMS);
 	digest_file(&file, &root);
 	file.bytes[0] ^= lie;
-	shard_write_file(shard, &file, terms, verification, TERMS, NULL);
+	shard_write_file(shard, &file, terms, verification, TERMS, sha256);
 }
 
 /* More files than records are written at a time. */
@@ -658,7 +658,7 @@ static void a_shard_of_many_files_is_registered_whole_or_not_at_all(void **state
 		buffer_init(&shard, SHARD_BYTES_MAX);
 		shard_write_header(&shard, false);
 		for (uint32_t i = 0; i < FILES; i++)
-			add_numbered_file(&shard, &xorb, i, lie && i == FILES - 1);
+			add_numbered_file(&shard, &xorb, i, lie && i == FILES - 1, NULL);
 		shard_write_bookend(&shard);
 		shard_write_bookend(&shard);
 		assert_false(shard.failed);
@@ -751,6 +751,38 @@ static void a_verified_file_is_preferred_to_one_that_only_says_so(void **state)
 	assert_true(hash_equal(&info.file, &pushed.file) && info.sha256_verified);
 	free(honest.data);
 	free_xorb(&liar);
+}
+
+/* Bob says of a thousand files that they have the digest of ada's. */
+static void many_lies_stand_behind_the_truth(void **state)
+{
+	(void)state;
+	enum { LIES = 1000 };
+	struct client_xorb xorb = make_xorb(53), other = make_xorb(54);
+	struct buffer shard;
+	struct file_info info;
+	struct hash files[2];
+	int registered;
+	send_xorb(&xorb);
+	send_xorb(&other);
+	buffer_init(&shard, SHARD_BYTES_MAX);
+	shard_write_header(&shard, false);
+	for (uint32_t i = 0; i < LIES; i++)
+		add_numbered_file(&shard, &other, i, false, &xorb.sha256);
+	shard_write_bookend(&shard);
+	shard_write_bookend(&shard);
+	assert_ok(store_shard_register(store, &bob, buffer_span(&shard), &registered, &why));
+	assert_ok(send_shard(&ada, &xorb, &no_lies, &registered));
+	assert_ok(store_file_by_sha256(store, &ada, &xorb.sha256, &info));
+	assert_true(hash_equal(&info.file, &xorb.file) && !info.sha256_verified);
+	assert_ok(store_file_verify_sha256(store, &xorb.file, &xorb.sha256, &why));
+	assert_int_equal(store_files_with_sha256(store, &xorb.sha256, files, 2), 2);
+	assert_true(hash_equal(&files[0], &xorb.file));
+	assert_ok(store_file_by_sha256(store, NULL, &xorb.sha256, &info));
+	assert_true(hash_equal(&info.file, &xorb.file) && info.sha256_verified);
+	buffer_fini(&shard);
+	free_xorb(&xorb);
+	free_xorb(&other);
 }
 
 static void a_push_of_the_same_bytes_corrects_what_a_shard_said(void **state)
@@ -1241,6 +1273,7 @@ int main(void)
 		TEST(a_digest_is_believed_after_the_bytes_were_read),
 		TEST(a_lying_shard_is_found_out),
 		TEST(a_verified_file_is_preferred_to_one_that_only_says_so),
+		TEST(many_lies_stand_behind_the_truth),
 		TEST(a_push_of_the_same_bytes_corrects_what_a_shard_said),
 		TEST(a_plan_names_the_chunks_of_a_range),
 		TEST(the_plan_of_the_empty_file_is_empty),
