@@ -55,6 +55,7 @@ static inline bool store_claim_is_fresh(struct store *store, int64_t claimed_ms,
 	return now_ms - claimed_ms < CLAIM_FRESH_MS && claimed_ms > store->collecting_since_ms;
 }
 
+/* The time of day, which never goes back while the process lives: what came after a garbage collection began must not look older than it. */
 int64_t store_now_ms(void);
 /* False: damaged, or about to go. It may still not exist. */
 bool store_may_lean_on(struct store *store, const struct hash *xorb);

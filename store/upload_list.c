@@ -7,7 +7,11 @@ void upload_list_init(struct upload_list *list)
 {
 	*list = (struct upload_list){ 0 };
 	pthread_mutex_init(&list->lock, NULL);
-	pthread_cond_init(&list->changed, NULL);
+	pthread_condattr_t attributes;
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_cond_init(&list->changed, &attributes);
+	pthread_condattr_destroy(&attributes);
 }
 
 void upload_list_fini(struct upload_list *list)
@@ -39,7 +43,7 @@ void upload_list_remove(struct upload_list *list, struct upload_entry *entry)
 bool upload_list_wait(struct upload_list *list, int64_t wait_ms)
 {
 	struct timespec until;
-	clock_gettime(CLOCK_REALTIME, &until);
+	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec += (time_t)(wait_ms / 1000);
 	pthread_mutex_lock(&list->lock);
 	uint64_t mark = list->next_number;
