@@ -3,15 +3,23 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
+
+#include "gateway/git/process_tree.h"
 
 struct watched {
 	struct git_lease lease;
 	struct gate_pass pass;
 	int pidfd;
+	pid_t pid;
+	struct process_tree_use use; /* at the last look */
+	bool is_new;                 /* no look yet */
+	unsigned idle_looks;
 };
 
 struct lease_watch {
@@ -20,6 +28,7 @@ struct lease_watch {
 	int wake_fd;
 	pthread_mutex_t mutex; /* guards what follows */
 	bool closing;
+	int look_ms;
 	size_t count;
 	struct watched *watched[LEASE_WATCH_MAX];
 };
@@ -65,16 +74,64 @@ static void take_ended(struct lease_watch *watch, const struct pollfd *fds, nfds
 	}
 }
 
+/* What it has done since the last look, which was `ms` ago. */
+static void look_at(struct watched *watched, int64_t ms)
+{
+	struct process_tree_use use;
+	if (ms <= 0 || process_tree_use(watched->pid, &use) != 0)
+		return; /* it has ended, or nothing is known of it */
+	uint64_t bytes = use.written_bytes > watched->use.written_bytes ? use.written_bytes - watched->use.written_bytes : 0;
+	bool computed = use.cpu_ms != watched->use.cpu_ms && (use.cpu_ms < watched->use.cpu_ms || (use.cpu_ms - watched->use.cpu_ms) * 50 >= (uint64_t)ms);
+	uint64_t pace = bytes * 1000 / (uint64_t)ms;
+	watched->use = use;
+	watched->idle_looks = computed || pace >= LEASE_IDLE_BYTES_PER_S ? 0 : watched->idle_looks + 1;
+	if (watched->pass.gate && !computed && pace < LEASE_BUSY_BYTES_PER_S)
+		gate_leave(&watched->pass);
+	if (watched->idle_looks >= LEASE_IDLE_LOOKS)
+		syscall(SYS_pidfd_send_signal, watched->pidfd, SIGTERM, NULL, 0);
+}
+
+static int64_t clock_ms(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* Looks at all when it is time; how long it is until then, -1 for ever. */
+static int look_at_all(struct lease_watch *watch, int64_t *looked_ms)
+{
+	pthread_mutex_lock(&watch->mutex);
+	int64_t now = clock_ms(), since = now - *looked_ms;
+	if (since >= watch->look_ms) {
+		for (size_t i = 0; i < watch->count; i++) {
+			struct watched *watched = watch->watched[i];
+			if (watched->is_new)
+				process_tree_use(watched->pid, &watched->use);
+			else
+				look_at(watched, since);
+			watched->is_new = false;
+		}
+		*looked_ms = now;
+		since = 0;
+	}
+	int left = watch->count ? watch->look_ms - (int)since : -1;
+	pthread_mutex_unlock(&watch->mutex);
+	return left;
+}
+
 static void *run(void *context)
 {
 	struct lease_watch *watch = context;
 	struct pollfd fds[LEASE_WATCH_MAX + 1];
+	int64_t looked_ms = clock_ms();
 	for (;;) {
 		bool closing;
+		int left_ms = look_at_all(watch, &looked_ms);
 		nfds_t count = list_fds(watch, fds, &closing);
 		if (closing)
 			return NULL;
-		if (poll(fds, count, -1) < 0)
+		if (poll(fds, count, left_ms) <= 0)
 			continue;
 		uint64_t wakes;
 		if (fds[count - 1].revents && read(watch->wake_fd, &wakes, sizeof(wakes)) < 0 && errno != EAGAIN)
@@ -96,6 +153,7 @@ int lease_watch_open(struct lease_watch **out, struct gateway *gateway, struct w
 	if (!watch)
 		return why_set(why, ERR_NO_MEMORY, "no memory");
 	watch->gateway = gateway;
+	watch->look_ms = LEASE_LOOK_MS;
 	watch->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	pthread_mutex_init(&watch->mutex, NULL);
 	if (watch->wake_fd >= 0 && pthread_create(&watch->thread, NULL, run, watch) == 0) {
@@ -137,6 +195,10 @@ int lease_watch_add(struct lease_watch *watch, struct git_lease *lease, struct g
 	}
 	watched->lease = *lease;
 	watched->pass = *pass;
+	watched->pid = pid;
+	watched->is_new = true;
+	watched->use = (struct process_tree_use){ 0 };
+	watched->idle_looks = 0;
 	pthread_mutex_lock(&watch->mutex);
 	bool fits = watch->count < LEASE_WATCH_MAX;
 	if (fits)
@@ -151,6 +213,14 @@ int lease_watch_add(struct lease_watch *watch, struct git_lease *lease, struct g
 	pass->gate = NULL;
 	wake(watch);
 	return 0;
+}
+
+void lease_watch_set_look(struct lease_watch *watch, int look_ms)
+{
+	pthread_mutex_lock(&watch->mutex);
+	watch->look_ms = look_ms;
+	pthread_mutex_unlock(&watch->mutex);
+	wake(watch);
 }
 
 size_t lease_watch_count(struct lease_watch *watch)

@@ -18,7 +18,7 @@
 enum {
 	EXIT_NO_SUCH_COMMAND = 127, /* as a shell says it: git-lfs then looks for another way */
 	GIT_PROTOCOL_BYTES_MAX = 64,
-	CLONE_MS_MAX = 24 * 3600 * 1000, /* over a slow line; a client that does nothing at all is left after 15 minutes */
+	CLONE_MS_MAX = 24 * 3600 * 1000, /* over a slow line; the hub ends one whose client does next to nothing (gateway/git/lease_watch.h), git after 15 minutes */
 };
 
 /* The hub's answer, or NULL: told. */

@@ -4,9 +4,11 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -30,6 +32,7 @@ void gate_leave(struct gate_pass *pass)
 {
 	if (pass->gate)
 		atomic_fetch_add(&left, 1);
+	pass->gate = NULL;
 }
 
 static struct gate_pass a_pass(void)
@@ -150,12 +153,71 @@ static void closing_gives_everything_back(void **state)
 	end(pid, SIGKILL);
 }
 
+enum { LOOK_MS = 1000 };
+
+static void who_does_nothing_gives_the_place_back_and_is_ended_later(void **state)
+{
+	(void)state;
+	pid_t pid = start();
+	struct git_lease lease = a_lease();
+	lease_watch_set_look(watch, LOOK_MS);
+	assert_int_equal(add(&lease, pid, NULL), 0);
+	for (int i = 0; i < 600 && atomic_load(&left) == 0; i++)
+		nanosleep(&(struct timespec){ .tv_nsec = 50 * 1000000L }, NULL);
+	assert_int_equal(atomic_load(&left), 1);
+	assert_int_equal(atomic_load(&released), 0);
+	assert_int_equal(waitpid(pid, NULL, WNOHANG), 0); /* it goes on */
+	int status;
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
+	wait_for(1);
+	assert_int_equal(atomic_load(&left), 1);
+}
+
+/* As a git below a shell: the one that is watched only waits. */
+static pid_t start_parent_of_one_that_sends(long bytes, long pause_ms)
+{
+	pid_t pid = fork();
+	if (pid)
+		return pid;
+	if (fork() == 0) {
+		static char data[1 << 20];
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		for (int fd = open("/dev/null", O_WRONLY);;) {
+			if (write(fd, data, (size_t)bytes) < 0)
+				_exit(1);
+			nanosleep(&(struct timespec){ .tv_nsec = pause_ms * 1000000L }, NULL);
+		}
+	}
+	pause();
+	_exit(0);
+}
+
+static void who_sends_keeps_the_place_and_who_sends_little_goes_on_without(void **state)
+{
+	(void)state;
+	pid_t quick = start_parent_of_one_that_sends(1 << 20, 10), slow = start_parent_of_one_that_sends(400, 100);
+	struct git_lease first = a_lease(), second = a_lease();
+	lease_watch_set_look(watch, LOOK_MS);
+	assert_int_equal(add(&first, quick, NULL), 0);
+	assert_int_equal(add(&second, slow, NULL), 0);
+	nanosleep(&(struct timespec){ .tv_sec = (LEASE_IDLE_LOOKS + 3) * LOOK_MS / 1000 }, NULL);
+	assert_int_equal(atomic_load(&left), 1);
+	assert_int_equal(atomic_load(&released), 0);
+	end(quick, SIGKILL);
+	end(slow, SIGKILL);
+	wait_for(2);
+	assert_int_equal(atomic_load(&left), 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_lease_comes_back_when_its_process_ends, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_process_that_is_not_there_gets_none, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(one_process_may_hold_many_but_not_all_too_many, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(who_does_nothing_gives_the_place_back_and_is_ended_later, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(who_sends_keeps_the_place_and_who_sends_little_goes_on_without, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(closing_gives_everything_back, set_up, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
