@@ -22,6 +22,7 @@ const struct route hub_unbuilt_routes[] = {
 	{ GET, "/api/papers/**", NULL, "Papers" },
 	{ GET, "/papers/**", NULL, "Papers" },
 	{ GET, "/api/daily_papers", NULL, "Papers" },
+	{ HTTP_POST, "/uploads", NULL, "Attachments of discussions" },
 	{ HTTP_POST, "/oauth/register", NULL, "Registering apps without an operator" },
 
 	/* datasets, Spaces, inference, buckets, jobs */

@@ -23,6 +23,7 @@
 #include "gateway/hub/resolve.h"
 #include "gateway/hub/rewrite.h"
 #include "gateway/hub/ssh_keys.h"
+#include "gateway/hub/shard_headers.h"
 #include "gateway/hub/storage.h"
 #include "gateway/hub/tags.h"
 #include "gateway/hub/telemetry.h"
@@ -87,6 +88,7 @@ const struct route hub_routes[] = {
 	{ READ, "/api/spaces/semantic-search", NULL, "Semantic search" }, /* not built, and no name of a Space */
 	{ READ, "/api/spaces/templates", NULL, "Space templates" },
 	{ READ, "/api/spaces/hardware", NULL, "Space hardware" },
+	{ READ, "/api/spaces/zero-gpu/quota", NULL, "Quotas of shared hardware" },
 	{ READ, "/api/models-tags-by-type", model_tags, "hub-tags" },
 	{ READ, "/api/datasets-tags-by-type", dataset_tags, "hub-tags" },
 	{ READ | HTTP_POST, "/api/quicksearch", quicksearch, "hub-quicksearch" },
@@ -109,6 +111,7 @@ const struct route hub_routes[] = {
 	{ HTTP_POST, REPO "/paths-info/{}/**", paths_info, "hub-paths-info" },
 	{ READ, REPO "/commits/{}/**", commits_list, "hub-commits" },
 	{ READ, REPO "/compare/**", compare, "hub-compare" },
+	{ READ, "/api/{models}/{}/{}/safetensors-metadata/**", shard_headers, "hub-safetensors" },
 	{ HTTP_POST, REPO "/super-squash/{}", super_squash, "hub-super-squash" },
 	{ READ, REPO "/refs", refs_list, "hub-refs" },
 	{ HTTP_POST, REPO "/branch/**", branch_create, "hub-branch-create" },

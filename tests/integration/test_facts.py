@@ -95,6 +95,31 @@ def test_shards_add_up_by_their_index_and_only_when_all_are_there(hub, user, cli
     assert facts(client(user.token), "info", repo=repo, expand=["safetensors"])["safetensors"] is None
 
 
+def test_the_headers_of_all_shards_come_in_one_answer(hub, user, client):
+    repo = user.repo()
+    index = {"metadata": {"total_size": 228}, "weight_map": {"a": "model-1.safetensors", "b": "sub/model \"2\".safetensors", "c": "model-1.safetensors"}}
+    path = f"/api/models/{repo}/safetensors-metadata/model.safetensors.index.json"
+    assert hub.request("GET", path).code == "EntryNotFound"
+    push(hub, user, repo, {"model.safetensors.index.json": json.dumps(index).encode(), "nested/model.safetensors.index.json": json.dumps(index).encode(),
+                           "other.json": b"{}", "text.json": b"no json", "up.json": b'{"weight_map":{"a":"../../x"}}'})
+    answer = hub.request("GET", path)
+    assert (answer.status, answer.code) == (404, "EntryNotFound") and "model-1.safetensors" in answer.json()["error"]
+    shards = {"model-1.safetensors": safetensors({"a": ("F16", [100]), "c": ("F16", [5])}), "sub/model \"2\".safetensors": safetensors({"b": ("F16", [3, 3])})}
+    upload(hub, user, repo, {**shards, **{f"nested/{name}": data for name, data in shards.items()}})
+    found = hub.request("GET", path).json()
+    assert found["index"] == {"metadata": {"total_size": 228}} and found["headers"].keys() == shards.keys()
+    assert found["headers"]["model-1.safetensors"]["c"] == {"dtype": "F16", "shape": [5], "data_offsets": [200, 210]}
+    assert hub.request("GET", path.replace("/model.saf", "/nested/model.saf")).json() == found
+    by_one = client(user.token).run("safetensors_metadata", repo=repo, sharded=True)
+    assert by_one == client(user.token).run("safetensors_metadata", repo=repo) == {"parameters": {"F16": 114}, "tensors": ["a", "b", "c"]}
+    for name in ("other.json", "text.json", "up.json"):
+        assert hub.request("GET", path.replace("model.safetensors.index.json", name)).status == 400, name
+    upload(hub, user, repo, {"model-1.safetensors": b"no header at all"})
+    assert hub.request("GET", path).status == 400
+    hub.request("PUT", f"/api/models/{repo}/settings", {"gated": "manual"}, token=user.token)
+    assert hub.request("GET", path).code == "GatedRepo"
+
+
 def test_a_gguf_header_is_read_whole_or_not_at_all(hub, user, client):
     repo = user.repo()
     model = gguf("llama", {"a": [64, 100], "b": [10]}, **{

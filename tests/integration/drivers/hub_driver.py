@@ -194,8 +194,8 @@ def delete_lfs_files(repo, sha256s, rewrite_history):
     api.permanently_delete_lfs_files(repo, [file for file in api.list_lfs_files(repo) if file.file_oid in sha256s], rewrite_history=rewrite_history)
 
 
-def safetensors_metadata(repo):
-    found = api.get_safetensors_metadata(repo)
+def safetensors_metadata(repo, sharded=False):
+    found = api.get_sharded_safetensors_metadata(repo) if sharded else api.get_safetensors_metadata(repo)
     return {"parameters": found.parameter_count, "tensors": sorted(found.weight_map)}
 
 
