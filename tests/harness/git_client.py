@@ -4,8 +4,10 @@ import pathlib
 import shutil
 import subprocess
 
+from hub_process import ROOT
 
 PROGRAM = os.environ.get("CAIRN_TEST_GIT", "git")  # another generation of git as the client
+NEWER = ROOT / "build" / "venvs" / "git" / "bin" / "git-newer"  # than the system's; not on every machine
 
 
 class GitError(AssertionError):
