@@ -81,6 +81,34 @@ static void take_message(struct group *group, uint64_t peer, struct span body)
 		log_entry_release(entries[i]);
 }
 
+void cluster_lost(void *context, uint32_t group, uint64_t peer, uint64_t last, uint64_t match)
+{
+	struct consensus *c = context;
+	struct buffer body;
+	if (!c->peers)
+		return;
+	fprintf(stderr, "cairn: cluster: the log of group %u of node %016llx ends at %llu, though it acknowledged %llu: its disk has lost entries\n", group,
+		(unsigned long long)peer, (unsigned long long)last, (unsigned long long)match);
+	buffer_init(&body, 64);
+	pack_array(&body, 1);
+	pack_u64(&body, match);
+	peers_send(c->peers, peer, FRAME_LOST, group, buffer_span(&body));
+	buffer_fini(&body);
+}
+
+/* What this node promised is not on its disk: it might vote for one that does not have it either. */
+static void take_lost(struct group *group, uint64_t peer, struct span body)
+{
+	struct driver_status status;
+	struct cursor cursor = cursor_of(body);
+	cursor_array(&cursor, 1);
+	uint64_t match = cursor_u64(&cursor);
+	driver_status(group->driver, &status);
+	if (cursor_done(&cursor) && status.leader == peer && status.last_index < match)
+		node_stop("the log of group %u ends at %llu, but %llu was acknowledged to the leader: acknowledged entries are lost, this disk must rejoin under a new id",
+			group->number, (unsigned long long)status.last_index, (unsigned long long)match);
+}
+
 static void on_frame(void *context, uint64_t peer, const struct peer_frame *frame)
 {
 	struct consensus *c = context;
@@ -89,6 +117,8 @@ static void on_frame(void *context, uint64_t peer, const struct peer_frame *fram
 	struct group *group = &c->groups[frame->group];
 	if (frame->type == FRAME_RAFT)
 		take_message(group, peer, frame->body);
+	else if (frame->type == FRAME_LOST)
+		take_lost(group, peer, frame->body);
 	else
 		forward_frame(c, group, peer, frame);
 	uv_async_send(&c->wake);

@@ -24,6 +24,7 @@ void cluster_loop_close(struct consensus *consensus); /* after the loop has run 
 /* rio */
 void cluster_send(void *context, uint32_t group, struct message *message, struct log_entry **entries);
 void cluster_install(void *context, uint32_t group, const struct snapshot_record *snapshot);
+void cluster_lost(void *context, uint32_t group, uint64_t peer, uint64_t last, uint64_t match);
 
 /* The log has dropped everything for a state that is staged. */
 void cluster_install_logged(struct consensus *consensus, uint32_t group);

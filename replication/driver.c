@@ -12,6 +12,8 @@ enum {
 	MARK_BYTES = 1 << 20,
 	MARKS = TRAILING_BYTES / MARK_BYTES,
 	CAPACITY_KIB_MAX = UINT16_MAX,
+	SHORT_LOG_REFUSALS_MIN = 8,
+	SHORT_LOG_MS = 3000,
 };
 
 /* Entries from `index` on have `term`, up to the next run. */
@@ -37,6 +39,10 @@ struct driver {
 	struct {
 		uint64_t id, commit;
 	} told[SERVERS_MAX];        /* how far each other server can know the log to be committed, from appends of this leadership */
+	struct {
+		uint64_t id, since_ms;
+		unsigned refusals;
+	} short_logs[SERVERS_MAX];  /* servers that refuse what they have acknowledged, again and again */
 	bool leads, installing;
 	uint64_t contact_ms;        /* last word of a leader */
 	struct log_entry *late_configuration; /* came again after the state was ahead of the log; not known to be committed yet */
@@ -735,6 +741,27 @@ static bool answer_stale(struct driver *driver, const struct message *message)
 	return true;
 }
 
+/* One refusal of what was acknowledged may have been on its way for long. Many, with no acknowledgement between them, come from a disk that has lost the end of its
+ * log: whoever owns it must be told, for by itself it cannot know, and it has promised. */
+static void watch_short_log(struct driver *driver, const struct message *message)
+{
+	size_t slot = 0;
+	if (message->type != MESSAGE_APPEND_RESULT || message->term != engine_term(driver->engine) || engine_role(driver->engine) != ROLE_LEADER)
+		return;
+	while (slot < SERVERS_MAX - 1 && driver->short_logs[slot].id && driver->short_logs[slot].id != message->peer)
+		slot++;
+	uint64_t now = driver->rio->now_ms(driver->rio->context), match = engine_match(driver->engine, message->peer);
+	bool is_short = message->append_result.rejected != 0 && message->append_result.last_index < match;
+	if (!is_short || driver->short_logs[slot].id != message->peer || driver->short_logs[slot].refusals == 0) {
+		driver->short_logs[slot].id = message->peer;
+		driver->short_logs[slot].since_ms = now;
+		driver->short_logs[slot].refusals = is_short;
+		return;
+	}
+	if (++driver->short_logs[slot].refusals >= SHORT_LOG_REFUSALS_MIN && now - driver->short_logs[slot].since_ms >= SHORT_LOG_MS && driver->rio->lost)
+		driver->rio->lost(driver->rio->context, driver->group, message->peer, message->append_result.last_index, match);
+}
+
 /* A refusal that was overtaken by acknowledgements of the same follower would move its next index behind what it is known to have, and the
  * engine would never send it an entry again. True: drop it. */
 static bool forget_overtaken(const struct driver *driver, struct message *message)
@@ -754,6 +781,7 @@ static int receive_one(struct driver *driver, const struct message *received)
 {
 	struct message copy = *received, *message = &copy;
 	struct engine_update update;
+	watch_short_log(driver, message);
 	if (forget_overtaken(driver, message))
 		return 0;
 	int err = engine_step_receive(driver->engine, clock_of(driver), message, &update);

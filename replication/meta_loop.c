@@ -92,7 +92,8 @@ static void set_timer(void *context, uint32_t group, uint64_t at_ms)
 static void fill_rio(struct consensus *c)
 {
 	c->rio = (struct rio){ .context = c, .now_ms = monotonic_ms, .wall_ms = wall_ms, .random = random_u32, .room_bytes = room_bytes,
-		.hard_put = hard_put, .log_put = log_put, .apply = apply, .send = cluster_send, .timer = set_timer, .install = cluster_install };
+		.hard_put = hard_put, .log_put = log_put, .apply = apply, .send = cluster_send, .timer = set_timer, .install = cluster_install,
+		.lost = cluster_lost };
 }
 
 /* ---- called from the writer and the applier ---- */

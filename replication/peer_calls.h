@@ -13,6 +13,7 @@ enum peer_frame_type {
 	FRAME_PROPOSED = 3,    /* [number, error, index, result, sentence] */
 	FRAME_READ = 4,        /* [number]: a linearizable read point is wanted */
 	FRAME_READ_POINT = 5,  /* [number, error, index] */
+	FRAME_LOST = 7,        /* [index]: the leader knows that the receiver has acknowledged entries up to there, and they are not in its log */
 	FRAME_ADDRESS = 6,     /* text: how the sender is reached; the first frame of each connection, taken by peers.c */
 	FRAME_STATE = 16,      /* bulk: [index]: the group's state, at that index or later */
 	FRAME_STATE_PAIRS = 17, /* bulk: u32 key length, u32 value length, key, value; again and again */

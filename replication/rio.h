@@ -40,6 +40,8 @@ struct rio {
 	/* The log of this group is of no use any more: fetch the state of a peer that has applied at least `snapshot`, make it and the snapshot
 	 * record durable in place of state and log, then call driver_installed. `snapshot` is borrowed. */
 	void (*install)(void *context, uint32_t group, const struct snapshot_record *snapshot);
+	/* On a leader: the log of `peer` ends at `last`, though it has acknowledged everything up to `match`. May be NULL. */
+	void (*lost)(void *context, uint32_t group, uint64_t peer, uint64_t last, uint64_t match);
 };
 
 #endif

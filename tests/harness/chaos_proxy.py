@@ -1,9 +1,11 @@
 """A TCP proxy between the nodes of a cluster that can cut, delay and mend each direction between each pair.
 
 Every node tells the others the address of its proxy. Who calls is known by the process that owns the other end of the connection. A cut link is a black
-hole: connections stay open and nothing passes, as when a cable is pulled."""
+hole: connections stay open and nothing passes, as when a cable is pulled. Delays are drawn anew for each piece and each connection, so that what two connections
+carry is reordered; a piece that is lost ends its connection, which is what TCP makes of loss that lasts."""
 import asyncio
 import os
+import random
 import socket
 import threading
 import time
@@ -40,6 +42,10 @@ class ChaosProxy:
         self.pids = {}      # name of a node -> its process
         self.cuts = set()   # (from, to)
         self.delay_seconds = 0.0
+        self.jitter_seconds = 0.0
+        self.loss = 0.0     # of pieces
+        self.slow = {}      # name -> seconds for each piece from or to it
+        self.chance = random.Random(0)
         self.loop = asyncio.new_event_loop()
         self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
         self.thread.start()
@@ -54,7 +60,11 @@ class ChaosProxy:
         return listener.getsockname()[1]
 
     def close(self):
-        self.loop.call_soon_threadsafe(self.loop.stop)
+        def end():
+            for task in asyncio.all_tasks(self.loop):
+                task.cancel()
+            self.loop.call_later(0.05, self.loop.stop)
+        self.loop.call_soon_threadsafe(end)
         self.thread.join(10)
 
     # ---- faults
@@ -69,6 +79,8 @@ class ChaosProxy:
 
     def mend(self):
         self.cuts.clear()
+        self.slow.clear()
+        self.delay_seconds = self.jitter_seconds = self.loss = 0.0
 
     # ---- traffic
 
@@ -94,8 +106,11 @@ class ChaosProxy:
         try:
             while True:
                 data = await reader.read(CHUNK_BYTES)
-                if self.delay_seconds:
-                    await asyncio.sleep(self.delay_seconds)
+                wait = self.delay_seconds + self.chance.random() * self.jitter_seconds + self.slow.get(source, 0) + self.slow.get(target, 0)
+                if wait:
+                    await asyncio.sleep(wait)
+                if self.loss and self.chance.random() < self.loss:
+                    break
                 while (source, target) in self.cuts:
                     await asyncio.sleep(0.02)
                 if not data:

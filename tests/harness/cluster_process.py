@@ -50,6 +50,7 @@ class Cluster:
         self.proxy = ChaosProxy() if with_proxy else None
         self.flags = flags
         self.nodes = []
+        self.prepare = None  # called with each node before its first start
 
     def grow(self, role="voter", data_dir=None):
         """One more node; the first founds the cluster."""
@@ -57,6 +58,8 @@ class Cluster:
         if self.nodes:
             token = cairn_of(self.any_node(), "cluster", "token", *(["--voter"] if role == "voter" else [])).strip()
             node.flags += ["--join", token]
+        if self.prepare:
+            self.prepare(node)
         self.nodes.append(node)
         node.start()
         return node

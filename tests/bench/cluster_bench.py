@@ -1,0 +1,128 @@
+"""What three nodes on this machine cost: commits of names against etcd's, pushes and reads against one node, recovery of a lost leader, refill of a wiped node."""
+import json
+import os
+import pathlib
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+
+from chaos_proxy import eventually, free_port
+from cluster_process import Cluster, cairn_of
+
+IN_FLIGHT = (1, 16, 256)
+RATIOS = {1: 1.5, 16: 2.0, 256: 4.0}
+ELECTION_SECONDS = 1.0
+MIB = 1 << 20
+
+
+class Talker:
+    """A node of cluster_commits."""
+
+    def __init__(self, program, dir, token=None):
+        self.process = subprocess.Popen([program, dir, f"127.0.0.1:{free_port()}", *([token] if token else [])], stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, text=True, bufsize=1)
+        assert self.process.stdout.readline() == "ready\n", "a node did not start"
+
+    def ask(self, line):
+        self.process.stdin.write(line + "\n")
+        answer = self.process.stdout.readline().strip()
+        assert answer, f"a node has ended on {line!r}"
+        return answer
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait(60)
+
+
+class ClusterBench:
+    def __init__(self, bench):
+        self.bench, self.table, self.work = bench, bench.table, bench.work
+        self.seconds = 3 if bench.options.quick else 6
+        self.rounds = 2 if bench.options.quick else 4
+
+    # ---- commits of names beside etcd's
+
+    def etcd(self):
+        load = self.build_etcd_load()
+        if not load:
+            return
+        results = {name: {n: [] for n in IN_FLIGHT} for name in ("etcd", "leader", "follower")}
+        for round in range(self.rounds):  # in turn, so that a slow minute of the disk meets both
+            self.run_etcd(load, round, results["etcd"])
+            self.run_cairn(round, results)
+        for n in IN_FLIGHT:
+            middle = {name: {key: statistics.median(run[key] for run in of[n]) for key in ("per_s", "p50_us", "p99_us")} for name, of in results.items()}
+            for name, words in (("leader", "a client of the leader's"), ("follower", "a client of a follower's")):
+                ratios = [mine["per_s"] / theirs["per_s"] for mine, theirs in zip(results[name][n], results["etcd"][n])]
+                tails = [mine["p99_us"] / theirs["p99_us"] for mine, theirs in zip(results[name][n], results["etcd"][n])]
+                self.table.row(f"commits, {n} in flight, {words}, per etcd's", ratios, "x", RATIOS[n])
+                self.table.row("  p99 per etcd's", tails, "x", 1.0, above=False)
+            for name, of in middle.items():
+                print(f"    {name:<9} {of['per_s']:9.0f}/s  p50 {of['p50_us']:7.0f} us  p99 {of['p99_us']:7.0f} us", flush=True)
+
+    def build_etcd_load(self):
+        source = pathlib.Path(__file__).parent / "etcd_load"
+        program = self.bench.build_dir / "etcd_load"
+        if not shutil.which("etcd") or not (shutil.which("go") or program.exists()):
+            print("  (not compared with etcd: ./ops/deps --bench installs etcd-server and go)")
+            return None
+        if not program.exists():
+            subprocess.run(["go", "build", "-o", program, "."], cwd=source, check=True)
+        return program
+
+    def run_etcd(self, load, round, results):
+        nodes = [(f"n{i}", free_port(), free_port()) for i in range(3)]
+        peers = ",".join(f"{name}=http://127.0.0.1:{peer}" for name, _, peer in nodes)
+        processes = []
+        try:
+            for name, client, peer in nodes:
+                processes.append(subprocess.Popen(
+                    ["etcd", "--name", name, "--data-dir", self.work / f"etcd-{round}-{name}", "--listen-client-urls", f"http://127.0.0.1:{client}",
+                     "--advertise-client-urls", f"http://127.0.0.1:{client}", "--listen-peer-urls", f"http://127.0.0.1:{peer}",
+                     "--initial-advertise-peer-urls", f"http://127.0.0.1:{peer}", "--initial-cluster", peers, "--heartbeat-interval", "100",
+                     "--election-timeout", "1000", "--quota-backend-bytes", str(4 << 30)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+            leader = eventually(lambda: self.etcd_leader(nodes), 30, "a leader of etcd")
+            out = subprocess.run([load, f"127.0.0.1:{leader}", str(self.seconds), *map(str, IN_FLIGHT)], check=True, capture_output=True, text=True).stdout
+            for line in out.splitlines():
+                run = json.loads(line)
+                results[run["in_flight"]].append(run)
+        finally:
+            for process in processes:
+                process.kill()
+                process.wait()
+            for name, _, _ in nodes:
+                shutil.rmtree(self.work / f"etcd-{round}-{name}", ignore_errors=True)
+
+    @staticmethod
+    def etcd_leader(nodes):
+        """The client port of the node that leads."""
+        endpoints = ",".join(f"127.0.0.1:{client}" for _, client, _ in nodes)
+        out = subprocess.run(["etcdctl", "--endpoints", endpoints, "endpoint", "status", "-w", "json"], capture_output=True, text=True,
+                             env={**os.environ, "ETCDCTL_API": "3"})
+        if out.returncode:
+            return None
+        for each in json.loads(out.stdout):
+            if each["Status"]["header"]["member_id"] == each["Status"].get("leader"):
+                return int(each["Endpoint"].rsplit(":", 1)[1])
+        return None
+
+    def run_cairn(self, round, results):
+        program = self.bench.build_dir / "cluster_commits"
+        nodes = []
+        try:
+            for i in range(3):
+                dir = self.work / f"commits-{round}-{i}"
+                nodes.append(Talker(program, dir, nodes[0].ask("token") if nodes else None))
+            leader = eventually(lambda: next((node for node in nodes if node.ask("state") == "leader"), None), 30, "a leader and three voters")
+            time.sleep(1)
+            follower = next(node for node in nodes if node is not leader)
+            for name, node in (("leader", leader), ("follower", follower)):
+                for n in IN_FLIGHT:
+                    results[name][n].append(json.loads(node.ask(f"run {n} {self.seconds}")))
+        finally:
+            for node in nodes:
+                node.close()
+            for i in range(3):
+                shutil.rmtree(self.work / f"commits-{round}-{i}", ignore_errors=True)
