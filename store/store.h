@@ -64,6 +64,9 @@ typedef bool (*store_owner_filter)(void *context, const struct entity_id *owner)
 int store_file_by_sha256_seen(struct store *store, const struct sha256 *sha256, store_owner_filter may_see, void *context, struct file_info *out);
 /* [blocks] The same as store_file_by_sha256 with an owner, and asks other nodes for what is not here. */
 int store_find_by_sha256(struct store *store, const struct entity_id *owner, const struct sha256 *sha256, struct file_info *out);
+/* [blocks] The same, and what nobody has computed yet is computed: the digest of what it gives is true, unless it is damaged. A file that was only said to have the digest
+ * is found out and passed over. ERR_NOT_FOUND; ERR_CORRUPT: there were only such files, or one whose bytes are damaged. */
+int store_find_verified(struct store *store, const struct entity_id *owner, const struct sha256 *sha256, struct file_info *out, struct why *why);
 /* [blocks] The same as store_claim_check (unless `owner` is NULL) and store_file_info, and asks other nodes for what is not here. `out` may be NULL. */
 int store_find_file(struct store *store, const struct entity_id *owner, const struct hash *file, struct file_info *out);
 /* [blocks] The same as store_xorb_info, and asks other nodes for what is not here. */

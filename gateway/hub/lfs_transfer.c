@@ -275,9 +275,7 @@ static void download_work(struct http_request *request, void *context)
 	struct sha256 sha256 = grant_sha256(grant);
 	struct file_info info;
 	struct why why = { 0 };
-	int err = store_find_by_sha256(gateway->store, &grant->repo, &sha256, &info);
-	if (err == 0 && !info.sha256_verified) /* seldom: no commit has named it yet */
-		err = store_file_verify_sha256(gateway->store, &info.file, &sha256, &why);
+	int err = store_find_verified(gateway->store, &grant->repo, &sha256, &info, &why);
 	if (err == ERR_NOT_FOUND || err == ERR_CORRUPT) {
 		lfs_reply_error(request, 404, NULL, "The object is not stored");
 		return;

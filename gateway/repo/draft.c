@@ -361,17 +361,16 @@ static int find_lfs_object(struct commit_draft *draft, struct span path, const s
 {
 	char text[2 * HASH_BYTES + 1];
 	hex_encode(text, sha256->bytes, HASH_BYTES);
-	int err = store_find_by_sha256(draft->gateway->store, &draft->repo.id, sha256, info);
-	if (err)
+	int err = store_find_verified(draft->gateway->store, &draft->repo.id, sha256, info, NULL);
+	if (err == ERR_NOT_FOUND)
 		return why_set(why, err, "the LFS object %s of \"%.*s\" was not uploaded", text, PATH_SHOWN(path));
-	if (info->is_damaged)
+	if (err == 0 && info->is_damaged)
 		return why_set(why, ERR_CORRUPT, "the stored bytes of the LFS object %s of \"%.*s\" are damaged: upload it again", text, PATH_SHOWN(path));
-	if (length != UINT64_MAX && info->length != length)
-		return why_set(why, ERR_INVALID, "the LFS object %s of \"%.*s\" has another size than announced", text, PATH_SHOWN(path));
-	err = info->sha256_verified ? 0 : store_file_verify_sha256(draft->gateway->store, &info->file, sha256, NULL);
 	if (err)
 		return why_set(why, err, err == ERR_CORRUPT ? "the content of \"%.*s\" does not have the SHA-256 %s" : "the content of \"%.*s\" (%s) cannot be read",
 			PATH_SHOWN(path), text);
+	if (length != UINT64_MAX && info->length != length)
+		return why_set(why, ERR_INVALID, "the LFS object %s of \"%.*s\" has another size than announced", text, PATH_SHOWN(path));
 	return renew_claim(draft, path, &info->file, why);
 }
 

@@ -85,11 +85,9 @@ int received_pointer_find(struct received_pack *received, const struct git_point
 {
 	struct store *store = received->gateway->store;
 	struct file_info info;
-	int err = store_find_by_sha256(store, &received->repo->id, &pointer->sha256, &info);
+	int err = store_find_verified(store, &received->repo->id, &pointer->sha256, &info, why);
 	if (err == 0 && info.length != pointer->length)
 		return ERR_CORRUPT;
-	if (err == 0 && !info.sha256_verified)
-		err = store_file_verify_sha256(store, &info.file, &pointer->sha256, why);
 	if (err || hash_is_zero(&info.file))
 		return err;
 	received->claims[received->claims_count++] = info.file;

@@ -244,6 +244,21 @@ def test_a_lie_about_the_sha256_is_found_before_a_name_is_given(cas):
     assert cas.download("trusted.bin").status == 404
 
 
+def test_a_reader_of_a_repository_cannot_spoil_what_its_owner_uploads(hub, cas, bob):
+    """Proposals bring files into the repository that they are for, so a stranger may say of any file that it is the one to come."""
+    answer = hub.request("GET", f"/api/models/{cas.repo}/xet-write-token/main?create_pr=1", token=bob.token)
+    assert answer.status == 200
+    xorb = random_xorb("spoilt", 6)
+    cas.post(xorb)
+    true = File([(xorb, 0, 6)])
+    lies = [File([(xorb, 0, count)], sha256=true.sha256) for count in range(1, 6)]
+    assert hub.request("POST", "/v1/shards", shard(lies), token=answer.json()["accessToken"]).json() == {"result": 1}
+    cas.register([true], [xorb])
+    committed = cas.commit("file.bin", true)
+    assert committed.status == 200, committed
+    assert cas.download("file.bin").body == true.data
+
+
 def test_a_commit_with_a_wrong_size_is_refused(cas):
     xorb = random_xorb("size")
     cas.post(xorb)

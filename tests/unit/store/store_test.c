@@ -753,6 +753,34 @@ static void a_verified_file_is_preferred_to_one_that_only_says_so(void **state)
 	free_xorb(&liar);
 }
 
+/* Whoever may only propose can say so of another file, in the same repository. */
+static void a_lie_does_not_stand_in_the_way_of_the_truth(void **state)
+{
+	(void)state;
+	struct client_xorb xorb = make_xorb(55);
+	struct file_info info;
+	int registered;
+	send_xorb(&xorb);
+	for (uint32_t count = 1; count < CLIENT_CHUNKS; count++)
+		register_start(&ada, &xorb, count, &xorb.sha256);
+	assert_int_equal(store_find_verified(store, &ada, &xorb.sha256, &info, &why), ERR_CORRUPT);
+	assert_int_equal(store_find_verified(store, &ada, &xorb.sha256, &info, &why), ERR_NOT_FOUND); /* they are known for what they are */
+	for (uint32_t count = 1; count < CLIENT_CHUNKS; count++)
+		register_start(&bob, &xorb, count, NULL);
+	assert_ok(send_shard(&ada, &xorb, &no_lies, &registered));
+	assert_ok(store_find_verified(store, &ada, &xorb.sha256, &info, &why));
+	assert_true(hash_equal(&info.file, &xorb.file) && info.sha256_verified);
+	struct client_xorb second = make_xorb(56);
+	send_xorb(&second);
+	for (uint32_t count = 1; count < CLIENT_CHUNKS; count++)
+		register_start(&ada, &second, count, &second.sha256);
+	assert_ok(send_shard(&ada, &second, &no_lies, &registered));
+	assert_ok(store_find_verified(store, &ada, &second.sha256, &info, &why));
+	assert_true(hash_equal(&info.file, &second.file) && info.sha256_verified);
+	free_xorb(&xorb);
+	free_xorb(&second);
+}
+
 /* Bob says of a thousand files that they have the digest of ada's. */
 static void many_lies_stand_behind_the_truth(void **state)
 {
@@ -1273,6 +1301,7 @@ int main(void)
 		TEST(a_digest_is_believed_after_the_bytes_were_read),
 		TEST(a_lying_shard_is_found_out),
 		TEST(a_verified_file_is_preferred_to_one_that_only_says_so),
+		TEST(a_lie_does_not_stand_in_the_way_of_the_truth),
 		TEST(many_lies_stand_behind_the_truth),
 		TEST(a_push_of_the_same_bytes_corrects_what_a_shard_said),
 		TEST(a_plan_names_the_chunks_of_a_range),
