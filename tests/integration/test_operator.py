@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+import raw_http
 from hub_process import CAIRN, Hub, cairn
 from samples import random_bytes, write
 from xet_wire import File, random_xorb, shard, text
@@ -184,6 +185,31 @@ def test_what_takes_longer_than_a_second_shows_how_far_it_is(tmp_path):
     os.close(master)
     assert re.search(rb"checking \[#*\.*\] +\d+ %", shown), shown
     assert json.loads(out)["corrupt"] == 0
+
+
+def test_a_stop_finishes_what_runs_and_takes_nothing_new(tmp_path):
+    hub = Hub(tmp_path / "data").start()
+    user = hub.make_user("ada")
+    repo, data = user.repo(), random_bytes("on its way", 3_000_000)
+    objects = [(hashlib.sha256(data).hexdigest(), len(data))]
+    [entry] = hub.lfs_batch(user.token, repo, objects).json()["objects"]
+    path = entry["actions"]["upload"]["href"].removeprefix(hub.url)
+    with raw_http.connect(hub) as connection:
+        connection.sendall(f"PUT {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(data)}\r\n\r\n".encode() + data[:1_000_000])
+        time.sleep(0.3)
+        hub.process.send_signal(signal.SIGTERM)
+        deadline = time.monotonic() + 20
+        with pytest.raises(OSError):
+            while time.monotonic() < deadline:
+                raw_http.connect(hub, 5).close()
+                time.sleep(0.02)
+        assert hub.is_running()
+        connection.sendall(data[1_000_000:])
+        assert raw_http.read_answer(connection)[0] == 200
+    assert hub.process.wait(30) == 0
+    hub.start()
+    assert "actions" not in hub.lfs_batch(user.token, repo, objects).json()["objects"][0]
+    assert hub.stop() == 0
 
 
 def test_the_page_the_health_and_the_metrics_answer(tmp_path):
