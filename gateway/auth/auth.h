@@ -49,6 +49,7 @@ enum action {
 	ACTION_PROPOSE,      /* open pull requests, and upload for them */
 	ACTION_WRITE,        /* commit, branches, tags, uploads */
 	ACTION_ADMIN,        /* settings, delete */
+	ACTION_SEE_REQUESTS, /* who asked for access: whoever may ACTION_ADMIN, also with a token that may see this alone */
 	ACTION_CREATE,       /* a repository in a namespace (resource.owner) */
 	ACTION_ORG_READ,     /* see what an organisation (resource.owner) shows to its members */
 	ACTION_ORG_ADMIN,    /* its members and its settings */

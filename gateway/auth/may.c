@@ -130,7 +130,7 @@ static bool is_of_namespace(enum action action)
 /* A token never does more than its role, whoever holds it; a grant on one repository moves its content and nothing else. */
 static bool token_allows(const struct actor *actor, enum action action, const struct resource *resource, struct standing *standing)
 {
-	if (actor->one_repo_only && (action == ACTION_ADMIN || is_of_namespace(action) || action == ACTION_OPERATE))
+	if (actor->one_repo_only && (action == ACTION_ADMIN || action == ACTION_SEE_REQUESTS || is_of_namespace(action) || action == ACTION_OPERATE))
 		return false;
 	if (actor->role != TOKEN_FINE_GRAINED)
 		return actor->role == TOKEN_WRITE || action == ACTION_ORG_READ;
@@ -144,6 +144,8 @@ static bool token_allows(const struct actor *actor, enum action action, const st
 			token_reaches(actor, resource, standing, PERMISSION_DISCUSSION_WRITE | PERMISSION_REPO_WRITE);
 	case ACTION_WRITE:
 		return token_reaches(actor, resource, standing, PERMISSION_REPO_WRITE | PERMISSION_REPO_CONTENT_WRITE);
+	case ACTION_SEE_REQUESTS:
+		return token_reaches(actor, resource, standing, PERMISSION_REPO_ACCESS_READ | PERMISSION_REPO_WRITE);
 	case ACTION_ADMIN:
 	case ACTION_CREATE:
 		return token_reaches(actor, resource, standing, PERMISSION_REPO_WRITE);
@@ -168,6 +170,7 @@ static bool rights_allow(const struct actor *actor, enum action action, const st
 		return !resource->repo->discussions_disabled || level_on(actor, resource->repo, standing) >= LEVEL_WRITE;
 	case ACTION_WRITE:
 		return level_on(actor, resource->repo, standing) >= LEVEL_WRITE;
+	case ACTION_SEE_REQUESTS:
 	case ACTION_ADMIN:
 		return level_on(actor, resource->repo, standing) >= LEVEL_ADMIN;
 	case ACTION_CREATE:

@@ -259,7 +259,7 @@ static int list_run(struct http_request *request, struct call *call, enum repo_w
 
 void access_listed(struct http_request *request, const struct route_match *match)
 {
-	struct call *call = call_open_repo(request, match, 1, ACTION_ADMIN);
+	struct call *call = call_open_repo(request, match, 1, ACTION_SEE_REQUESTS);
 	if (!call || access_refuse_ungated(request, call))
 		return;
 	struct access_page *page = http_alloc(request, sizeof(*page));
@@ -332,7 +332,7 @@ static int report_run(struct http_request *request, struct call *call, enum repo
 
 void access_reported(struct http_request *request, const struct route_match *match)
 {
-	struct call *call = call_open_repo(request, match, 0, ACTION_ADMIN);
+	struct call *call = call_open_repo(request, match, 0, ACTION_SEE_REQUESTS);
 	if (call && !access_refuse_ungated(request, call))
 		call_work(request, call, report_run);
 }

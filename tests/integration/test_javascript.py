@@ -103,3 +103,28 @@ def test_errors_carry_status_and_request_id(js, user, bob, client):
     with pytest.raises(ClientError) as caught:
         client(None).run_js("listFiles", repo=repo)
     assert caught.value.status == 401
+
+
+def test_the_other_calls_of_the_library(js, hub, user, folder):
+    model, data, space, bucket = ({"type": type, "name": f"{user.name}/js-{type}"} for type in ("model", "dataset", "space", "bucket"))
+    path = [{"path": "a.bin", "content": {"bytes": 300_000}}, {"path": "d/b.txt", "content": {"bytes": 3}}]
+    outcomes = js.run_js("calls", calls=[
+        ["createRepo", {"repo": model, "license": "mit"}], ["createRepo", {"repo": data}], ["createRepo", {"repo": space, "sdk": "static"}],
+        ["uploadFilesWithProgress", {"repo": model, "files": path}],
+        ["commitIter", {"repo": model, "title": "t", "operations": [{"operation": "addOrUpdate", **path[1], "path": "c.txt"}, {"operation": "delete", "path": "d/b.txt"}]}],
+        ["pathsInfo", {"repo": model, "paths": ["a.bin", "absent"], "expand": True}],
+        ["deleteFile", {"repo": model, "path": "c.txt"}], ["checkRepoAccess", {"repo": model}],
+        ["modelInfo", {"name": model["name"], "additionalFields": ["author", "cardData", "downloadsAllTime", "sha", "tags", "safetensors", "spaces"]}],
+        ["datasetInfo", {"name": data["name"], "additionalFields": ["author", "tags"]}],
+        ["spaceInfo", {"name": space["name"], "additionalFields": ["author", "models", "datasets", "tags"]}],
+        ["downloadFileToCacheDir", {"repo": model, "path": "a.bin", "cacheDir": str(folder("cache"))}],
+        ["createRepo", {"repo": bucket}], ["uploadFile", {"repo": bucket, "file": path[0]}], ["listFiles", {"repo": bucket, "recursive": True}],
+        ["downloadFile", {"repo": bucket, "path": "a.bin"}], ["copyFile", {"source": {"repo": model, "path": "a.bin"}, "destination": {"repo": bucket, "path": "z.bin"}}],
+        ["listFiles", {"repo": bucket}], ["deleteFile", {"repo": bucket, "path": "a.bin"}], ["repoExists", {"repo": bucket}], ["deleteRepo", {"repo": bucket}],
+        ["countCommits", {"repo": model}], ["listJobs", {"namespace": user.name}]])
+    assert outcomes[-1][1]["status"] == 501
+    assert not [(name, outcome) for name, outcome in outcomes[:-1] if "result" not in outcome]
+    found = {name: outcome["result"] for name, outcome in outcomes[:-1]}
+    assert [item["path"] for item in found["pathsInfo"]] == ["a.bin"] and found["modelInfo"]["cardData"] == {"license": "mit"}
+    assert found["downloadFile"] == {"size": 300_000} and [item["path"] for item in found["listFiles"]] == ["a.bin", "z.bin"]
+    assert found["repoExists"] is True and found["countCommits"] == 4 and found["spaceInfo"]["sdk"] == "static"

@@ -120,6 +120,23 @@ def test_gates_open_for_tokens_that_may(hub, user, bob):
     assert hub.request("GET", path, token=open_).status == 200
 
 
+def test_a_token_sees_who_asked_for_access_and_decides_nothing(hub, user, bob):
+    repo, other = user.repo(), user.repo()
+    for name in (repo, other):
+        hub.request("PUT", f"/api/models/{name}/settings", {"gated": "manual"}, token=user.token)
+        hub.request("POST", f"/{name}/ask-access", {}, token=bob.token)
+    token, _ = mint(hub, user, f"model:{repo}=repo.access.read")
+    path = f"/api/models/{repo}/user-access-request"
+    assert [item["user"]["user"] for item in hub.request("GET", f"{path}/pending", token=token).json()] == ["bob"]
+    assert b"bob" in hub.request("GET", f"/{repo}/user-access-report", token=token).body
+    for call, body in (("handle", {"user": "bob", "status": "accepted"}), ("grant", {"user": "bob"}), ("batch", {"status": "accepted", "requests": [{"user": "bob"}]})):
+        assert hub.request("POST", f"{path}/{call}", body, token=token).status == 403, call
+    assert hub.request("GET", f"/api/models/{other}/user-access-request/pending", token=token).status == 403
+    # a token gives no right that its user has not
+    theirs, _ = mint(hub, bob, f"model:{repo}=repo.access.read")
+    assert hub.request("GET", f"{path}/pending", token=theirs).status == 403
+
+
 def test_wrong_wishes_are_refused(hub, user):
     repo = user.repo()
     for scope in (f"model:{repo}=repo.everything", f"model:{repo}=", "model:nobody/nothing=repo.write", f"bucket:{repo}=repo.write", "org:nobody=repo.write",

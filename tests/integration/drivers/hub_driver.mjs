@@ -42,6 +42,23 @@ const actions = {
 		return { valid, header, claims: JSON.parse(Buffer.from(claims, "base64url")) };
 	},
 
+	// Any functions of the library, in turn: [name, arguments] each, where {bytes: n} stands for content; what came of it, or the status.
+	calls: async ({ calls, hubUrl, accessToken }) => {
+		const revive = (value) => typeof value?.bytes === "number" ? new Blob([new Uint8Array(value.bytes)]) :
+			Array.isArray(value) ? value.map(revive) :
+			value && typeof value === "object" ? Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, revive(inner)])) : value;
+		const outcomes = [];
+		for (const [name, given] of calls) {
+			try {
+				const made = hub[name]({ hubUrl, accessToken, ...revive(given) });
+				const result = made?.[Symbol.asyncIterator] ? await collect(made, (item) => item) : await made;
+				outcomes.push([name, { result: result instanceof Blob ? { size: result.size } : result ?? null }]);
+			} catch (error) {
+				outcomes.push([name, { status: error.statusCode ?? null, error: String(error) }]);
+			}
+		}
+		return outcomes;
+	},
 	whoAmI: async (params) => (await hub.whoAmI(where(params))).name,
 	createRepo: async ({ options, ...params }) => hub.createRepo({ ...where(params), ...options }),
 	deleteRepo: async (params) => hub.deleteRepo(where(params)),
