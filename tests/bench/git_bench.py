@@ -104,8 +104,22 @@ class GitBench:
         self.table.row(f"push of {commits} commits, {files} files", wall, "s")
         self.table.row("the server's CPU for it", cpu, "s")
 
+    def wait_for_bitmaps(self):
+        for _ in range(1200):
+            if re.search(r"^cairn_git_bitmaps_made_total [1-9]", self.hub.request("GET", "/metrics").body.decode(), re.M):
+                return
+            time.sleep(0.5)
+        raise RuntimeError("the hub makes no bitmaps")
+
+    def bitmaps(self, without):
+        """The first clone of a version, against the same before there were bitmaps."""
+        self.wait_for_bitmaps()
+        self.forget_answers()
+        _, cpu = self.measure(self.hub_seconds, "clone", "-q", "--bare", self.address, self.fresh())
+        self.table.row("clone with bitmaps: CPU against without", cpu / without, "x")
+
     def peer(self):
-        """The hub's own view of the repository, copied: the same packs."""
+        """The hub's own view of the repository, copied: the same packs, and the same bitmaps."""
         view = next(path for path in (self.hub.data_dir / "git").glob("*.git"))
         (self.work / "peer").mkdir()
         shutil.copytree(view, self.work / "peer" / "repo.git")
@@ -205,13 +219,14 @@ class GitBench:
             self.bench.drive(self.hub.port, [("GET", path, "-", "-")] * 4, 1)
             spent[name] = (self.hub_seconds() - cpu) / 4
         self.table.row("LFS download: CPU against resolve", spent["LFS"] / spent["resolve"], "x", 1.1, above=False)
-        self.table.row("by git-lfs, which reads at its own pace", down / spent["resolve"], "x")
+        self.table.row("LFS download by git-lfs: CPU against the bare call", down / spent["LFS"], "x")
 
     def run(self):
         commits, files = (5000, 10000) if self.bench.options.quick else (50000, 100000)
         self.push_history(commits, files)
         git("ls-remote", self.address)
-        git("clone", "-q", "--bare", self.address, self.fresh())
+        _, without = self.measure(self.hub_seconds, "clone", "-q", "--bare", self.address, self.fresh())
+        self.bitmaps(without)
         backend, peer = self.peer()
         self.clones(backend, peer, f"clone of {commits} commits")
         self.clones(backend, peer, "shallow clone", "--depth", "1")
