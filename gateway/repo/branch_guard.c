@@ -54,11 +54,11 @@ int branch_guard_check(struct gateway *gateway, const struct repo *repo, const s
 		return why_set(why, err, "the rules for branches cannot be read");
 	const char *name = ref + sizeof(branches) - 1;
 	if (search.all.admins_only && may(actor, ACTION_ADMIN, &(struct resource){ .repo = repo }) != 0)
-		return why_set(why, ERR_DENIED, "%s is protected: only administrators of the repository may change it", name);
+		return why_set(why, ERR_DENIED, "%s is protected: only administrators of the repository may change it; change another branch and open a pull request", name);
 	if (change == BRANCH_DELETE && !search.all.allow_delete)
-		return why_set(why, ERR_DENIED, "%s is protected: it cannot be deleted", name);
+		return why_set(why, ERR_DENIED, "%s is protected: it cannot be deleted, unless the rule is taken away (cairn repo unprotect)", name);
 	if (change == BRANCH_REWRITE && !search.all.allow_force)
-		return why_set(why, ERR_DENIED, "%s is protected: its history cannot be rewritten", name);
+		return why_set(why, ERR_DENIED, "%s is protected: its history cannot be rewritten; take in what it has (git pull) and push without --force", name);
 	return 0;
 }
 

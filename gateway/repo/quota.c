@@ -96,7 +96,7 @@ static const char *bytes_text(char out[BYTES_TEXT_MAX], uint64_t bytes)
 static int refuse(const char *owner, uint64_t limit, uint64_t used, uint64_t more, struct why *why)
 {
 	char limit_text[BYTES_TEXT_MAX], used_text[BYTES_TEXT_MAX], more_text[BYTES_TEXT_MAX];
-	return why_set(why, ERR_NO_SPACE, "The storage quota of %s is %s: %s are used or on their way, and this needs %s more", owner,
+	return why_set(why, ERR_NO_SPACE, "The storage quota of %s is %s: %s are used or on their way, and this needs %s more. Delete what is not needed, or ask the operator of the hub for more", owner,
 		bytes_text(limit_text, limit), bytes_text(used_text, used), bytes_text(more_text, more));
 }
 

@@ -52,8 +52,10 @@ static int scan_commit(struct scan *scan, struct span payload)
 		why_set(scan->why, ERR_INVALID, err == ERR_TOO_BIG ? "a commit has more than %d parents" : "a commit is malformed", GIT_PARENTS_MAX);
 	for (size_t i = 0; i < commit->parents_count && err == 0; i++)
 		link_to(scan, "commit", &commit->parents[i], &position, &is_here);
-	if (err == 0)
+	if (err == 0) {
 		link_to(scan, "commit", &commit->tree, &position, &is_here);
+		scan->received->leans |= !is_here;
+	}
 	free(commit);
 	return err ? ERR_INVALID : 0;
 }
@@ -131,6 +133,22 @@ static void warn_of_case(struct scan *scan, uint32_t tree, size_t count)
 	}
 }
 
+static void note_edge(struct received_pack *received, uint32_t parent, uint32_t child)
+{
+	if (!received->has_all_edges)
+		return;
+	if (received->edges_count == received->edges_capacity) {
+		size_t capacity = received->edges_capacity ? 2 * received->edges_capacity : 1024;
+		struct tree_edge *edges = capacity > RECEIVED_EDGES_MAX ? NULL : realloc(received->edges, capacity * sizeof(*edges));
+		received->has_all_edges = edges != NULL;
+		if (!edges)
+			return;
+		received->edges = edges;
+		received->edges_capacity = capacity;
+	}
+	received->edges[received->edges_count++] = (struct tree_edge){ parent, child };
+}
+
 static int scan_entry(struct scan *scan, uint32_t tree, const struct git_tree_entry *entry)
 {
 	struct received_pack *received = scan->received;
@@ -144,6 +162,9 @@ static int scan_entry(struct scan *scan, uint32_t tree, const struct git_tree_en
 	if (kind != GIT_MODE_DIRECTORY && kind != (GIT_MODE_FILE & GIT_MODE_KIND) && kind != GIT_MODE_SYMLINK)
 		return why_set(scan->why, ERR_INVALID, "a folder has an entry of the unknown mode %o", (unsigned)entry->mode);
 	link_to(scan, "folder", &entry->oid, &position, &is_here);
+	received->leans |= !is_here;
+	if (is_here && kind == GIT_MODE_DIRECTORY)
+		note_edge(received, tree, position);
 	if (is_here && !received->parents[position] && position != tree)
 		received->parents[position] = tree + 1;
 	return 0;
@@ -228,8 +249,10 @@ static int verdict(struct scan *scan)
 {
 	if (scan->missing)
 		return why_set(scan->why, ERR_INVALID, "missing necessary objects");
-	if (scan->bad_names)
+	if (scan->bad_names) {
+		buffer_append_text(scan->received->messages, "error: rename it in every commit that has it (git rebase -i, or git filter-repo) and push again\n");
 		return why_set(scan->why, ERR_INVALID, "a path is not allowed");
+	}
 	if (scan->too_large)
 		return why_set(scan->why, ERR_INVALID, "files larger than 10 MiB must be stored with Git LFS");
 	return 0;
@@ -241,6 +264,7 @@ static int scan_all(struct received_pack *received, struct why *why)
 	uint32_t large[RECEIVED_FINDINGS_MAX], large_count = 0, count = indexed_pack_count(received->pack);
 	int err = 0;
 	received->total = count;
+	received->has_all_edges = true;
 	received->phase = "Checking objects";
 	for (uint32_t i = 0; i < count && err == 0; i++) {
 		received->done = i;
@@ -289,10 +313,12 @@ void received_pack_close(struct received_pack *received)
 	indexed_pack_close(received->pack);
 	free(received->types);
 	free(received->parents);
+	free(received->edges);
 	received->upload = NULL;
 	received->pack = NULL;
 	received->types = NULL;
 	received->parents = NULL;
+	received->edges = NULL;
 }
 
 /* ------------------------------------------------------------------ look-ups */

@@ -13,7 +13,7 @@
  * Refusals go to `messages`, one line each with path, rule and remedy, some of each kind; the error is then ERR_INVALID and `why` says what a report line can
  * hold. Then everything is stored: each regular blob as a store file, pack and map behind them, durable together; the table of objects last.
  *
- * Memory: 9 bytes per object, libgit2's cache, one object at a time; files of stored blobs are kept in a file beside the pack (40 bytes per object).
+ * Memory: 9 bytes per object, 8 for each time that a folder names another (up to RECEIVED_EDGES_MAX), libgit2's cache, one object at a time; files of stored blobs are kept in a file beside the pack (40 bytes per object).
  *
  * [blocks] everything. One thread. */
 #ifndef CAIRN_GATEWAY_REPO_RECEIVED_PACK_H
@@ -30,6 +30,12 @@ enum {
 	RECEIVED_FINDINGS_MAX = 20, /* shown of each kind */
 	RECEIVED_MESSAGES_BYTES_MAX = 64 << 10,
 	RECEIVED_CLAIMS_MAX = 256,
+	RECEIVED_EDGES_MAX = 8 << 20, /* that are kept; with more, folders are walked */
+};
+
+/* A tree of the pack that names another one: positions. */
+struct tree_edge {
+	uint32_t parent, child;
 };
 
 struct received_pack {
@@ -51,6 +57,10 @@ struct received_pack {
 	uint64_t blob_bytes;           /* of all blobs, inflated: deltas make much of little */
 	uint64_t blobs_stored;
 	struct upload *upload;
+	struct tree_edge *edges;
+	size_t edges_count, edges_capacity;
+	bool has_all_edges;
+	bool leans;                    /* folders or files that the pack names are not in it */
 	size_t claims_count;
 	struct hash claims[RECEIVED_CLAIMS_MAX]; /* of LFS objects, to be made durable together */
 };

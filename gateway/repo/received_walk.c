@@ -174,7 +174,8 @@ static int walk_entry(struct received_walk *walk, const struct git_tree_entry *e
 static void refuse_depth(struct received_walk *walk)
 {
 	if (walk->too_deep++ == 0)
-		buffer_printf(walk->received->messages, "error: %s is deeper than %d folders\n", walk->path, PATH_DEPTH_MAX);
+		buffer_printf(walk->received->messages, "error: %s is deeper than %d folders\nerror: move it up in every commit that has it and push again\n", walk->path,
+			PATH_DEPTH_MAX);
 }
 
 /* `parents`: trees under the same path in commits that are looked after. `depth`: components of the path. */
@@ -266,11 +267,39 @@ static int walk_tag(struct received_walk *walk, uint32_t position, struct why *w
 	return err || target_type != GIT_TREE ? err : walk_tree(walk, &target, NULL, 0, 0, why);
 }
 
+/* How deep each tree of the pack is on the longest way to it; for a pack that names no folder beside its own. */
+static void check_depths(struct received_walk *walk)
+{
+	struct received_pack *received = walk->received;
+	bool changes = true;
+	while (changes && walk->too_deep == 0) {
+		changes = false;
+		for (size_t i = 0; i < received->edges_count; i++) {
+			const struct tree_edge *edge = &received->edges[i];
+			if (walk->depths[edge->child] > walk->depths[edge->parent])
+				continue;
+			walk->depths[edge->child] = walk->depths[edge->parent] + 1;
+			changes = true;
+			if (walk->depths[edge->child] < PATH_DEPTH_MAX)
+				continue;
+			received_path(received, edge->child, walk->path);
+			refuse_depth(walk);
+			break;
+		}
+	}
+}
+
 int received_walk_pack(struct received_walk *walk, struct why *why)
 {
 	struct received_pack *received = walk->received;
+	if (!received->pack)
+		return 0;
+	if (!received->leans && received->has_all_edges) {
+		check_depths(walk);
+		return 0;
+	}
 	struct git_commit *commit = malloc(sizeof(*commit));
-	uint32_t count = received->pack ? indexed_pack_count(received->pack) : 0;
+	uint32_t count = indexed_pack_count(received->pack);
 	int err = commit ? 0 : why_set(why, ERR_NO_MEMORY, "no memory for a commit");
 	received->phase = "Checking folders";
 	for (uint32_t i = 0; i < count && err == 0 && walk->too_deep == 0; i++) {

@@ -6,6 +6,8 @@
  *   - each commit of the pack beside its parents: what a parent has under the same path was looked at when the parent came; everything else is walked
  *   - known commits that no ref reaches yet (found by the caller): all of their trees
  *
+ * A pack that names no folder or file beside its own needs only its depth looked at, for which the scan has noted which tree names which.
+ *
  * On the way every pointer must have its object, claimed by the repository, and no folder may be deeper than paths may be, on any way to it. Folders that contain each
  * other many times are walked once for each depth; comparing with parents has a budget, after which commits are walked without.
  *

@@ -84,12 +84,20 @@ class GitBench:
         self.number = 0
 
     def measure(self, seconds, *arguments, cwd=None):
-        """Wall and server's CPU seconds of one git command."""
+        """Wall and server's CPU seconds of one git command, begun when the server has nothing to do: bundles and indexes are made beside."""
+        self.settle(seconds)
         cpu, start = seconds(), time.monotonic()
         git(*arguments, cwd=cwd)
         wall = time.monotonic() - start
         time.sleep(0.1)
         return wall, seconds() - cpu
+
+    def settle(self, seconds):
+        for _ in range(400):
+            before = seconds()
+            time.sleep(0.3)
+            if seconds() - before < 0.02:
+                return
 
     def fresh(self):
         self.number += 1

@@ -186,6 +186,34 @@ def test_a_folder_that_is_here_may_be_put_too_deep(hub, user, repo, work):
     assert push_objects(hub, user, repo, work, fits, [fits, *trees[:10]])[0] == ["unpack ok", "ok refs/heads/again"]
 
 
+def test_a_pack_of_many_ways_that_leans_on_nothing_is_measured_too(hub, user, repo, work):
+    """The longest way is neither the first nor the last: 64 folders fit, one more does not."""
+    def made(height):
+        tree = work.tree([("100644", "leaf", work.blob("x"))])
+        for i in range(height - 1):
+            tree = work.tree([("40000", "a", work.head(tree)), ("40000", "m", tree), ("40000", "z", work.tree([("100644", "leaf", work.blob("x"))]))])
+        return work.commit_tree(tree)
+    work.push("origin", f"{made(64)}:refs/heads/fits")
+    said = work.refused("origin", f"{made(65)}:refs/heads/deep")
+    assert "deeper than 64 folders" in said and "push again" in said, said
+
+
+def test_links_are_never_followed(hub, user, repo, work):
+    """A link is its text; what lies behind it is neither read nor written, whatever a tree claims."""
+    target = work.blob("../../../../../../etc/passwd")
+    folder = work.tree([("100644", "passwd", work.blob("mine"))])
+    commit = work.commit_tree(work.tree([("120000", "link", target), ("40000", "safe", folder)]))
+    work.push("origin", f"{commit}:refs/heads/links")
+    answer = hub.request("GET", f"/{repo}/resolve/links/link", token=user.token)
+    assert answer.body in (b"../../../../../../etc/passwd", b"") and b"root:" not in answer.body
+    assert hub.request("GET", f"/{repo}/resolve/links/link/passwd", token=user.token).status == 404
+    both = work.commit_tree(work.tree([("120000", "safe", target), ("40000", "safe", folder)]))
+    modules = work.commit_tree(work.tree([("120000", ".gitmodules", target)]))
+    for bad in (both, modules):
+        work.refused("origin", f"{bad}:refs/heads/bad")
+    assert "refs/heads/bad" not in refs(hub, repo)
+
+
 def test_folders_that_contain_each_other_many_times_are_walked_once(hub, user, repo, work):
     """2**50 paths to one file, beside a parent of the same kind."""
     def bomb(leaf):
