@@ -10,8 +10,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum { FILE_STEP_BYTES = 4 << 20 };
+
 struct shard_spool {
-	uint64_t length_max, length;
+	uint64_t length_max, length, charged; /* charged: of the budget that it counts against */
 	uint8_t *memory; /* or NULL: */
 	int fd;
 	void *mapped;
@@ -59,21 +61,30 @@ int shard_spool_open(struct shard_spool **out, const char *data_dir, uint64_t le
 	spool->length_max = length_max;
 	if (length_max <= SPOOL_MEMORY_BYTES_MAX && budget_take(&memory_bytes, length_max, SPOOL_MEMORY_BUDGET_BYTES)) {
 		spool->memory = malloc(length_max ? length_max : 1);
+		spool->charged = length_max;
 		if (spool->memory)
 			return 0;
 		atomic_fetch_sub(&memory_bytes, length_max);
+		spool->charged = 0;
 	}
-	int err = ERR_BUSY;
-	if (budget_take(&file_bytes, length_max, SPOOL_FILE_BUDGET_BYTES)) {
-		err = file_open(&spool->fd, data_dir, why);
-		if (err)
-			atomic_fetch_sub(&file_bytes, length_max);
-	}
+	int err = file_open(&spool->fd, data_dir, why);
 	if (err) {
 		free(spool);
 		*out = NULL;
 	}
 	return err;
+}
+
+/* Room in the budget for `length` bytes more, taken as they come: what was announced and never sent keeps nobody out. */
+static int charge(struct shard_spool *spool, size_t length, struct why *why)
+{
+	while (spool->length + length > spool->charged) {
+		uint64_t left = spool->length_max - spool->charged, more = left < FILE_STEP_BYTES ? left : FILE_STEP_BYTES;
+		if (!budget_take(&file_bytes, more, SPOOL_FILE_BUDGET_BYTES))
+			return why_set(why, ERR_BUSY, "Too many large shards at once, try again");
+		spool->charged += more;
+	}
+	return 0;
 }
 
 int shard_spool_write(struct shard_spool *spool, const void *data, size_t length, struct why *why)
@@ -85,6 +96,9 @@ int shard_spool_write(struct shard_spool *spool, const void *data, size_t length
 		spool->length += length;
 		return 0;
 	}
+	int err = charge(spool, length, why);
+	if (err)
+		return err;
 	const uint8_t *at = data;
 	while (length > 0) {
 		ssize_t written = pwrite(spool->fd, at, length, (off_t)spool->length);
@@ -121,7 +135,7 @@ void shard_spool_close(struct shard_spool *spool)
 		munmap(spool->mapped, spool->length);
 	if (spool->fd >= 0)
 		close(spool->fd);
-	atomic_fetch_sub(spool->memory ? &memory_bytes : &file_bytes, spool->length_max);
+	atomic_fetch_sub(spool->memory ? &memory_bytes : &file_bytes, spool->charged);
 	free(spool->memory);
 	free(spool);
 }
