@@ -287,7 +287,7 @@ static int write_files(struct json_writer *json, const struct query *query, stru
 			err = store_plan(query->caller->gateway->store, &query->files[i], 0, length, &plan, &why);
 		if (err == 0) {
 			write_terms(json, text, &plan);
-			err = fetch_list_add(list, &plan);
+			err = json->out->failed ? ERR_TOO_BIG : fetch_list_add(list, &plan);
 		}
 		plan_fini(&plan);
 	}
