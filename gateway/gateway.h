@@ -20,6 +20,7 @@ struct gateway {
 	struct lease_watch *lease_watch; /* gateway/git/lease_watch.h */
 	struct downloads *downloads;   /* gateway/downloads.h; may be NULL */
 	struct search *search;         /* gateway/search/search.h; may be NULL */
+	struct list_items *list_items; /* gateway/hub/list_items.h; NULL: none are kept */
 	struct device_logins *device_logins; /* gateway/auth/device_login.h */
 	struct openid_provider *openid_provider; /* gateway/auth/openid_provider.h; NULL: people sign in with tokens alone */
 	struct openid_keys *openid_keys; /* gateway/oauth/keys.h */

@@ -352,6 +352,8 @@ static void install(struct applier *applier, const struct work *work)
 	if (applier_install_now(applier, work->group, work->install, &why) != 0)
 		node_stop("%s", why.text);
 	touched[work->group] = true;
+	if (applier->machine->replaced)
+		applier->machine->replaced(applier->machine->context);
 	publish(applier, touched);
 	applier->calls.installed(applier->calls.context, work->group);
 }

@@ -43,6 +43,8 @@ struct state_machine {
 	int (*apply)(void *context, const struct apply_context *apply, struct span command, struct buffer *result, struct why *why);
 	/* After the batch that holds index `applied` is written: wake caches. Applier thread. */
 	void (*applied)(void *context, uint64_t applied);
+	/* After a group's whole state was exchanged for that of another node, before `applied` tells of it; may be NULL. Applier thread. */
+	void (*replaced)(void *context);
 	void *context;
 	/* ---- a machine that knows the nodes of a cluster; else NULL ---- */
 	/* What the state in `db` says of the cluster. 0, ERR_IO, ERR_CORRUPT. Any thread. */

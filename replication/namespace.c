@@ -2,6 +2,7 @@
 #include "replication/namespace_state.h"
 
 #include <sodium.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -12,6 +13,7 @@ struct namespace {
 	struct state_machine machine;
 	rocksdb_readoptions_t *read_options;
 	struct change_signal signal;
+	atomic_uint_fast64_t records_version;
 };
 
 struct namespace_snapshot {
@@ -28,6 +30,7 @@ const struct schema entity_body_schema = SCHEMA(1, entity_fields);
 static const struct {
 	command_apply apply;
 	uint32_t group;
+	bool changes_records; /* of repositories that are there already: repo_records_version */
 } commands[] = {
 	[COMMAND_USER_CREATE - COMMAND_TYPE_NAMESPACE] = { user_create_apply, GROUP_CLUSTER },
 	[COMMAND_TOKEN_CREATE - COMMAND_TYPE_NAMESPACE] = { token_create_apply, GROUP_CLUSTER },
@@ -42,8 +45,8 @@ static const struct {
 	[COMMAND_SSH_KEY_CREATE - COMMAND_TYPE_NAMESPACE] = { ssh_key_create_apply, GROUP_CLUSTER },
 	[COMMAND_SSH_KEY_DELETE - COMMAND_TYPE_NAMESPACE] = { ssh_key_delete_apply, GROUP_CLUSTER },
 	[COMMAND_REPO_CREATE - COMMAND_TYPE_NAMESPACE] = { repo_create_apply, GROUP_CLUSTER },
-	[COMMAND_REPO_UPDATE - COMMAND_TYPE_NAMESPACE] = { repo_update_apply, GROUP_CLUSTER },
-	[COMMAND_REPO_DELETE - COMMAND_TYPE_NAMESPACE] = { repo_delete_apply, GROUP_CLUSTER },
+	[COMMAND_REPO_UPDATE - COMMAND_TYPE_NAMESPACE] = { repo_update_apply, GROUP_CLUSTER, true },
+	[COMMAND_REPO_DELETE - COMMAND_TYPE_NAMESPACE] = { repo_delete_apply, GROUP_CLUSTER, true },
 	[COMMAND_REPO_PURGE - COMMAND_TYPE_NAMESPACE] = { repo_purge_apply, GROUP_REPOS },
 	[COMMAND_REPO_FORGET - COMMAND_TYPE_NAMESPACE] = { repo_forget_apply, GROUP_CLUSTER },
 	[COMMAND_REFS_UPDATE - COMMAND_TYPE_NAMESPACE] = { refs_update_apply, GROUP_REPOS },
@@ -86,7 +89,7 @@ static const struct {
 	[COMMAND_ORG_DELETE - COMMAND_TYPE_NAMESPACE] = { org_delete_apply, GROUP_CLUSTER },
 	[COMMAND_MEMBER_SET - COMMAND_TYPE_NAMESPACE] = { member_set_apply, GROUP_CLUSTER },
 	[COMMAND_MEMBER_DELETE - COMMAND_TYPE_NAMESPACE] = { member_delete_apply, GROUP_CLUSTER },
-	[COMMAND_REPO_MOVE - COMMAND_TYPE_NAMESPACE] = { repo_move_apply, GROUP_CLUSTER },
+	[COMMAND_REPO_MOVE - COMMAND_TYPE_NAMESPACE] = { repo_move_apply, GROUP_CLUSTER, true },
 	[COMMAND_NODE_ANNOUNCE - COMMAND_TYPE_NAMESPACE] = { cluster_node_apply, GROUP_CLUSTER },
 	[COMMAND_NODE_JOIN - COMMAND_TYPE_NAMESPACE] = { cluster_node_apply, GROUP_CLUSTER },
 	[COMMAND_NODE_ROLES - COMMAND_TYPE_NAMESPACE] = { cluster_node_apply, GROUP_CLUSTER },
@@ -97,7 +100,7 @@ static const struct {
 
 static int apply_command(void *context, const struct apply_context *apply, struct span bytes, struct buffer *result, struct why *why)
 {
-	(void)context;
+	struct namespace *ns = context;
 	struct command command;
 	int err = command_decode(&command, bytes);
 	if (err)
@@ -109,6 +112,8 @@ static int apply_command(void *context, const struct apply_context *apply, struc
 		return why_set(why, ERR_UNSUPPORTED, "version %u of command type %u is not known to this program", command.version, command.type);
 	if (commands[slot].group != apply->group)
 		return why_set(why, ERR_INVALID, "command type %u does not belong to group %u", command.type, apply->group);
+	if (commands[slot].changes_records && !(atomic_load(&ns->records_version) & 1))
+		atomic_fetch_add(&ns->records_version, 1);
 	return commands[slot].apply(apply, &command, result, why);
 }
 
@@ -116,7 +121,15 @@ static void wake_followers(void *context, uint64_t applied)
 {
 	(void)applied;
 	struct namespace *ns = context;
+	if (atomic_load(&ns->records_version) & 1)
+		atomic_fetch_add(&ns->records_version, 1);
 	change_signal_raise(&ns->signal);
+}
+
+static void see_replaced(void *context)
+{
+	struct namespace *ns = context;
+	atomic_fetch_add(&ns->records_version, 2);
 }
 
 static int take_value(char *value, size_t length, const struct schema *schema, void *record, size_t record_bytes, struct why *why)
@@ -278,7 +291,7 @@ int namespace_open_cluster(struct namespace **out, const char *dir, const struct
 	struct namespace *ns = calloc(1, sizeof(*ns));
 	if (!ns)
 		return why_set(why, ERR_NO_MEMORY, "no memory");
-	ns->machine = (struct state_machine){ .apply = apply_command, .applied = wake_followers, .context = ns, .cluster = cluster_view_read,
+	ns->machine = (struct state_machine){ .apply = apply_command, .applied = wake_followers, .replaced = see_replaced, .context = ns, .cluster = cluster_view_read,
 		.join_token = join_token_find, .join_command = cluster_node_join_command };
 	change_signal_init(&ns->signal);
 	ns->read_options = rocksdb_readoptions_create();
@@ -326,6 +339,11 @@ struct change_signal *namespace_signal(struct namespace *ns)
 uint64_t namespace_version(const struct namespace *ns)
 {
 	return consensus_applied(ns->consensus);
+}
+
+uint64_t repo_records_version(const struct namespace *ns)
+{
+	return atomic_load(&ns->records_version);
 }
 
 struct namespace_snapshot *namespace_snapshot_open(struct namespace *ns)

@@ -150,6 +150,8 @@ int repo_find(struct namespace *ns, const struct namespace_snapshot *snapshot, e
 int repo_get(struct namespace *ns, const struct namespace_snapshot *snapshot, const struct entity_id *id, struct repo *out);
 /* The same in one look-up, without `version` and `modified_ms`. */
 int repo_get_record(struct namespace *ns, const struct namespace_snapshot *snapshot, const struct entity_id *id, struct repo *out);
+/* What was read of records since the version was read stays true while it is the same; odd: some record is about to change, nothing may be kept. */
+uint64_t repo_records_version(const struct namespace *ns);
 /* The repository that had this name before it moved, unless another one has it now. */
 int repo_find_moved(struct namespace *ns, enum repo_type type, struct span owner, struct span name, struct repo *out);
 /* Gives it another name, another owner or both. Its old name leads to it until somebody creates a repository of that name. ERR_EXISTS: the new name is taken;

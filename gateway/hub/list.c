@@ -1,7 +1,7 @@
 /* list.c - GET /api/{models|datasets|spaces|kernels}: a page of repositories, found by the index, shown as the state has them now.
  *
- * DESIGN. The index says which, in which order, and what their cards say; the record, whose rights decide, is read again for each one that is shown. A page is
- * cut short where its answer has become long (lists with all files of each repository): the cursor goes on from there. Who lists their own namespace
+ * DESIGN. The index says which, in which order, and what their cards say; the record, whose rights decide, is read again for each one that is shown, unless what
+ * was shown before is known to be true still (list_items.h). A page is cut short where its answer has become long (lists with all files of each repository): the cursor goes on from there. Who lists their own namespace
  * waits a moment for the index, and so sees what they have just done. */
 #include <sodium.h>
 #include <stdlib.h>
@@ -9,6 +9,7 @@
 
 #include "gateway/hub/call.h"
 #include "gateway/hub/info.h"
+#include "gateway/hub/list_items.h"
 #include "gateway/hub/list_query.h"
 #include "gateway/search/scoring.h"
 
@@ -16,6 +17,7 @@ enum {
 	LIST_ANSWER_BYTES = 4 << 20,   /* then the page ends */
 	LIST_SIBLINGS_MAX = 10000,     /* files of one repository that a list shows */
 	LIST_OWN_WAIT_MS = 250,
+	LIST_ROW_BYTES_MAX = 16 << 20, /* small facts of one repository */
 };
 
 enum { STOP_SIBLINGS = 1 };
@@ -24,6 +26,7 @@ struct list {
 	struct list_query asked;
 	struct json_writer json;
 	struct buffer body;
+	struct buffer row; /* of the item that is being made */
 	uint64_t siblings;
 };
 
@@ -85,7 +88,7 @@ static int write_item(struct call *call, struct list *list, const struct repo *r
 }
 
 /* The record of a hit, if the caller may see it now. */
-static int read_hit(struct call *call, const struct list *list, const struct search_hit *hit, struct repo *out)
+static int read_record(struct call *call, const struct list *list, const struct search_hit *hit, struct repo *out)
 {
 	int err = repo_get_record(call->gateway->ns, NULL, &hit->doc.repo, out);
 	if (err)
@@ -95,6 +98,52 @@ static int read_hit(struct call *call, const struct list *list, const struct sea
 	if (list->asked.query.author && strcasecmp(out->owner, list->asked.query.author) != 0)
 		return ERR_NOT_FOUND; /* moved since it was indexed */
 	return may(&call->actor, ACTION_READ, &resource) == 0 ? 0 : ERR_NOT_FOUND;
+}
+
+/* Reads, judges and writes one; keeps the text if others may see it too. */
+static int make_item(struct call *call, struct list *list, const struct search_result *result, const struct list_item *item, bool may_keep)
+{
+	struct search_hit hit;
+	struct repo repo;
+	int err = search_read(result, item->number, &list->row, &hit);
+	if (err == 0)
+		err = read_record(call, list, &hit, &repo);
+	if (err)
+		return err;
+	size_t start = list->body.length;
+	err = write_item(call, list, &repo, result, &hit);
+	if (err || !may_keep || repo.private || list->body.failed)
+		return err;
+	start += list->body.data[start] == ',';
+	list_items_keep(call->gateway->list_items, item, repo.owner, span_of(list->body.data + start, list->body.length - start));
+	return 0;
+}
+
+/* The next element of the answer, from memory or made now. ERR_NOT_FOUND: not to be shown to this caller. */
+static int add_item(struct call *call, struct list *list, const struct search_result *result, uint32_t number)
+{
+	const repo_properties not_of_row = property_bit(PROPERTY_USED_STORAGE) | property_bit(PROPERTY_CHILDREN) | property_bit(PROPERTY_SPACES) |
+		property_bit(PROPERTY_SIBLINGS);
+	struct list_items *items = call->gateway->list_items;
+	bool may_keep = items && !(list->asked.show & not_of_row) && !call->actor.one_repo_only;
+	struct list_item item = { .generation = search_generation(result), .number = number, .show = list->asked.show, .day = day_of_ms(unix_ms()),
+		.records_version = repo_records_version(call->gateway->ns), .doc_version = search_doc_version(result, number) };
+	if (may_keep && list_items_write(items, &item, list->asked.query.author, &list->json))
+		return 0;
+	return make_item(call, list, result, &item, may_keep);
+}
+
+/* Where the page ends early: behind this document. "": it has just gone, the next one will do. */
+static int cut_after(const struct list *list, const struct search_result *result, uint32_t number, char out[SEARCH_CURSOR_BYTES_MAX])
+{
+	struct search_hit hit;
+	struct buffer row;
+	buffer_init(&row, LIST_ROW_BYTES_MAX);
+	int err = search_read(result, number, &row, &hit);
+	if (err == 0)
+		search_hit_cursor(&list->asked.query, &hit, out);
+	buffer_fini(&row);
+	return err == ERR_NOT_FOUND ? 0 : err;
 }
 
 static void add_cursor(struct http_request *request, const char *place)
@@ -108,19 +157,18 @@ static int write_page(struct http_request *request, struct call *call, struct li
 {
 	struct search_result result = { 0 };
 	char cut[SEARCH_CURSOR_BYTES_MAX] = "";
-	int err = search_run(call->gateway->search, &list->asked.query, &result, why);
+	int err = search_page(call->gateway->search, &list->asked.query, &result, why);
+	buffer_init(&list->row, LIST_ROW_BYTES_MAX);
 	for (size_t i = 0; i < result.count && err == 0 && !cut[0]; i++) {
-		struct repo repo;
-		err = read_hit(call, list, &result.hits[i], &repo);
-		if (err == 0)
-			err = write_item(call, list, &repo, &result, &result.hits[i]);
+		err = add_item(call, list, &result, result.numbers[i]);
 		err = err == ERR_NOT_FOUND ? 0 : err;
-		if (list->body.length > LIST_ANSWER_BYTES && i + 1 < result.count)
-			search_hit_cursor(&list->asked.query, &result.hits[i], cut);
+		if (err == 0 && list->body.length > LIST_ANSWER_BYTES && i + 1 < result.count)
+			err = cut_after(list, &result, result.numbers[i], cut);
 	}
 	if (err == 0 && (cut[0] || result.more))
 		add_cursor(request, cut[0] ? cut : result.cursor);
 	search_result_fini(&result);
+	buffer_fini(&list->row);
 	return err;
 }
 

@@ -7,13 +7,20 @@ enum {
 	PREFIX_BLOCKS_MAX = 20000, /* of words that begin alike: then the rest of them is passed over */
 };
 
-enum { STOP_PREFIX = 1 };
+enum { STOP_PREFIX = 1, KEPT_BLOCKS_MIN = 4 /* of a set that is worth keeping */ };
 
 /* ------------------------------------------------------------------ sets of terms */
 
+struct adding {
+	struct doc_set *set;
+	size_t blocks;
+};
+
 static int add_block(void *context, struct span key, struct span value)
 {
-	struct doc_set *set = context;
+	struct adding *adding = context;
+	struct doc_set *set = adding->set;
+	adding->blocks++;
 	uint64_t block = get_big_endian(key.data + key.length - 3, 3);
 	if (block >= set->blocks_count)
 		return 0;
@@ -24,10 +31,25 @@ static int add_block(void *context, struct span key, struct span value)
 static int add_term(struct run *run, struct span term, struct doc_set *set)
 {
 	struct key prefix;
+	struct doc_set read;
+	struct search_db *db = run->view.db;
 	if (term.length == 0 || term.length > TERM_BYTES_MAX)
 		return 0;
 	search_key_term(&prefix, run->query->type, term);
-	return search_scan(&run->view, &prefix, NULL, add_block, set);
+	unsigned version = atomic_load(&db->term_versions[search_term_slot(&prefix)]);
+	if (term_sets_add(&run->base->sets, &prefix, version, set))
+		return 0;
+	struct search_view now = { .db = db }; /* the run's own may be from before the version */
+	struct adding adding = { .set = &read };
+	int err = doc_set_init(&read, set->docs);
+	if (err == 0)
+		err = search_scan(&now, &prefix, NULL, add_block, &adding);
+	if (err == 0)
+		doc_set_or(set, &read);
+	if (err == 0 && adding.blocks >= KEPT_BLOCKS_MIN)
+		term_sets_keep(&run->base->sets, &prefix, version, &read);
+	doc_set_fini(&read);
+	return err;
 }
 
 static void and_with(struct run *run, const struct doc_set *set)
@@ -61,15 +83,30 @@ static int make_term(uint8_t out[TERM_BYTES_MAX], enum term_kind kind, const cha
 
 /* ------------------------------------------------------------------ searches */
 
-struct prefixed {
-	struct doc_set *set;
-	size_t blocks;
-};
-
 static int add_prefixed(void *context, struct span key, struct span value)
 {
-	struct prefixed *prefixed = context;
-	return ++prefixed->blocks > PREFIX_BLOCKS_MAX ? STOP_PREFIX : add_block(prefixed->set, key, value);
+	struct adding *adding = context;
+	return adding->blocks == PREFIX_BLOCKS_MAX ? STOP_PREFIX : add_block(adding, key, value);
+}
+
+/* Documents of all terms that begin so: true while no term of any kind has changed. */
+static int add_beginning(struct run *run, const struct key *prefix, struct doc_set *set)
+{
+	struct search_view now = { .db = run->view.db };
+	struct doc_set read;
+	struct adding adding = { .set = &read };
+	unsigned version = atomic_load(&now.db->terms_version);
+	if (term_sets_add(&run->base->sets, prefix, version, set))
+		return 0;
+	int stop = doc_set_init(&read, set->docs);
+	if (stop == 0)
+		stop = search_scan(&now, prefix, NULL, add_prefixed, &adding);
+	if (stop >= 0) {
+		doc_set_or(set, &read);
+		term_sets_keep(&run->base->sets, prefix, version, &read);
+	}
+	doc_set_fini(&read);
+	return stop == STOP_PREFIX ? 0 : stop;
 }
 
 /* Documents with a word that begins so. */
@@ -84,9 +121,7 @@ static int add_words(struct run *run, const char *word, struct doc_set *set)
 		return add_term(run, term, set);
 	search_key_term(&prefix, run->query->type, term);
 	prefix.length--; /* without the end of the term: a beginning */
-	struct prefixed prefixed = { .set = set };
-	int stop = search_scan(&run->view, &prefix, NULL, add_prefixed, &prefixed);
-	return stop == STOP_PREFIX ? 0 : stop;
+	return add_beginning(run, &prefix, set);
 }
 
 /* A single word is looked for at the beginnings of words; what has other characters in it, as ids and tags do, is a tag. */
@@ -168,39 +203,25 @@ static int and_search(struct run *run, const char *text)
 
 /* ------------------------------------------------------------------ other conditions */
 
-struct range {
-	struct run *run;
-	unsigned first, last;
-	struct doc_set set;
-};
-
-static int add_bucket(void *context, struct span key, struct span value)
-{
-	struct range *range = context;
-	if (key.length != 1 + 1 + 2 + 1 + 3)
-		return ERR_CORRUPT;
-	unsigned bucket = key.data[3] - 1u;
-	if (bucket < range->first || bucket > range->last)
-		return 0;
-	int err = add_block(&range->set, key, value);
-	if (err == 0 && (bucket == range->first || bucket == range->last))
-		err = add_block(&range->run->suspects, key, value);
-	return err;
-}
-
+/* Documents whose number of parameters is in a bucket of the range; those of the buckets at its ends are suspects. */
 static int and_parameters(struct run *run)
 {
-	struct range range = { .run = run, .first = parameter_bucket(run->query->parameters_min), .last = parameter_bucket(run->query->parameters_max) };
-	struct key prefix = { .length = 3, .bytes = { 'p', (uint8_t)run->query->type, TERM_PARAMETERS } };
-	if (range.first == 0)
-		range.first = 1; /* unknown is in no range */
-	int err = doc_set_init(&range.set, run->view.docs);
+	unsigned first = parameter_bucket(run->query->parameters_min), last = parameter_bucket(run->query->parameters_max);
+	struct doc_set set;
+	if (first == 0)
+		first = 1; /* unknown is in no range */
+	int err = doc_set_init(&set, run->view.docs);
+	for (unsigned bucket = first; bucket <= last && err == 0; bucket++) {
+		uint8_t term[2] = { TERM_PARAMETERS, (uint8_t)(bucket + 1) };
+		err = add_term(run, span_of(term, sizeof(term)), &set);
+		if (err == 0 && (bucket == first || bucket == last))
+			err = add_term(run, span_of(term, sizeof(term)), &run->suspects);
+	}
+	run->range_count = doc_set_count(&set);
 	if (err == 0)
-		err = search_scan(&run->view, &prefix, NULL, add_bucket, &range);
-	if (err == 0)
-		and_with(run, &range.set);
+		and_with(run, &set);
 	run->has_suspects = true;
-	doc_set_fini(&range.set);
+	doc_set_fini(&set);
 	return err;
 }
 
@@ -275,39 +296,7 @@ static int combine(struct run *run)
 	return err;
 }
 
-/* ------------------------------------------------------------------ rows */
-
-int run_get_values(struct run *run, uint32_t number, struct doc_values *out)
-{
-	struct key key;
-	struct span value;
-	int err;
-	search_key_doc(&key, 'c', number);
-	rocksdb_pinnableslice_t *slice = search_get(run->view.db, &run->view, &key, &value, &err);
-	if (err == 0 && !doc_values_decode(out, value))
-		err = slice ? ERR_CORRUPT : ERR_NOT_FOUND;
-	if (slice)
-		rocksdb_pinnableslice_destroy(slice);
-	return err;
-}
-
-int run_get_doc(struct run *run, uint32_t number, struct doc *out, struct doc_values *values, struct buffer *rows, struct span *small)
-{
-	struct key key;
-	struct span value, facts;
-	int err;
-	search_key_doc(&key, 'd', number);
-	rocksdb_pinnableslice_t *slice = search_get(run->view.db, &run->view, &key, &value, &err);
-	if (err == 0)
-		err = slice ? doc_row_decode(out, values, value, &facts) : ERR_NOT_FOUND;
-	if (err == 0 && rows) {
-		*small = span_of((const void *)rows->length, facts.length); /* an offset, until the buffer stays where it is */
-		err = buffer_append(rows, facts.data, facts.length);
-	}
-	if (slice)
-		rocksdb_pinnableslice_destroy(slice);
-	return err;
-}
+/* ------------------------------------------------------------------ members */
 
 /* 1: a member after all; 0: not. */
 static int check_suspect(struct run *run, uint32_t number)
@@ -316,8 +305,8 @@ static int check_suspect(struct run *run, uint32_t number)
 	struct doc doc;
 	struct doc_values values;
 	char id[REPO_ID_BYTES_MAX];
-	if (query->parameters_max) {
-		int err = run_get_values(run, number, &values);
+	if (query->parameters_max && !run->range_holds) {
+		int err = kept_values_get(&run->base->values, run->view.db, number, &values);
 		if (err)
 			return err;
 		if (values.by[SORT_PARAMETERS] < query->parameters_min || values.by[SORT_PARAMETERS] > query->parameters_max)
@@ -327,7 +316,7 @@ static int check_suspect(struct run *run, uint32_t number)
 	for (size_t i = 0; i < run->sought_count; i++) {
 		if (doc_set_has(&run->sought[i].sure, number))
 			continue;
-		int err = read ? 0 : run_get_doc(run, number, &doc, &values, NULL, NULL);
+		int err = read ? 0 : search_get_doc(run->view.db, &run->view, number, &doc, &values, NULL, NULL);
 		if (err)
 			return err;
 		read = true;
@@ -347,7 +336,7 @@ int run_is_member(struct run *run, uint32_t number)
 
 int run_begin(struct run *run, struct search_base *base, const struct search_query *query)
 {
-	*run = (struct run){ .query = query };
+	*run = (struct run){ .query = query, .base = base };
 	int err = search_view_open(&run->view, &base->db);
 	if (err == 0)
 		err = doc_set_init(&run->members, run->view.docs);

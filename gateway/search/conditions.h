@@ -14,9 +14,12 @@ enum { PARTS_MAX = 16 }; /* of all texts searched for; the rest is passed over *
 struct run {
 	const struct search_query *query;
 	struct search_view view;
+	struct search_base *base;
 	struct doc_set members;                      /* once is_narrowed: before, every document of the type is one */
 	struct doc_set hidden, suspects;
 	bool is_narrowed, has_suspects;
+	bool range_holds;                            /* of who is asked about now: parameters need no look */
+	uint64_t range_count;                        /* documents that a range of parameters may hold */
 	struct part {
 		char text[REPO_ID_BYTES_MAX + 1];
 		struct doc_set sure;                 /* found without looking at ids */
@@ -31,8 +34,5 @@ void run_end(struct run *run);
 int run_and_term(struct run *run, struct span term);
 /* 1: shown; 0: not; or an ERR_*. */
 int run_is_member(struct run *run, uint32_t number);
-int run_get_values(struct run *run, uint32_t number, struct doc_values *out);
-/* A row; its small facts are appended to `rows` (may be NULL), *small says where: as an offset, until the buffer stays where it is. */
-int run_get_doc(struct run *run, uint32_t number, struct doc *out, struct doc_values *values, struct buffer *rows, struct span *small);
 
 #endif

@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include <xxhash.h>
+
 #include "schemas/record.h"
 
 static const struct field doc_fields[] = {
@@ -40,7 +42,7 @@ static rocksdb_options_t *make_options(struct search_db *db)
 
 int search_db_open(struct search_db *out, const char *dir, struct why *why)
 {
-	*out = (struct search_db){ 0 };
+	memset(out, 0, sizeof(*out));
 	out->options = make_options(out);
 	out->write_options = rocksdb_writeoptions_create();
 	rocksdb_writeoptions_disable_WAL(out->write_options, 1);
@@ -82,7 +84,7 @@ void search_db_close(struct search_db *db)
 		rocksdb_options_destroy(db->options);
 	if (db->cache)
 		rocksdb_cache_destroy(db->cache);
-	*db = (struct search_db){ 0 };
+	memset(db, 0, sizeof(*db));
 }
 
 /* ------------------------------------------------------------------ reading */
@@ -167,6 +169,25 @@ int search_scan(const struct search_view *view, const struct key *prefix, const 
 	return err;
 }
 
+int search_get_doc(const struct search_db *db, const struct search_view *view, uint32_t number, struct doc *out, struct doc_values *values, struct buffer *rows,
+	struct span *small)
+{
+	struct key key;
+	struct span value, facts;
+	int err;
+	search_key_doc(&key, 'd', number);
+	rocksdb_pinnableslice_t *slice = search_get(db, view, &key, &value, &err);
+	if (err == 0)
+		err = slice ? doc_row_decode(out, values, value, &facts) : ERR_NOT_FOUND;
+	if (err == 0 && rows) {
+		*small = span_of((const void *)rows->length, facts.length); /* an offset, until the buffer stays where it is */
+		err = buffer_append(rows, facts.data, facts.length);
+	}
+	if (slice)
+		rocksdb_pinnableslice_destroy(slice);
+	return err;
+}
+
 /* ------------------------------------------------------------------ keys */
 
 static void begin(struct key *key, char kind)
@@ -207,6 +228,11 @@ void search_key_term(struct key *key, enum repo_type type, struct span term)
 	key_add_number(key, type, 1);
 	key_add(key, term.data, term.length);
 	key_add(key, "", 1);
+}
+
+uint32_t search_term_slot(const struct key *prefix)
+{
+	return (uint32_t)(XXH3_64bits(prefix->bytes, prefix->length) % SEARCH_VERSIONS);
 }
 
 void search_key_block(struct key *key, enum repo_type type, struct span term, uint32_t block)

@@ -20,6 +20,7 @@
 #define CAIRN_GATEWAY_SEARCH_DATABASE_H
 
 #include <rocksdb/c.h>
+#include <stdatomic.h>
 
 #include "replication/namespace.h"
 #include "replication/keys.h"
@@ -29,6 +30,7 @@ enum {
 	SEARCH_CACHE_BYTES = 16 << 20,
 	SEARCH_WRITE_BYTES = 8 << 20,  /* of a memory table */
 	SEARCH_ROW_BYTES_MAX = 16 << 20,
+	SEARCH_VERSIONS = 4096,        /* counters of changes: what is kept in memory shares them by its hash */
 };
 
 enum sort {
@@ -61,7 +63,16 @@ struct search_db {
 	rocksdb_cache_t *cache;
 	rocksdb_writeoptions_t *write_options;
 	rocksdb_readoptions_t *read_options;
+	/* One up after each batch that changed one of theirs: what was read, as it is now, after a version was, is true while the version is the same. */
+	atomic_uint doc_versions[SEARCH_VERSIONS], term_versions[SEARCH_VERSIONS];
+	atomic_uint terms_version; /* of all terms together */
 };
+/* Which of the versions is a document's; a term's, by the key of its blocks without their numbers. */
+static inline uint32_t search_doc_slot(uint32_t doc)
+{
+	return doc % SEARCH_VERSIONS;
+}
+uint32_t search_term_slot(const struct key *prefix);
 
 /* [blocks] ERR_IO with a sentence; ERR_UNSUPPORTED: of another format. */
 int search_db_open(struct search_db *out, const char *dir, struct why *why);
@@ -79,6 +90,10 @@ void search_view_close(struct search_view *view);
 
 /* A value that stays in the database's memory; free with rocksdb_pinnableslice_destroy. NULL: absent, or *err is set. `view` NULL: as it is now. */
 rocksdb_pinnableslice_t *search_get(const struct search_db *db, const struct search_view *view, const struct key *key, struct span *value, int *err);
+/* A row, of the view or (NULL) as it is now; its small facts are appended to `rows` (may be NULL), *small says where: as an offset, until the buffer stays
+ * where it is. ERR_NOT_FOUND. */
+int search_get_doc(const struct search_db *db, const struct search_view *view, uint32_t number, struct doc *out, struct doc_values *values, struct buffer *rows,
+	struct span *small);
 int search_meta(const struct search_db *db, const struct search_view *view, const char *name, uint64_t *out); /* 0 when absent */
 
 void search_key_meta(struct key *key, const char *name);

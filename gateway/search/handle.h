@@ -5,10 +5,14 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "gateway/search/kept_values.h"
 #include "gateway/search/search.h"
+#include "gateway/search/term_sets.h"
 
 struct search_base {
 	struct search_db db;
+	struct term_sets sets;
+	struct kept_values values;
 	char dir[4096];
 	unsigned generation;
 	atomic_int references;

@@ -3,30 +3,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "gateway/search/conditions.h"
+#include "gateway/search/page.h"
 
 enum {
 	NARROW_MAX = 4000, /* documents that are sorted rather than looked for in an order */
-	GET_COST = 4,      /* of fetching a value, in steps through an order */
+	GET_COST = 8,      /* of reading a row, in steps through an order */
+	KEPT_PER_STEP = 4, /* numbers that are mostly kept, for the time of a step */
 	RESULT_BYTES_MAX = 32 << 20,
-};
-
-enum { STOP_FULL = 1 };
-
-/* ------------------------------------------------------------------ pages */
-
-/* A place in an order: value then document, or an id. */
-struct place {
-	uint64_t value;
-	uint32_t number;
-	char id[REPO_ID_BYTES_MAX];
-};
-
-struct page {
-	struct run *run;
-	const struct place *after; /* NULL: from the start */
-	struct place *places;      /* limit + 1 of them */
-	size_t count, max;
 };
 
 static int read_cursor(const struct search_query *query, struct place *out, struct why *why)
@@ -57,24 +40,6 @@ static void write_cursor(const struct search_query *query, const struct place *p
 		snprintf(out, SEARCH_CURSOR_BYTES_MAX, "%llx.%x", (unsigned long long)place->value, place->number);
 }
 
-/* Negative: a comes first. Highest values first, of equals the newest document; ids in alphabetical order. */
-static int compare_places(const struct search_query *query, const struct place *a, const struct place *b)
-{
-	int order = query->sort == SORT_ID ? strcmp(a->id, b->id) :
-		a->value != b->value ? (a->value > b->value ? -1 : 1) :
-		a->number != b->number ? (a->number > b->number ? -1 : 1) : 0;
-	return query->ascending ? -order : order;
-}
-
-static int page_add(struct page *page, const struct place *place)
-{
-	int shown = run_is_member(page->run, place->number);
-	if (shown <= 0)
-		return shown == ERR_NOT_FOUND ? 0 : shown;
-	page->places[page->count++] = *place;
-	return page->count == page->max ? STOP_FULL : 0;
-}
-
 /* ---- through an order */
 
 static int see_sorted(void *context, struct span key, struct span value)
@@ -83,19 +48,31 @@ static int see_sorted(void *context, struct span key, struct span value)
 	struct page *page = context;
 	if (key.length != 15)
 		return ERR_CORRUPT;
-	struct place place = { .value = ~get_big_endian(key.data + 3, 8), .number = ~(uint32_t)get_big_endian(key.data + 11, 4) };
-	return page_add(page, &place);
+	int stop;
+	struct place *place = page_add(page, ~(uint32_t)get_big_endian(key.data + 11, 4), &stop);
+	if (place)
+		place->value = ~get_big_endian(key.data + 3, 8);
+	return stop;
 }
 
 static int see_named(void *context, struct span key, struct span value)
 {
 	struct page *page = context;
-	struct place place = { .number = value.length == 4 ? (uint32_t)get_big_endian(value.data, 4) : UINT32_MAX };
-	if (key.length < 3 || key.length - 3 >= sizeof(place.id))
+	if (key.length < 3 || key.length - 3 >= REPO_ID_BYTES_MAX || value.length != 4)
 		return ERR_CORRUPT;
-	memcpy(place.id, key.data + 2, key.length - 3);
-	place.id[key.length - 3] = 0;
-	return page_add(page, &place);
+	int stop;
+	struct place *place = page_add(page, (uint32_t)get_big_endian(value.data, 4), &stop);
+	if (place) {
+		memcpy(place->id, key.data + 2, key.length - 3);
+		place->id[key.length - 3] = 0;
+	}
+	return stop;
+}
+
+/* The order is that of the range: all between its ends, and nothing else, is in it. */
+static bool is_by_range(const struct search_query *query)
+{
+	return query->sort == SORT_PARAMETERS && query->parameters_max;
 }
 
 /* The key of a place, and the one right behind it in the direction of the query. */
@@ -110,17 +87,30 @@ static void place_key(const struct search_query *query, const struct place *plac
 	}
 }
 
+/* The part of an order that can hold members, from `first` to before `end`. */
+static void order_bounds(const struct search_query *query, struct key *first, struct key *end)
+{
+	if (is_by_range(query)) {
+		search_key_sort(first, query->sort, query->type, query->parameters_max, UINT32_MAX);
+		search_key_sort(end, query->sort, query->type, query->parameters_min, 0);
+		key_add(end, "", 1);
+		return;
+	}
+	if (query->sort == SORT_ID)
+		search_key_name(first, query->type, NULL, NULL);
+	else
+		search_key_sort_prefix(first, query->sort, query->type);
+	*end = *first;
+	key_after_prefix(end);
+}
+
 static int walk_order(struct page *page)
 {
 	struct run *run = page->run;
 	const struct search_query *query = run->query;
 	struct key prefix, end, start;
-	if (query->sort == SORT_ID)
-		search_key_name(&prefix, query->type, NULL, NULL);
-	else
-		search_key_sort_prefix(&prefix, query->sort, query->type);
-	end = prefix;
-	key_after_prefix(&end);
+	order_bounds(query, &prefix, &end);
+	run->range_holds = is_by_range(query);
 	rocksdb_readoptions_t *options = rocksdb_readoptions_create();
 	rocksdb_readoptions_set_snapshot(options, run->view.snapshot);
 	rocksdb_readoptions_set_iterate_lower_bound(options, (const char *)prefix.bytes, prefix.length);
@@ -152,77 +142,42 @@ static int walk_order(struct page *page)
 	return stop < 0 ? stop : 0;
 }
 
-/* ---- sorting the few */
-
-static int compare_for_sort(const void *a, const void *b, void *context)
-{
-	return compare_places(context, a, b);
-}
-
-/* As ids are ordered: in lower case. */
-static void id_of(const struct doc *doc, char out[REPO_ID_BYTES_MAX])
-{
-	snprintf(out, REPO_ID_BYTES_MAX, "%s/%s", doc->owner, doc->name);
-	for (char *c = out; *c; c++)
-		*c = *c >= 'A' && *c <= 'Z' ? (char)(*c + 32) : *c;
-}
-
-static int place_of(struct run *run, uint32_t number, struct place *out)
-{
-	struct doc doc;
-	struct doc_values values;
-	*out = (struct place){ .number = number };
-	int err = run->query->sort == SORT_ID ? run_get_doc(run, number, &doc, &values, NULL, NULL) : run_get_values(run, number, &values);
-	if (err)
-		return err;
-	if (run->query->sort != SORT_ID) {
-		out->value = values.by[run->query->sort];
-		return 0;
-	}
-	id_of(&doc, out->id);
-	return 0;
-}
-
-static int sort_members(struct page *page, uint64_t members)
-{
-	struct run *run = page->run;
-	struct place *all = malloc((members + 1) * sizeof(*all));
-	size_t count = 0;
-	int err = all ? 0 : ERR_NO_MEMORY;
-	for (uint32_t doc = doc_set_next(&run->members, 0); err == 0 && doc != UINT32_MAX; doc = doc_set_next(&run->members, doc + 1)) {
-		err = place_of(run, doc, &all[count]);
-		if (err == 0 && (!page->after || compare_places(run->query, &all[count], page->after) > 0))
-			count++;
-		err = err == ERR_NOT_FOUND ? 0 : err;
-	}
-	if (err == 0)
-		qsort_r(all, count, sizeof(*all), compare_for_sort, (void *)run->query);
-	int stop = err;
-	for (size_t i = 0; i < count && stop == 0; i++)
-		stop = page_add(page, &all[i]);
-	free(all);
-	return stop < 0 ? stop : 0;
-}
-
 /* ---- the page */
 
-static int fetch(struct page *page, struct search_result *out)
+/* One row; its small facts are appended to `rows`: hit->small is where, until the buffer stays where it is. */
+static int read_hit(const struct search_db *db, uint32_t number, struct buffer *rows, struct search_hit *out)
 {
-	struct run *run = page->run;
+	out->number = number;
+	return search_get_doc(db, NULL, number, &out->doc, &out->values, rows, &out->small);
+}
+
+static int fetch(struct search_result *out)
+{
 	int err = 0;
-	out->hits = calloc(page->count + 1, sizeof(*out->hits));
+	size_t count = 0;
+	out->hits = calloc(out->count + 1, sizeof(*out->hits));
 	if (!out->hits)
 		return ERR_NO_MEMORY;
-	for (size_t i = 0; i < page->count && err == 0; i++) {
-		struct search_hit *hit = &out->hits[out->count];
-		hit->number = page->places[i].number;
-		err = run_get_doc(run, hit->number, &hit->doc, &hit->values, &out->rows, &hit->small);
-		out->count += err == 0;
+	for (size_t i = 0; i < out->count && err == 0; i++) {
+		err = read_hit(&out->base->db, out->numbers[i], &out->rows, &out->hits[count]);
+		count += err == 0;
 		err = err == ERR_NOT_FOUND ? 0 : err;
 	}
-	for (size_t i = 0; i < out->count; i++)
+	out->count = count;
+	for (size_t i = 0; i < count; i++)
 		out->hits[i].small.data = out->rows.data + (uintptr_t)out->hits[i].small.data;
 	return err;
+}
+
+static int take_numbers(const struct page *page, struct search_result *out)
+{
+	out->numbers = malloc((page->count + 1) * sizeof(*out->numbers));
+	if (!out->numbers)
+		return ERR_NO_MEMORY;
+	for (size_t i = 0; i < page->count; i++)
+		out->numbers[i] = page->places[i].number;
+	out->count = page->count;
+	return 0;
 }
 
 static int make_page(struct run *run, struct search_result *out, struct why *why)
@@ -238,11 +193,12 @@ static int make_page(struct run *run, struct search_result *out, struct why *why
 	if (!page.places)
 		return ERR_NO_MEMORY;
 	uint64_t members = run->is_narrowed ? doc_set_count(&run->members) : UINT64_MAX;
-	uint64_t steps = members ? page.max * (uint64_t)run->view.docs / members : 0; /* through the order, until the page is full */
+	uint64_t walked = is_by_range(query) ? run->range_count : run->view.docs;
+	uint64_t steps = members ? page.max * walked / members : 0; /* through the order, until the page is full */
 	if (members == 0)
 		err = 0;
-	else if (members <= NARROW_MAX && members * GET_COST < steps)
-		err = sort_members(&page, members);
+	else if (members <= NARROW_MAX && (query->sort == SORT_ID ? members * GET_COST : members / KEPT_PER_STEP) < steps)
+		err = page_sort(&page, members);
 	else
 		err = walk_order(&page);
 	out->more = page.count > query->limit;
@@ -251,14 +207,14 @@ static int make_page(struct run *run, struct search_result *out, struct why *why
 	if (page.count > 0)
 		write_cursor(query, &page.places[page.count - 1], out->cursor);
 	if (err == 0)
-		err = fetch(&page, out);
+		err = take_numbers(&page, out);
 	free(page.places);
 	return err;
 }
 
 /* ------------------------------------------------------------------ running */
 
-int search_run(struct search *search, const struct search_query *query, struct search_result *out, struct why *why)
+int search_page(struct search *search, const struct search_query *query, struct search_result *out, struct why *why)
 {
 	struct run *run = malloc(sizeof(*run));
 	*out = (struct search_result){ .base = search_base_take(search) };
@@ -273,11 +229,36 @@ int search_run(struct search *search, const struct search_query *query, struct s
 	return err;
 }
 
+int search_run(struct search *search, const struct search_query *query, struct search_result *out, struct why *why)
+{
+	int err = search_page(search, query, out, why);
+	return err ? err : fetch(out);
+}
+
+int search_read(const struct search_result *result, uint32_t number, struct buffer *row, struct search_hit *out)
+{
+	buffer_clear(row);
+	int err = read_hit(&result->base->db, number, row, out);
+	if (err == 0)
+		out->small.data = row->data;
+	return err;
+}
+
+unsigned search_generation(const struct search_result *result)
+{
+	return result->base->generation;
+}
+
+unsigned search_doc_version(const struct search_result *result, uint32_t number)
+{
+	return atomic_load(&result->base->db.doc_versions[search_doc_slot(number)]);
+}
+
 void search_hit_cursor(const struct search_query *query, const struct search_hit *hit, char out[SEARCH_CURSOR_BYTES_MAX])
 {
 	struct place place = { .number = hit->number };
 	if (query->sort == SORT_ID)
-		id_of(&hit->doc, place.id);
+		page_id_of(&hit->doc, place.id);
 	else
 		place.value = hit->values.by[query->sort];
 	write_cursor(query, &place, out);
@@ -286,6 +267,7 @@ void search_hit_cursor(const struct search_query *query, const struct search_hit
 void search_result_fini(struct search_result *result)
 {
 	free(result->hits);
+	free(result->numbers);
 	buffer_fini(&result->rows);
 	search_base_release(result->base);
 	*result = (struct search_result){ 0 };

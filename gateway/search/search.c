@@ -33,8 +33,12 @@ int search_base_open(struct search_base **out, const char *dir, unsigned generat
 	snprintf(base->dir, sizeof(base->dir), "%s/%u", dir, generation);
 	base->generation = generation;
 	base->references = 1;
+	term_sets_init(&base->sets);
+	kept_values_init(&base->values);
 	int err = search_db_open(&base->db, base->dir, why);
 	if (err) {
+		term_sets_fini(&base->sets);
+		kept_values_fini(&base->values);
 		free(base);
 		*out = NULL;
 	}
@@ -45,6 +49,8 @@ void search_base_release(struct search_base *base)
 {
 	if (!base || atomic_fetch_sub(&base->references, 1) != 1)
 		return;
+	term_sets_fini(&base->sets);
+	kept_values_fini(&base->values);
 	search_db_close(&base->db);
 	if (base->obsolete)
 		remove_directory(base->dir);

@@ -79,14 +79,23 @@ struct search_hit {
 };
 struct search_base;
 struct search_result {
-	struct search_base *base;                  /* the hits' numbers are of this one */
+	struct search_base *base;                  /* the numbers are of this one */
 	size_t count;
-	struct search_hit *hits;                   /* owned */
+	uint32_t *numbers;                         /* owned */
+	struct search_hit *hits;                   /* owned; after search_run: as many */
 	struct buffer rows;
 	bool more;
 	char cursor[SEARCH_CURSOR_BYTES_MAX];      /* of the last hit, safe in a query */
 };
-/* [blocks] 0, ERR_INVALID (cursor), ERR_IO, ERR_NO_MEMORY. search_result_fini in every case. */
+/* [blocks] Which documents are on the page, and no more: who keeps what they are shown as need not read them. 0, ERR_INVALID (cursor), ERR_IO,
+ * ERR_NO_MEMORY. search_result_fini in every case. */
+int search_page(struct search *search, const struct search_query *query, struct search_result *out, struct why *why);
+/* [blocks] One of them as it is now; `row` is cleared, and holds what out->small borrows. ERR_NOT_FOUND: it has gone meanwhile. */
+int search_read(const struct search_result *result, uint32_t number, struct buffer *row, struct search_hit *out);
+/* What names a document for good, and the version of its row: the same version, the same row. */
+unsigned search_generation(const struct search_result *result);
+unsigned search_doc_version(const struct search_result *result, uint32_t number);
+/* [blocks] The page with all rows. 0, ERR_INVALID (cursor), ERR_IO, ERR_NO_MEMORY. search_result_fini in every case. */
 int search_run(struct search *search, const struct search_query *query, struct search_result *out, struct why *why);
 void search_result_fini(struct search_result *result);
 /* Where a page that ends with this hit would go on. */

@@ -26,6 +26,7 @@ struct search_writer {
 	size_t held_count;
 	uint64_t docs;             /* numbers given out */
 	uint64_t docs_written;
+	uint64_t docs_touched[SEARCH_VERSIONS / 64], terms_touched[SEARCH_VERSIONS / 64]; /* versions that this batch brings up */
 };
 
 int search_writer_open(struct search_writer **out, struct search_db *db)
@@ -55,6 +56,8 @@ static void forget(struct search_writer *writer)
 		free(held);
 	}
 	writer->held_count = 0;
+	memset(writer->docs_touched, 0, sizeof(writer->docs_touched));
+	memset(writer->terms_touched, 0, sizeof(writer->terms_touched));
 	rocksdb_writebatch_clear(writer->batch);
 }
 
@@ -79,6 +82,19 @@ static void drop(struct search_writer *writer, const struct key *key)
 }
 
 /* ------------------------------------------------------------------ blocks and counts */
+
+static void touch(uint64_t slots[SEARCH_VERSIONS / 64], uint32_t slot)
+{
+	slots[slot / 64] |= UINT64_C(1) << (slot % 64);
+}
+
+/* What readers keep in memory of this batch's documents and terms is old now. */
+static void raise_versions(const uint64_t slots[SEARCH_VERSIONS / 64], atomic_uint versions[SEARCH_VERSIONS])
+{
+	for (uint32_t i = 0; i < SEARCH_VERSIONS / 64; i++)
+		for (uint64_t left = slots[i]; left; left &= left - 1)
+			atomic_fetch_add(&versions[i * 64 + (uint32_t)__builtin_ctzll(left)], 1);
+}
 
 static struct held *hold(struct search_writer *writer, const struct key *key, bool is_count, int *err)
 {
@@ -118,6 +134,8 @@ static int set_member(struct search_writer *writer, enum repo_type type, struct 
 {
 	struct key key;
 	int err;
+	search_key_term(&key, type, term);
+	touch(writer->terms_touched, search_term_slot(&key));
 	search_key_block(&key, type, term, doc / BLOCK_DOCS);
 	struct held *held = hold(writer, &key, false, &err);
 	if (held)
@@ -185,6 +203,7 @@ int search_writer_find(struct search_writer *writer, const struct entity_id *rep
 static void sort_anew(struct search_writer *writer, const struct indexed *before, uint32_t type, const struct doc_values *values, uint32_t number)
 {
 	struct key key;
+	touch(writer->docs_touched, search_doc_slot(number));
 	for (enum sort sort = 0; sort < SORTS_COUNT; sort++) {
 		if (before && values && before->values.by[sort] == values->by[sort])
 			continue;
@@ -407,6 +426,10 @@ int search_writer_end(struct search_writer *writer)
 	rocksdb_write(writer->db->db, writer->db->write_options, writer->batch, &error);
 	int err = error ? ERR_IO : 0;
 	rocksdb_free(error);
+	raise_versions(writer->docs_touched, writer->db->doc_versions);
+	raise_versions(writer->terms_touched, writer->db->term_versions);
+	if (writer->list)
+		atomic_fetch_add(&writer->db->terms_version, 1);
 	if (err)
 		writer->docs = writer->docs_written;
 	writer->docs_written = writer->docs;

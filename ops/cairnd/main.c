@@ -22,6 +22,7 @@
 #include "gateway/git/lease_watch.h"
 #include "gateway/git/service.h"
 #include "gateway/http/worker.h"
+#include "gateway/hub/list_items.h"
 #include "gateway/downloads.h"
 #include "gateway/auth/openid_provider.h"
 #include "gateway/notifications/notifications.h"
@@ -130,6 +131,8 @@ static int open_core(struct daemon *daemon, struct why *why)
 	if (err == 0)
 		err = search_open(&gateway->search, gateway, why);
 	if (err == 0)
+		gateway->list_items = list_items_make();
+	if (err == 0)
 		err = downloads_open(&gateway->downloads, gateway->ns, why);
 	if (err == 0)
 		err = webhooks_open(&gateway->webhooks, gateway, why);
@@ -178,6 +181,7 @@ static void close_all(struct daemon *daemon)
 		git_cache_close(gateway->git_cache);
 	downloads_close(gateway->downloads);
 	search_close(gateway->search);
+	list_items_free(gateway->list_items);
 	if (gateway->trees)
 		repo_cache_close(gateway->trees);
 	replica_close(gateway->replica);
