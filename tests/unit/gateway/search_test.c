@@ -244,6 +244,65 @@ static void what_is_private_is_found_by_who_may_see_it(void **state)
 	assert_string_equal(found(&query), "stone-bert River-GPT stone-secret distilbert");
 }
 
+static void set_likes(uint32_t number, uint64_t likes)
+{
+	struct indexed before;
+	struct entity_id id = id_of(number);
+	assert_int_equal(search_writer_find(writer, &id, &before), 0);
+	struct doc_values values = before.values;
+	values.by[SORT_LIKES] = likes;
+	assert_int_equal(search_writer_record(writer, &before, &before.doc, &values), 0);
+	assert_int_equal(search_writer_end(writer), 0);
+}
+
+static void numbers_that_are_kept_follow_changes(void **state)
+{
+	(void)state;
+	small_hub();
+	struct search_query query = query_of(SORT_LIKES, 1);
+	query.terms[query.terms_count++] = span_text("tpytorch");
+	assert_string_equal(found(&query), "River-GPT");
+	set_likes(1, 50);
+	assert_string_equal(found(&query), "stone-bert");
+	set_likes(2, 60);
+	assert_string_equal(found(&query), "River-GPT");
+	struct doc_values values;
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(kept_values_get(&search.base->values, &search.base->db, 1, &values), 0);
+	assert_int_equal(values.by[SORT_LIKES], 60);
+	set_likes(2, 70);
+	assert_int_equal(kept_values_get(&search.base->values, &search.base->db, 1, &values), 0);
+	assert_int_equal(values.by[SORT_LIKES], 70);
+	assert_int_equal(kept_values_get(&search.base->values, &search.base->db, 99, &values), ERR_NOT_FOUND);
+}
+
+static void sets_that_are_kept_are_forgotten_with_their_version(void **state)
+{
+	(void)state;
+	struct key prefix, other;
+	struct doc_set set, out;
+	struct search_db *db = &search.base->db;
+	search_key_term(&prefix, REPO_MODEL, span_text("tpytorch"));
+	search_key_term(&other, REPO_DATASET, span_text("tpytorch"));
+	unsigned version = atomic_load(&db->term_versions[search_term_slot(&prefix)]);
+	assert_int_equal(doc_set_init(&set, 20000), 0);
+	assert_int_equal(doc_set_init(&out, 20000), 0);
+	block_set(&set.blocks[3], 3 * BLOCK_DOCS + 1, true);
+	term_sets_keep(&search.base->sets, &prefix, version, &set);
+	assert_false(term_sets_add(&search.base->sets, &other, version, &out));
+	assert_true(term_sets_add(&search.base->sets, &prefix, version, &out));
+	assert_int_equal(doc_set_next(&out, 0), 3 * BLOCK_DOCS + 1);
+	small_hub(); /* has the tag */
+	unsigned later = atomic_load(&db->term_versions[search_term_slot(&prefix)]);
+	assert_int_not_equal(later, version);
+	assert_false(term_sets_add(&search.base->sets, &prefix, later, &out));
+	doc_set_fini(&set);
+	assert_int_equal(doc_set_init(&set, 30000), 0);
+	assert_false(term_sets_add(&search.base->sets, &prefix, version, &set)); /* of fewer documents */
+	doc_set_fini(&set);
+	doc_set_fini(&out);
+}
+
 static void conditions_hold_together(void **state)
 {
 	(void)state;
@@ -470,6 +529,8 @@ int main(void)
 		cmocka_unit_test(scores_halve_in_a_week_and_keep_their_order),
 		TEST(what_is_private_is_found_by_who_may_see_it),
 		TEST(conditions_hold_together),
+		TEST(numbers_that_are_kept_follow_changes),
+		TEST(sets_that_are_kept_are_forgotten_with_their_version),
 		TEST(text_is_found_in_ids_tags_and_cards),
 		TEST(parameters_are_found_within_a_range),
 		TEST(a_change_leaves_nothing_of_what_was),
