@@ -1,9 +1,10 @@
 /* hub_maker - makes a hub of many repositories in no time: names through the state machine, the index as if their files had been read. They have no
  * content. For tests and measurements of lists and search.
  *
- *   hub_maker DIR COUNT
+ *   hub_maker DIR COUNT [LIKES [WEBHOOKS]]
  *
- * DIR must hold nothing; cairnd is then started on it. */
+ * DIR must hold nothing; cairnd is then started on it. Likes are of users fan-0, fan-1, ...: of the first repository first, then of the next. A webhook
+ * watches one owner each; it is switched off, so that nobody is called. */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -15,11 +16,13 @@
 #include "gateway/search/document.h"
 #include "replication/changes.h"
 #include "replication/day_counts.h"
+#include "replication/likes.h"
+#include "replication/webhook.h"
 
-enum { THREADS = 128, OWNERS = 997, LIKES_MAX = 5000 };
+enum { THREADS = 128, OWNERS = 997, LIKES_MAX = 5000, FANS_MAX = 1000, WEBHOOKS_PER_FAN = 20 };
 
 static struct namespace *ns;
-static uint32_t count;
+static uint32_t count, likes, webhooks;
 static struct entity_id *ids;
 static atomic_uint next;
 
@@ -47,6 +50,69 @@ static void *make_repos(void *context)
 			fail("cannot make a repository", &why);
 	}
 	return NULL;
+}
+
+/* Each likes twenty repositories or more. */
+static uint32_t fans_count(void)
+{
+	uint32_t fans = likes / 20 < FANS_MAX ? likes / 20 : FANS_MAX;
+	return fans ? fans : 1;
+}
+
+static void *make_fans(void *context)
+{
+	(void)context;
+	for (uint32_t number; (number = atomic_fetch_add(&next, 1)) < fans_count();) {
+		struct user user = { 0 };
+		struct why why = { 0 };
+		snprintf(user.name, sizeof(user.name), "fan-%u", number);
+		snprintf(user.email, sizeof(user.email), "fan-%u@example.org", number);
+		if (user_create(ns, "hub_maker", &user, &why) != 0)
+			fail("cannot make a user", &why);
+	}
+	return NULL;
+}
+
+static void *make_likes(void *context)
+{
+	(void)context;
+	char fan[NAME_BYTES_MAX + 1];
+	for (uint32_t number; (number = atomic_fetch_add(&next, 1)) < likes;) {
+		struct why why = { 0 };
+		snprintf(fan, sizeof(fan), "fan-%u", number % fans_count());
+		if (repo_like(ns, fan, &ids[number / fans_count() % count], &why) != 0)
+			fail("cannot like", &why);
+	}
+	return NULL;
+}
+
+static void *make_webhooks(void *context)
+{
+	(void)context;
+	for (uint32_t number; (number = atomic_fetch_add(&next, 1)) < webhooks;) {
+		struct webhook *hook = calloc(1, sizeof(*hook));
+		struct why why = { 0 };
+		if (!hook)
+			exit(1);
+		*hook = (struct webhook){ .domains = WEBHOOK_REPO, .disabled = true, .watched_count = 1, .watched = { { .kind = WATCHED_USER } } };
+		snprintf(hook->owner, sizeof(hook->owner), "fan-%u", number / WEBHOOKS_PER_FAN % fans_count());
+		snprintf(hook->watched[0].name, sizeof(hook->watched[0].name), "owner-%u", number % OWNERS);
+		snprintf(hook->url, sizeof(hook->url), "https://example.org/%u", number);
+		if (webhook_put(ns, hook->owner, hook, &why) != 0)
+			fail("cannot make a webhook", &why);
+		free(hook);
+	}
+	return NULL;
+}
+
+static void in_threads(void *(*make)(void *context))
+{
+	pthread_t threads[THREADS];
+	atomic_store(&next, 0);
+	for (int i = 0; i < THREADS; i++)
+		pthread_create(&threads[i], NULL, make, NULL);
+	for (int i = 0; i < THREADS; i++)
+		pthread_join(threads[i], NULL);
 }
 
 /* A number that looks random and is the same in each run. */
@@ -138,21 +204,22 @@ int main(int argc, char **argv)
 {
 	char path[4096];
 	struct why why = { 0 };
-	pthread_t threads[THREADS];
-	if (argc != 3) {
-		fprintf(stderr, "usage: hub_maker DIR COUNT\n");
+	if (argc < 3 || argc > 5) {
+		fprintf(stderr, "usage: hub_maker DIR COUNT [LIKES [WEBHOOKS]]\n");
 		return 64;
 	}
 	count = (uint32_t)strtoul(argv[2], NULL, 10);
+	likes = argc > 3 ? (uint32_t)strtoul(argv[3], NULL, 10) : 0;
+	webhooks = argc > 4 ? (uint32_t)strtoul(argv[4], NULL, 10) : 0;
 	ids = calloc(count + 1, sizeof(*ids));
 	snprintf(path, sizeof(path), "%s/meta", argv[1]);
 	mkdir(path, 0700);
 	if (!ids || namespace_open(&ns, path, &why) != 0)
 		fail("cannot open the names", &why);
-	for (int i = 0; i < THREADS; i++)
-		pthread_create(&threads[i], NULL, make_repos, NULL);
-	for (int i = 0; i < THREADS; i++)
-		pthread_join(threads[i], NULL);
+	in_threads(make_repos);
+	in_threads(make_fans);
+	in_threads(make_likes);
+	in_threads(make_webhooks);
 	make_index(argv[1]);
 	namespace_close(ns);
 	return 0;
