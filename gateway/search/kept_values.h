@@ -2,7 +2,7 @@
  *
  * DESIGN. Sorting the few thousand that match wants a number of each: from the database that is a look-up each. A table indexed by document, each slot with
  * the version that the document had before its numbers were read (database.h). Documents whose numbers differ by KEPT_VALUES_MAX push each other out; its pages
- * cost memory once they are used, 80 bytes a slot.
+ * cost memory once they are used, 88 bytes a slot.
  *
  * Threads: any. */
 #ifndef CAIRN_GATEWAY_SEARCH_KEPT_VALUES_H

@@ -2,12 +2,10 @@
 import hashlib
 import json
 import re
-import subprocess
-import time
 
 import pytest
 
-from hub_process import BUILD, Hub, cairn
+from hub_process import Hub, cairn
 
 CARDS = {
     "stone-bert": "---\nlicense: mit\nlanguage: [en, de]\npipeline_tag: fill-mask\nlibrary_name: transformers\ntags: [granite]\ndatasets: [ada/numbers]\n---\nBasalt and gneiss.\n",
