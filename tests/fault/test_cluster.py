@@ -84,6 +84,35 @@ def leader_id(cluster, node, witness):
     return next(each["id"] for each in witness.status()["nodes"] if each["name"] == node.name)
 
 
+def test_notifications_go_on_where_the_leader_that_died_was(make_cluster):
+    cluster = make_cluster(3)
+    first = cluster.leader()
+    owner, guest = first.make_user("owner"), first.make_user("guest")
+    repo = owner.repo()
+
+    def discuss(node, title):
+        answer = node.request("POST", f"/api/models/{repo}/discussions", {"title": title, "description": ""}, token=guest.token)
+        assert answer.status == 200, answer
+
+    def told(node):
+        page = node.request("GET", "/api/notifications", token=owner.token)
+        return [item["discussion"]["title"] for item in page.json()["notifications"]] if page.status == 200 else None
+
+    for number in range(5):
+        discuss(first, f"Topic {number}")
+    first.kill()  # whatever it had not told yet is told by the next one
+    others = [node for node in cluster.nodes if node is not first]
+    eventually(lambda: others[0].request("POST", "/api/admin/users", {"name": f"after-{time.monotonic_ns()}"}, token=first.admin_token).status == 200, 30, "a new leader")
+    discuss(others[0], "Topic 5")
+    wanted = [f"Topic {number}" for number in range(5, -1, -1)]
+    for node in others:
+        eventually(lambda: told(node) == wanted, 30, "everything is told, once")
+    first.start()
+    discuss(others[1], "Topic 6")
+    for node in cluster.nodes:
+        eventually(lambda: told(node) == ["Topic 6", *wanted], 30, "also the one that came back shows it")
+
+
 def test_partitions(make_cluster, chance, seed):
     cluster = make_cluster(3, with_proxy=True)
     ledger = NameLedger(cluster, seed)
