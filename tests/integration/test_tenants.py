@@ -61,8 +61,12 @@ def things(hub):
 def strangers(hub, things):
     """Who asks: (name, token)."""
     other = hub.make_user("tenant-b")
-    bare = json.loads(cairn(hub, "token", "create", "--user", things.user.name, "--fine-grained"))["token"]
-    return {"a stranger who may write": other.token, "a stranger who may read": other.read_token, "nobody": None, "a token without scope": bare}
+    def fine_grained(user, *scopes):
+        return json.loads(cairn(hub, "token", "create", "--user", user.name, "--fine-grained", *scopes))["token"]
+    elsewhere = f"model:{things.user.repo(private=True)}=repo.content.read,repo.write,discussion.write"
+    return {"a stranger who may write": other.token, "a stranger who may read": other.read_token, "nobody": None,
+            "a token without scope": fine_grained(things.user), "a token for another repository": fine_grained(things.user, "--scope", elsewhere),
+            "a stranger's token for their own": fine_grained(other, "--scope", f"model:{other.repo()}=repo.content.read,repo.write")}
 
 
 @pytest.fixture(scope="module")
@@ -154,7 +158,7 @@ READS = re.compile(r"(lfs-files/duplicate|paths-info/main(/a\.txt)?|info/lfs/obj
 
 def test_tokens_that_may_only_read_change_nothing_even_where_anybody_may(hub, things, strangers, routes):
     """Discussions, likes, copies, requests for access: with a read token, a token without scope, and no token."""
-    for who in ("a stranger who may read", "nobody", "a token without scope"):
+    for who in ("a stranger who may read", "nobody", "a token without scope", "a token for another repository", "a stranger's token for their own"):
         for type, public in things.public.items():
             for method, path in addresses(routes, type, public):
                 if method in ("GET", "HEAD") or not OPEN_TO_ALL.search(path) or READS.search(path) or path.endswith("git-receive-pack"):
@@ -202,7 +206,7 @@ def test_lists_and_searches_tell_nothing_hidden(hub, things, strangers):
             assert f"{MARKER}-" not in answer.body.decode() and f"{MARKER}-" not in link, (who, path)
     overview = f"/api/users/{things.user.name}/overview"
     own = hub.request("GET", overview, token=things.user.token).json()["numModels"]
-    assert {hub.request("GET", overview, token=token).json()["numModels"] for token in strangers.values()} == {own - 1}
+    assert {hub.request("GET", overview, token=token).json()["numModels"] for token in strangers.values()} == {own - 2}  # one of them is in reach of one token, but not to be counted
     assert f"{MARKER}-model" in hub.request("GET", f"/api/models?author={things.user.name}", token=things.user.token).body.decode()
 
 
@@ -228,6 +232,53 @@ def test_organisations_are_run_by_their_own(hub, things, strangers):
                                    ("PATCH", f"/api/admin/organizations/{things.org}", {"fullname": "taken"}),
                                    ("DELETE", f"/api/admin/organizations/{things.org}", None)):
             assert hub.request(method, path, body, token=token).status in (401, 403), (who, method, path)
+
+
+OF_REPOSITORIES = re.compile(r"/api/(resolve-cache/)?\{kind1\}/\{part2\}/\{part3\}|/\{kind1\}/\{part2\}/\{part3\}/|/\{part1\}/\{part2\}/|/api/admin/|(/api)?/buckets/")
+
+
+@pytest.fixture(scope="module")
+def belongings(hub, things):
+    """What a tenant has besides repositories: (pattern, what stands for its parameters) of every route that names one of them."""
+    ask = lambda method, path, body: hub.request(method, path, body, token=things.user.token)
+    hidden = things.hidden["model"]
+    collection = ask("POST", "/api/collections", {"title": f"{MARKER} collection", "namespace": things.user.name, "private": True, "description": MARKER}).json()
+    item = ask("POST", f"/api/collections/{collection['slug']}/items", {"item": {"type": "model", "id": hidden}}).json()["items"][0]["_id"]
+    hook = ask("POST", "/api/settings/webhooks", {"watched": [{"type": "model", "name": hidden}], "url": f"https://example.org/{MARKER}", "domains": ["repo"],
+                                                   "secret": f"{MARKER}-secret"}).json()["webhook"]["id"]
+    return {"/api/collections/{part1}/{part2}": f"/api/collections/{collection['slug']}", "items/{part3}": f"items/{item}",
+            "/api/settings/webhooks/{part1}": f"/api/settings/webhooks/{hook}", "/api/users/{part1}": f"/api/users/{things.user.name}",
+            "/api/organizations/{part1}": f"/api/organizations/{things.org}", "/members/{part2}": f"/members/{things.user.name}",
+            "/api/{kind1}/{part2}": f"/api/models/{hidden.split('/')[1]}", "/{part1}/resolve": f"/{hidden.split('/')[1]}/resolve"}
+
+
+def test_every_other_route_tells_and_changes_nothing(hub, things, strangers, routes, belongings):
+    """All routes that name no repository, with a tenant's other things where they name anything."""
+    def kept():
+        ask = lambda path: hub.request("GET", path, token=things.user.token).json()
+        return [ask("/api/settings/webhooks"), ask(belongings["/api/collections/{part1}/{part2}"]), ask(f"/api/organizations/{things.org}/members"),
+                ask(f"/api/organizations/{things.org}/overview")["fullname"], things.state()]
+    rest, before, tried = [route for route in routes if not OF_REPOSITORIES.match(route[1])], kept(), 0
+    assert len(rest) > 100
+    assert MARKER in json.dumps(before[0]) and MARKER in json.dumps(before[1])  # its owner does see it
+    for who, token in strangers.items():
+        for method, path in rest:
+            concrete = path
+            for pattern, text in belongings.items():
+                concrete = concrete.replace(pattern, text)
+            owned = concrete != path and "/api/users/" not in path and "/follow" not in path
+            concrete = re.sub(r"\{part\d\}|\{rest\}", "main", re.sub(r"\{kind\d\}", "models", concrete))
+            answer = ask(hub, method, concrete, token)
+            brought = answer.body.decode(errors="replace") + json.dumps(answer.headers)
+            for text in (concrete, *belongings.values(), *concrete.split("/")):
+                brought = brought.replace(text, "") if MARKER in text and text in concrete else brought
+            assert answer.status < 500 or answer.status == 501, (who, method, concrete, answer)
+            assert MARKER not in brought, (who, method, concrete, answer)
+            if owned and method not in ("GET", "HEAD"):
+                assert answer.status in (400, 401, 403, 404), (who, method, concrete, answer)
+            tried += 1
+    assert tried > 600
+    assert kept() == before
 
 
 def test_buckets_are_as_closed_as_repositories(hub, things, strangers, routes):
