@@ -2,7 +2,6 @@
 
 #include "schemas/little_endian.h"
 
-#include <stdlib.h>
 
 static const char protocol_name[] = "cairn peer IK 25519 ChaChaPoly BLAKE2b 1";
 
@@ -205,7 +204,7 @@ int peer_channel_welcome(struct peer_channel *channel, enum peer_status status, 
 
 /* ---- records ---- */
 
-int peer_channel_seal(struct peer_channel *channel, struct buffer *out, uint8_t type, uint32_t group, struct span body)
+int peer_channel_seal(struct peer_channel *channel, struct buffer *out, uint8_t type, uint32_t group, struct span body, struct buffer *room)
 {
 	size_t plain_length = PEER_FRAME_HEADER_BYTES + body.length, sealed_length = plain_length + crypto_secretstream_xchacha20poly1305_ABYTES;
 	if (plain_length > PEER_FRAME_BYTES_MAX)
@@ -221,7 +220,8 @@ int peer_channel_seal(struct peer_channel *channel, struct buffer *out, uint8_t 
 	}
 	le_write_u32(at, (uint32_t)sealed_length);
 	/* Sealing in place is not allowed. */
-	uint8_t *plain = malloc(plain_length);
+	buffer_clear(room);
+	uint8_t *plain = buffer_reserve(room, plain_length);
 	if (!plain)
 		return ERR_NO_MEMORY;
 	memset(plain, 0, PEER_FRAME_HEADER_BYTES);
@@ -231,7 +231,6 @@ int peer_channel_seal(struct peer_channel *channel, struct buffer *out, uint8_t 
 	if (body.length)
 		memcpy(plain + PEER_FRAME_HEADER_BYTES, body.data, body.length);
 	crypto_secretstream_xchacha20poly1305_push(&channel->out, at + 4, NULL, plain, plain_length, at, 4, 0);
-	free(plain);
 	out->length += 4 + sealed_length;
 	return 0;
 }

@@ -96,8 +96,9 @@ bool peer_channel_proven(const struct peer_channel *channel, const uint8_t proof
 int peer_channel_welcome(struct peer_channel *channel, enum peer_status status, uint64_t node_id, uint8_t *out);
 
 /* ---- records ---- */
-/* Appends a record that holds the frame, behind the stream header if it is the first. */
-int peer_channel_seal(struct peer_channel *channel, struct buffer *out, uint8_t type, uint32_t group, struct span body);
+/* Appends a record that holds the frame, behind the stream header if it is the first. `room` is overwritten: large frames that share one cost no pages of
+ * their own. */
+int peer_channel_seal(struct peer_channel *channel, struct buffer *out, uint8_t type, uint32_t group, struct span body, struct buffer *room);
 /* The peer's stream header. */
 int peer_channel_begin(struct peer_channel *channel, const uint8_t header[PEER_STREAM_HEADER_BYTES]);
 /* Bytes that follow a record's length, or 0: not a length that is accepted. */

@@ -98,6 +98,7 @@ void peer_stream_take(struct peer_stream *out, int fd, uint64_t peer, const stru
 	buffer_init(&out->out, PEER_FRAME_BYTES_MAX + 4096);
 	buffer_init(&out->in, PEER_FRAME_BYTES_MAX + 4096);
 	buffer_init(&out->plain, PEER_FRAME_BYTES_MAX + 4096);
+	buffer_init(&out->room, PEER_FRAME_BYTES_MAX + 4096);
 }
 
 int peer_stream_open(struct peer_stream *out, const struct peer_call *call, enum peer_status *status, struct why *why)
@@ -138,6 +139,7 @@ void peer_stream_close(struct peer_stream *stream)
 	buffer_fini(&stream->out);
 	buffer_fini(&stream->in);
 	buffer_fini(&stream->plain);
+	buffer_fini(&stream->room);
 	peer_channel_wipe(&stream->channel);
 	stream->fd = -1;
 }
@@ -145,7 +147,7 @@ void peer_stream_close(struct peer_stream *stream)
 int peer_stream_send(struct peer_stream *stream, uint8_t type, uint32_t group, struct span body, struct why *why)
 {
 	buffer_clear(&stream->out);
-	int err = peer_channel_seal(&stream->channel, &stream->out, type, group, body);
+	int err = peer_channel_seal(&stream->channel, &stream->out, type, group, body, &stream->room);
 	if (err == 0)
 		err = write_all(stream->fd, stream->wait_ms, stream->out.data, stream->out.length);
 	return err ? why_set(why, err, "the other node does not take what is sent") : 0;

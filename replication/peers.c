@@ -69,7 +69,7 @@ struct peers {
 	unsigned port;
 	char address[NODE_ADDRESS_BYTES_MAX];
 	bool closing;
-	struct buffer plain;
+	struct buffer plain, room; /* of what is opened; of what is sealed */
 	uint8_t read_buffer[READ_BYTES];
 };
 
@@ -320,7 +320,7 @@ bool peers_send(struct peers *peers, uint64_t id, uint8_t type, uint32_t group, 
 		if (peer->state != CALL_OPEN ||
 			connection->queued.length + body.length + PEER_FRAME_HEADER_BYTES + PEER_RECORD_OVERHEAD_BYTES + PEER_STREAM_HEADER_BYTES > PEER_QUEUE_BYTES_MAX)
 			return false;
-		if (peer_channel_seal(&connection->channel, &connection->queued, type, group, body) != 0)
+		if (peer_channel_seal(&connection->channel, &connection->queued, type, group, body, &peers->room) != 0)
 			return false;
 		flush(connection);
 		return true;
@@ -681,6 +681,7 @@ int peers_open(struct peers **out, uv_loop_t *loop, const struct peers_config *c
 	peers->greetings = PEER_GREETINGS_PER_S;
 	randombytes_buf(&peers->instance, sizeof(peers->instance));
 	buffer_init(&peers->plain, PEER_FRAME_BYTES_MAX + 4096);
+	buffer_init(&peers->room, PEER_FRAME_BYTES_MAX + 4096);
 	uv_tcp_init(loop, &peers->listener);
 	peers->listener.data = peers;
 	uv_timer_init(loop, &peers->tick);
@@ -728,6 +729,7 @@ void peers_free(struct peers *peers)
 	if (!peers)
 		return;
 	buffer_fini(&peers->plain);
+	buffer_fini(&peers->room);
 	sodium_memzero(&peers->config, sizeof(peers->config));
 	sodium_memzero(&peers->view, sizeof(peers->view));
 	free(peers);

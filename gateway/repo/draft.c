@@ -221,6 +221,8 @@ static int open_on_ref(struct commit_draft *draft, struct why *why)
 	err = choose_base(draft, &head, why);
 	if (err == 0)
 		err = draft_tree_of(draft, &draft->base, &draft->base_tree);
+	if (err == ERR_NOT_FOUND) /* the ref is there: what it names is on another node, or lost */
+		err = store_has_others(draft->gateway->store) ? ERR_BUSY : ERR_CORRUPT;
 	if (err)
 		return err == ERR_CONFLICT ? err : why_set(why, err, "the head of %s cannot be read", draft->ref);
 	return upload_open(&draft->upload, draft->gateway->store, &draft->repo.id, why);

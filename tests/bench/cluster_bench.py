@@ -5,11 +5,10 @@ import pathlib
 import shutil
 import statistics
 import subprocess
-import sys
 import time
 
 from chaos_proxy import eventually, free_port
-from cluster_process import Cluster, cairn_of
+from cluster_process import Cluster
 
 IN_FLIGHT = (1, 16, 256)
 RATIOS = {1: 1.5, 16: 2.0, 256: 4.0}
@@ -126,3 +125,94 @@ class ClusterBench:
                 node.close()
             for i in range(3):
                 shutil.rmtree(self.work / f"commits-{round}-{i}", ignore_errors=True)
+
+    # ---- pushes and reads, one node and three
+
+    def cluster(self):
+        length, count = (64 if self.bench.options.quick else 128) * MIB, 3 if self.bench.options.quick else 5
+        self.bench.measure_s()
+        cluster = Cluster(self.work / "cluster")
+        cluster.dir.mkdir()
+        try:
+            alone = self.bench.start("alone")
+            for _ in range(3):
+                cluster.grow()
+            cluster.wait_for_voters(3)
+            first = cluster.nodes[0]
+            first.create_repo(first.admin_token, "bytes")
+            alone.create_repo(alone.admin_token, "bytes")
+            pushes, reads = [], []
+            for run in range(count):
+                seed = self.bench.next_seeds(1)
+                one = self.push(alone, [alone], seed, length)
+                three = self.push(first, cluster.nodes, seed, length)
+                pushes.append(three / one)
+                one = self.read(alone, [alone], seed, length)
+                reads.append(self.read(cluster.nodes[1], cluster.nodes, seed, length) / one)
+            self.table.row("push of new weights into 3 nodes: CPU per one node's", pushes, "x", 3.3, above=False)
+            self.table.row("read through another node: CPU per one node's", reads, "x", 1.1, above=False)
+            self.recovery(cluster)
+            self.refill(cluster)
+        finally:
+            cluster.close()
+
+    def cpu(self, nodes):
+        return sum(time.clock_gettime(~node.process.pid << 3 | 2) for node in nodes)
+
+    def push(self, node, nodes, seed, length):
+        """CPU seconds of all nodes, until all have it."""
+        jobs, oids = self.bench.put_jobs(node, "admin/bytes", "weights", length, 1, seed)
+        before = self.cpu(nodes)
+        self.bench.drive(node.port, jobs, 1)
+        self.bench.commit_lfs(node, "admin/bytes", [(f"{seed}.bin", oids[0], length)])
+        if len(nodes) > 1:
+            eventually(lambda: all(each.status()["bytes_replicated"] for each in nodes), 120, "all bytes on every node")
+        return self.cpu(nodes) - before
+
+    def read(self, node, nodes, seed, length):
+        target = self.bench.final_target(node, f"/admin/bytes/resolve/main/{seed}.bin")
+        job = [("GET", target, "-", "-")]
+        self.bench.drive(node.port, job, 1)  # read from the disk and checked once
+        before = self.cpu(nodes)
+        self.bench.drive(node.port, job, 1, "--repeat", 4)
+        return self.cpu(nodes) - before
+
+    # ---- after a failure
+
+    def recovery(self, cluster):
+        """From the death of the leader to the next acknowledged change through another node."""
+        waits = []
+        for _ in range(6 if self.bench.options.quick else 20):
+            leader = cluster.leader()
+            other = next(node for node in cluster.nodes if node is not leader)
+            token = leader.admin_token
+            leader.kill()
+            start = time.monotonic()
+            while other.request("POST", "/api/admin/tokens", {"user": "admin", "role": "read", "name": "t"}, token=token).status != 200:
+                pass
+            waits.append((time.monotonic() - start) / ELECTION_SECONDS)
+            leader.start()
+            eventually(lambda: all(node.request("GET", "/readyz").status == 200 for node in cluster.nodes), 60, "all are ready")
+            cluster.leader()
+        self.table.row("leader killed to next acknowledged change, election timeouts", waits, "x", 3, above=False)
+
+    def refill(self, cluster):
+        """A new node takes everything, as a part of what the disk writes when it is asked to, synced."""
+        total = cluster.nodes[0].stats()["stored_bytes"]
+        disk = self.disk_write_speed(total)
+        start = time.monotonic()
+        fresh = cluster.grow("learner")
+        eventually(lambda: fresh.stats()["stored_bytes"] >= total, 300, "a new node has all bytes")
+        speed = total / (time.monotonic() - start)
+        self.table.row(f"a new node takes {total // MIB} MiB, of the disk's speed", speed / disk, "x", 0.8)
+
+    def disk_write_speed(self, total):
+        path, block = self.work / "write-speed", os.urandom(4 * MIB)
+        start = time.monotonic()
+        with open(path, "wb") as file:
+            for _ in range(max(1, total // len(block))):
+                file.write(block)
+            os.fsync(file.fileno())
+        elapsed = time.monotonic() - start
+        path.unlink()
+        return total / elapsed

@@ -165,7 +165,7 @@ class Nemesis:
                                    "disk: short writes": "write store/volumes 2 SHORT", "disk: full": "write store/volumes 1 ENOSPC"}[kind] + "\n")
         self.hold()
         node.disk_file.write_text("")
-        if kind == "disk: no syncs" and node.is_running():
-            node.kill()  # it writes nothing any more before a start that looks what is there
+        if kind in ("disk: no syncs", "disk: full") and node.is_running():
+            node.kill()  # after a failed write it takes nothing more before a start that looks what is there
         if kind == "disk: no log":
             assert node.is_running() or node.process.returncode == EXIT_STORE_FAILED, node.tail()

@@ -55,13 +55,14 @@ static void frames_pass_in_both_directions(void **state)
 	shake_hands();
 	struct peer_channel *ends[] = { &caller, &callee };
 	for (int i = 0; i < 2; i++) {
-		struct buffer wire;
+		struct buffer wire, room;
 		buffer_init(&wire, 1 << 20);
+		buffer_init(&room, 1 << 20);
 		uint8_t plain[1024];
 		struct peer_frame frame;
-		assert_int_equal(peer_channel_seal(ends[i], &wire, 7, 1, span_text("hello")), 0);
+		assert_int_equal(peer_channel_seal(ends[i], &wire, 7, 1, span_text("hello"), &room), 0);
 		size_t first = wire.length;
-		assert_int_equal(peer_channel_seal(ends[i], &wire, 8, 0, span_text("")), 0);
+		assert_int_equal(peer_channel_seal(ends[i], &wire, 8, 0, span_text(""), &room), 0);
 		assert_int_equal(peer_channel_begin(ends[!i], wire.data), 0);
 		assert_int_equal(open_record(ends[!i], wire.data + PEER_STREAM_HEADER_BYTES, first - PEER_STREAM_HEADER_BYTES, &frame, plain), 0);
 		assert_int_equal(frame.type, 7);
@@ -70,6 +71,7 @@ static void frames_pass_in_both_directions(void **state)
 		assert_int_equal(open_record(ends[!i], wire.data + first, wire.length - first, &frame, plain), 0);
 		assert_int_equal(frame.type, 8);
 		assert_int_equal(frame.body.length, 0);
+		buffer_fini(&room);
 		buffer_fini(&wire);
 	}
 }
@@ -78,11 +80,12 @@ static void a_changed_or_repeated_record_is_refused(void **state)
 {
 	(void)state;
 	shake_hands();
-	struct buffer wire;
+	struct buffer wire, room;
 	buffer_init(&wire, 1 << 20);
+	buffer_init(&room, 1 << 20);
 	uint8_t plain[1024];
 	struct peer_frame frame;
-	peer_channel_seal(&caller, &wire, 7, 1, span_text("hello"));
+	peer_channel_seal(&caller, &wire, 7, 1, span_text("hello"), &room);
 	assert_int_equal(peer_channel_begin(&callee, wire.data), 0);
 	uint8_t *record = wire.data + PEER_STREAM_HEADER_BYTES;
 	size_t length = wire.length - PEER_STREAM_HEADER_BYTES;
@@ -94,6 +97,7 @@ static void a_changed_or_repeated_record_is_refused(void **state)
 	}
 	assert_int_equal(open_record(&callee, record, length, &frame, plain), 0);
 	assert_int_equal(open_record(&callee, record, length, &frame, plain), ERR_CORRUPT);
+	buffer_fini(&room);
 	buffer_fini(&wire);
 }
 
