@@ -419,7 +419,7 @@ static void refresh_view(struct consensus *c)
 		node_stop("the nodes of the cluster cannot be read from the state (%s)", err_name(err));
 	/* A new node's state knows less than it was told, at first. */
 	bool changed = view->count != c->view.count || view->has_secret != c->view.has_secret ||
-		memcmp(view->nodes, c->view.nodes, sizeof(view->nodes)) != 0;
+		memcmp(view->nodes, c->view.nodes, sizeof(view->nodes)) != 0 || memcmp(&view->settings, &c->view.settings, sizeof(view->settings)) != 0;
 	view->applied = applied;
 	if (view->has_secret && cluster_view_find(view, c->identity.node_id) && applied > c->view.applied && changed) {
 		if (identity_view_put(view, log_store_db(c->store), &why) != 0)
@@ -513,6 +513,8 @@ int cluster_loop_join(struct consensus *c, struct why *why)
 	self.role = NODE_LEARNER; /* the token says what it becomes */
 	snprintf(self.name, sizeof(self.name), "%s", c->config.cluster.name ? c->config.cluster.name : "");
 	snprintf(self.url, sizeof(self.url), "%s", c->config.cluster.url ? c->config.cluster.url : "");
+	snprintf(self.domain, sizeof(self.domain), "%s", c->config.cluster.domain ? c->config.cluster.domain : "");
+	self.weight = c->config.cluster.weight;
 	err = join_ask(&c->view, &token, &c->keys, &self, FEATURE_LEVEL_KNOWN, &c->config.cluster, why);
 	sodium_memzero(&token, sizeof(token));
 	if (err == 0)

@@ -1,6 +1,8 @@
 #include "replication/cluster_node.h"
 
+#include "replication/cluster_settings.h"
 #include "replication/namespace_state.h"
+#include "replication/placement.h"
 
 #include <sodium.h>
 #include <stdlib.h>
@@ -15,6 +17,10 @@ static const struct field node_fields[] = {
 	FIELD(struct cluster_node, url, FIELD_TEXT, false),
 	FIELD(struct cluster_node, role, FIELD_ENUM, true),
 	FIELD(struct cluster_node, joined_ms, FIELD_I64, false),
+	FIELD(struct cluster_node, domain, FIELD_TEXT, false),
+	FIELD(struct cluster_node, weight, FIELD_ENUM, false),
+	FIELD(struct cluster_node, drained, FIELD_BOOL, false),
+	FIELD(struct cluster_node, away, FIELD_BOOL, false),
 };
 static const struct schema node_schema = SCHEMA(1, node_fields);
 
@@ -60,6 +66,7 @@ static int node_announce_apply(const struct apply_context *apply, const struct c
 {
 	(void)result;
 	struct cluster_node node, known;
+	bool moves = true;
 	int err = body_decode(&node, sizeof(node), &node_schema, command, why);
 	if (err)
 		return err;
@@ -74,6 +81,7 @@ static int node_announce_apply(const struct apply_context *apply, const struct c
 			return why_set(why, ERR_NOT_FOUND, "this node is not one of the cluster");
 		node.role = NODE_VOTER;
 		node.joined_ms = apply->leader_ms;
+		node.drained = node.away = false;
 	} else if (err) {
 		return err;
 	} else {
@@ -83,16 +91,22 @@ static int node_announce_apply(const struct apply_context *apply, const struct c
 			return why_set(why, ERR_CONFLICT, "another node has this node's id");
 		node.role = known.role;
 		node.joined_ms = known.joined_ms;
+		node.drained = known.drained;
+		node.away = known.away;
+		moves = node.weight != known.weight || strcmp(node.domain, known.domain) != 0;
 	}
-	state_put(apply, &key, &node_schema, &node);
-	return 0;
+	err = moves ? cluster_epoch_next(apply, why) : 0;
+	if (err == 0)
+		state_put(apply, &key, &node_schema, &node);
+	return err;
 }
 
 struct join_body {
 	uint8_t token_id[JOIN_TOKEN_ID_BYTES];
 	uint64_t node_id;
 	uint8_t public_key[NODE_KEY_BYTES];
-	char address[NODE_ADDRESS_BYTES_MAX], name[NODE_NAME_BYTES_MAX], url[NODE_ADDRESS_BYTES_MAX];
+	char address[NODE_ADDRESS_BYTES_MAX], name[NODE_NAME_BYTES_MAX], url[NODE_ADDRESS_BYTES_MAX], domain[NODE_DOMAIN_BYTES_MAX];
+	uint32_t weight;
 };
 static const struct field join_fields[] = {
 	FIELD(struct join_body, token_id, FIELD_BYTES, true),
@@ -101,6 +115,8 @@ static const struct field join_fields[] = {
 	FIELD(struct join_body, address, FIELD_TEXT, true),
 	FIELD(struct join_body, name, FIELD_TEXT, false),
 	FIELD(struct join_body, url, FIELD_TEXT, false),
+	FIELD(struct join_body, domain, FIELD_TEXT, false),
+	FIELD(struct join_body, weight, FIELD_ENUM, false),
 };
 static const struct schema join_schema = SCHEMA(1, join_fields);
 
@@ -119,6 +135,8 @@ static int node_join_apply(const struct apply_context *apply, const struct comma
 	memcpy(node.address, body.address, sizeof(node.address));
 	memcpy(node.name, body.name, sizeof(node.name));
 	memcpy(node.url, body.url, sizeof(node.url));
+	memcpy(node.domain, body.domain, sizeof(node.domain));
+	node.weight = body.weight;
 	if (!node_is_sound(&node))
 		return why_set(why, ERR_INVALID, "\"%s\" is not the address of a node", node.address);
 	key_cluster_node(&key, node.node_id);
@@ -139,6 +157,9 @@ static int node_join_apply(const struct apply_context *apply, const struct comma
 		return why_set(why, ERR_TOO_BIG, "a cluster has at most %d nodes, removed ones included", CLUSTER_NODES_MAX);
 	node.role = token.role;
 	node.joined_ms = apply->leader_ms;
+	err = cluster_epoch_next(apply, why);
+	if (err)
+		return err;
 	state_delete(apply, &token_key);
 	state_put(apply, &key, &node_schema, &node);
 	return 0;
@@ -153,52 +174,84 @@ static bool take_node_id(void *context, struct span key)
 	return false;
 }
 
-/* The body of a change of roles is [role, [id, ...]]. */
-static int node_roles_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why)
+/* Every node as the batch has it: what a node applies in one batch another may apply in two. */
+static int read_nodes(const struct apply_context *apply, struct cluster_view *view, struct why *why)
 {
-	(void)result;
-	struct cursor body = cursor_of(command->body);
-	cursor_array(&body, 2);
-	uint64_t role = cursor_u64(&body);
-	uint32_t count = cursor_array(&body, CLUSTER_NODES_MAX);
-	uint64_t ids[CLUSTER_NODES_MAX];
-	for (uint32_t i = 0; i < count && !body.failed; i++)
-		ids[i] = cursor_u64(&body);
-	if (!cursor_done(&body) || role < NODE_LEARNER || role > NODE_REMOVED || count == 0)
-		return why_set(why, ERR_INVALID, "a role and ids of nodes were expected");
-	struct key all;
-	struct cluster_view *view = calloc(1, sizeof(*view));
-	if (!view)
-		return why_set(why, ERR_NO_MEMORY, "no memory");
-	/* Through the batch: what a node applies in one batch another may apply in two. */
+	struct key all, key;
+	int err = 0;
 	key_cluster_node(&all, 0);
 	state_any(apply, &all, take_node_id, view);
-	int err = 0;
-	size_t voters = 0, found = 0;
 	for (size_t i = 0; err == 0 && i < view->count; i++) {
-		struct cluster_node *node = &view->nodes[i];
-		struct key key;
-		key_cluster_node(&key, node->node_id);
-		err = state_get(apply, &key, &node_schema, node, sizeof(*node), why);
-		for (uint32_t k = 0; err == 0 && k < count; k++) {
-			if (ids[k] != node->node_id)
-				continue;
-			found++;
-			if (node->role == NODE_REMOVED && role != NODE_REMOVED)
-				err = why_set(why, ERR_CONFLICT, "node %016llx was removed: wipe it and join it anew", (unsigned long long)node->node_id);
-			node->role = (enum node_role)role;
-		}
-		voters += node->role == NODE_VOTER;
+		key_cluster_node(&key, view->nodes[i].node_id);
+		err = state_get(apply, &key, &node_schema, &view->nodes[i], sizeof(view->nodes[i]), why);
+	}
+	return err;
+}
+
+/* Changes the nodes that are named, all or none. */
+static int change_nodes(const struct apply_context *apply, struct cluster_view *view, const uint64_t *ids, size_t count,
+	int (*change)(struct cluster_node *node, uint64_t what, struct why *why), uint64_t what, struct why *why)
+{
+	size_t voters = 0, found = 0;
+	int err = read_nodes(apply, view, why);
+	for (size_t i = 0; err == 0 && i < view->count; i++) {
+		for (size_t k = 0; err == 0 && k < count; k++)
+			if (ids[k] == view->nodes[i].node_id) {
+				found++;
+				err = change(&view->nodes[i], what, why);
+			}
+		voters += view->nodes[i].role == NODE_VOTER;
 	}
 	if (err == 0 && found != count)
 		err = why_set(why, ERR_NOT_FOUND, "there is no such node");
 	if (err == 0 && voters == 0)
 		err = why_set(why, ERR_CONFLICT, "no voter would be left");
+	if (err == 0)
+		err = cluster_epoch_next(apply, why);
 	for (size_t i = 0; err == 0 && i < view->count; i++) {
 		struct key key;
 		key_cluster_node(&key, view->nodes[i].node_id);
 		state_put(apply, &key, &node_schema, &view->nodes[i]);
 	}
+	return err;
+}
+
+static int change_role(struct cluster_node *node, uint64_t role, struct why *why)
+{
+	if (node->role == NODE_REMOVED && role != NODE_REMOVED)
+		return why_set(why, ERR_CONFLICT, "node %016llx was removed: wipe it and join it anew", (unsigned long long)node->node_id);
+	node->role = (enum node_role)role;
+	return 0;
+}
+
+static int change_place(struct cluster_node *node, uint64_t place, struct why *why)
+{
+	if (node->role == NODE_REMOVED)
+		return why_set(why, ERR_CONFLICT, "node %016llx was removed", (unsigned long long)node->node_id);
+	if (place == NODE_DRAINED || place == NODE_NOT_DRAINED)
+		node->drained = place == NODE_DRAINED;
+	else
+		node->away = place == NODE_AWAY;
+	return 0;
+}
+
+/* The body of a change of roles or places is [what, [id, ...]]. */
+static int nodes_change_apply(const struct apply_context *apply, const struct command *command, uint64_t what_max,
+	int (*change)(struct cluster_node *node, uint64_t what, struct why *why), struct why *why)
+{
+	struct cursor body = cursor_of(command->body);
+	cursor_array(&body, 2);
+	uint64_t what = cursor_u64(&body);
+	uint32_t count = cursor_array(&body, CLUSTER_NODES_MAX);
+	uint64_t ids[CLUSTER_NODES_MAX];
+	for (uint32_t i = 0; i < count && !body.failed; i++)
+		ids[i] = cursor_u64(&body);
+	if (!cursor_done(&body) || what < 1 || what > what_max || count == 0)
+		return why_set(why, ERR_INVALID, "what becomes of nodes and their ids were expected");
+	struct cluster_view *view = calloc(1, sizeof(*view));
+	if (!view)
+		return why_set(why, ERR_NO_MEMORY, "no memory");
+	int err = change_nodes(apply, view, ids, count, change, what, why);
 	free(view);
 	return err;
 }
@@ -216,17 +269,14 @@ static int nodes_forsake_apply(const struct apply_context *apply, const struct c
 	struct cluster_view *view = calloc(1, sizeof(*view));
 	if (!view)
 		return why_set(why, ERR_NO_MEMORY, "no memory");
-	key_cluster_node(&all, 0);
-	state_any(apply, &all, take_node_id, view);
-	int err = 0;
-	for (size_t i = 0; err == 0 && i < view->count; i++) {
-		key_cluster_node(&key, view->nodes[i].node_id);
-		err = state_get(apply, &key, &node_schema, &view->nodes[i], sizeof(view->nodes[i]), why);
-	}
+	int err = read_nodes(apply, view, why);
+	if (err == 0)
+		err = cluster_epoch_next(apply, why);
 	for (size_t i = 0; err == 0 && i < view->count; i++) {
 		struct cluster_node *node = &view->nodes[i];
 		key_cluster_node(&key, node->node_id);
 		node->role = node->node_id == left ? NODE_VOTER : NODE_REMOVED;
+		node->drained = node->away = false;
 		if (left)
 			state_put(apply, &key, &node_schema, node);
 		else
@@ -239,6 +289,21 @@ static int nodes_forsake_apply(const struct apply_context *apply, const struct c
 	err = state_delete_prefix(apply, &all, why);
 	secret_replace(apply, secret_name, secret.data, CLUSTER_SECRET_BYTES);
 	return err;
+}
+
+unsigned cluster_domains_apply(const struct apply_context *apply, int *err, struct why *why)
+{
+	unsigned domains = 0;
+	struct cluster_view *view = calloc(1, sizeof(*view));
+	struct placement *placement = malloc(sizeof(*placement));
+	*err = view && placement ? read_nodes(apply, view, why) : why_set(why, ERR_NO_MEMORY, "no memory");
+	if (*err == 0) {
+		placement_of_view(placement, view);
+		domains = placement_domains(placement);
+	}
+	free(view);
+	free(placement);
+	return domains;
 }
 
 static int join_token_create_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why)
@@ -268,7 +333,9 @@ int cluster_node_apply(const struct apply_context *apply, const struct command *
 	case COMMAND_NODE_JOIN:
 		return node_join_apply(apply, command, result, why);
 	case COMMAND_NODE_ROLES:
-		return node_roles_apply(apply, command, result, why);
+		return nodes_change_apply(apply, command, NODE_REMOVED, change_role, why);
+	case COMMAND_NODE_PLACE:
+		return nodes_change_apply(apply, command, NODE_BACK, change_place, why);
 	case COMMAND_JOIN_TOKEN_CREATE:
 		return join_token_create_apply(apply, command, result, why);
 	case COMMAND_NODES_FORSAKE:
@@ -285,7 +352,8 @@ int cluster_node_announce(struct namespace *ns, const struct cluster_node *node,
 	struct cluster_node known;
 	key_cluster_node(&key, node->node_id);
 	if (namespace_get(ns, NULL, &key, &node_schema, &known, sizeof(known)) == 0 && known.role != NODE_REMOVED &&
-		strcmp(known.address, node->address) == 0 && strcmp(known.name, node->name) == 0 && strcmp(known.url, node->url) == 0)
+		strcmp(known.address, node->address) == 0 && strcmp(known.name, node->name) == 0 && strcmp(known.url, node->url) == 0 &&
+		strcmp(known.domain, node->domain) == 0 && known.weight == node->weight)
 		return 0;
 	struct cluster_node told = *node;
 	told.role = NODE_LEARNER; /* not looked at */
@@ -295,18 +363,28 @@ int cluster_node_announce(struct namespace *ns, const struct cluster_node *node,
 	return namespace_propose(ns, GROUP_CLUSTER, COMMAND_NODE_ANNOUNCE, NULL, &body, NULL, why);
 }
 
-int cluster_node_roles(struct namespace *ns, const char *actor, const uint64_t *ids, size_t count, enum node_role role, struct why *why)
+static int propose_change(struct namespace *ns, uint16_t type, const char *actor, const uint64_t *ids, size_t count, uint64_t what, struct why *why)
 {
 	if (count == 0 || count > CLUSTER_NODES_MAX)
 		return why_set(why, ERR_INVALID, "ids of nodes were expected");
 	struct buffer body;
 	buffer_init(&body, COMMAND_BYTES_MAX);
 	pack_array(&body, 2);
-	pack_u64(&body, role);
+	pack_u64(&body, what);
 	pack_array(&body, (uint32_t)count);
 	for (size_t i = 0; i < count; i++)
 		pack_u64(&body, ids[i]);
-	return namespace_propose(ns, GROUP_CLUSTER, COMMAND_NODE_ROLES, actor, &body, NULL, why);
+	return namespace_propose(ns, GROUP_CLUSTER, type, actor, &body, NULL, why);
+}
+
+int cluster_node_roles(struct namespace *ns, const char *actor, const uint64_t *ids, size_t count, enum node_role role, struct why *why)
+{
+	return propose_change(ns, COMMAND_NODE_ROLES, actor, ids, count, role, why);
+}
+
+int cluster_node_place(struct namespace *ns, const char *actor, const uint64_t *ids, size_t count, enum node_place place, struct why *why)
+{
+	return propose_change(ns, COMMAND_NODE_PLACE, actor, ids, count, place, why);
 }
 
 int join_token_create(struct namespace *ns, const char *actor, enum node_role role, char text[JOIN_TOKEN_TEXT_BYTES_MAX], struct why *why)
@@ -347,6 +425,8 @@ int cluster_node_join_command(void *context, const struct cluster_node *node, co
 	memcpy(join.address, node->address, sizeof(join.address));
 	memcpy(join.name, node->name, sizeof(join.name));
 	memcpy(join.url, node->url, sizeof(join.url));
+	memcpy(join.domain, node->domain, sizeof(join.domain));
+	join.weight = node->weight;
 	struct buffer body;
 	buffer_init(&body, COMMAND_BYTES_MAX);
 	record_encode(&body, &join_schema, &join);
@@ -404,6 +484,8 @@ int cluster_view_read(void *context, rocksdb_t *db, struct cluster_view *out)
 	rocksdb_iter_destroy(iterator);
 	rocksdb_readoptions_destroy(options);
 	if (err == 0)
+		err = cluster_settings_read(db, &out->settings);
+	if (err == 0)
 		err = secret_read(db, secret_name, out->secret, sizeof(out->secret));
 	out->has_secret = err == 0;
 	return err == ERR_NOT_FOUND ? 0 : err;
@@ -440,18 +522,20 @@ bool cluster_node_take(struct cursor *cursor, struct cluster_node *out)
 
 void cluster_view_pack(struct buffer *out, const struct cluster_view *view)
 {
-	pack_array(out, 3);
+	pack_array(out, 4);
 	pack_u64(out, view->applied);
 	pack_bytes(out, span_of(view->secret, view->has_secret ? sizeof(view->secret) : 0));
 	pack_array(out, (uint32_t)view->count);
 	for (size_t i = 0; i < view->count; i++)
 		cluster_node_pack(out, &view->nodes[i]);
+	cluster_settings_pack(out, &view->settings);
 }
 
 bool cluster_view_take(struct cursor *cursor, struct cluster_view *out)
 {
 	*out = (struct cluster_view){ 0 };
-	if (cursor_array(cursor, 3) != 3)
+	uint32_t parts = cursor_array(cursor, 4); /* 3 before there were settings */
+	if (parts < 3)
 		return false;
 	out->applied = cursor_u64(cursor);
 	struct span secret = cursor_bytes(cursor, sizeof(out->secret));
@@ -462,5 +546,5 @@ bool cluster_view_take(struct cursor *cursor, struct cluster_view *out)
 	for (uint32_t i = 0; i < count; i++)
 		if (!cluster_node_take(cursor, &out->nodes[out->count++]))
 			return false;
-	return !cursor->failed;
+	return (parts == 3 || cluster_settings_take(cursor, &out->settings)) && !cursor->failed;
 }

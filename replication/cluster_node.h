@@ -26,6 +26,9 @@ enum {
 int cluster_node_announce(struct namespace *ns, const struct cluster_node *node, struct why *why);
 /* [blocks] Gives nodes another role, all or none. ERR_NOT_FOUND; ERR_CONFLICT when no voter would be left, or a removed one would come back. */
 int cluster_node_roles(struct namespace *ns, const char *actor, const uint64_t *ids, size_t count, enum node_role role, struct why *why);
+enum node_place { NODE_DRAINED = 1, NODE_NOT_DRAINED = 2, NODE_AWAY = 3, NODE_BACK = 4 };
+/* [blocks] Says whether nodes should hold bytes: what an operator wants (drained), and what is so (away). ERR_NOT_FOUND; ERR_CONFLICT: removed. */
+int cluster_node_place(struct namespace *ns, const char *actor, const uint64_t *ids, size_t count, enum node_place place, struct why *why);
 /* [blocks] `text` gets the token, and nothing else does. */
 int join_token_create(struct namespace *ns, const char *actor, enum node_role role, char text[JOIN_TOKEN_TEXT_BYTES_MAX], struct why *why);
 

@@ -14,6 +14,13 @@ enum {
 	NODE_NAME_BYTES_MAX = 64,
 	CLUSTER_SECRET_BYTES = 32,
 	NODE_KEY_BYTES = 32,
+	NODE_DOMAIN_BYTES_MAX = 64,
+	NODE_WEIGHT_DEFAULT = 100,
+	NODE_WEIGHT_MAX = 1000000,
+	REPLICATION_FACTOR_DEFAULT = 3,
+	REPLICATION_FACTOR_MAX = 5,
+	NODE_GRACE_MS_DEFAULT = 15 * 60 * 1000,
+	NODE_GRACE_MS_MIN = 5 * 1000,
 };
 
 enum node_role {
@@ -30,6 +37,19 @@ struct cluster_node {
 	char url[NODE_ADDRESS_BYTES_MAX];     /* how clients reach it; "" when not told */
 	enum node_role role;                  /* wanted; the groups' leaders make it so, one step at a time */
 	int64_t joined_ms;
+	/* ---- what placement.h asks ---- */
+	char domain[NODE_DOMAIN_BYTES_MAX]; /* what fails with it; "": only itself */
+	uint32_t weight;                    /* share of the bytes; 0: NODE_WEIGHT_DEFAULT */
+	bool drained;                       /* an operator wants it to hold nothing */
+	bool away;                          /* it was not reached for longer than the grace time */
+};
+
+struct cluster_settings { /* 0 of each: the default */
+	uint64_t epoch;              /* grows with whatever changes who should hold what */
+	uint32_t replication_factor;
+	uint32_t copies;             /* durable ones before an acknowledgement; 0: as each node was told */
+	uint64_t grace_ms;           /* a node that is gone for longer is away */
+	uint64_t walks;              /* how often an operator asked all nodes to look after their copies now */
 };
 
 struct cluster_view {
@@ -37,6 +57,7 @@ struct cluster_view {
 	uint8_t secret[CLUSTER_SECRET_BYTES];
 	struct cluster_node nodes[CLUSTER_NODES_MAX];
 	size_t count;
+	struct cluster_settings settings;
 	uint64_t applied; /* index of GROUP_CLUSTER that it was read at */
 };
 

@@ -60,6 +60,8 @@ struct cluster_config {
 	const char *listen;     /* numeric "host:port" for the other nodes; NULL: this node is alone */
 	const char *advertise;  /* "host:port" at which they reach it; NULL: as it listens */
 	const char *name, *url; /* for people; may be NULL */
+	const char *domain;     /* what fails together with this node; NULL: only itself */
+	uint32_t weight;        /* its share of the bytes; 0: NODE_WEIGHT_DEFAULT */
 	const char *join_token; /* for a data directory that is new: become a node of that cluster. Later starts do not need it */
 	uint64_t trailing_bytes; /* of log kept behind a flush mark for nodes that were away; 0: 64 MiB; at least one entry is */
 	bool (*give_up)(void *context); /* asked while nobody leads at the start; may be NULL */

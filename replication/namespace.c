@@ -94,6 +94,8 @@ static const struct {
 	[COMMAND_NODE_JOIN - COMMAND_TYPE_NAMESPACE] = { cluster_node_apply, GROUP_CLUSTER },
 	[COMMAND_NODE_ROLES - COMMAND_TYPE_NAMESPACE] = { cluster_node_apply, GROUP_CLUSTER },
 	[COMMAND_JOIN_TOKEN_CREATE - COMMAND_TYPE_NAMESPACE] = { cluster_node_apply, GROUP_CLUSTER },
+	[COMMAND_NODE_PLACE - COMMAND_TYPE_NAMESPACE] = { cluster_node_apply, GROUP_CLUSTER },
+	[COMMAND_CLUSTER_SET - COMMAND_TYPE_NAMESPACE] = { cluster_set_apply, GROUP_CLUSTER },
 	[COMMAND_NODES_FORSAKE - COMMAND_TYPE_NAMESPACE] = { cluster_node_apply, GROUP_CLUSTER },
 	[COMMAND_TOKEN_CREATE_FINE - COMMAND_TYPE_NAMESPACE] = { token_create_fine_apply, GROUP_CLUSTER },
 };
@@ -282,6 +284,8 @@ static int announce(struct namespace *ns, const struct cluster_config *cluster, 
 	consensus_self(ns->consensus, &self);
 	snprintf(self.name, sizeof(self.name), "%s", cluster->name ? cluster->name : "");
 	snprintf(self.url, sizeof(self.url), "%s", cluster->url ? cluster->url : "");
+	snprintf(self.domain, sizeof(self.domain), "%s", cluster->domain ? cluster->domain : "");
+	self.weight = cluster->weight;
 	return cluster_node_announce(ns, &self, why);
 }
 

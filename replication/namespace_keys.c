@@ -129,6 +129,11 @@ void key_cluster_node(struct key *key, uint64_t node_id)
 		key_add_number(key, node_id, 8);
 }
 
+void key_cluster_settings(struct key *key)
+{
+	key_begin(key, GROUP_CLUSTER, 0, 'F');
+}
+
 void key_join_token(struct key *key, const uint8_t *token_id)
 {
 	key_begin(key, GROUP_CLUSTER, 0, 'J');

@@ -30,6 +30,7 @@
  *   'x' repository id, type owner 00 name -> (empty) the same, seen from the repository
  *   'C' node id                   -> node of the cluster
  *   'J' token id                  -> join token that is not used yet
+ *   'F'                           -> settings of the cluster
  *
  *   group 1, slot of the repository
  *   'v' repository id             -> its state {version, last change, deleted}
@@ -75,6 +76,7 @@ void key_repo(struct key *key, const struct entity_id *id);
 void key_repo_purge(struct key *key, const struct entity_id *id); /* NULL: the prefix of all */
 void key_secret(struct key *key, struct span name);
 void key_cluster_node(struct key *key, uint64_t node_id); /* 0: the prefix of all */
+void key_cluster_settings(struct key *key);
 void key_join_token(struct key *key, const uint8_t *token_id); /* NULL: the prefix of all */
 void key_like(struct key *key, const struct entity_id *repo, struct span user); /* "": the prefix of all of the repository */
 void key_user_like(struct key *key, struct span user, const struct like *like); /* NULL: the prefix of all of the user */

@@ -92,6 +92,11 @@ int webhook_log_apply(const struct apply_context *apply, const struct command *c
 int changes_position_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
 int packs_replace_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
 int bundles_set_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
+int cluster_set_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
+/* Who should hold what is another from here on. */
+int cluster_epoch_next(const struct apply_context *apply, struct why *why);
+/* Failure domains of the nodes that belong to the cluster. */
+unsigned cluster_domains_apply(const struct apply_context *apply, int *err, struct why *why);
 int cluster_node_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
 int secret_create_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
 int lock_create_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);

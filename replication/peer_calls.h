@@ -20,13 +20,17 @@ enum peer_frame_type {
 	FRAME_STATE_END = 18,  /* bulk: [pairs, applied index] */
 	FRAME_ERROR = 19,      /* bulk and joining: [error, sentence] */
 	/* Bulk, about bytes (replica.h): any number of calls, one after the other. */
-	FRAME_PULL = 32,       /* [volume, offset, wait ms]: records behind that place; all before it is durable at the caller. Answer: FRAME_RECORDS, FRAME_RECORDS_END */
+	FRAME_PULL = 32,       /* [volume, offset, wait ms] or [..., false]: records behind that place; all before it is durable at the caller, without false with all xorbs. Answer: FRAME_RECORDS, FRAME_RECORDS_END */
 	FRAME_RECORDS = 33,    /* part of a run of {u8 kind, u8[3] 0, u32 length, payload}; of a xorb the payload is its hash and u32 body length */
 	FRAME_RECORDS_END = 34, /* [records, volume, offset, at the end, bytes behind it] */
 	FRAME_FIND = 35,       /* [0 file hash or 1 SHA-256, hash]: records of files and their claims. Answered like FRAME_PULL */
 	FRAME_XORB = 36,       /* [hash]. Answer: FRAME_XORB_BODY [length], FRAME_XORB_BYTES until it is there; or FRAME_ERROR */
 	FRAME_XORB_BODY = 37,
 	FRAME_XORB_BYTES = 38,
+	FRAME_KEEP = 39,       /* [fetch, [hash, ...]]: which of these xorbs do you have? With fetch: get those that you lack first. Answer: */
+	FRAME_KEPT = 40,       /* [epoch, [body length or 0, ...]] */
+	FRAME_CARE = 41,       /* []: how is it with what you hold? Answer: */
+	FRAME_CARED = 42,      /* [epoch, held, surplus, missing, surplus bytes/s, walking] */
 	FRAME_JOIN = 24,       /* [command id, node] */
 	FRAME_JOINED = 25,     /* [cluster view] */
 };

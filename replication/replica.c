@@ -22,7 +22,7 @@ struct peer *replica_peer(struct replica *replica, uint64_t node_id)
 
 /* ---- waiting for copies ---- */
 
-static bool is_reached(const struct record_place *place, const struct record_place *wanted)
+bool place_is_reached(const struct record_place *place, const struct record_place *wanted)
 {
 	return place->volume != wanted->volume ? place->volume > wanted->volume : place->offset >= wanted->offset;
 }
@@ -34,46 +34,106 @@ static bool is_refilling(const struct peer *peer)
 	return peer->member && peer->streams > 0 && peer->acked && !peer->caught_up && peer->lacks_bytes > REPLICA_FAR_BEHIND_BYTES;
 }
 
-static unsigned copies_needed(const struct replica *replica)
+/* A node that is to hold nothing may go at any time: its copy does not count. */
+bool replica_counts(const struct replica *replica, uint64_t node_id)
 {
-	unsigned members = replica->members;
-	for (size_t i = 0; i < replica->peers_count; i++)
-		members -= is_refilling(&replica->peers[i]);
-	return replica->config.copies < members ? replica->config.copies : members;
+	bool weighs = false;
+	for (size_t i = 0; i < replica->placement.count; i++)
+		weighs = weighs || (replica->placement.nodes[i].id == node_id && replica->placement.nodes[i].weight > 0);
+	return replica->placement.eligible == 0 || weighs;
 }
 
-/* True when that many others have everything before `end`. *followers: those that ask at all. Under the lock. */
+static unsigned min_of(unsigned a, unsigned b)
+{
+	return a < b ? a : b;
+}
+
+unsigned replica_copies_needed(const struct replica *replica)
+{
+	unsigned members = replica->members, copies = replica->settings.copies ? replica->settings.copies : replica->config.copies;
+	for (size_t i = 0; i < replica->peers_count; i++)
+		members -= is_refilling(&replica->peers[i]);
+	copies = min_of(copies, replica->placement.copies);
+	return min_of(min_of(copies, replica->placement.eligible ? replica->placement.eligible : members), members);
+}
+
+/* True when that many others have all records before `end`. *followers: those that ask at all. Under the lock. */
 static bool has_copies(const struct replica *replica, const struct record_place *end, unsigned *followers)
 {
-	unsigned copies = 1;
+	unsigned copies = replica_counts(replica, replica->node_id);
 	*followers = 0;
 	for (size_t i = 0; i < replica->peers_count; i++) {
 		const struct peer *peer = &replica->peers[i];
-		copies += peer->member && peer->acked && is_reached(&peer->acked_place, end);
+		copies += peer->member && peer->acked && place_is_reached(&peer->acked_place, end) && replica_counts(replica, peer->node.node_id);
 		*followers += peer->member && peer->streams > 0;
 	}
-	return copies >= copies_needed(replica);
+	return copies >= replica_copies_needed(replica);
+}
+
+/* Whether xorbs of records up to `end` have their copies, as far as acknowledged places tell: of nodes that have left none to others. Under the lock. */
+static bool is_mirrored(const struct replica *replica, const struct record_place *end)
+{
+	unsigned copies = replica_counts(replica, replica->node_id);
+	for (size_t i = 0; i < replica->peers_count; i++) {
+		const struct peer *peer = &replica->peers[i];
+		copies += peer->member && peer->acked && place_is_reached(&peer->acked_place, end) && place_is_reached(&replica->settled, &peer->partial_until) &&
+			replica_counts(replica, peer->node.node_id);
+	}
+	return copies >= replica_copies_needed(replica);
+}
+
+/* Until enough nodes have the records. Under the lock. */
+static bool await_records(struct replica *replica, const struct record_place *end, const struct timespec *until)
+{
+	unsigned followers;
+	while (!has_copies(replica, end, &followers)) {
+		if (atomic_load(&replica->stop) || (followers + 1 < replica_copies_needed(replica) && replica->status.awaiting > REPLICA_AWAITING_MAX))
+			return false;
+		if (pthread_cond_timedwait(&replica->acked, &replica->lock, until) != 0)
+			return has_copies(replica, end, &followers);
+	}
+	return true;
+}
+
+/* Until their xorbs have enough copies: one caller asks for all. Under the lock. */
+static bool await_xorbs(struct replica *replica, const struct record_place *end, uint64_t until_ms, const struct timespec *until)
+{
+	while (!place_is_reached(&replica->settled, end)) {
+		if (atomic_load(&replica->stop))
+			return false;
+		if (is_mirrored(replica, end)) {
+			replica->settled = *end;
+			replica->remarked = true;
+			break;
+		}
+		if (replica->settling) {
+			if (pthread_cond_timedwait(&replica->acked, &replica->lock, until) != 0)
+				return place_is_reached(&replica->settled, end);
+			continue;
+		}
+		replica->settling = true;
+		pthread_mutex_unlock(&replica->lock);
+		int err = replica_settle(replica, end, until_ms, NULL);
+		pthread_mutex_lock(&replica->lock);
+		replica->settling = false;
+		pthread_cond_broadcast(&replica->acked);
+		if (err)
+			return false;
+	}
+	return true;
 }
 
 int replica_await(void *context, const struct record_place *end, struct why *why)
 {
 	struct replica *replica = context;
+	uint64_t until_ms = replica_now_ms() + REPLICA_AWAIT_MS;
 	struct timespec until = replica_in_ms(REPLICA_AWAIT_MS);
-	unsigned followers;
 	if (consensus_alone(replica->config.consensus))
 		return 0;
 	pthread_mutex_lock(&replica->lock);
 	replica->status.awaiting++;
 	replica->status.awaited++;
-	bool ok;
-	while (!(ok = has_copies(replica, end, &followers)) && !atomic_load(&replica->stop)) {
-		if (followers + 1 < copies_needed(replica) && replica->status.awaiting > REPLICA_AWAITING_MAX)
-			break;
-		if (pthread_cond_timedwait(&replica->acked, &replica->lock, &until) != 0) {
-			ok = has_copies(replica, end, &followers);
-			break;
-		}
-	}
+	bool ok = await_records(replica, end, &until) && await_xorbs(replica, end, until_ms, &until);
 	replica->status.awaiting--;
 	replica->status.refused += !ok;
 	pthread_mutex_unlock(&replica->lock);
@@ -98,7 +158,12 @@ static void stop_peer(struct peer *peer)
 static void take_view(struct replica *replica, const struct cluster_view *view)
 {
 	unsigned members = 0;
+	struct placement placement;
+	placement_of_view(&placement, view);
+	pthread_rwlock_wrlock(&replica->placing);
 	pthread_mutex_lock(&replica->lock);
+	replica->placement = placement;
+	replica->settings = view->settings;
 	for (size_t i = 0; i < replica->peers_count; i++)
 		replica->peers[i].member = false;
 	for (size_t i = 0; i < view->count; i++) {
@@ -109,16 +174,55 @@ static void take_view(struct replica *replica, const struct cluster_view *view)
 			continue;
 		peer->node = *node;
 		peer->member = true;
+		if (peer->connected || !peer->seen_at_ms)
+			peer->seen_at_ms = replica_now_ms();
 	}
 	replica->members = members ? members : 1;
 	pthread_cond_broadcast(&replica->acked);
 	pthread_mutex_unlock(&replica->lock);
+	pthread_rwlock_unlock(&replica->placing);
+}
+
+void replica_placement(struct replica *replica, struct placement *out)
+{
+	pthread_mutex_lock(&replica->lock);
+	*out = replica->placement;
+	pthread_mutex_unlock(&replica->lock);
+}
+
+void replica_settle_all(struct replica *replica, uint64_t wait_ms)
+{
+	struct record_place published;
+	struct timespec until = replica_in_ms(wait_ms);
+	store_position(replica->config.store, &published);
+	pthread_mutex_lock(&replica->lock);
+	await_xorbs(replica, &published, replica_now_ms() + wait_ms, &until);
+	pthread_mutex_unlock(&replica->lock);
+}
+
+/* What a crash makes older costs nothing but questions. In a mirror the place goes on without any. */
+static void remember_settled(struct replica *replica)
+{
+	struct record_place published;
+	store_position(replica->config.store, &published);
+	pthread_mutex_lock(&replica->lock);
+	if (!replica->settling && !place_is_reached(&replica->settled, &published) && is_mirrored(replica, &published)) {
+		replica->settled = published;
+		replica->remarked = true;
+	}
+	struct record_place settled = replica->settled;
+	bool moved = replica->remarked;
+	replica->remarked = false;
+	pthread_mutex_unlock(&replica->lock);
+	if (moved)
+		store_mark_put(replica->config.store, replica->node_id, &settled);
 }
 
 static void refresh(struct replica *replica, struct cluster_view *view)
 {
 	consensus_view(replica->config.consensus, view);
 	take_view(replica, view);
+	remember_settled(replica);
 	for (size_t i = 0;; i++) {
 		pthread_mutex_lock(&replica->lock);
 		struct peer *peer = i < replica->peers_count ? &replica->peers[i] : NULL;
@@ -177,6 +281,7 @@ static void init(struct replica *replica, const struct replica_config *config)
 	for (size_t i = 0; i < FETCH_STREAMS_MAX; i++)
 		replica->fetch_fds[i] = -1;
 	pthread_mutex_init(&replica->lock, NULL);
+	pthread_rwlock_init(&replica->placing, NULL);
 	pthread_condattr_init(&attributes);
 	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
 	pthread_cond_init(&replica->acked, &attributes);
@@ -193,6 +298,10 @@ int replica_open(struct replica **out, const struct replica_config *config, stru
 	init(replica, config);
 	consensus_self(config->consensus, &self);
 	replica->node_id = self.node_id;
+	struct record_place published;
+	store_position(config->store, &published);
+	if (store_mark_get(config->store, self.node_id, &replica->settled) != 0 || !place_is_reached(&published, &replica->settled))
+		replica->settled = (struct record_place){ 0 }; /* of another life of this store */
 	consensus_view(config->consensus, view);
 	take_view(replica, view);
 	free(view);
@@ -201,7 +310,8 @@ int replica_open(struct replica **out, const struct replica_config *config, stru
 	consensus_on_bulk(config->consensus, replica_serve, replica);
 	replica->supervised = pthread_create(&replica->supervisor, NULL, supervise, replica) == 0;
 	replica->repairing = replica->supervised && pthread_create(&replica->repairer, NULL, repair, replica) == 0;
-	if (!replica->repairing) {
+	replica->walking = replica->repairing && pthread_create(&replica->walker, NULL, replica_walk, replica) == 0;
+	if (!replica->walking) {
 		replica_close(replica);
 		return why_set(why, ERR_NO_MEMORY, "cannot start to copy bytes between nodes");
 	}
@@ -234,10 +344,13 @@ void replica_close(struct replica *replica)
 		pthread_join(replica->supervisor, NULL);
 	if (replica->repairing)
 		pthread_join(replica->repairer, NULL);
+	if (replica->walking)
+		pthread_join(replica->walker, NULL);
 	for (size_t i = 0; i < replica->peers_count; i++)
 		if (replica->peers[i].running)
 			stop_peer(&replica->peers[i]);
 	consensus_on_bulk(replica->config.consensus, NULL, NULL); /* waits for who is served */
+	remember_settled(replica);
 	store_set_copies(replica->config.store, &(struct store_copies){ 0 });
 	for (size_t i = 0; i < replica->peers_count; i++)
 		for (size_t k = 0; k < IDLE_STREAMS_MAX; k++)
@@ -249,6 +362,7 @@ void replica_close(struct replica *replica)
 	pthread_cond_destroy(&replica->landed);
 	pthread_cond_destroy(&replica->wake);
 	pthread_mutex_destroy(&replica->lock);
+	pthread_rwlock_destroy(&replica->placing);
 	free(replica);
 }
 
@@ -287,8 +401,17 @@ void replica_status(struct replica *replica, struct replica_status *out)
 {
 	pthread_mutex_lock(&replica->lock);
 	*out = replica->status;
-	out->copies = replica->config.copies;
+	out->copies = replica->settings.copies ? replica->settings.copies : replica->config.copies;
+	out->replication_factor = replica->placement.copies < replica->members ? replica->placement.copies : replica->members;
 	out->members = replica->members;
-	out->copies_needed = copies_needed(replica);
+	out->copies_needed = replica_copies_needed(replica);
+	pthread_mutex_unlock(&replica->lock);
+}
+
+void replica_care(struct replica *replica, struct replica_care *out)
+{
+	pthread_mutex_lock(&replica->lock);
+	*out = replica->care;
+	out->epoch = replica->placement.epoch;
 	pthread_mutex_unlock(&replica->lock);
 }

@@ -1,6 +1,7 @@
-/* replica.h - the bytes of the store on every node of the cluster.
+/* replica.h - the bytes of the store on the nodes of the cluster.
  *
- * DESIGN. A full mirror: every node follows the records of every other member (store.h, "copies on other nodes"), voters and learners alike. The
+ * DESIGN. Every node follows the records of every other member (store.h, "copies on other nodes"), voters and learners alike, and takes the xorbs that placement.h
+ * gives it; with as many nodes as copies that is a full mirror. The
  * follower asks for records behind a place (FRAME_PULL), fetches bodies of xorbs that it lacks over the same stream, takes everything into its own store, durable,
  * remembers the place, and asks again; that acknowledges. With nothing new the other side holds the call for a while. What a node took from one it tells
  * the next, who then know it already. A node that was away goes on where it was, a new one begins at the beginning; forgetting the place costs work only.
@@ -9,7 +10,9 @@
  * garbage collection of this node drops at that moment comes back before anything is acknowledged.
  *
  * Every acknowledgement to a client waits until `copies` nodes, this one included, hold all that was stored before (REPLICA_AWAIT_MS, then ERR_BUSY: it is
- * stored here, sending it again costs little). Alone there is no wait. What is asked for and not here yet, or damaged here, is asked of the other members at
+ * stored here, sending it again costs little). In a mirror the places that followers acknowledge tell; else nodes are asked for each xorb, in the order of
+ * placement, and get it if they lack it (replica_settle.c). Alone there is no wait. Copies that placement does not want here are given up once all who should
+ * have them say so, by the same epoch (replica_walk.c). What is asked for and not here yet, or damaged here, is asked of the other members at
  * once (fetch); one transfer of a xorb serves all who want it.
  *
  * Bounds: a stream for following and a few for fetches per other node, a thread each where they arrive; frames of REPLICA_PART_BYTES; a batch ends behind
@@ -37,6 +40,9 @@ enum {
 	REPLICA_BATCH_BODY_BYTES = 128 << 20, /* of bodies of xorbs that they name */
 	REPLICA_RETRY_MS_MIN = 100,
 	REPLICA_RETRY_MS_MAX = 5 * 1000,
+	REPLICA_KEEP_WAIT_MS = 4 * 1000,      /* for the answer of a node before the next one is asked */
+	REPLICA_SHUN_MS = 30 * 1000,          /* a node that did not answer is asked last */
+	REPLICA_WALK_MS = 60 * 1000,          /* between two walks, and twenty times as long as one took */
 	REPLICA_REPAIR_MS = 30 * 1000,        /* between two looks at what is known to be damaged */
 	REPLICA_FAR_BEHIND_BYTES = 256 << 20, /* bytes_per_s holds back only a node that is further behind */
 };
@@ -47,6 +53,7 @@ struct replica_config {
 	struct consensus *consensus;
 	struct store *store;
 	unsigned copies;        /* durable ones before an acknowledgement, at most one per member; 0: REPLICA_COPIES_DEFAULT */
+	struct namespace *ns;   /* to say which nodes are away; NULL: nobody is said to be */
 	uint64_t bytes_per_s;   /* that this node takes from each other one while it is far behind; 0: no limit */
 };
 /* Before anybody else uses the store. */
@@ -59,6 +66,27 @@ int replica_await(void *replica, const struct record_place *end, struct why *why
 int replica_fetch_file(void *replica, const struct hash *file, struct why *why);
 int replica_fetch_sha256(void *replica, const struct sha256 *sha256, struct why *why);
 int replica_fetch_xorb(void *replica, const struct hash *xorb, struct why *why);
+
+struct replica_care { /* of what a node holds: docs/cluster.md */
+	uint64_t epoch;          /* that it goes by */
+	uint64_t held_bytes;     /* bodies of xorbs that are here */
+	uint64_t surplus_bytes;  /* of them, that should be elsewhere */
+	uint64_t missing_xorbs;  /* that should be here and are not */
+	uint64_t bytes_per_s;    /* at which surplus goes, or went last */
+	bool walking;            /* it is being looked after right now */
+	uint64_t walks, fetched_xorbs, given_up_bytes; /* since the start */
+};
+void replica_care(struct replica *replica, struct replica_care *out);
+/* [blocks] The same of another node: ERR_CLOSED when it does not answer. */
+int replica_care_of(struct replica *replica, uint64_t node_id, struct replica_care *out, struct why *why);
+
+struct replica_loss { /* what would go with a node */
+	uint64_t xorbs, bytes, files; /* bytes: as far as the node tells; files: that name them, some counted more than once */
+	bool is_told;                 /* the node could be asked */
+};
+/* [blocks] Which xorbs that files need does nobody hold but these nodes? They must weigh nothing by a placement of `epoch`: then nobody gives up a copy because they
+ * have one. ERR_BUSY: not all of their records are here yet, or a node does not know that epoch. */
+int replica_last_copies(struct replica *replica, const uint64_t *node_ids, size_t count, uint64_t epoch, struct replica_loss *out, struct why *why);
 
 struct replica_peer_status { /* of one other node */
 	bool follows;            /* it asks for what is here */
@@ -77,6 +105,7 @@ struct replica_status {
 	unsigned copies;         /* as configured */
 	unsigned copies_needed;  /* now: not more than members */
 	unsigned members;        /* this node included */
+	unsigned replication_factor; /* copies that each xorb should have, not more than members */
 	uint64_t awaiting;       /* callers who wait for copies now */
 	uint64_t awaited, refused; /* since the start: waits for copies, and those that were in vain */
 	uint64_t fetched_files, fetched_xorbs; /* for readers, since the start */

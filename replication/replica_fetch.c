@@ -4,7 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "replication/peer_calls.h"
 #include "replication/replica_parts.h"
+#include "schemas/record.h"
 
 /* ---- streams ---- */
 
@@ -73,12 +75,64 @@ static void give_back(struct replica *replica, struct peer *peer, struct peer_st
 
 struct question {
 	const struct find_call *find; /* or */
-	const struct hash *xorb;
+	const struct hash *xorb;      /* or */
+	const struct keep_call *keep; /* with an answer in *kept, or */
+	struct kept *kept;
+	struct replica_care *care;
+	int wait_ms;                  /* for the answer; 0: REPLICA_FETCH_WAIT_MS */
 };
+
+static int exchange(struct peer_stream *stream, uint8_t type, const struct buffer *body, uint8_t answer_type, struct peer_frame *out, struct why *why)
+{
+	int err = body->failed ? ERR_NO_MEMORY : peer_stream_send(stream, type, 0, buffer_span(body), why);
+	if (err == 0)
+		err = peer_stream_receive(stream, out, why);
+	return err ? err : out->type == answer_type ? 0 : error_of(out, why);
+}
+
+static int ask_kept(struct peer_stream *stream, const struct keep_call *call, struct kept *out, struct why *why)
+{
+	struct buffer body;
+	struct peer_frame frame;
+	buffer_init(&body, REPLICA_PART_BYTES);
+	keep_call_encode(&body, call->fetch, call->xorbs, call->count);
+	int err = exchange(stream, FRAME_KEEP, &body, FRAME_KEPT, &frame, why);
+	buffer_fini(&body);
+	if (err == 0 && (kept_decode(out, frame.body) != 0 || out->count != call->count))
+		err = why_set(why, ERR_CORRUPT, "an answer about xorbs does not parse");
+	return err;
+}
+
+static int ask_care(struct peer_stream *stream, struct replica_care *out, struct why *why)
+{
+	struct buffer body;
+	struct peer_frame frame;
+	buffer_init(&body, 16);
+	pack_array(&body, 0);
+	int err = exchange(stream, FRAME_CARE, &body, FRAME_CARED, &frame, why);
+	buffer_fini(&body);
+	if (err)
+		return err;
+	struct cursor cursor = cursor_of(frame.body);
+	bool six = cursor_array(&cursor, 6) == 6;
+	*out = (struct replica_care){ .epoch = cursor_u64(&cursor) };
+	out->held_bytes = cursor_u64(&cursor);
+	out->surplus_bytes = cursor_u64(&cursor);
+	out->missing_xorbs = cursor_u64(&cursor);
+	out->bytes_per_s = cursor_u64(&cursor);
+	out->walking = cursor_bool(&cursor);
+	return six && cursor_done(&cursor) ? 0 : why_set(why, ERR_CORRUPT, "an answer about what is held does not parse");
+}
 
 static int ask_on(struct replica *replica, struct peer_stream *stream, const struct question *question, bool *broken, struct why *why)
 {
 	struct take take;
+	stream->wait_ms = question->wait_ms ? question->wait_ms : REPLICA_FETCH_WAIT_MS;
+	if (question->keep || question->care) {
+		int answer = question->keep ? ask_kept(stream, question->keep, question->kept, why) : ask_care(stream, question->care, why);
+		*broken = answer != 0;
+		return answer;
+	}
 	take_init(&take, replica, NULL, stream);
 	int err = question->find ? take_found(&take, question->find, why) : take_xorb(&take, question->xorb, broken, why);
 	if (question->find)
@@ -115,6 +169,18 @@ static bool is_askable(struct replica *replica, size_t i)
 	return askable;
 }
 
+/* NULL: not a member that this node reaches. */
+static struct peer *askable_peer(struct replica *replica, uint64_t node_id)
+{
+	struct peer *peer = NULL;
+	pthread_mutex_lock(&replica->lock);
+	for (size_t i = 0; i < replica->peers_count; i++)
+		if (replica->peers[i].node.node_id == node_id && replica->peers[i].member && replica->peers[i].connected)
+			peer = &replica->peers[i];
+	pthread_mutex_unlock(&replica->lock);
+	return peer;
+}
+
 static bool begin(struct replica *replica)
 {
 	struct timespec until = replica_in_ms(REPLICA_FETCH_WAIT_MS);
@@ -137,8 +203,8 @@ static void end(struct replica *replica, uint64_t *counter, bool counts)
 	pthread_mutex_unlock(&replica->lock);
 }
 
-/* One after the other until `enough`: all members, or the first that has it. */
-static int ask_members(struct replica *replica, const struct question *question, bool all, struct why *why)
+/* All members, one after the other. */
+static int ask_members(struct replica *replica, const struct question *question, struct why *why)
 {
 	int err = ERR_NOT_FOUND;
 	for (size_t i = 0; i < CLUSTER_NODES_MAX; i++) {
@@ -146,8 +212,6 @@ static int ask_members(struct replica *replica, const struct question *question,
 			continue;
 		int answer = ask(replica, &replica->peers[i], question, why);
 		err = answer == 0 ? 0 : err == ERR_NOT_FOUND ? answer : err;
-		if (answer == 0 && !all)
-			break;
 	}
 	return err;
 }
@@ -161,7 +225,7 @@ static int find(struct replica *replica, unsigned what, const uint8_t *digest, s
 	if (!begin(replica))
 		return why_set(why, ERR_BUSY, "too much is being asked of the other nodes");
 	memcpy(find_call.digest, digest, HASH_BYTES);
-	int err = ask_members(replica, &question, true, why); /* claims differ */
+	int err = ask_members(replica, &question, why); /* claims differ */
 	end(replica, &replica->status.fetched_files, err == 0);
 	return err;
 }
@@ -176,21 +240,46 @@ int replica_fetch_sha256(void *context, const struct sha256 *sha256, struct why 
 	return find(context, FIND_SHA256, sha256->bytes, why);
 }
 
-static int fetch_xorb(struct replica *replica, const struct hash *xorb, struct why *why)
+/* Of `first`, then in the order of placement, those that should have it before those that might. */
+static int ask_holders(struct replica *replica, uint64_t first, const struct question *question, struct why *why)
+{
+	struct placement placement;
+	uint64_t order[CLUSTER_NODES_MAX + 1] = { first };
+	size_t holders;
+	int err = ERR_NOT_FOUND;
+	replica_placement(replica, &placement);
+	size_t count = 1 + placement_order(&placement, question->xorb, order + 1, &holders);
+	for (size_t i = 0; i < count; i++) {
+		struct peer *peer = i > 0 && order[i] == first ? NULL : askable_peer(replica, order[i]);
+		if (!peer)
+			continue;
+		int answer = ask(replica, peer, question, why);
+		if (answer == 0)
+			return 0;
+		err = err == ERR_NOT_FOUND ? answer : err;
+	}
+	return err;
+}
+
+static int fetch_xorb(struct replica *replica, uint64_t first, const struct hash *xorb, struct why *why)
 {
 	struct xorb_info info;
 	struct question question = { .xorb = xorb };
 	bool known = store_xorb_info(replica->config.store, xorb, &info) == 0;
 	if (!begin(replica))
 		return why_set(why, ERR_BUSY, "too much is being asked of the other nodes");
-	int err = ask_members(replica, &question, false, why);
+	int err = ask_holders(replica, first, &question, why);
 	end(replica, known ? &replica->status.repaired_xorbs : &replica->status.fetched_xorbs, err == 0);
 	return err;
 }
 
-int replica_fetch_xorb(void *context, const struct hash *xorb, struct why *why)
+int replica_fetch_xorb(void *replica, const struct hash *xorb, struct why *why)
 {
-	struct replica *replica = context;
+	return replica_fetch_from(replica, 0, xorb, why);
+}
+
+int replica_fetch_from(struct replica *replica, uint64_t first, const struct hash *xorb, struct why *why)
+{
 	if (consensus_alone(replica->config.consensus))
 		return ERR_NOT_FOUND;
 	uint64_t until_ms = replica_now_ms() + 2 * REPLICA_FETCH_WAIT_MS;
@@ -200,9 +289,23 @@ int replica_fetch_xorb(void *context, const struct hash *xorb, struct why *why)
 				return 0;
 			continue;
 		}
-		int err = store_has_xorb(replica->config.store, xorb) ? 0 : fetch_xorb(replica, xorb, why);
+		int err = store_has_xorb(replica->config.store, xorb) ? 0 : fetch_xorb(replica, first, xorb, why);
 		transfer_end(replica, xorb);
 		return err;
 	}
 	return why_set(why, ERR_BUSY, "a xorb is being fetched from another node; try again");
+}
+
+int replica_keep(struct replica *replica, uint64_t node_id, const struct keep_call *call, int wait_ms, struct kept *out, struct why *why)
+{
+	struct question question = { .keep = call, .kept = out, .wait_ms = wait_ms };
+	struct peer *peer = askable_peer(replica, node_id);
+	return peer ? ask(replica, peer, &question, why) : ERR_CLOSED;
+}
+
+int replica_care_of(struct replica *replica, uint64_t node_id, struct replica_care *out, struct why *why)
+{
+	struct question question = { .care = out, .wait_ms = REPLICA_KEEP_WAIT_MS };
+	struct peer *peer = askable_peer(replica, node_id);
+	return peer ? ask(replica, peer, &question, why) : ERR_CLOSED;
 }

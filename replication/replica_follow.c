@@ -36,7 +36,7 @@ static void note_progress(struct peer *peer, const struct records_end *end)
 static int follow(struct peer *peer, uint64_t node_id, struct peer_stream *stream, struct why *why)
 {
 	struct store *store = peer->replica->config.store;
-	struct pull_call call = { 0 };
+	struct pull_call call = { .partial = true }; /* who knows what an earlier run has left to others */
 	struct records_end end;
 	struct take take;
 	take_init(&take, peer->replica, peer, stream);
@@ -54,7 +54,7 @@ static int follow(struct peer *peer, uint64_t node_id, struct peer_stream *strea
 			err = store_mark_put(store, node_id, &end.next);
 		if (err)
 			break;
-		call = (struct pull_call){ .from = end.next, .wait_ms = REPLICA_PULL_MS };
+		call = (struct pull_call){ .from = end.next, .wait_ms = REPLICA_PULL_MS, .partial = take.partial };
 		note_progress(peer, &end);
 	}
 	take_fini(&take);

@@ -2,6 +2,7 @@
 #ifndef CAIRN_REPLICATION_REPLICA_PARTS_H
 #define CAIRN_REPLICATION_REPLICA_PARTS_H
 
+#include "replication/placement.h"
 #include "replication/replica.h"
 #include "replication/replica_wire.h"
 
@@ -21,6 +22,9 @@ struct peer {
 	struct record_place acked_place;
 	uint64_t lacks_bytes;      /* when it acknowledged last */
 	unsigned streams;
+	struct record_place partial_until; /* before it, xorbs were left to others */
+	uint64_t seen_at_ms;       /* that it was reached */
+	uint64_t shunned_until_ms; /* it did not answer a question about xorbs in time */
 	/* ---- this node follows it ---- */
 	pthread_t thread;
 	bool running;              /* the supervisor's */
@@ -44,13 +48,21 @@ struct replica {
 	struct peer peers[CLUSTER_NODES_MAX];
 	size_t peers_count;
 	unsigned members;          /* this node included */
+	pthread_rwlock_t placing;  /* for reading: somebody is told what is here; for writing: a copy is given up, or the placement changes. Before the lock */
+	struct placement placement;
+	struct cluster_settings settings;
+	struct record_place settled; /* all xorbs of this node's records before it have their copies: replica_settle.c */
+	bool settling;
+	bool remarked;             /* `settled` has moved since it was remembered */
+	struct replica_care care;
+	uint64_t walk_epoch, walk_number, walked_at_ms; /* of the last walk: its thread's own */
 	struct hash transfers[TRANSFERS_MAX]; /* xorbs that are being fetched */
 	size_t transfers_count;
 	unsigned fetches;
 	int fetch_fds[FETCH_STREAMS_MAX];     /* of streams in use for fetches, -1: free */
 	struct replica_status status;
-	pthread_t supervisor, repairer;
-	bool supervised, repairing;
+	pthread_t supervisor, repairer, walker;
+	bool supervised, repairing, walking;
 };
 
 static inline uint64_t replica_now_ms(void)
@@ -67,6 +79,24 @@ static inline struct timespec replica_in_ms(uint64_t ms)
 
 /* The slot of a node, made if there is none; NULL: too many. Under the lock. */
 struct peer *replica_peer(struct replica *replica, uint64_t node_id);
+/* As it is now. */
+void replica_placement(struct replica *replica, struct placement *out);
+/* True when a copy on that node counts among those that are waited for. Under the lock. */
+bool replica_counts(const struct replica *replica, uint64_t node_id);
+/* Copies that a xorb needs before it is acknowledged. Under the lock. */
+unsigned replica_copies_needed(const struct replica *replica);
+bool place_is_reached(const struct record_place *place, const struct record_place *wanted);
+/* [blocks] Makes sure that xorbs of records before `end` have their copies: asks who should have them, and whoever comes next in order if one does not answer.
+ * ERR_BUSY: there are not enough. replica_settle.c */
+int replica_settle(struct replica *replica, const struct record_place *end, uint64_t until_ms, struct why *why);
+/* [blocks] The same up to now, so that little is left to ask when an upload waits for it. */
+void replica_settle_all(struct replica *replica, uint64_t wait_ms);
+/* [blocks] Asks one node which xorbs it has. */
+int replica_keep(struct replica *replica, uint64_t node_id, const struct keep_call *call, int wait_ms, struct kept *out, struct why *why);
+/* [blocks] Fetches a xorb, from `first` if it has it. */
+int replica_fetch_from(struct replica *replica, uint64_t first, const struct hash *xorb, struct why *why);
+/* What a placement wants is done, what it does not want goes: replica_walk.c. A thread. */
+void *replica_walk(void *replica);
 /* Somebody else serves on a stream of its own: replica_serve.c. */
 void replica_serve(void *replica, struct peer_stream *stream, const struct peer_frame *first);
 /* Follows one other node until peer->leave: replica_follow.c. */
@@ -78,6 +108,8 @@ struct take {
 	struct peer *peer;         /* whose thread this is; NULL: a fetch */
 	struct peer_stream *stream;
 	struct buffer run;         /* the records of the last answer */
+	struct placement placement; /* by which they are taken */
+	bool partial;              /* xorbs of it were left to others */
 	uint64_t far_behind_bytes; /* what is left, for the limit of speed */
 	uint64_t began_ms, bytes;  /* of the limit */
 };

@@ -33,14 +33,17 @@ static int tell(void *context, uint8_t kind, struct span payload)
 }
 
 /* All before the place is durable there. */
-static void note_acknowledged(struct replica *replica, uint64_t node_id, const struct record_place *place, const struct record_place *published)
+static void note_acknowledged(struct replica *replica, uint64_t node_id, const struct pull_call *call, const struct record_place *published)
 {
+	const struct record_place *place = &call->from;
 	uint64_t lacks_bytes = store_distance(replica->config.store, place, published);
 	pthread_mutex_lock(&replica->lock);
 	struct peer *peer = replica_peer(replica, node_id);
 	if (peer) {
 		peer->acked = true;
 		peer->acked_place = *place;
+		if (call->partial)
+			peer->partial_until = *place;
 		peer->lacks_bytes = lacks_bytes;
 		peer->caught_up = peer->caught_up || lacks_bytes == 0;
 		pthread_cond_broadcast(&replica->acked);
@@ -60,7 +63,7 @@ static int serve_pull(struct replica *replica, struct peer_stream *stream, struc
 	store_position(store, &published);
 	if (call.from.volume > published.volume || (call.from.volume == published.volume && call.from.offset > published.offset))
 		call.from = (struct record_place){ 0 }; /* a place of another life of this store: everything again */
-	note_acknowledged(replica, stream->peer, &call.from, &published);
+	note_acknowledged(replica, stream->peer, &call, &published);
 	if (published.volume == call.from.volume && published.offset == call.from.offset && call.wait_ms)
 		store_await_position(store, &published, call.wait_ms);
 	records_out_init(&batch.out, stream);
@@ -149,6 +152,57 @@ static int serve_xorb(struct replica *replica, struct peer_stream *stream, struc
 	return err;
 }
 
+/* ---- what is held here ---- */
+
+static int serve_keep(struct replica *replica, struct peer_stream *stream, struct span body, struct why *why)
+{
+	struct store *store = replica->config.store;
+	struct keep_call *call = malloc(sizeof(*call));
+	struct kept *kept = malloc(sizeof(*kept));
+	struct buffer answer;
+	buffer_init(&answer, REPLICA_PART_BYTES);
+	int err = call && kept ? keep_call_decode(call, body) : ERR_NO_MEMORY;
+	for (size_t i = 0; err == 0 && call->fetch && i < call->count && !atomic_load(&replica->stop); i++)
+		if (!store_has_xorb(store, &call->xorbs[i]))
+			replica_fetch_from(replica, stream->peer, &call->xorbs[i], NULL);
+	if (err == 0) {
+		/* With giving up held off: what is said here is true by the epoch that is said. */
+		pthread_rwlock_rdlock(&replica->placing);
+		kept->epoch = replica->placement.epoch;
+		kept->count = call->count;
+		for (size_t i = 0; i < call->count; i++) {
+			struct xorb_info info = { 0 };
+			bool has = store_has_xorb(store, &call->xorbs[i]) && store_xorb_info(store, &call->xorbs[i], &info) == 0;
+			kept->lengths[i] = has ? (uint32_t)info.body_length : 0;
+		}
+		pthread_rwlock_unlock(&replica->placing);
+		kept_encode(&answer, kept);
+		err = peer_stream_send(stream, FRAME_KEPT, 0, buffer_span(&answer), why);
+	}
+	buffer_fini(&answer);
+	free(call);
+	free(kept);
+	return err;
+}
+
+static int serve_care(struct replica *replica, struct peer_stream *stream, struct why *why)
+{
+	struct replica_care care;
+	struct buffer answer;
+	replica_care(replica, &care);
+	buffer_init(&answer, 256);
+	pack_array(&answer, 6);
+	pack_u64(&answer, care.epoch);
+	pack_u64(&answer, care.held_bytes);
+	pack_u64(&answer, care.surplus_bytes);
+	pack_u64(&answer, care.missing_xorbs);
+	pack_u64(&answer, care.bytes_per_s);
+	pack_bool(&answer, care.walking);
+	int err = peer_stream_send(stream, FRAME_CARED, 0, buffer_span(&answer), why);
+	buffer_fini(&answer);
+	return err;
+}
+
 /* A node that was removed keeps its stream; it gets nothing more over it. A new one comes again in a moment. */
 static bool is_member(struct replica *replica, uint64_t node_id)
 {
@@ -179,6 +233,8 @@ void replica_serve(void *context, struct peer_stream *stream, const struct peer_
 		case FRAME_PULL: err = serve_pull(replica, stream, frame.body, &why); break;
 		case FRAME_FIND: err = serve_find(replica, stream, frame.body, &why); break;
 		case FRAME_XORB: err = serve_xorb(replica, stream, frame.body, &why); break;
+		case FRAME_KEEP: err = serve_keep(replica, stream, frame.body, &why); break;
+		case FRAME_CARE: err = serve_care(replica, stream, &why); break;
 		default: err = ERR_UNSUPPORTED;
 		}
 		if (err == 0)

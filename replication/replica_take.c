@@ -240,6 +240,10 @@ static int take_needed_xorb(void *context, const struct hash *xorb)
 {
 	struct need *need = context;
 	struct replica *replica = need->take->replica;
+	if (!placement_holds(&need->take->placement, xorb, replica->node_id)) {
+		need->take->partial = true;
+		return 0;
+	}
 	int err = take_after_others(need->take, xorb, need->why);
 	if (err || store_has_xorb(replica->config.store, xorb))
 		return err;
@@ -266,6 +270,7 @@ static int take_claimed(struct take *take, struct span payload, struct why *why)
 	memcpy(call.digest, claim.file.bytes, HASH_BYTES);
 	take_init(&inner, take->replica, take->peer, take->stream);
 	int err = take_found(&inner, &call, why);
+	take->partial = take->partial || inner.partial;
 	take_fini(&inner);
 	return err == ERR_NOT_FOUND ? 0 : err; /* gone there as well */
 }
@@ -277,6 +282,12 @@ struct run {
 	struct wanted *xorbs;
 	size_t small_count, xorbs_count;
 };
+
+/* Who follows takes what placement gives this node; who is asked for a reader, whatever the reader wants. */
+static bool belongs_here(struct take *take, const struct hash *xorb)
+{
+	return !take->peer || placement_holds(&take->placement, xorb, take->replica->node_id);
+}
 
 static int split(struct take *take, struct run *run)
 {
@@ -291,6 +302,8 @@ static int split(struct take *take, struct run *run)
 			run->small[run->small_count++] = record;
 		else if (xorb_name_decode(&name, record.payload) != 0)
 			return ERR_CORRUPT;
+		else if (!belongs_here(take, &name.xorb))
+			take->partial = true;
 		else if (!store_has_xorb(take->replica->config.store, &name.xorb))
 			run->xorbs[run->xorbs_count++] = (struct wanted){ .xorb = name.xorb };
 	}
@@ -316,8 +329,10 @@ static int take_split(struct take *take, struct run *run, struct why *why)
 int take_run(struct take *take, struct why *why)
 {
 	struct run run = { 0 };
+	take->partial = false;
 	if (take->run.length == 0)
 		return 0;
+	replica_placement(take->replica, &take->placement);
 	run.small = malloc(RECORDS_MAX * sizeof(*run.small));
 	run.xorbs = malloc(RECORDS_MAX * sizeof(*run.xorbs));
 	int err = run.small && run.xorbs ? split(take, &run) : ERR_NO_MEMORY;

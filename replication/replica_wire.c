@@ -8,19 +8,66 @@
 
 void pull_call_encode(struct buffer *out, const struct pull_call *call)
 {
-	pack_array(out, 3);
+	pack_array(out, call->partial ? 4 : 3);
 	pack_u64(out, call->from.volume);
 	pack_u64(out, call->from.offset);
 	pack_u64(out, call->wait_ms);
+	if (call->partial)
+		pack_bool(out, false);
 }
 
 int pull_call_decode(struct pull_call *out, struct span body)
 {
 	struct cursor cursor = cursor_of(body);
-	bool three = cursor_array(&cursor, 3) == 3;
+	uint32_t parts = cursor_array(&cursor, 4);
 	uint64_t volume = cursor_u64(&cursor), offset = cursor_u64(&cursor), wait_ms = cursor_u64(&cursor);
 	*out = (struct pull_call){ .from = { (uint32_t)volume, offset }, .wait_ms = wait_ms < REPLICA_PULL_MS ? (uint32_t)wait_ms : REPLICA_PULL_MS };
-	return three && cursor_done(&cursor) && volume <= UINT32_MAX ? 0 : ERR_CORRUPT;
+	out->partial = parts == 4 && !cursor_bool(&cursor);
+	return parts >= 3 && cursor_done(&cursor) && volume <= UINT32_MAX ? 0 : ERR_CORRUPT;
+}
+
+void keep_call_encode(struct buffer *out, bool fetch, const struct hash *xorbs, size_t count)
+{
+	pack_array(out, 2);
+	pack_bool(out, fetch);
+	pack_array(out, (uint32_t)count);
+	for (size_t i = 0; i < count; i++)
+		pack_bytes(out, span_of(xorbs[i].bytes, HASH_BYTES));
+}
+
+int keep_call_decode(struct keep_call *out, struct span body)
+{
+	struct cursor cursor = cursor_of(body);
+	bool two = cursor_array(&cursor, 2) == 2;
+	out->fetch = cursor_bool(&cursor);
+	out->count = cursor_array(&cursor, KEEP_XORBS_MAX);
+	for (size_t i = 0; i < out->count && !cursor.failed; i++) {
+		struct span digest = cursor_bytes(&cursor, HASH_BYTES);
+		if (digest.length != HASH_BYTES)
+			return ERR_CORRUPT;
+		memcpy(out->xorbs[i].bytes, digest.data, HASH_BYTES);
+	}
+	return two && cursor_done(&cursor) ? 0 : ERR_CORRUPT;
+}
+
+void kept_encode(struct buffer *out, const struct kept *kept)
+{
+	pack_array(out, 2);
+	pack_u64(out, kept->epoch);
+	pack_array(out, (uint32_t)kept->count);
+	for (size_t i = 0; i < kept->count; i++)
+		pack_u64(out, kept->lengths[i]);
+}
+
+int kept_decode(struct kept *out, struct span body)
+{
+	struct cursor cursor = cursor_of(body);
+	bool two = cursor_array(&cursor, 2) == 2;
+	out->epoch = cursor_u64(&cursor);
+	out->count = cursor_array(&cursor, KEEP_XORBS_MAX);
+	for (size_t i = 0; i < out->count && !cursor.failed; i++)
+		out->lengths[i] = (uint32_t)cursor_u64(&cursor);
+	return two && cursor_done(&cursor) ? 0 : ERR_CORRUPT;
 }
 
 void find_call_encode(struct buffer *out, const struct find_call *call)

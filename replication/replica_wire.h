@@ -10,6 +10,7 @@ enum {
 	RECORDS_BYTES_MAX = (96 << 20) + (16 << 20), /* of one answer: a batch and one record of any size */
 	RECORDS_MAX = 8192,                          /* of one answer */
 	XORB_NAME_BYTES = HASH_BYTES + 4,
+	KEEP_XORBS_MAX = 1024,
 	FIND_FILE = 0,
 	FIND_SHA256 = 1,
 };
@@ -17,9 +18,26 @@ enum {
 struct pull_call {
 	struct record_place from;
 	uint32_t wait_ms;
+	bool partial; /* some xorbs before it belong to other nodes, and were not taken */
 };
 void pull_call_encode(struct buffer *out, const struct pull_call *call);
 int pull_call_decode(struct pull_call *out, struct span body);
+
+struct keep_call {
+	bool fetch;
+	size_t count;
+	struct hash xorbs[KEEP_XORBS_MAX];
+};
+void keep_call_encode(struct buffer *out, bool fetch, const struct hash *xorbs, size_t count);
+int keep_call_decode(struct keep_call *out, struct span body);
+
+struct kept {
+	uint64_t epoch;                  /* of the placement that the node goes by */
+	size_t count;
+	uint32_t lengths[KEEP_XORBS_MAX]; /* of the bodies that it has; 0: it has not */
+};
+void kept_encode(struct buffer *out, const struct kept *kept);
+int kept_decode(struct kept *out, struct span body);
 
 struct find_call {
 	unsigned what;

@@ -88,6 +88,8 @@ enum command_type {
 	COMMAND_NODE_JOIN = 121,       /* with a join token, which is used up */
 	COMMAND_NODE_ROLES = 122,
 	COMMAND_JOIN_TOKEN_CREATE = 123,
+	COMMAND_NODE_PLACE = 124,      /* drained or not, away or not */
+	COMMAND_CLUSTER_SET = 125,
 	COMMAND_NODES_FORSAKE = 127, /* written by recovery, never proposed: one node goes on without the others */
 };
 

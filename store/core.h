@@ -41,10 +41,12 @@ struct store {
 	 * a garbage collection drops things. */
 	pthread_rwlock_t registration;
 	struct condemned condemned;
+	struct condemned leaving; /* copies that this node is about to give up, as others hold them: uploads do not begin to lean on them (holdings.c) */
 	struct damaged_list damaged;
 	struct store_copies copies;
 	struct upload_list uploads;
-	atomic_flag care; /* taken by a garbage collection, or by whoever copies the volumes */
+	atomic_flag care; /* taken by a garbage collection, by whoever copies the volumes, or gives up copies */
+	atomic_bool giving_up; /* by the last: it takes seconds */
 	_Atomic int64_t collecting_since_ms; /* 0: none is under way */
 };
 
@@ -77,6 +79,14 @@ bool store_file_is_damaged(struct store *store, const struct hash *file);
 int store_compact_volume(struct store *store, uint32_t id, struct why *why);
 /* Takes the lock of a store's directory; *fd keeps it. ERR_BUSY: another process has it. */
 int store_lock_dir(const char *dir, int *fd, struct why *why);
+
+/* [blocks] Takes `care`; false: somebody has it, for long. gc.c */
+bool store_take_care(struct store *store);
+/* Replaces the list, and owns it: malloc'ed and sorted, NULL: none. gc.c */
+void condemned_set(struct condemned *condemned, struct hash *xorbs, size_t count);
+bool condemned_has(struct condemned *condemned, const struct hash *xorb);
+/* Entries of its chunks that still lead to a xorb which was dropped. gc.c */
+void store_forget_chunks(struct store *store, const struct stored_xorb *xorb);
 
 /* What a garbage collection under way must not take for unneeded. Under the registration lock. gc.c */
 int gc_spare(struct store *store, const struct entity_id *owner, const struct hash *file);

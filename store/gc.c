@@ -12,7 +12,7 @@
 
 #include "store/core.h"
 
-enum { DROP_BATCH = 1024, MARK_BATCH = 256, UPLOADS_WAIT_MS = 30 * 1000, MARK_BYTES = HASH_BYTES + ENTITY_ID_BYTES,
+enum { DROP_BATCH = 1024, MARK_BATCH = 256, UPLOADS_WAIT_MS = 30 * 1000, GIVING_UP_WAIT_MS = 30 * 1000, CARE_POLL_MS = 10, MARK_BYTES = HASH_BYTES + ENTITY_ID_BYTES,
 	HARDLY_USED_BYTES = 4 << 20 /* an active volume is not worth emptying below this */ };
 
 struct gc {
@@ -267,16 +267,16 @@ static struct hash *drops_hashes(const struct gc *gc)
 	return hashes;
 }
 
-static void condemn(struct store *store, struct hash *xorbs, size_t count)
+void condemned_set(struct condemned *condemned, struct hash *xorbs, size_t count)
 {
-	pthread_rwlock_wrlock(&store->condemned.lock);
-	free(store->condemned.xorbs);
-	store->condemned.xorbs = xorbs;
-	store->condemned.count = count;
-	pthread_rwlock_unlock(&store->condemned.lock);
+	pthread_rwlock_wrlock(&condemned->lock);
+	free(condemned->xorbs);
+	condemned->xorbs = xorbs;
+	condemned->count = count;
+	pthread_rwlock_unlock(&condemned->lock);
 }
 
-static void forget_chunks(struct store *store, const struct stored_xorb *xorb)
+void store_forget_chunks(struct store *store, const struct stored_xorb *xorb)
 {
 	struct hash *hashes = malloc(xorb->table.count * sizeof(*hashes));
 	for (uint32_t i = 0; hashes && i < xorb->table.count; i++)
@@ -295,7 +295,7 @@ static void after_drop(struct gc *gc, const struct hash *hash)
 	/* The table is still in the cache: it was loaded before. Without it the entries of its chunks stay and lead nowhere, which uploads notice. */
 	if (gone && stored_xorb_open(&xorb, gc->store->xorbs, hash, false, NULL) == 0) {
 		gc->report->bytes_freed += xorb->table.chunks[xorb->table.count - 1].body_end;
-		forget_chunks(gc->store, xorb);
+		store_forget_chunks(gc->store, xorb);
 		stored_xorb_release(xorb);
 		xorb_cache_drop(gc->store->xorbs, hash);
 	} else if (gone) {
@@ -309,7 +309,7 @@ static int drop_xorbs(struct gc *gc)
 	size_t count = gc->drops_count;
 	if (!hashes)
 		return why_set(gc->why, ERR_NO_MEMORY, "no memory for garbage collection");
-	condemn(gc->store, hashes, count);
+	condemned_set(&gc->store->condemned, hashes, count);
 	int err = 0;
 	if (upload_list_wait(&gc->store->uploads, UPLOADS_WAIT_MS)) {
 		for (size_t i = 0; i < count; i++) {
@@ -322,7 +322,7 @@ static int drop_xorbs(struct gc *gc)
 			after_drop(gc, &hashes[i]);
 	}
 	gc->drops_count = 0; /* an upload that takes longer keeps them until the next collection */
-	condemn(gc->store, NULL, 0);
+	condemned_set(&gc->store->condemned, NULL, 0);
 	return err;
 }
 
@@ -476,6 +476,16 @@ static int collect(struct gc *gc, store_roots roots, void *context)
 	return err;
 }
 
+bool store_take_care(struct store *store)
+{
+	for (unsigned waited_ms = 0; atomic_flag_test_and_set(&store->care); waited_ms += CARE_POLL_MS) {
+		if (!store->giving_up || waited_ms > GIVING_UP_WAIT_MS)
+			return false;
+		nanosleep(&(struct timespec){ .tv_nsec = CARE_POLL_MS * 1000000L }, NULL);
+	}
+	return true;
+}
+
 /* Only one collection at a time. NULL: `err` says why. */
 static struct gc *gc_open(struct store *store, int64_t grace_ms, bool dry_run, struct store_progress *progress, int *err, struct why *why)
 {
@@ -485,7 +495,7 @@ static struct gc *gc_open(struct store *store, int64_t grace_ms, bool dry_run, s
 		*err = why_set(why, ERR_NO_MEMORY, "no memory for garbage collection");
 	else if (store->volumes_left_out)
 		*err = why_set(why, ERR_CORRUPT, "a volume cannot be read, so what is needed cannot be told from what is not: repair or restore it first");
-	else if (atomic_flag_test_and_set(&store->care))
+	else if (!store_take_care(store))
 		*err = why_set(why, ERR_BUSY, "a garbage collection or a backup is under way");
 	if (*err) {
 		free(gc);
@@ -521,6 +531,17 @@ int store_gc(struct store *store, store_roots roots, void *context, int64_t grac
 	more_to_do(gc, totals.stored_bytes);
 	gc->report = out;
 	return gc_close(gc, collect(gc, roots, context));
+}
+
+int store_compact(struct store *store, struct store_gc_report *out, struct why *why)
+{
+	int err;
+	*out = (struct store_gc_report){ 0 };
+	struct gc *gc = gc_open(store, 0, false, NULL, &err, why);
+	if (!gc)
+		return err;
+	gc->report = out;
+	return gc_close(gc, compact(gc));
 }
 
 /* ------------------------------------------------------------------ claims of one owner */

@@ -23,7 +23,7 @@ int store_hold(struct store *store, struct why *why)
 {
 	if (store->volumes_left_out)
 		return why_set(why, ERR_CORRUPT, "a volume cannot be read: repair or restore it first");
-	if (atomic_flag_test_and_set(&store->care))
+	if (!store_take_care(store))
 		return why_set(why, ERR_BUSY, "a garbage collection or a backup is under way");
 	return 0;
 }

@@ -11,6 +11,7 @@
 enum {
 	SHARD_FILES_MAX = 1 << 20,
 	SHARD_CHUNKS_MAX = 1 << 27, /* of all its terms: some 8 TiB. A few bytes of shard can name 8192 chunks, and each costs two hashes */
+	REGISTER_TRIES = 3,
 	WRITE_BYTES = 4 << 20,      /* of records at a time, and one file's more */
 };
 
@@ -336,7 +337,7 @@ static void fetch_xorbs(struct store *store, struct span bytes)
 			return;
 }
 
-int store_shard_register(struct store *store, const struct entity_id *owner, struct span shard, int *registered, struct why *why)
+static int register_once(struct store *store, const struct entity_id *owner, struct span shard, int *registered, struct why *why)
 {
 	struct shard_batch batch = { .store = store, .owner = owner };
 	buffer_init(&batch.payloads, (size_t)2 * VOLUME_PAYLOAD_BYTES_MAX);
@@ -352,5 +353,14 @@ int store_shard_register(struct store *store, const struct entity_id *owner, str
 	buffer_fini(&batch.payloads);
 	free(batch.records);
 	*registered = batch.something_new;
+	return err;
+}
+
+int store_shard_register(struct store *store, const struct entity_id *owner, struct span shard, int *registered, struct why *why)
+{
+	int err = ERR_INVALID;
+	/* Again when a xorb was given up between the look and the lock, as others hold it. */
+	for (unsigned tries = 0; err == ERR_INVALID && tries < (store_has_others(store) ? REGISTER_TRIES : 1); tries++)
+		err = register_once(store, owner, shard, registered, why);
 	return err ? err : store_await_copies(store, why);
 }

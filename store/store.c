@@ -31,13 +31,17 @@ static int by_bytes(const void *a, const void *b)
 	return memcmp(a, b, HASH_BYTES);
 }
 
-bool store_may_lean_on(struct store *store, const struct hash *xorb)
+bool condemned_has(struct condemned *condemned, const struct hash *xorb)
 {
-	struct condemned *condemned = &store->condemned;
 	pthread_rwlock_rdlock(&condemned->lock);
 	bool found = condemned->count && bsearch(xorb, condemned->xorbs, condemned->count, sizeof(*xorb), by_bytes);
 	pthread_rwlock_unlock(&condemned->lock);
-	return !found && !damaged_list_has(&store->damaged, xorb);
+	return found;
+}
+
+bool store_may_lean_on(struct store *store, const struct hash *xorb)
+{
+	return !condemned_has(&store->condemned, xorb) && !damaged_list_has(&store->damaged, xorb);
 }
 
 void store_xorb_replaced(struct store *store, const struct hash *xorb)
@@ -136,6 +140,7 @@ int store_open(struct store **out, const struct store_config *config, struct why
 	pthread_rwlock_init(&store->registration, &prefer);
 	pthread_rwlockattr_destroy(&prefer);
 	pthread_rwlock_init(&store->condemned.lock, NULL);
+	pthread_rwlock_init(&store->leaving.lock, NULL);
 	upload_list_init(&store->uploads);
 	damaged_list_init(&store->damaged);
 	int err = 0;
@@ -166,8 +171,10 @@ void store_close(struct store *store)
 	if (store->lock_fd >= 0)
 		close(store->lock_fd);
 	free(store->condemned.xorbs);
+	free(store->leaving.xorbs);
 	pthread_rwlock_destroy(&store->registration);
 	pthread_rwlock_destroy(&store->condemned.lock);
+	pthread_rwlock_destroy(&store->leaving.lock);
 	upload_list_fini(&store->uploads);
 	damaged_list_fini(&store->damaged);
 	free(store);

@@ -22,6 +22,7 @@
 struct store;
 struct store_progress;
 struct xorb_info;
+struct store_gc_report;
 
 struct record_place { /* of a record in the volumes */
 	uint32_t volume;
@@ -266,6 +267,32 @@ int store_take_records(struct store *store, const struct store_record *records, 
 bool store_has_xorb(struct store *store, const struct hash *xorb);
 /* [blocks] Calls `each` for every xorb of a file record that is not here, or damaged; what it returns, if not 0. ERR_CORRUPT. */
 int store_missing_xorbs(struct store *store, struct span file_payload, int (*each)(void *context, const struct hash *xorb), void *context);
+/* Xorbs that files need which are known here, whether they are here or not: the first ones behind *after (NULL: all), by hash; how many. */
+size_t store_needed_xorbs(struct store *store, const struct hash *after, struct hash *out, size_t max);
+struct held_xorb {
+	struct hash xorb;
+	uint32_t body_length;
+};
+/* Those that are here, damaged ones included, the same way. */
+size_t store_held_xorbs(struct store *store, const struct hash *after, struct held_xorb *out, size_t max);
+/* How many files name a xorb, at most `max`. */
+uint64_t store_files_of_xorb(struct store *store, const struct hash *xorb, uint64_t max);
+
+enum { STORE_GIVE_UP_MAX = 64 };
+struct store_give_up {
+	void *context;
+	/* [blocks] Sets ok[i] for each xorb that enough others hold, and have the records before `end`: what names it is known there. */
+	void (*confirm)(void *context, const struct hash *xorbs, size_t count, const struct record_place *end, bool *ok);
+	/* Until `end`, nobody is told that this node has a copy. False: what was confirmed is not true any more, drop nothing. */
+	bool (*begin)(void *context);
+	void (*end)(void *context);
+};
+/* [blocks] Drops copies that others hold, and forgets that they were here. What uploads lean on, or a file has come to need meanwhile, stays for another time.
+ * *dropped_bytes: of bodies; the disk gets them back with the next compaction. ERR_BUSY: another time. */
+int store_give_up(struct store *store, const struct hash *xorbs, size_t count, const struct store_give_up *how, uint64_t *dropped_bytes, struct why *why);
+/* [blocks] Compacts volumes that are mostly dead. ERR_BUSY. */
+int store_compact(struct store *store, struct store_gc_report *out, struct why *why);
+
 /* Xorbs that are known to be damaged, the first ones behind *after (NULL: all); how many. */
 size_t store_damaged_xorbs(struct store *store, const struct hash *after, struct hash *out, size_t max);
 /* [blocks] Replaces what is known to be damaged by copies of other nodes; how many. */

@@ -225,7 +225,7 @@ static bool may_use(struct upload *upload, const struct hash *xorb)
 		if (hash_equal(&upload->known[i], xorb))
 			return true;
 	struct index_xorb entry;
-	if (!store_may_lean_on(upload->store, xorb))
+	if (!store_may_lean_on(upload->store, xorb) || condemned_has(&upload->store->leaving, xorb))
 		return false;
 	int err = index_xorb(upload->store->index, xorb, &entry);
 	index_xorb_fini(&entry);

@@ -12,7 +12,7 @@
 #include "gateway/repo/scratch_dir.h"
 #include "replication/replica.h"
 
-enum { ID_BYTES = 12 };
+enum { ID_BYTES = 12, XORBS_AT_ONCE = 64 };
 
 struct backup_desk {
 	struct gateway *gateway;
@@ -167,6 +167,28 @@ static int await_bytes(struct gateway *gateway, struct why *why)
 	}
 }
 
+/* [blocks] What placement gives to other nodes comes here, and stays while the backup holds the store. A node that does not answer may have what nobody else has. */
+static int fetch_bytes(struct gateway *gateway, struct why *why)
+{
+	struct replica_status copies;
+	struct hash xorbs[XORBS_AT_ONCE], after;
+	struct xorb_info info;
+	uint64_t missing = 0;
+	if (!gateway->replica)
+		return 0;
+	replica_status(gateway->replica, &copies);
+	if (copies.replication_factor >= copies.members)
+		return 0;
+	size_t count = store_needed_xorbs(gateway->store, NULL, xorbs, XORBS_AT_ONCE);
+	for (; count > 0; count = store_needed_xorbs(gateway->store, &after, xorbs, XORBS_AT_ONCE)) {
+		for (size_t i = 0; i < count; i++)
+			missing += store_find_xorb(gateway->store, &xorbs[i], &info) != 0;
+		after = xorbs[count - 1];
+	}
+	return missing ? why_set(why, ERR_BUSY, "%llu xorbs that files need are on none of the nodes that answer, or there is no room for them here: "
+		"a backup would lack them; start the nodes that are down, and try again", (unsigned long long)missing) : 0;
+}
+
 static int read_point(struct consensus *consensus, struct why *why)
 {
 	int err = consensus_read_barrier(consensus, GROUP_CLUSTER, BACKUP_READ_MS_MAX, why);
@@ -191,6 +213,8 @@ static int lend(struct gateway *gateway, struct scratch_dir *names, struct held_
 		err = consensus_checkpoint(namespace_consensus(gateway->ns), path, why);
 		if (err == 0)
 			err = await_bytes(gateway, why);
+		if (err == 0)
+			err = fetch_bytes(gateway, why);
 		if (err == 0)
 			err = store_held_volumes(gateway->store, volumes, why);
 		if (err)

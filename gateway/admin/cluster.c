@@ -81,6 +81,24 @@ static void write_bytes(struct json_writer *json, struct replica *replica, const
 	json_object_end(json);
 }
 
+/* What a node holds, and what it should; of another one, if it answers. */
+static void write_care(struct json_writer *json, struct replica *replica, const struct node_status *node)
+{
+	struct replica_care care;
+	if (!replica || node->node.role == NODE_REMOVED || (!node->self && replica_care_of(replica, node->node.node_id, &care, NULL) != 0))
+		return;
+	if (node->self)
+		replica_care(replica, &care);
+	json_object_begin(json, "held");
+	json_u64(json, "epoch", care.epoch);
+	json_u64(json, "bytes", care.held_bytes);
+	json_u64(json, "surplus", care.surplus_bytes);
+	json_u64(json, "missing_xorbs", care.missing_xorbs);
+	json_u64(json, "bytes_per_s", care.bytes_per_s);
+	json_bool(json, "walking", care.walking);
+	json_object_end(json);
+}
+
 static void write_copies(struct json_writer *json, struct replica *replica)
 {
 	struct replica_status status;
@@ -88,6 +106,7 @@ static void write_copies(struct json_writer *json, struct replica *replica)
 		return;
 	replica_status(replica, &status);
 	json_object_begin(json, "copies");
+	json_u64(json, "replication_factor", status.replication_factor);
 	json_u64(json, "wanted", status.copies);
 	json_u64(json, "needed", status.copies_needed);
 	json_u64(json, "awaiting", status.awaiting);
@@ -110,7 +129,12 @@ static void write_node(struct json_writer *json, const struct cluster_status *st
 	json_bool(json, "self", node->self);
 	json_bool(json, "connected", node->connected);
 	json_text(json, "trouble", node->trouble);
+	json_text(json, "failure_domain", node->node.domain);
+	json_u64(json, "weight", node->node.weight ? node->node.weight : NODE_WEIGHT_DEFAULT);
+	json_bool(json, "drained", node->node.drained);
+	json_bool(json, "away", node->node.away);
 	write_bytes(json, replica, node, all);
+	write_care(json, replica, node);
 	json_array_begin(json, "groups");
 	for (size_t i = 0; i < 2; i++) {
 		json_object_begin(json, NULL);
@@ -257,21 +281,6 @@ void admin_cluster_token(struct http_request *request, const struct route_match 
 
 /* ------------------------------------------------------------------ roles */
 
-static int read_ids(const json_t *list, uint64_t ids[CLUSTER_NODES_MAX], size_t *count, struct why *why)
-{
-	*count = json_array_size(list);
-	if (!json_is_array(list) || *count == 0 || *count > CLUSTER_NODES_MAX)
-		return why_set(why, ERR_INVALID, "\"nodes\" is a list of node ids");
-	for (size_t i = 0; i < *count; i++) {
-		const char *text = json_string_value(json_array_get(list, i));
-		char *end = NULL;
-		ids[i] = text && strlen(text) == 16 ? strtoull(text, &end, 16) : 0;
-		if (ids[i] == 0 || *end)
-			return why_set(why, ERR_INVALID, "a node id is 16 hexadecimal digits");
-	}
-	return 0;
-}
-
 static void roles_work(struct http_request *request, struct span text, void *context)
 {
 	const struct actor *actor = context;
@@ -280,6 +289,7 @@ static void roles_work(struct http_request *request, struct span text, void *con
 	enum node_role role = 0;
 	uint64_t ids[CLUSTER_NODES_MAX];
 	size_t count = 0;
+	bool force = false;
 	struct admin_body *body = admin_body_parse(text);
 	if (!body) {
 		err = why_set(&why, ERR_INVALID, "a JSON object was expected");
@@ -288,9 +298,12 @@ static void roles_work(struct http_request *request, struct span text, void *con
 		if (err == 0 && !read_role(&role, name))
 			err = why_set(&why, ERR_INVALID, "\"role\" is \"learner\", \"voter\" or \"removed\"");
 		if (err == 0)
-			err = read_ids(admin_body_value(body, "nodes"), ids, &count, &why);
+			err = admin_node_ids(admin_body_value(body, "nodes"), ids, &count, &why);
+		force = admin_body_bool(body, "force", false, &err, &why);
 	}
 	admin_body_free(body);
+	if (err == 0 && role == NODE_REMOVED)
+		err = admin_may_remove(gateway_of(request), actor->name, ids, count, force, &why);
 	if (err == 0)
 		err = cluster_node_roles(gateway_of(request)->ns, actor->name, ids, count, role, &why);
 	if (err)

@@ -187,6 +187,50 @@ void admin_repos(struct http_request *request, const struct route_match *match)
 		http_work(request, repos_work, listing);
 }
 
+/* ------------------------------------------------------------------ xorbs */
+
+enum { ADMIN_XORBS_MAX = 10000 };
+
+static void xorbs_work(struct http_request *request, void *context)
+{
+	const struct hash *after = context;
+	struct buffer body;
+	struct json_writer json;
+	struct held_xorb *held = malloc(ADMIN_XORBS_MAX * sizeof(*held));
+	if (!held) {
+		answer_err(request, ERR_NO_MEMORY, NULL);
+		return;
+	}
+	size_t count = store_held_xorbs(gateway_of(request)->store, after, held, ADMIN_XORBS_MAX);
+	buffer_init(&body, ADMIN_ANSWER_BYTES_MAX);
+	json_writer_init(&json, &body);
+	json_array_begin(&json, NULL);
+	for (size_t i = 0; i < count; i++) {
+		char text[HASH_TEXT_BYTES];
+		hash_to_text(text, &held[i].xorb);
+		json_object_begin(&json, NULL);
+		json_text(&json, "xorb", text);
+		json_u64(&json, "body_length", held[i].body_length);
+		json_object_end(&json);
+	}
+	json_array_end(&json);
+	free(held);
+	answer_json(request, 200, &body);
+}
+
+void admin_xorbs(struct http_request *request, const struct route_match *match)
+{
+	(void)match;
+	if (!operator_open(request))
+		return;
+	const char *text = http_query_value(request, "after", 0);
+	struct hash *after = text ? http_alloc(request, sizeof(*after)) : NULL;
+	if (after && hash_from_text(after, text, strlen(text)) != 0)
+		answer_err(request, ERR_INVALID, &(struct why){ "A hash is 64 hexadecimal digits" });
+	else
+		http_work(request, xorbs_work, after);
+}
+
 /* ------------------------------------------------------------------ one xorb */
 
 static void write_xorb(struct json_writer *json, const struct xorb_table *table, const struct xorb_info *info)

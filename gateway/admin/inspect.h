@@ -8,6 +8,8 @@ void admin_status(struct http_request *request, const struct route_match *match)
 void admin_stats(struct http_request *request, const struct route_match *match);
 void admin_volumes(struct http_request *request, const struct route_match *match);
 void admin_repos(struct http_request *request, const struct route_match *match);
+/* Those that are on this node: GET ?after=HASH, at most 10000. */
+void admin_xorbs(struct http_request *request, const struct route_match *match);
 void admin_xorb(struct http_request *request, const struct route_match *match);
 
 #endif

@@ -1,6 +1,7 @@
-/* cluster.c - `cairn cluster status|token|promote|demote|remove`, and recover (recover.c): the nodes that are one hub. */
+/* cluster.c - `cairn cluster ...`: the nodes that are one hub, and where its bytes lie; recover is in recover.c. */
 #include <getopt.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "ops/cairn/api.h"
@@ -74,6 +75,41 @@ static void print_bytes(const json_t *answer, const json_t *nodes)
 	}
 }
 
+/* What nodes hold, and how far they are from what they should. */
+static void print_held(const json_t *answer, const json_t *nodes)
+{
+	size_t i;
+	const json_t *node;
+	unsigned long long factor = member_u64(json_object_get(answer, "copies"), "replication_factor");
+	json_array_foreach(nodes, i, node) {
+		const json_t *held = json_object_get(node, "held");
+		bool drained = json_is_true(json_object_get(node, "drained"));
+		if (strcmp(member_text(node, "role"), "removed") == 0 || json_array_size(nodes) < 2)
+			continue;
+		printf("  %s", *member_text(node, "name") ? member_text(node, "name") : member_text(node, "id"));
+		if (json_is_true(json_object_get(node, "away")))
+			printf(" is away, others take over what it held");
+		if (held) {
+			unsigned long long left = member_u64(held, "surplus"), speed = member_u64(held, "bytes_per_s");
+			printf(" holds %s", text_of_bytes(member_u64(held, "bytes")));
+			if (left)
+				printf(", of which %s should be elsewhere%s", text_of_bytes(left), drained ? " (drained)" : "");
+			else if (drained)
+				printf(", is drained: it may be removed");
+			if (left && speed)
+				printf(", about %llu s left", (left + speed - 1) / speed);
+			if (member_u64(held, "missing_xorbs"))
+				printf(", %llu xorbs are missing", (unsigned long long)member_u64(held, "missing_xorbs"));
+			printf("%s", json_is_true(json_object_get(held, "walking")) ? ", looks after them now" : "");
+		} else if (!json_is_true(json_object_get(node, "away"))) {
+			printf(" does not say what it holds");
+		}
+		puts("");
+	}
+	if (json_array_size(nodes) > 1)
+		printf("%llu copies of everything\n", factor);
+}
+
 static int status(const struct settings *settings)
 {
 	struct api *api = api_open(settings);
@@ -103,6 +139,7 @@ static int status(const struct settings *settings)
 	if (voters == 2)
 		printf("WARNING: with two voters neither may fail: make a third one\n");
 	print_bytes(answer, nodes);
+	print_held(answer, nodes);
 	json_decref(answer);
 	return EXIT_OK;
 }
@@ -134,17 +171,20 @@ static int token(const struct settings *settings, int argc, char **argv)
 static int change(const struct settings *settings, int argc, char **argv, const char *role, bool sure)
 {
 	json_t *nodes = json_array();
+	bool force = false;
 	for (int i = 1; i < argc; i++)
-		if (strcmp(argv[i], "--yes") != 0)
-			json_array_append_new(nodes, json_string(argv[i]));
-		else
+		if (strcmp(argv[i], "--yes") == 0)
 			sure = true;
+		else if (strcmp(argv[i], "--force") == 0)
+			force = true;
+		else
+			json_array_append_new(nodes, json_string(argv[i]));
 	if (json_array_size(nodes) == 0 || !sure) {
 		json_decref(nodes);
 		return usage_error("cluster", sure ? "cluster %s wants ids of nodes" : "cluster %s is final: say --yes", argv[0]);
 	}
 	struct api *api = api_open(settings);
-	json_t *answer = api ? api_call(api, "POST", "/api/admin/cluster/roles", json_pack("{s:o,s:s}", "nodes", json_incref(nodes), "role", role)) : NULL;
+	json_t *answer = api ? api_call(api, "POST", "/api/admin/cluster/roles", json_pack("{s:o,s:s,s:b}", "nodes", json_incref(nodes), "role", role, "force", (int)force)) : NULL;
 	json_decref(nodes);
 	api_close(api);
 	if (!answer)
@@ -152,6 +192,54 @@ static int change(const struct settings *settings, int argc, char **argv, const 
 	json_decref(answer);
 	printf("the cluster makes it so; `cairn cluster status` shows when it is done\n");
 	return EXIT_OK;
+}
+
+static int tell(const struct settings *settings, const char *path, json_t *body, const char *done)
+{
+	struct api *api = api_open(settings);
+	json_t *answer = api ? api_call(api, "POST", path, body) : NULL;
+	if (!api)
+		json_decref(body);
+	api_close(api);
+	if (!answer)
+		return EXIT_FAILED;
+	json_decref(answer);
+	puts(done);
+	return EXIT_OK;
+}
+
+static int drain(const struct settings *settings, int argc, char **argv)
+{
+	bool undo = argc > 1 && strcmp(argv[1], "--undo") == 0;
+	json_t *nodes = json_array();
+	for (int i = undo ? 2 : 1; i < argc; i++)
+		json_array_append_new(nodes, json_string(argv[i]));
+	if (json_array_size(nodes) == 0) {
+		json_decref(nodes);
+		return usage_error("cluster", "cluster drain wants [--undo] and ids of nodes");
+	}
+	return tell(settings, "/api/admin/cluster/drain", json_pack("{s:o,s:b}", "nodes", nodes, "drained", (int)!undo),
+		undo ? "the node gets its share again" : "others take over what it holds; `cairn cluster status` shows how far they are");
+}
+
+static int set(const struct settings *settings, int argc, char **argv)
+{
+	static const struct option options[] = { { "replication-factor", required_argument, NULL, 'r' }, { "copies", required_argument, NULL, 'c' },
+		{ "grace", required_argument, NULL, 'g' }, { NULL, 0, NULL, 0 } };
+	json_t *body = json_object();
+	int option;
+	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		char *end = NULL;
+		long long number = optarg ? strtoll(optarg, &end, 10) : 0;
+		if (option == '?' || !end || end == optarg || *end)
+			break;
+		json_object_set_new(body, option == 'r' ? "replication_factor" : option == 'c' ? "copies" : "grace_s", json_integer(number));
+	}
+	if (option != -1 || optind != argc || json_object_size(body) == 0) {
+		json_decref(body);
+		return usage_error("cluster", "cluster set wants --replication-factor N, --copies N or --grace SECONDS");
+	}
+	return tell(settings, "/api/admin/cluster/settings", body, "set; `cairn cluster status` shows how far the nodes are");
 }
 
 int cluster_main(const struct settings *settings, int argc, char **argv)
@@ -169,5 +257,11 @@ int cluster_main(const struct settings *settings, int argc, char **argv)
 		return change(settings, argc - 1, argv + 1, "removed", false);
 	if (strcmp(verb, "recover") == 0)
 		return cluster_recover(settings, argc - 1, argv + 1);
-	return usage_error("cluster", "cluster wants status, token, promote, demote, remove or recover");
+	if (strcmp(verb, "drain") == 0)
+		return drain(settings, argc - 1, argv + 1);
+	if (strcmp(verb, "set") == 0)
+		return set(settings, argc - 1, argv + 1);
+	if (strcmp(verb, "repair") == 0 && argc == 2)
+		return tell(settings, "/api/admin/cluster/settings", json_pack("{s:b}", "walk", 1), "every node looks after its copies; `cairn cluster status` shows how far they are");
+	return usage_error("cluster", "cluster wants status, token, promote, demote, drain, set, repair, remove or recover");
 }

@@ -25,7 +25,10 @@ static const char help[] =
 	"  --cluster-address HOST:PORT how they reach it, if not as it listens\n"
 	"  --join TOKEN               a new DIR becomes a node of the cluster that made TOKEN; @FILE reads it from a file\n"
 	"  --node-name NAME           for people, in `cairn cluster status` (host name)\n"
-	"  --copies N                 nodes that hold what is uploaded before the client is told so, at most as many as there are (2)\n"
+	"  --copies N                 nodes that hold what is uploaded before the client is told so, at most as many as there are (2);\n"
+	"                             `cairn cluster set --copies` says it for all nodes\n"
+	"  --failure-domain NAME      what fails together with this node, as a rack or a zone (only itself)\n"
+	"  --weight N                 this node's share of the bytes where not all have all, beside those of the others (100)\n"
 	"  --copy-rate SIZE           bytes a second that a node far behind takes from each other one (no limit)\n"
 	"\n"
 	"TLS (SIGHUP reads both files again)\n"
@@ -77,7 +80,7 @@ enum option_id {
 	OPTION_DATA = 256, OPTION_LISTEN, OPTION_BASE_URL, OPTION_TRUST, OPTION_CERT, OPTION_KEY, OPTION_ACCESS_LOG, OPTION_CONNECTIONS,
 	OPTION_PER_ADDRESS, OPTION_REQUESTS, OPTION_WORKERS, OPTION_CONTROL, OPTION_BULK, OPTION_VOLUME, OPTION_RESERVE, OPTION_BUFFERS,
 	OPTION_INDEX, OPTION_TREES, OPTION_GIT_CACHE, OPTION_GIT_PROCESSES, OPTION_DRAIN, OPTION_BUFFERED, OPTION_NEW_TOKEN, OPTION_CLUSTER_LISTEN, OPTION_CLUSTER_ADDRESS, OPTION_JOIN,
-	OPTION_NODE_NAME, OPTION_COPIES, OPTION_COPY_RATE, OPTION_RATE_LIMITS, OPTION_RATE_API, OPTION_RATE_RESOLVE, OPTION_RATE_PAGES, OPTION_AUDIT_LOG, OPTION_AUDIT_READS,
+	OPTION_NODE_NAME, OPTION_COPIES, OPTION_COPY_RATE, OPTION_DOMAIN, OPTION_WEIGHT, OPTION_RATE_LIMITS, OPTION_RATE_API, OPTION_RATE_RESOLVE, OPTION_RATE_PAGES, OPTION_AUDIT_LOG, OPTION_AUDIT_READS,
 	OPTION_OPENID_ISSUER, OPTION_OPENID_CLIENT, OPTION_OPENID_SECRET, OPTION_OPENID_NAME,
 	OPTION_HELP, OPTION_VERSION,
 };
@@ -121,6 +124,8 @@ static const struct option options[] = {
 	{ "join", required_argument, NULL, OPTION_JOIN },
 	{ "node-name", required_argument, NULL, OPTION_NODE_NAME },
 	{ "copies", required_argument, NULL, OPTION_COPIES },
+	{ "failure-domain", required_argument, NULL, OPTION_DOMAIN },
+	{ "weight", required_argument, NULL, OPTION_WEIGHT },
 	{ "copy-rate", required_argument, NULL, OPTION_COPY_RATE },
 	{ "help", no_argument, NULL, OPTION_HELP },
 	{ "version", no_argument, NULL, OPTION_VERSION },
@@ -254,6 +259,9 @@ static int read_limit(struct config *config, int option, char *value)
 	case OPTION_COPIES:
 		err = read_count(&config->copies, value);
 		return err == 0 && config->copies > REPLICA_COPIES_MAX ? wrong("--copies wants 1 to 5", value) : err;
+	case OPTION_WEIGHT:
+		err = read_count(&config->cluster.weight, value);
+		return err == 0 && config->cluster.weight > NODE_WEIGHT_MAX ? wrong("--weight wants 1 to 1000000", value) : err;
 	case OPTION_RATE_LIMITS: return read_rate_mode(&config->rate, value);
 	case OPTION_RATE_API: return read_count(&config->rate.quota[RATE_API], value);
 	case OPTION_RATE_RESOLVE: return read_count(&config->rate.quota[RATE_RESOLVE], value);
@@ -288,6 +296,9 @@ static int read_option(struct config *config, int option, char *value)
 	case OPTION_CLUSTER_ADDRESS: config->cluster.advertise = value; return 0;
 	case OPTION_JOIN: return read_join(config, value);
 	case OPTION_NODE_NAME: config->cluster.name = value; return 0;
+	case OPTION_DOMAIN:
+		config->cluster.domain = value;
+		return strlen(value) < NODE_DOMAIN_BYTES_MAX ? 0 : wrong("--failure-domain wants at most 63 bytes", value);
 	case OPTION_HELP: fputs(help, stdout); return 1;
 	case OPTION_VERSION: puts("cairnd " CAIRN_VERSION); return 1;
 	default: return read_limit(config, option, value);

@@ -101,7 +101,7 @@ static int open_core(struct daemon *daemon, struct why *why)
 		err = store_open(&gateway->store, &daemon->config.store, why);
 	if (err == 0 && cluster->listen)
 		err = replica_open(&gateway->replica, &(struct replica_config){ .consensus = namespace_consensus(gateway->ns), .store = gateway->store,
-			.copies = daemon->config.copies, .bytes_per_s = daemon->config.copy_bytes_per_s }, why);
+			.ns = gateway->ns, .copies = daemon->config.copies, .bytes_per_s = daemon->config.copy_bytes_per_s }, why);
 	if (err == 0)
 		err = repo_cache_open(&gateway->trees, daemon->config.tree_cache_bytes);
 	if (err == 0) {

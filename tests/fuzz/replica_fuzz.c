@@ -10,10 +10,24 @@ static void check_calls(struct span bytes)
 	struct find_call find, find_again;
 	struct records_end end, end_again;
 	struct buffer out;
-	buffer_init(&out, 4096);
+	buffer_init(&out, 64 << 10);
 	if (pull_call_decode(&pull, bytes) == 0) {
 		pull_call_encode(&out, &pull);
 		assert(pull_call_decode(&pull_again, buffer_span(&out)) == 0 && pull_again.from.offset == pull.from.offset && pull_again.wait_ms == pull.wait_ms);
+	}
+	buffer_clear(&out);
+	static struct keep_call keep, keep_again;
+	static struct kept kept, kept_again;
+	if (keep_call_decode(&keep, bytes) == 0) {
+		buffer_clear(&out);
+		keep_call_encode(&out, keep.fetch, keep.xorbs, keep.count);
+		assert(keep_call_decode(&keep_again, buffer_span(&out)) == 0 && keep_again.count == keep.count && keep_again.fetch == keep.fetch &&
+			memcmp(keep.xorbs, keep_again.xorbs, keep.count * HASH_BYTES) == 0);
+	}
+	if (kept_decode(&kept, bytes) == 0) {
+		buffer_clear(&out);
+		kept_encode(&out, &kept);
+		assert(kept_decode(&kept_again, buffer_span(&out)) == 0 && kept_again.count == kept.count && kept_again.epoch == kept.epoch);
 	}
 	buffer_clear(&out);
 	if (find_call_decode(&find, bytes) == 0) {

@@ -1,5 +1,6 @@
 /* Several nodes in one process, over real sockets and disks: what callers of the namespace rely on when there is more than one. */
 #include "replication/cluster_node.h"
+#include "replication/cluster_settings.h"
 #include "tests/unit/replication/fixture.h"
 
 #include <pthread.h>
@@ -287,6 +288,52 @@ static void a_removed_node_is_not_let_in_again(void **state)
 	assert_int_equal(cluster_node_roles(nodes[0], "", &nobody, 1, NODE_VOTER, &why), ERR_NOT_FOUND);
 }
 
+static const struct cluster_view *view_of(size_t node, uint64_t epoch_min)
+{
+	static struct cluster_view view;
+	for (uint64_t until = now_ms() + WAIT_MS;; usleep(10000)) {
+		consensus_view(namespace_consensus(nodes[node]), &view);
+		if (view.settings.epoch >= epoch_min)
+			return &view;
+		assert_true(now_ms() < until);
+	}
+}
+
+static void what_is_set_and_who_is_drained_is_known_to_all(void **state)
+{
+	(void)state;
+	struct why why = { 0 };
+	make_three();
+	uint64_t id = id_of(2), nobody = 77, epoch = view_of(0, 1)->settings.epoch;
+	struct cluster_change four = { 4, CLUSTER_LEAVE, UINT64_MAX, false }, late = { 2, 3, UINT64_MAX, false }, soon = { CLUSTER_LEAVE, CLUSTER_LEAVE, 100, false };
+	assert_int_equal(cluster_set(nodes[1], "", &four, &why), ERR_INVALID);
+	assert_string_equal(why.text, "4 copies of everything cannot lie in different failure domains: there are only 3");
+	assert_int_equal(cluster_set(nodes[1], "", &late, &why), ERR_INVALID);
+	assert_non_null(strstr(why.text, "3 copies cannot be waited for"));
+	assert_int_equal(cluster_set(nodes[1], "", &soon, &why), ERR_INVALID);
+	assert_int_equal(view_of(0, 1)->settings.epoch, epoch); /* what is refused changes nothing */
+	assert_int_equal(cluster_set(nodes[1], "", &(struct cluster_change){ 2, 1, 9000, false }, &why), 0);
+	for (size_t i = 0; i < 3; i++) {
+		const struct cluster_settings *settings = &view_of(i, epoch + 1)->settings;
+		assert_true(settings->replication_factor == 2 && settings->copies == 1 && settings->grace_ms == 9000 && settings->walks == 0);
+	}
+	assert_int_equal(cluster_node_place(nodes[2], "", &nobody, 1, NODE_DRAINED, &why), ERR_NOT_FOUND);
+	assert_int_equal(cluster_node_place(nodes[2], "", &id, 1, NODE_DRAINED, &why), 0);
+	assert_int_equal(cluster_node_place(nodes[0], "", &id, 1, NODE_AWAY, &why), 0);
+	const struct cluster_node *node = cluster_view_find(view_of(1, epoch + 3), id);
+	assert_true(node && node->drained && node->away && node->role == NODE_VOTER);
+	assert_int_equal(cluster_node_place(nodes[0], "", &id, 1, NODE_BACK, &why), 0);
+	assert_int_equal(cluster_node_place(nodes[0], "", &id, 1, NODE_NOT_DRAINED, &why), 0);
+	node = cluster_view_find(view_of(1, epoch + 5), id);
+	assert_true(node && !node->drained && !node->away);
+	/* A node that starts again knows it before it hears of anybody. */
+	close_node(2);
+	open_node(2, NULL);
+	assert_int_equal(view_of(2, epoch + 5)->settings.replication_factor, 2);
+	assert_int_equal(cluster_node_roles(nodes[0], "", &id, 1, NODE_REMOVED, &why), 0);
+	assert_int_equal(cluster_node_place(nodes[0], "", &id, 1, NODE_DRAINED, &why), ERR_CONFLICT);
+}
+
 static void a_leader_can_be_demoted_and_removed(void **state)
 {
 	(void)state;
@@ -341,6 +388,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_join_token_is_good_for_one_node, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_removed_node_is_not_let_in_again, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_leader_can_be_demoted_and_removed, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(what_is_set_and_who_is_drained_is_known_to_all, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(leadership_moves_before_a_planned_stop, set_up, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -634,6 +634,138 @@ static void a_place_is_awaited(void **state)
 	free(content.data);
 }
 
+/* ------------------------------------------------------------------ giving up */
+
+static bool others_have, may_begin;
+static unsigned begins, ends;
+static void (*meanwhile)(void);
+
+static void confirm(void *context, const struct hash *xorbs, size_t count, const struct record_place *end, bool *ok)
+{
+	struct record_place published;
+	(void)context;
+	store_position(store, &published);
+	assert_true(end->volume == published.volume && end->offset == published.offset);
+	for (size_t i = 0; i < count; i++)
+		ok[i] = others_have && store_has_xorb(other, &xorbs[i]);
+	if (meanwhile)
+		meanwhile();
+}
+
+static bool begin(void *context)
+{
+	(void)context;
+	begins++;
+	return may_begin;
+}
+
+static void end(void *context)
+{
+	(void)context;
+	ends++;
+}
+
+static uint64_t give_up_all(void)
+{
+	static const struct store_give_up how = { .confirm = confirm, .begin = begin, .end = end };
+	struct held_xorb held[STORE_GIVE_UP_MAX];
+	struct hash xorbs[STORE_GIVE_UP_MAX];
+	uint64_t bytes;
+	size_t count = store_held_xorbs(store, NULL, held, STORE_GIVE_UP_MAX);
+	for (size_t i = 0; i < count; i++)
+		xorbs[i] = held[i].xorb;
+	assert_ok(store_give_up(store, xorbs, count, &how, &bytes, &why));
+	assert_int_equal(begins, ends);
+	return bytes;
+}
+
+static void what_others_hold_is_given_up_and_nothing_else(void **state)
+{
+	(void)state;
+	struct record_place place = { 0 };
+	struct bytes ours = bytes_random(700 * KIB, 20), both = bytes_random(900 * KIB, 21);
+	struct held_xorb held[STORE_GIVE_UP_MAX];
+	struct hash needed[8], found[8];
+	meanwhile = NULL;
+	struct upload_result shared = push(&ada, &both);
+	follow(&place);
+	struct upload_result alone = push(&ada, &ours);
+	assert_int_equal(store_needed_xorbs(store, NULL, needed, 8), 2);
+	others_have = may_begin = false;
+	assert_int_equal(give_up_all(), 0); /* nobody confirms */
+	others_have = true;
+	assert_int_equal(give_up_all(), 0); /* what was confirmed is not true any more */
+	may_begin = true;
+	assert_true(give_up_all() > both.length / 2);
+	assert_int_equal(store_held_xorbs(store, NULL, held, STORE_GIVE_UP_MAX), 1);
+	assert_content(&alone.file, &ours);
+
+	/* It is still needed, is fetched for who reads it, and may be given up again. */
+	assert_int_equal(store_needed_xorbs(store, NULL, found, 8), 2);
+	assert_memory_equal(needed, found, 2 * sizeof(needed[0]));
+	assert_int_equal(store_needed_xorbs(store, &needed[0], found, 8), 1);
+	assert_true(hash_equal(&found[0], &needed[1]));
+	assert_int_equal(store_files_of_xorb(store, &needed[0], 8), 1);
+	join_stores();
+	assert_content(&shared.file, &both);
+	assert_int_equal(store_held_xorbs(store, NULL, held, STORE_GIVE_UP_MAX), 2);
+	assert_true(give_up_all() > both.length / 2);
+	reopen_store();
+	join_stores();
+	assert_int_equal(store_held_xorbs(store, NULL, held, STORE_GIVE_UP_MAX), 1);
+	assert_content(&shared.file, &both);
+	free(ours.data);
+	free(both.data);
+}
+
+static struct bytes leaned_on;
+static struct upload_result leaning;
+
+static void lean(void)
+{
+	meanwhile = NULL;
+	leaning = push(&bob, &leaned_on);
+}
+
+static void what_comes_to_be_needed_meanwhile_stays_or_is_stored_anew(void **state)
+{
+	(void)state;
+	struct record_place place = { 0 };
+	leaned_on = bytes_random(800 * KIB, 22);
+	struct bytes more = bytes_make(leaned_on.length + 100 * KIB);
+	struct file_info info;
+	push(&ada, &leaned_on);
+	follow(&place);
+	memcpy(more.data, leaned_on.data, leaned_on.length);
+	struct bytes first = leaned_on;
+	leaned_on = more; /* begins with the same chunks: it would lean on the xorb that is being given up */
+	others_have = may_begin = true;
+	meanwhile = lean;
+	give_up_all();
+	assert_ok(store_file_info(store, &leaning.file, &info));
+	assert_content(&leaning.file, &more); /* nobody is asked for it */
+	free(first.data);
+	free(more.data);
+}
+
+static void volumes_of_what_was_given_up_are_compacted(void **state)
+{
+	(void)state;
+	struct record_place place = { 0 };
+	struct store_gc_report report;
+	struct bytes content = bytes_random(6 * MIB, 23);
+	meanwhile = NULL;
+	struct upload_result result = push(&ada, &content);
+	follow(&place);
+	others_have = may_begin = true;
+	assert_true(give_up_all() > content.length / 2);
+	assert_ok(store_compact(store, &report, &why));
+	assert_true(report.volumes_compacted > 0);
+	join_stores();
+	assert_content(&result.file, &content);
+	free(content.data);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up_both, tear_down_both)
 
 int main(void)
@@ -652,6 +784,9 @@ int main(void)
 		TEST(a_collection_spares_what_arrives_beside_it),
 		TEST(an_acknowledgement_waits_for_copies),
 		TEST(a_place_is_awaited),
+		TEST(what_others_hold_is_given_up_and_nothing_else),
+		TEST(what_comes_to_be_needed_meanwhile_stays_or_is_stored_anew),
+		TEST(volumes_of_what_was_given_up_are_compacted),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

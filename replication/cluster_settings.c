@@ -1,0 +1,122 @@
+#include "replication/cluster_settings.h"
+
+#include "replication/namespace_state.h"
+
+static const struct field settings_fields[] = {
+	FIELD(struct cluster_settings, epoch, FIELD_U64, true),
+	FIELD(struct cluster_settings, replication_factor, FIELD_ENUM, false),
+	FIELD(struct cluster_settings, copies, FIELD_ENUM, false),
+	FIELD(struct cluster_settings, grace_ms, FIELD_U64, false),
+	FIELD(struct cluster_settings, walks, FIELD_U64, false),
+};
+static const struct schema settings_schema = SCHEMA(1, settings_fields);
+
+static const struct field change_fields[] = {
+	FIELD(struct cluster_change, replication_factor, FIELD_ENUM, true),
+	FIELD(struct cluster_change, copies, FIELD_ENUM, true),
+	FIELD(struct cluster_change, grace_ms, FIELD_U64, true),
+	FIELD(struct cluster_change, walk, FIELD_BOOL, false),
+};
+static const struct schema change_schema = SCHEMA(1, change_fields);
+
+static int read_settings(const struct apply_context *apply, struct cluster_settings *out, struct why *why)
+{
+	struct key key;
+	key_cluster_settings(&key);
+	int err = state_get(apply, &key, &settings_schema, out, sizeof(*out), why);
+	if (err == ERR_NOT_FOUND)
+		*out = (struct cluster_settings){ 0 };
+	return err == ERR_NOT_FOUND ? 0 : err;
+}
+
+static void write_settings(const struct apply_context *apply, struct cluster_settings *settings)
+{
+	struct key key;
+	settings->epoch++;
+	key_cluster_settings(&key);
+	state_put(apply, &key, &settings_schema, settings);
+}
+
+int cluster_epoch_next(const struct apply_context *apply, struct why *why)
+{
+	struct cluster_settings settings;
+	int err = read_settings(apply, &settings, why);
+	if (err == 0)
+		write_settings(apply, &settings);
+	return err;
+}
+
+static int check(const struct cluster_settings *settings, unsigned domains, bool factor_set, struct why *why)
+{
+	unsigned factor = settings->replication_factor ? settings->replication_factor : REPLICATION_FACTOR_DEFAULT;
+	if (factor > REPLICATION_FACTOR_MAX)
+		return why_set(why, ERR_INVALID, "the replication factor is 1 to %d", REPLICATION_FACTOR_MAX);
+	if (factor_set && factor > domains)
+		return why_set(why, ERR_INVALID, "%u copies of everything cannot lie in different failure domains: there %s only %u", factor,
+			domains == 1 ? "is" : "are", domains);
+	if (settings->copies > factor)
+		return why_set(why, ERR_INVALID, "%u copies cannot be waited for when only %u are made", settings->copies, factor);
+	if (settings->grace_ms && settings->grace_ms < NODE_GRACE_MS_MIN)
+		return why_set(why, ERR_INVALID, "the grace time is at least %d seconds", NODE_GRACE_MS_MIN / 1000);
+	return 0;
+}
+
+int cluster_set_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why)
+{
+	(void)result;
+	struct cluster_change change;
+	struct cluster_settings settings;
+	int err = body_decode(&change, sizeof(change), &change_schema, command, why);
+	if (err == 0)
+		err = read_settings(apply, &settings, why);
+	if (err)
+		return err;
+	bool factor_set = change.replication_factor != (uint32_t)CLUSTER_LEAVE;
+	if (factor_set)
+		settings.replication_factor = change.replication_factor;
+	if (change.copies != (uint32_t)CLUSTER_LEAVE)
+		settings.copies = change.copies;
+	if (change.grace_ms != UINT64_MAX)
+		settings.grace_ms = change.grace_ms;
+	settings.walks += change.walk;
+	unsigned domains = cluster_domains_apply(apply, &err, why);
+	if (err == 0)
+		err = check(&settings, domains, factor_set, why);
+	if (err == 0)
+		write_settings(apply, &settings);
+	return err;
+}
+
+int cluster_set(struct namespace *ns, const char *actor, const struct cluster_change *change, struct why *why)
+{
+	struct buffer body;
+	buffer_init(&body, COMMAND_BYTES_MAX);
+	record_encode(&body, &change_schema, change);
+	return namespace_propose(ns, GROUP_CLUSTER, COMMAND_CLUSTER_SET, actor, &body, NULL, why);
+}
+
+int cluster_settings_read(rocksdb_t *db, struct cluster_settings *out)
+{
+	struct key key;
+	size_t length;
+	char *error = NULL;
+	*out = (struct cluster_settings){ 0 };
+	key_cluster_settings(&key);
+	rocksdb_readoptions_t *options = rocksdb_readoptions_create();
+	char *value = rocksdb_get(db, options, (const char *)key.bytes, key.length, &length, &error);
+	rocksdb_readoptions_destroy(options);
+	int err = error ? ERR_IO : value ? record_decode(out, sizeof(*out), &settings_schema, span_of(value, length)) : 0;
+	rocksdb_free(error);
+	rocksdb_free(value);
+	return err;
+}
+
+void cluster_settings_pack(struct buffer *out, const struct cluster_settings *settings)
+{
+	record_encode(out, &settings_schema, settings);
+}
+
+bool cluster_settings_take(struct cursor *cursor, struct cluster_settings *out)
+{
+	return record_decode_at(cursor, out, sizeof(*out), &settings_schema) == 0 && !cursor->failed;
+}

@@ -1,0 +1,308 @@
+/* replica_walk.c - makes what a node holds what placement says: fetches what is missing, gives up what is one too many, and says which nodes are away.
+ *
+ * A walk goes over all xorbs that files here need, and over all that are held here. It begins when the placement has changed, when an operator asks, and from time to time.
+ * A copy is given up when all who should hold the xorb say, by the same epoch as this node's, that they do (they are asked to get it first if they lack it): so
+ * whoever gives up a copy later in turn needs as many others. What is moved is paced so that it takes at most half of the time. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "replication/cluster_node.h"
+#include "replication/replica_parts.h"
+
+enum { WALK_BATCH = 256, GIVE_UP_BATCH = 8, GIVE_UP_WAIT_MS = 60 * 1000, RECORDS_WAIT_MS = 10 * 1000, LOOK_MS = 500, PACE_MS_MAX = 30 * 1000, SETTLE_MS = 20 * 1000, WALKS_PART = 20 };
+
+struct walk {
+	struct replica *replica;
+	struct placement placement;
+	struct replica_care care;
+	struct keep_call call;
+	struct kept kept;
+	uint64_t began_ms, moved_bytes;
+	bool gave_up;
+};
+
+/* False: the node stops, or the placement is another one now. */
+static bool goes_on(struct walk *walk)
+{
+	struct replica *replica = walk->replica;
+	pthread_mutex_lock(&replica->lock);
+	bool same = replica->placement.epoch == walk->placement.epoch;
+	pthread_mutex_unlock(&replica->lock);
+	return same && !atomic_load(&replica->stop);
+}
+
+static void sleep_ms(struct replica *replica, uint64_t ms)
+{
+	struct timespec until = replica_in_ms(ms);
+	pthread_mutex_lock(&replica->lock);
+	while (!atomic_load(&replica->stop) && pthread_cond_timedwait(&replica->wake, &replica->lock, &until) == 0)
+		;
+	pthread_mutex_unlock(&replica->lock);
+}
+
+/* As long a pause as the work took. */
+static void pace(struct walk *walk, uint64_t since_ms)
+{
+	uint64_t took_ms = replica_now_ms() - since_ms;
+	if (took_ms > 0)
+		sleep_ms(walk->replica, took_ms < PACE_MS_MAX ? took_ms : PACE_MS_MAX);
+}
+
+static void tell(struct walk *walk)
+{
+	struct replica *replica = walk->replica;
+	uint64_t took_ms = replica_now_ms() - walk->began_ms;
+	if (walk->moved_bytes)
+		walk->care.bytes_per_s = walk->moved_bytes * 1000 / (took_ms ? took_ms : 1);
+	pthread_mutex_lock(&replica->lock);
+	replica->care = walk->care;
+	pthread_mutex_unlock(&replica->lock);
+}
+
+/* ---- what is missing ---- */
+
+static void fetch_missing(struct walk *walk)
+{
+	struct replica *replica = walk->replica;
+	struct store *store = replica->config.store;
+	struct hash xorbs[WALK_BATCH], after;
+	uint64_t missing = 0;
+	size_t count = store_needed_xorbs(store, NULL, xorbs, WALK_BATCH);
+	for (; count > 0 && goes_on(walk); count = store_needed_xorbs(store, &after, xorbs, WALK_BATCH)) {
+		for (size_t i = 0; i < count && goes_on(walk); i++) {
+			if (!placement_holds(&walk->placement, &xorbs[i], replica->node_id) || store_has_xorb(store, &xorbs[i]))
+				continue;
+			struct xorb_info info = { 0 };
+			uint64_t since_ms = replica_now_ms();
+			if (replica_fetch_from(replica, 0, &xorbs[i], NULL) == 0 && store_xorb_info(store, &xorbs[i], &info) == 0) {
+				walk->care.fetched_xorbs++;
+				walk->care.held_bytes += info.body_length;
+				walk->moved_bytes += info.body_length;
+			} else {
+				missing++;
+			}
+			tell(walk);
+			pace(walk, since_ms);
+		}
+		after = xorbs[count - 1];
+	}
+	walk->care.missing_xorbs = missing;
+	tell(walk);
+}
+
+/* ---- what is one too many ---- */
+
+/* Waits until a node has the records of this one before `end`. */
+static bool has_records(struct replica *replica, uint64_t node_id, const struct record_place *end)
+{
+	struct timespec until = replica_in_ms(RECORDS_WAIT_MS);
+	bool has = false, waits = true;
+	pthread_mutex_lock(&replica->lock);
+	while (!has && waits && !atomic_load(&replica->stop)) {
+		for (size_t i = 0; i < replica->peers_count; i++) {
+			const struct peer *peer = &replica->peers[i];
+			has = has || (peer->node.node_id == node_id && peer->member && peer->acked && peer->streams > 0 && place_is_reached(&peer->acked_place, end));
+		}
+		waits = !has && pthread_cond_timedwait(&replica->acked, &replica->lock, &until) == 0;
+	}
+	pthread_mutex_unlock(&replica->lock);
+	return has;
+}
+
+/* Asks one holder about those that it should hold; what it has not is not `ok` any more. */
+static void confirm_holder(struct walk *walk, uint64_t node_id, const struct hash *xorbs, size_t count, const struct record_place *end, bool *ok)
+{
+	size_t places[STORE_GIVE_UP_MAX];
+	walk->call.count = 0;
+	walk->call.fetch = true;
+	for (size_t i = 0; i < count; i++)
+		if (ok[i] && placement_holds(&walk->placement, &xorbs[i], node_id)) {
+			places[walk->call.count] = i;
+			walk->call.xorbs[walk->call.count++] = xorbs[i];
+		}
+	if (walk->call.count == 0)
+		return;
+	bool answers = has_records(walk->replica, node_id, end) &&
+		replica_keep(walk->replica, node_id, &walk->call, GIVE_UP_WAIT_MS, &walk->kept, NULL) == 0 && walk->kept.epoch == walk->placement.epoch;
+	for (size_t i = 0; i < walk->call.count; i++)
+		ok[places[i]] = answers && walk->kept.lengths[i] > 0;
+}
+
+static void confirm(void *context, const struct hash *xorbs, size_t count, const struct record_place *end, bool *ok)
+{
+	struct walk *walk = context;
+	for (size_t i = 0; i < count; i++)
+		ok[i] = walk->placement.eligible > 0 && !placement_holds(&walk->placement, &xorbs[i], walk->replica->node_id);
+	for (size_t i = 0; i < walk->placement.count; i++)
+		if (walk->placement.nodes[i].weight > 0)
+			confirm_holder(walk, walk->placement.nodes[i].id, xorbs, count, end, ok);
+}
+
+static bool begin_giving(void *context)
+{
+	struct walk *walk = context;
+	pthread_rwlock_wrlock(&walk->replica->placing);
+	return goes_on(walk);
+}
+
+static void end_giving(void *context)
+{
+	struct walk *walk = context;
+	pthread_rwlock_unlock(&walk->replica->placing);
+}
+
+static void give_up(struct walk *walk, const struct hash *xorbs, size_t count)
+{
+	struct store_give_up how = { .context = walk, .confirm = confirm, .begin = begin_giving, .end = end_giving };
+	uint64_t bytes = 0, since_ms = replica_now_ms();
+	if (store_give_up(walk->replica->config.store, xorbs, count, &how, &bytes, NULL) == 0 && bytes > 0) {
+		walk->gave_up = true;
+		walk->moved_bytes += bytes;
+		walk->care.given_up_bytes += bytes;
+		walk->care.surplus_bytes -= bytes < walk->care.surplus_bytes ? bytes : walk->care.surplus_bytes;
+		walk->care.held_bytes -= bytes < walk->care.held_bytes ? bytes : walk->care.held_bytes;
+	}
+	tell(walk);
+	pace(walk, since_ms);
+}
+
+static void give_up_surplus(struct walk *walk)
+{
+	struct held_xorb held[WALK_BATCH];
+	struct hash surplus[GIVE_UP_BATCH], after;
+	struct store *store = walk->replica->config.store;
+	size_t used = 0, count = store_held_xorbs(store, NULL, held, WALK_BATCH);
+	for (; count > 0 && goes_on(walk); count = store_held_xorbs(store, &after, held, WALK_BATCH)) {
+		after = held[count - 1].xorb;
+		for (size_t i = 0; i < count && goes_on(walk); i++) {
+			if (placement_holds(&walk->placement, &held[i].xorb, walk->replica->node_id))
+				continue;
+			surplus[used++] = held[i].xorb;
+			if (used == GIVE_UP_BATCH) {
+				give_up(walk, surplus, used);
+				used = 0;
+			}
+		}
+	}
+	if (used > 0 && goes_on(walk))
+		give_up(walk, surplus, used);
+}
+
+/* ---- the whole ---- */
+
+static void count_held(struct walk *walk)
+{
+	struct held_xorb held[WALK_BATCH];
+	struct hash after;
+	struct store *store = walk->replica->config.store;
+	walk->care.held_bytes = walk->care.surplus_bytes = 0;
+	size_t count = store_held_xorbs(store, NULL, held, WALK_BATCH);
+	for (; count > 0 && goes_on(walk); count = store_held_xorbs(store, &after, held, WALK_BATCH)) {
+		after = held[count - 1].xorb;
+		for (size_t i = 0; i < count; i++) {
+			walk->care.held_bytes += held[i].body_length;
+			if (!placement_holds(&walk->placement, &held[i].xorb, walk->replica->node_id))
+				walk->care.surplus_bytes += held[i].body_length;
+		}
+	}
+}
+
+static void take_walk(struct walk *walk)
+{
+	struct store_gc_report report;
+	walk->began_ms = replica_now_ms();
+	walk->moved_bytes = 0;
+	walk->gave_up = false;
+	walk->care.walking = true;
+	count_held(walk);
+	tell(walk);
+	replica_settle_all(walk->replica, SETTLE_MS);
+	fetch_missing(walk);
+	give_up_surplus(walk);
+	if (walk->gave_up && goes_on(walk))
+		store_compact(walk->replica->config.store, &report, NULL);
+	count_held(walk);
+	walk->care.walking = false;
+	walk->care.walks++;
+	tell(walk);
+}
+
+/* True when it is time. What this node follows comes first: it brings most of what is missing. */
+static bool is_due(struct walk *walk, uint64_t last_took_ms)
+{
+	struct replica *replica = walk->replica;
+	uint64_t now = replica_now_ms();
+	bool behind = false;
+	pthread_mutex_lock(&replica->lock);
+	for (size_t i = 0; i < replica->peers_count; i++)
+		behind = behind || (replica->peers[i].member && replica->peers[i].connected && !replica->peers[i].current &&
+			replica->peers[i].behind_bytes > REPLICA_FAR_BEHIND_BYTES);
+	bool news = replica->placement.epoch != replica->walk_epoch || replica->settings.walks != replica->walk_number;
+	/* A mirror makes no copies that are one too many: nothing is to be found there unless something has happened. */
+	bool unfinished = walk->care.surplus_bytes > 0 || walk->care.missing_xorbs > 0, mirror = replica->placement.eligible <= replica->placement.copies;
+	uint64_t rest_ms = unfinished ? REPLICA_RETRY_MS_MAX : mirror ? UINT64_MAX / 2 : REPLICA_WALK_MS;
+	bool rested = now - replica->walked_at_ms >= rest_ms + WALKS_PART * last_took_ms;
+	bool due = replica->members > 1 && replica->placement.epoch > 0 && !behind && (news || rested);
+	if (due) {
+		replica->walk_epoch = replica->placement.epoch;
+		replica->walk_number = replica->settings.walks;
+		walk->placement = replica->placement;
+	}
+	pthread_mutex_unlock(&replica->lock);
+	return due;
+}
+
+/* ---- who is away ---- */
+
+static bool leads(struct replica *replica)
+{
+	struct cluster_status *status = malloc(sizeof(*status));
+	bool leads = status && consensus_cluster_status(replica->config.consensus, status, NULL) == 0 &&
+		status->groups[0].leader == replica->node_id;
+	free(status);
+	return leads;
+}
+
+/* The leader says so, when there are more nodes than copies: then others take over what a node should hold. */
+static void say_who_is_away(struct replica *replica)
+{
+	uint64_t away = 0, back = 0, now = replica_now_ms();
+	pthread_mutex_lock(&replica->lock);
+	uint64_t grace_ms = replica->settings.grace_ms ? replica->settings.grace_ms : NODE_GRACE_MS_DEFAULT;
+	for (size_t i = 0; i < replica->peers_count; i++) {
+		const struct peer *peer = &replica->peers[i];
+		if (peer->member && peer->connected && peer->node.away)
+			back = peer->node.node_id;
+		else if (peer->member && !peer->connected && !peer->node.away && now - peer->seen_at_ms > grace_ms && replica->members > replica->placement.copies)
+			away = peer->node.node_id;
+	}
+	pthread_mutex_unlock(&replica->lock);
+	if ((!away && !back) || !replica->config.ns || !leads(replica))
+		return;
+	if (away && cluster_node_place(replica->config.ns, "", &away, 1, NODE_AWAY, NULL) == 0)
+		fprintf(stderr, "cairn: replica: node %016llx is away for long: others take over what it held\n", (unsigned long long)away);
+	if (back)
+		cluster_node_place(replica->config.ns, "", &back, 1, NODE_BACK, NULL);
+}
+
+void *replica_walk(void *context)
+{
+	struct replica *replica = context;
+	struct walk *walk = calloc(1, sizeof(*walk));
+	uint64_t took_ms = 0;
+	if (!walk)
+		return NULL;
+	walk->replica = replica;
+	while (!atomic_load(&replica->stop)) {
+		if (is_due(walk, took_ms)) {
+			uint64_t since_ms = replica_now_ms();
+			take_walk(walk);
+			replica->walked_at_ms = replica_now_ms();
+			took_ms = replica->walked_at_ms - since_ms;
+		}
+		say_who_is_away(replica);
+		sleep_ms(replica, LOOK_MS);
+	}
+	free(walk);
+	return NULL;
+}

@@ -1,0 +1,179 @@
+"""More nodes than copies: each xorb lies on as many nodes as it should, any node serves any file, and nobody gives up a last copy."""
+import os
+import subprocess
+import time
+
+import pytest
+
+from chaos_proxy import eventually
+from cluster_process import Cluster, cairn_of
+from hub_process import CAIRN
+from ledger import Lost
+from test_cluster_bytes import AnyNode, Look, make_ledger, push_one_of_each
+
+CONVERGE_SECONDS_MAX = 120
+FIRST_NODES = 5
+
+
+@pytest.fixture
+def make_cluster(tmp_path):
+    made = []
+
+    def make(count, *flags):
+        cluster = Cluster(tmp_path / f"cluster{len(made)}", False, "--volume-size", "32M", *flags)
+        cluster.dir.mkdir()
+        made.append(cluster)
+        for _ in range(count):
+            cluster.grow()
+        return cluster
+    yield make
+    for cluster in made:
+        cluster.close()
+
+
+def held_by(node):
+    return {each["xorb"]: each["body_length"] for each in node.admin("GET", "/xorbs")}
+
+
+def holders(cluster):
+    """Every xorb of the cluster, and the names of the nodes that have it."""
+    found = {}
+    for node in cluster.living():
+        for xorb in held_by(node):
+            found.setdefault(xorb, set()).add(node.name)
+    return found
+
+
+def wait_for_copies(cluster, copies, never=()):
+    """Every xorb is on exactly that many nodes, none of them one of `never`."""
+    asked = [0.0]
+
+    def right():
+        if time.monotonic() - asked[0] > 15:  # by themselves they look every minute
+            cairn_of(cluster.any_node(), "cluster", "repair")
+            asked[0] = time.monotonic()
+        return all(len(names) == copies and not names & set(never) for names in holders(cluster).values())
+    try:
+        eventually(right, CONVERGE_SECONDS_MAX, f"{copies} copies of everything")
+    except AssertionError:
+        wrong = {xorb[:8]: sorted(names) for xorb, names in holders(cluster).items() if len(names) != copies or names & set(never)}
+        told = "\n".join(f"{node.name}: {[each.get('held') for each in node.status()['nodes'] if each['self']]} {node.tail(800)}" for node in cluster.living())
+        raise AssertionError(f"{len(holders(cluster))} xorbs, wrong: {wrong}\n{told}") from None
+
+
+def id_of(cluster, node):
+    return next(each["id"] for each in cluster.any_node().status()["nodes"] if each["name"] == node.name)
+
+
+def refused(node, *arguments):
+    """What an operator's command says that is not done."""
+    environment = {**os.environ, "CAIRN_TOKEN_FILE": str(node.cluster.dir / "node1" / "admin-token")}
+    done = subprocess.run([CAIRN, "--url", node.url, *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, env=environment)
+    assert done.returncode != 0, done.stdout
+    return done.stdout + done.stderr
+
+
+def push_some(cluster, ledger, name, count, chance):
+    for i in range(count):
+        for attempt in range(20):
+            try:
+                push_one_of_each(chance.choice(cluster.living()), ledger, f"{name}-{i}-{attempt}", chance)
+                break
+            except (Lost, AssertionError):
+                if attempt == 19:
+                    raise
+                time.sleep(0.5)
+
+
+def check_through_all(cluster, ledger, facts=None):
+    for node in cluster.living():
+        Look(ledger, node).check(facts or ledger.facts)
+
+
+def test_each_xorb_is_on_three_of_five_nodes_and_every_node_serves_every_file(make_cluster, chance, seed, tmp_path):
+    cluster = make_cluster(3)
+    ledger = make_ledger(cluster, AnyNode(cluster, seed), tmp_path)
+    push_some(cluster, ledger, "three", 6, chance)
+    wait_for_copies(cluster, 3)
+    cluster.grow()
+    cluster.grow()
+    cluster.wait_for_voters(FIRST_NODES)
+    push_some(cluster, ledger, "five", 10, chance)
+    check_through_all(cluster, ledger, ledger.facts[-6:])  # at once, wherever the bytes are
+    wait_for_copies(cluster, 3)
+    counts = {node.name: len(held_by(node)) for node in cluster.nodes}
+    total = len(holders(cluster))
+    assert all(0 < count < total for count in counts.values()), (counts, total)
+    check_through_all(cluster, ledger)
+    wait_for_copies(cluster, 3)  # what was fetched for readers goes again
+
+
+def test_what_a_node_held_that_is_gone_for_good_is_copied_again(make_cluster, chance, seed, tmp_path):
+    cluster = make_cluster(FIRST_NODES)
+    cluster.wait_for_voters(FIRST_NODES)
+    cairn_of(cluster.nodes[0], "cluster", "set", "--grace", "5")
+    ledger = make_ledger(cluster, AnyNode(cluster, seed), tmp_path)
+    push_some(cluster, ledger, "before", 8, chance)
+    wait_for_copies(cluster, 3)
+    victim = cluster.nodes[chance.randrange(1, FIRST_NODES)]
+    victim.kill()
+    push_some(cluster, ledger, "without", 3, chance)  # writes go on though some of them should lie there
+    wait_for_copies(cluster, 3)
+    check_through_all(cluster, ledger)
+    # It comes back, with what it had: nothing is lost and nothing is kept twice.
+    victim.start()
+    wait_for_copies(cluster, 3)
+    check_through_all(cluster, ledger)
+
+
+def test_a_drained_node_holds_nothing_that_is_needed_and_may_be_removed(make_cluster, chance, seed, tmp_path):
+    cluster = make_cluster(FIRST_NODES - 1)
+    cluster.wait_for_voters(FIRST_NODES - 1)
+    ledger = make_ledger(cluster, AnyNode(cluster, seed), tmp_path)
+    push_some(cluster, ledger, "drain", 8, chance)
+    wait_for_copies(cluster, 3)
+    leaver = cluster.nodes[3]
+    cairn_of(cluster.nodes[0], "cluster", "drain", id_of(cluster, leaver))
+    push_some(cluster, ledger, "draining", 3, chance)
+    wait_for_copies(cluster, 3, never={leaver.name})
+    assert held_by(leaver) == {}
+    eventually(lambda: "is drained: it may be removed" in cairn_of(cluster.nodes[0], "cluster", "status"), 30, "drained")
+    cairn_of(cluster.nodes[0], "cluster", "remove", id_of(cluster, leaver), "--yes")
+    leaver.kill()
+    cluster.nodes.remove(leaver)
+    cluster.wait_for_voters(3)
+    check_through_all(cluster, ledger)
+
+
+def test_the_last_copy_of_anything_is_not_removed(make_cluster, chance, seed, tmp_path):
+    cluster = make_cluster(3)
+    cluster.wait_for_voters(3)
+    said = refused(cluster.nodes[0], "cluster", "set", "--replication-factor", "4")
+    assert "4 copies of everything cannot lie in different failure domains: there are only 3" in said, said
+    said = refused(cluster.nodes[0], "cluster", "set", "--replication-factor", "2", "--copies", "3")
+    assert "3 copies cannot be waited for when only 2 are made" in said, said
+    cairn_of(cluster.nodes[0], "cluster", "set", "--replication-factor", "1", "--copies", "1")
+    ledger = make_ledger(cluster, AnyNode(cluster, seed), tmp_path)
+    push_some(cluster, ledger, "one", 10, chance)
+    wait_for_copies(cluster, 1)
+    victim = max(cluster.nodes[1:], key=lambda node: len(held_by(node)))
+    number, bytes = len(held_by(victim)), sum(held_by(victim).values())
+    victim_id = id_of(cluster, victim)
+    before = cluster.nodes[0].status()
+    victim.kill()  # so the others cannot take over what it has
+    said = refused(cluster.nodes[0], "cluster", "remove", victim_id, "--yes")
+    assert f"{number} xorbs" in said and "force it and lose them" in said, said
+    victim.start()
+    after = next(each for each in cluster.nodes[0].status()["nodes"] if each["id"] == victim_id)
+    assert after["role"] == "voter" and not after["drained"], (before, after)
+    assert number > 0 and bytes > 0
+    eventually(lambda: all(len(names) == 1 for names in holders(cluster).values()), 60, "as it was")
+    check_through_all(cluster, ledger)
+    # Drained first, it may go.
+    cairn_of(cluster.nodes[0], "cluster", "drain", victim_id)
+    wait_for_copies(cluster, 1, never={victim.name})
+    cairn_of(cluster.nodes[0], "cluster", "remove", victim_id, "--yes")
+    victim.kill()
+    cluster.nodes.remove(victim)
+    cluster.wait_for_voters(2)
+    check_through_all(cluster, ledger)

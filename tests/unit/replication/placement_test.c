@@ -1,0 +1,249 @@
+/* Who should hold what: shares, movement, failure domains, and the same answer everywhere. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "replication/placement.h"
+
+enum { XORBS = 30000 };
+
+static struct hash xorb_of(uint64_t number)
+{
+	struct hash hash;
+	for (size_t i = 0; i < HASH_BYTES; i++) {
+		number = number * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+		hash.bytes[i] = (uint8_t)(number >> 56);
+	}
+	return hash;
+}
+
+static struct placement of_nodes(size_t count, unsigned copies)
+{
+	struct placement placement = { .epoch = 1, .copies = copies, .count = count, .eligible = (unsigned)count };
+	for (size_t i = 0; i < count; i++)
+		placement.nodes[i] = (struct placement_node){ .id = 1000 + 77 * i, .domain = 1000 + 77 * i, .weight = 100 };
+	return placement;
+}
+
+static size_t index_of(const struct placement *placement, uint64_t id)
+{
+	for (size_t i = 0; i < placement->count; i++)
+		if (placement->nodes[i].id == id)
+			return i;
+	fail_msg("node %llu is not in the placement", (unsigned long long)id);
+	return 0;
+}
+
+static void count_shares(const struct placement *placement, size_t shares[CLUSTER_NODES_MAX])
+{
+	memset(shares, 0, CLUSTER_NODES_MAX * sizeof(shares[0]));
+	for (uint64_t i = 0; i < XORBS; i++) {
+		struct hash xorb = xorb_of(i);
+		uint64_t order[CLUSTER_NODES_MAX];
+		size_t holders;
+		assert_int_equal(placement_order(placement, &xorb, order, &holders), placement->count);
+		for (size_t k = 0; k < holders; k++)
+			shares[index_of(placement, order[k])]++;
+	}
+}
+
+static void assert_near(size_t is, size_t wanted, unsigned percent)
+{
+	if (is * 100 < wanted * (100 - percent) || is * 100 > wanted * (100 + percent))
+		fail_msg("%zu is not within %u %% of %zu", is, percent, wanted);
+}
+
+static void nodes_of_equal_weight_hold_equal_shares(void **state)
+{
+	(void)state;
+	size_t shares[CLUSTER_NODES_MAX];
+	struct placement placement = of_nodes(7, 3);
+	count_shares(&placement, shares);
+	for (size_t i = 0; i < 7; i++)
+		assert_near(shares[i], (size_t)XORBS * 3 / 7, 4);
+}
+
+static void one_copy_is_shared_by_weight(void **state)
+{
+	(void)state;
+	size_t shares[CLUSTER_NODES_MAX];
+	struct placement placement = of_nodes(4, 1);
+	placement.nodes[0].weight = 50;
+	placement.nodes[1].weight = 100;
+	placement.nodes[2].weight = 150;
+	placement.nodes[3].weight = 300;
+	count_shares(&placement, shares);
+	for (size_t i = 0; i < 4; i++)
+		assert_near(shares[i], (size_t)XORBS * placement.nodes[i].weight / 600, 5);
+}
+
+static void a_new_node_takes_only_its_own_share(void **state)
+{
+	(void)state;
+	struct placement before = of_nodes(5, 3), after = of_nodes(6, 3);
+	size_t moved = 0;
+	for (uint64_t i = 0; i < XORBS; i++) {
+		struct hash xorb = xorb_of(i);
+		for (size_t k = 0; k < 5; k++) {
+			bool was = placement_holds(&before, &xorb, before.nodes[k].id), is = placement_holds(&after, &xorb, before.nodes[k].id);
+			assert_false(is && !was); /* nothing moves between those that were there */
+			moved += was && !is;
+		}
+	}
+	assert_near(moved, (size_t)XORBS * 3 / 6, 4);
+}
+
+static void of_a_node_that_goes_only_its_xorbs_move(void **state)
+{
+	(void)state;
+	struct placement before = of_nodes(6, 3), after = of_nodes(6, 3);
+	after.nodes[2].weight = 0;
+	after.eligible = 5;
+	for (uint64_t i = 0; i < XORBS; i++) {
+		struct hash xorb = xorb_of(i);
+		bool held = placement_holds(&before, &xorb, before.nodes[2].id);
+		size_t taken = 0;
+		assert_false(placement_holds(&after, &xorb, before.nodes[2].id));
+		for (size_t k = 0; k < 6; k++)
+			taken += !placement_holds(&before, &xorb, before.nodes[k].id) && placement_holds(&after, &xorb, before.nodes[k].id);
+		assert_int_equal(taken, held);
+	}
+}
+
+static void copies_lie_in_different_failure_domains(void **state)
+{
+	(void)state;
+	struct placement placement = of_nodes(7, 3);
+	for (size_t i = 0; i < 7; i++)
+		placement.nodes[i].domain = i < 4 ? 1 : i < 6 ? 2 : 3; /* four nodes, two and one */
+	assert_int_equal(placement_domains(&placement), 3);
+	for (uint64_t i = 0; i < XORBS; i++) {
+		struct hash xorb = xorb_of(i);
+		uint64_t order[CLUSTER_NODES_MAX];
+		size_t holders;
+		placement_order(&placement, &xorb, order, &holders);
+		assert_int_equal(holders, 3);
+		unsigned seen = 0;
+		for (size_t k = 0; k < holders; k++)
+			seen |= 1u << placement.nodes[index_of(&placement, order[k])].domain;
+		assert_int_equal(seen, 2 | 4 | 8);
+	}
+}
+
+static void with_too_few_domains_there_are_as_many_copies_all_the_same(void **state)
+{
+	(void)state;
+	struct placement placement = of_nodes(4, 3);
+	for (size_t i = 0; i < 4; i++)
+		placement.nodes[i].domain = i / 2;
+	placement.nodes[3].weight = 0;
+	placement.eligible = 3;
+	for (uint64_t i = 0; i < 100; i++) {
+		struct hash xorb = xorb_of(i);
+		uint64_t order[CLUSTER_NODES_MAX];
+		size_t holders;
+		assert_int_equal(placement_order(&placement, &xorb, order, &holders), 4);
+		assert_int_equal(holders, 3);
+		assert_int_equal(order[3], placement.nodes[3].id);
+	}
+}
+
+static void as_many_nodes_as_copies_are_a_full_mirror(void **state)
+{
+	(void)state;
+	struct placement placement = of_nodes(3, 3), none = of_nodes(3, 3);
+	struct hash xorb = xorb_of(5);
+	for (size_t i = 0; i < 3; i++) {
+		assert_true(placement_holds_all(&placement, placement.nodes[i].id));
+		assert_true(placement_holds(&placement, &xorb, placement.nodes[i].id));
+		none.nodes[i].weight = 0;
+	}
+	none.eligible = 0; /* nobody should hold anything: then everybody keeps what there is */
+	assert_true(placement_holds(&none, &xorb, none.nodes[1].id));
+	assert_false(placement_holds_all(&placement, 5)); /* not one of them */
+	assert_false(placement_holds(&placement, &xorb, 5));
+}
+
+/* Nodes of other machines and versions must come to the same: what these say may never change. */
+static void the_order_is_the_same_everywhere(void **state)
+{
+	(void)state;
+	static const unsigned char wanted[4][6] = { { 2, 5, 3, 4, 1, 0 }, { 4, 5, 1, 2, 3, 0 }, { 4, 5, 0, 3, 1, 2 }, { 3, 1, 5, 4, 2, 0 } };
+	struct placement placement = of_nodes(6, 3);
+	for (unsigned i = 0; i < 6; i++)
+		placement.nodes[i].weight = 60 + 40 * i;
+	for (uint64_t i = 0; i < 4; i++) {
+		struct hash xorb = xorb_of(i);
+		uint64_t order[CLUSTER_NODES_MAX];
+		size_t holders;
+		placement_order(&placement, &xorb, order, &holders);
+		for (size_t k = 0; k < 6; k++)
+			assert_int_equal(index_of(&placement, order[k]), wanted[i][k]);
+	}
+}
+
+static void the_order_does_not_depend_on_how_nodes_are_listed(void **state)
+{
+	(void)state;
+	struct placement there = of_nodes(6, 3), back = there;
+	for (size_t i = 0; i < 6; i++)
+		back.nodes[i] = there.nodes[5 - i];
+	for (uint64_t i = 0; i < 1000; i++) {
+		struct hash xorb = xorb_of(i);
+		uint64_t a[CLUSTER_NODES_MAX], b[CLUSTER_NODES_MAX];
+		size_t holders;
+		placement_order(&there, &xorb, a, &holders);
+		placement_order(&back, &xorb, b, &holders);
+		assert_memory_equal(a, b, 6 * sizeof(a[0]));
+	}
+}
+
+static void a_view_says_who_weighs_what(void **state)
+{
+	(void)state;
+	struct cluster_view *view = calloc(1, sizeof(*view));
+	struct placement placement;
+	assert_non_null(view);
+	view->settings = (struct cluster_settings){ .epoch = 9, .replication_factor = 2 };
+	view->count = 5;
+	for (size_t i = 0; i < 5; i++)
+		view->nodes[i] = (struct cluster_node){ .node_id = i + 1, .role = NODE_VOTER };
+	view->nodes[0].role = NODE_REMOVED;
+	view->nodes[1].drained = true;
+	view->nodes[2].away = true;
+	view->nodes[3].weight = 7;
+	strcpy(view->nodes[3].domain, "rack");
+	strcpy(view->nodes[4].domain, "rack");
+	placement_of_view(&placement, view);
+	free(view);
+	assert_int_equal(placement.epoch, 9);
+	assert_int_equal(placement.copies, 2);
+	assert_int_equal(placement.count, 4);
+	assert_int_equal(placement.eligible, 2);
+	assert_int_equal(placement.nodes[2].weight, 7);
+	assert_int_equal(placement.nodes[3].weight, NODE_WEIGHT_DEFAULT);
+	assert_int_equal(placement_domains(&placement), 3);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(nodes_of_equal_weight_hold_equal_shares),
+		cmocka_unit_test(one_copy_is_shared_by_weight),
+		cmocka_unit_test(a_new_node_takes_only_its_own_share),
+		cmocka_unit_test(of_a_node_that_goes_only_its_xorbs_move),
+		cmocka_unit_test(copies_lie_in_different_failure_domains),
+		cmocka_unit_test(with_too_few_domains_there_are_as_many_copies_all_the_same),
+		cmocka_unit_test(as_many_nodes_as_copies_are_a_full_mirror),
+		cmocka_unit_test(the_order_is_the_same_everywhere),
+		cmocka_unit_test(the_order_does_not_depend_on_how_nodes_are_listed),
+		cmocka_unit_test(a_view_says_who_weighs_what),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
