@@ -21,7 +21,7 @@ ELSEWHERE = {"enable_webhook", "disable_webhook", "parse_safetensors_file_metada
 @pytest.mark.parametrize("generation", list(GENERATIONS))
 def test_calls_do_what_they_say_or_are_not_built(hub, client, generation):
     number = next(numbers)
-    me, other, org = hub.make_user(f"caller-{number}"), hub.make_user(f"called-{number}"), f"calling-{number}"
+    me, other, org = hub.make_user(f"calls-owner-{number}"), hub.make_user(f"calls-guest-{number}"), f"calls-org-{number}"
     hub.admin("POST", "/organizations", {"name": org, "admin": me.name})
     outcomes = client(me.token, generation).run("run", driver="calls_driver.py", timeout=400, me=me.name, other=other.name, org=org)
     wrong = [(name, outcome) for name, outcome in outcomes if outcome and ("result" not in outcome if name not in ANSWER_501 else outcome.get("status") != 501)]

@@ -11,7 +11,7 @@ numbers = itertools.count(1)
 
 def people(hub, *names):
     number = next(numbers)
-    return [hub.make_user(f"{name}-{number}") for name in names]
+    return [hub.make_user(f"told-{name}-{number}") for name in names]
 
 
 def inbox(hub, user, query="", token=None):
