@@ -81,7 +81,7 @@ class GitBench:
         self.hub = bench.start("git-hub")
         self.repo = bench.repo(self.hub)
         self.address = f"http://admin:{self.hub.admin_token}@127.0.0.1:{self.hub.port}/{self.repo}"
-        self.number = 0
+        self.number = self.versions = 0
 
     def measure(self, seconds, *arguments, cwd=None):
         """Wall and server's CPU seconds of one git command, begun when the server has nothing to do: bundles and indexes are made beside."""
@@ -137,10 +137,10 @@ class GitBench:
         return backend, f"http://127.0.0.1:{backend.port}/repo.git"
 
     def forget_answers(self):
-        """Answers are of one version of the refs: the next clone is a first one."""
-        for method in ("POST", "DELETE"):
-            answer = self.hub.request(method, f"/api/models/{self.repo}/branch/for-a-moment", {}, token=self.hub.admin_token)
-            assert answer.status == 200, answer
+        """Answers are of one version of the refs: the next clone is a first one. Nothing is deleted, which would have bundles made anew beside what is measured."""
+        self.versions += 1
+        answer = self.hub.request("POST", f"/api/models/{self.repo}/branch/version-{self.versions}", {}, token=self.hub.admin_token)
+        assert answer.status == 200, answer
 
     def clones(self, backend, peer, name, *flags):
         ours, theirs, again = [], [], []
