@@ -31,8 +31,11 @@ class AnyNode(Hub):
         for node in self.cluster.nodes:
             if path.startswith(node.url + "/"):
                 path = path[len(node.url):]
+        living = self.cluster.living()
+        if not living:
+            raise ConnectionRefusedError("no node lives")
         with self.lock:
-            node = self.random.choice(self.cluster.living())
+            node = self.random.choice(living)
         return node.request(method, path, *arguments, **more)
 
 
