@@ -8,6 +8,7 @@
 #include "store/damaged.h"
 #include "store/index.h"
 #include "store/journal.h"
+#include "store/scrubber.h"
 #include "store/store.h"
 #include "store/stored_xorb.h"
 #include "store/upload_list.h"
@@ -45,6 +46,7 @@ struct store {
 	struct damaged_list damaged;
 	struct store_copies copies;
 	struct upload_list uploads;
+	struct scrubber *scrubber; /* NULL: none */
 	atomic_flag care; /* taken by a garbage collection, by whoever copies the volumes, or gives up copies */
 	atomic_bool giving_up; /* by the last: it takes seconds */
 	_Atomic int64_t collecting_since_ms; /* 0: none is under way */

@@ -1,6 +1,7 @@
 /* scrub.c - reads everything and checks it, while the store serves. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "store/core.h"
 
@@ -9,7 +10,24 @@ struct scrub {
 	struct store_scrub_report *report;
 	store_finding finding;
 	void *context;
+	struct store_progress *progress; /* may be NULL */
+	struct timespec began;
 };
+
+/* Waits until what was read so far may have been read. */
+static void pace(const struct scrub *scrub)
+{
+	uint64_t rate = scrub->progress ? scrub->progress->bytes_per_s : 0;
+	while (rate && !scrub->progress->cancel) {
+		struct timespec now;
+		clock_gettime(CLOCK_MONOTONIC, &now);
+		double elapsed_s = (double)(now.tv_sec - scrub->began.tv_sec) + (double)(now.tv_nsec - scrub->began.tv_nsec) / 1e9;
+		double ahead_s = (double)scrub->report->bytes / (double)rate - elapsed_s;
+		if (ahead_s <= 0)
+			return;
+		nanosleep(&(struct timespec){ .tv_nsec = ahead_s < 0.1 ? (long)(ahead_s * 1e9) : 100000000 }, NULL);
+	}
+}
 
 static void found(struct scrub *scrub, const char *what)
 {
@@ -70,13 +88,15 @@ static int on_record(void *context, struct volume *volume, const struct volume_r
 	scrub->report->bytes += payload.length;
 	if (record->kind == VOLUME_XORB)
 		check_xorb(scrub, &place, payload);
+	pace(scrub);
 	return 0;
 }
 
 int store_scrub(struct store *store, struct store_progress *progress, store_finding finding, void *context, struct store_scrub_report *out,
 	struct why *why)
 {
-	struct scrub scrub = { .store = store, .report = out, .finding = finding, .context = context };
+	struct scrub scrub = { .store = store, .report = out, .finding = finding, .context = context, .progress = progress };
+	clock_gettime(CLOCK_MONOTONIC, &scrub.began);
 	struct volume_visit visit = { .record = on_record, .damage = on_damage, .context = &scrub, .pass_unreadable = true,
 		.done_bytes = progress ? &progress->done_bytes : NULL, .cancel = progress ? &progress->cancel : NULL };
 	*out = (struct store_scrub_report){ 0 };

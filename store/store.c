@@ -125,6 +125,8 @@ static int open_parts(struct store *store, const struct store_config *config, st
 		err = writer_open(&store->writer, store->volumes, config->buffer_bytes_max ? config->buffer_bytes_max : STORE_BUFFER_BYTES_DEFAULT, why);
 	if (err == 0)
 		err = journal_open(&store->journal, store->volumes, store->index, why);
+	if (err == 0 && config->scrub_every_s)
+		err = scrubber_open(&store->scrubber, store, config->dir, config->scrub_every_s, config->scrub_bytes_per_s, why);
 	return err;
 }
 
@@ -163,6 +165,7 @@ void store_close(struct store *store)
 {
 	if (!store)
 		return;
+	scrubber_close(store->scrubber);
 	journal_close(store->journal);
 	writer_close(store->writer);
 	xorb_cache_close(store->xorbs);
@@ -397,6 +400,7 @@ void store_stats(struct store *store, struct store_stats *out)
 		.raw_bytes = totals.raw_bytes, .logical_bytes = totals.logical_bytes, .volumes = volumes_count(store->volumes),
 		.disk_bytes = volumes_disk_bytes(store->volumes), .syncs = volumes_syncs(store->volumes),
 		.acknowledged = journal_acknowledged(store->journal) };
+	scrubber_counts(store->scrubber, &out->scrubs, &out->scrub_corrupt);
 }
 
 int store_owner_usage(struct store *store, const struct entity_id *owner, uint64_t *files, uint64_t *bytes)

@@ -36,6 +36,8 @@ struct store_config {
 	uint64_t buffer_bytes_max;    /* all write buffers together; 0: 24 MiB */
 	uint64_t index_cache_bytes;   /* RocksDB block cache; 0: 16 MiB */
 	bool direct_io;               /* O_DIRECT where the file system allows it */
+	uint64_t scrub_every_s;       /* 0: only when store_scrub is called */
+	uint64_t scrub_bytes_per_s;   /* 0: as fast as the disk allows */
 };
 
 /* [blocks] Opens or creates, recovers volume tails and replays them into the index. One process at a time (lock file). */
@@ -306,6 +308,7 @@ int store_mark_get(struct store *store, uint64_t peer, struct record_place *out)
 struct store_progress { /* handed to long operations; fields are updated as they go, `cancel` is read */
 	_Atomic uint64_t done_bytes, total_bytes;
 	_Atomic int cancel;
+	uint64_t bytes_per_s; /* store_scrub only: reads no faster; 0: as fast as it can */
 };
 
 /* One thing found wrong, named. */
@@ -365,6 +368,7 @@ struct store_stats {
 	uint64_t logical_bytes;   /* of all files, once per claim */
 	uint64_t syncs;           /* fdatasync calls since open */
 	uint64_t acknowledged;    /* durable commits (uploads, xorbs, shards, claims) since open */
+	uint64_t scrubs, scrub_corrupt; /* that the store did by itself since open, and what they found damaged */
 };
 void store_stats(struct store *store, struct store_stats *out);
 /* Every file that an owner claims, by hash, and since when; non-zero from `each` stops and is returned. */

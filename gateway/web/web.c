@@ -144,6 +144,8 @@ static void store_metrics(struct buffer *out, struct store *store)
 	metric_write(out, "cairn_store_logical_bytes", "gauge", "Bytes of all files, once per claim.", stats.logical_bytes);
 	metric_write(out, "cairn_store_syncs_total", "counter", "fdatasync calls of the store.", stats.syncs);
 	metric_write(out, "cairn_store_acknowledged_total", "counter", "Durable commits of the store.", stats.acknowledged);
+	metric_write(out, "cairn_store_scrubs_total", "counter", "Scrubs that the store did by itself.", stats.scrubs);
+	metric_write(out, "cairn_store_scrub_corrupt_total", "counter", "What those found damaged.", stats.scrub_corrupt);
 }
 
 static void consensus_metrics(struct buffer *out, struct consensus *consensus)

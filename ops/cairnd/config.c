@@ -62,6 +62,8 @@ static const char help[] =
 	"  --git-cache-bytes SIZE     disk space for repositories as git reads them (a tenth of the disk, at most 20G)\n"
 	"  --git-processes N          gits that serve clones and pushes at once (4 per core, 8 to 32)\n"
 	"  --drain SECONDS            how long SIGTERM lets running transfers finish (60)\n"
+	"  --scrub-every TIME         all that is stored is read and checked, this long after the last time: 30d, 12h; or never (30d)\n"
+	"  --scrub-rate SIZE          bytes a second that this reads (32M)\n"
 	"  --buffered-io              write volumes through the page cache (costs more CPU; what was just pushed is then read from memory)\n"
 	"\n"
 	"Access\n"
@@ -81,7 +83,7 @@ enum option_id {
 	OPTION_PER_ADDRESS, OPTION_REQUESTS, OPTION_WORKERS, OPTION_CONTROL, OPTION_BULK, OPTION_VOLUME, OPTION_RESERVE, OPTION_BUFFERS,
 	OPTION_INDEX, OPTION_TREES, OPTION_GIT_CACHE, OPTION_GIT_PROCESSES, OPTION_DRAIN, OPTION_BUFFERED, OPTION_NEW_TOKEN, OPTION_CLUSTER_LISTEN, OPTION_CLUSTER_ADDRESS, OPTION_JOIN,
 	OPTION_NODE_NAME, OPTION_COPIES, OPTION_COPY_RATE, OPTION_DOMAIN, OPTION_WEIGHT, OPTION_RATE_LIMITS, OPTION_RATE_API, OPTION_RATE_RESOLVE, OPTION_RATE_PAGES, OPTION_AUDIT_LOG, OPTION_AUDIT_READS,
-	OPTION_OPENID_ISSUER, OPTION_OPENID_CLIENT, OPTION_OPENID_SECRET, OPTION_OPENID_NAME,
+	OPTION_SCRUB_EVERY, OPTION_SCRUB_RATE, OPTION_OPENID_ISSUER, OPTION_OPENID_CLIENT, OPTION_OPENID_SECRET, OPTION_OPENID_NAME,
 	OPTION_HELP, OPTION_VERSION,
 };
 
@@ -113,6 +115,8 @@ static const struct option options[] = {
 	{ "git-cache-bytes", required_argument, NULL, OPTION_GIT_CACHE },
 	{ "git-processes", required_argument, NULL, OPTION_GIT_PROCESSES },
 	{ "drain", required_argument, NULL, OPTION_DRAIN },
+	{ "scrub-every", required_argument, NULL, OPTION_SCRUB_EVERY },
+	{ "scrub-rate", required_argument, NULL, OPTION_SCRUB_RATE },
 	{ "buffered-io", no_argument, NULL, OPTION_BUFFERED },
 	{ "openid-issuer", required_argument, NULL, OPTION_OPENID_ISSUER },
 	{ "openid-client-id", required_argument, NULL, OPTION_OPENID_CLIENT },
@@ -185,6 +189,23 @@ static int read_size(uint64_t *out, const char *text)
 	if (!isdigit((unsigned char)text[0]) || errno || number == 0 || (*end && (!unit || end[1])) || number > UINT64_MAX >> 1 >> shift)
 		return wrong("not a size", text);
 	*out = (uint64_t)number << shift;
+	return 0;
+}
+
+/* Seconds of "90s", "15m", "12h" or "30d"; 0 of "never". */
+static int read_time(uint64_t *out, const char *text)
+{
+	static const uint64_t seconds[] = { 1, 60, 3600, 86400 };
+	const char *units = "smhd";
+	char *end;
+	unsigned long number = strtoul(text, &end, 10);
+	const char *unit = *end ? strchr(units, *end) : NULL;
+	*out = 0;
+	if (strcmp(text, "never") == 0)
+		return 0;
+	if (!isdigit((unsigned char)text[0]) || !unit || end[1] || number == 0 || number > 100000)
+		return wrong("not a time such as 90s, 12h or 30d", text);
+	*out = number * seconds[unit - units];
 	return 0;
 }
 
@@ -262,6 +283,8 @@ static int read_limit(struct config *config, int option, char *value)
 	case OPTION_WEIGHT:
 		err = read_count(&config->cluster.weight, value);
 		return err == 0 && config->cluster.weight > NODE_WEIGHT_MAX ? wrong("--weight wants 1 to 1000000", value) : err;
+	case OPTION_SCRUB_EVERY: return read_time(&config->store.scrub_every_s, value);
+	case OPTION_SCRUB_RATE: return read_size(&config->store.scrub_bytes_per_s, value);
 	case OPTION_RATE_LIMITS: return read_rate_mode(&config->rate, value);
 	case OPTION_RATE_API: return read_count(&config->rate.quota[RATE_API], value);
 	case OPTION_RATE_RESOLVE: return read_count(&config->rate.quota[RATE_RESOLVE], value);
@@ -308,7 +331,7 @@ static int read_option(struct config *config, int option, char *value)
 int config_read(struct config *out, int argc, char **argv)
 {
 	*out = (struct config){ .data_dir = "./data", .host = "127.0.0.1", .port = "8080", .tree_cache_bytes = 32 << 20, .drain_s = 60, .openid.name_claim = "preferred_username",
-		.store.direct_io = true };
+		.store = { .direct_io = true, .scrub_every_s = 30 * 86400, .scrub_bytes_per_s = 32 << 20 } };
 	int option;
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		int err = read_option(out, option, optarg);

@@ -3,6 +3,7 @@ import http.client
 import json
 import re
 import shutil
+import time
 
 import pytest
 
@@ -305,3 +306,22 @@ def test_what_was_damaged_is_whole_again_once_it_is_sent_again(hub, library, fsc
     other.check()
     assert hub.stop() == 0, hub.tail()
     check_disk(hub)
+
+
+def test_the_server_scrubs_by_itself(hub, library):
+    def counts():
+        text = hub.request("GET", "/metrics", token=hub.admin_token).body.decode()
+        return {name: int(value) for name, value in re.findall(r"^cairn_store_(scrubs|scrub_corrupt)_total (\d+)$", text, re.MULTILINE)}
+
+    assert hub.stop() == 0, hub.tail()
+    damage(hub, library.files["large.bin"], 100_000)
+    hub.flags += ["--scrub-every", "1s"]
+    hub.start()
+    until = time.monotonic() + 60
+    while counts()["scrubs"] == 0:
+        assert time.monotonic() < until, hub.tail()
+        time.sleep(0.2)
+    assert counts()["scrub_corrupt"] >= 1
+    assert "cairn: scrub: volume" in hub.tail()
+    library.put(library.files["large.bin"])  # is taken, though the store had it
+    library.check()
