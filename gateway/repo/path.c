@@ -24,6 +24,15 @@ static size_t utf8_next(struct span text, uint32_t *code)
 	return length;
 }
 
+bool name_is_utf8(struct span name)
+{
+	uint32_t code;
+	for (size_t at = 0, used; at < name.length; at += used)
+		if (!(used = utf8_next(span_of(name.data + at, name.length - at), &code)))
+			return false;
+	return true;
+}
+
 /* Code points that HFS+ ignores when it compares names. */
 static bool is_ignored_by_hfs(uint32_t code)
 {

@@ -395,6 +395,10 @@ def test_refs_that_are_not_for_pushing(hub, user, repo, work):
     for bad in ("refs/heads/a..b", "refs/heads/a b", "refs/heads/", "refs/heads/x.lock", "HEAD", "refs/heads/\x1b[31m"):
         lines, _ = report_of(receive_pack(hub, repo, user.token, [(ZERO, "1" * 40, bad)]))
         assert lines[1].startswith("ng ") and "\x1b" not in lines[1], lines
+    work.git("update-ref", "refs/heads/caf\udce9", "HEAD")
+    assert "its name is not UTF-8" in work.refused("origin", "refs/heads/caf\udce9")
+    answer = hub.request("POST", f"/api/models/{repo}/branch/caf%E9", {}, token=user.token)
+    assert answer.status == 400 and "Invalid rev id" in answer.json()["error"], answer
 
 
 def test_damaged_packs_are_refused(hub, user, repo, work):
