@@ -30,7 +30,6 @@ const struct schema entity_body_schema = SCHEMA(1, entity_fields);
 static const struct {
 	command_apply apply;
 	uint32_t group;
-	bool changes_records; /* of repositories that are there already: repo_records_version */
 } commands[] = {
 	[COMMAND_USER_CREATE - COMMAND_TYPE_NAMESPACE] = { user_create_apply, GROUP_CLUSTER },
 	[COMMAND_TOKEN_CREATE - COMMAND_TYPE_NAMESPACE] = { token_create_apply, GROUP_CLUSTER },
@@ -45,8 +44,8 @@ static const struct {
 	[COMMAND_SSH_KEY_CREATE - COMMAND_TYPE_NAMESPACE] = { ssh_key_create_apply, GROUP_CLUSTER },
 	[COMMAND_SSH_KEY_DELETE - COMMAND_TYPE_NAMESPACE] = { ssh_key_delete_apply, GROUP_CLUSTER },
 	[COMMAND_REPO_CREATE - COMMAND_TYPE_NAMESPACE] = { repo_create_apply, GROUP_CLUSTER },
-	[COMMAND_REPO_UPDATE - COMMAND_TYPE_NAMESPACE] = { repo_update_apply, GROUP_CLUSTER, true },
-	[COMMAND_REPO_DELETE - COMMAND_TYPE_NAMESPACE] = { repo_delete_apply, GROUP_CLUSTER, true },
+	[COMMAND_REPO_UPDATE - COMMAND_TYPE_NAMESPACE] = { repo_update_apply, GROUP_CLUSTER },
+	[COMMAND_REPO_DELETE - COMMAND_TYPE_NAMESPACE] = { repo_delete_apply, GROUP_CLUSTER },
 	[COMMAND_REPO_PURGE - COMMAND_TYPE_NAMESPACE] = { repo_purge_apply, GROUP_REPOS },
 	[COMMAND_REPO_FORGET - COMMAND_TYPE_NAMESPACE] = { repo_forget_apply, GROUP_CLUSTER },
 	[COMMAND_REFS_UPDATE - COMMAND_TYPE_NAMESPACE] = { refs_update_apply, GROUP_REPOS },
@@ -89,7 +88,7 @@ static const struct {
 	[COMMAND_ORG_DELETE - COMMAND_TYPE_NAMESPACE] = { org_delete_apply, GROUP_CLUSTER },
 	[COMMAND_MEMBER_SET - COMMAND_TYPE_NAMESPACE] = { member_set_apply, GROUP_CLUSTER },
 	[COMMAND_MEMBER_DELETE - COMMAND_TYPE_NAMESPACE] = { member_delete_apply, GROUP_CLUSTER },
-	[COMMAND_REPO_MOVE - COMMAND_TYPE_NAMESPACE] = { repo_move_apply, GROUP_CLUSTER, true },
+	[COMMAND_REPO_MOVE - COMMAND_TYPE_NAMESPACE] = { repo_move_apply, GROUP_CLUSTER },
 	[COMMAND_NODE_ANNOUNCE - COMMAND_TYPE_NAMESPACE] = { cluster_node_apply, GROUP_CLUSTER },
 	[COMMAND_NODE_JOIN - COMMAND_TYPE_NAMESPACE] = { cluster_node_apply, GROUP_CLUSTER },
 	[COMMAND_NODE_ROLES - COMMAND_TYPE_NAMESPACE] = { cluster_node_apply, GROUP_CLUSTER },
@@ -99,6 +98,12 @@ static const struct {
 	[COMMAND_NODES_FORSAKE - COMMAND_TYPE_NAMESPACE] = { cluster_node_apply, GROUP_CLUSTER },
 	[COMMAND_TOKEN_CREATE_FINE - COMMAND_TYPE_NAMESPACE] = { token_create_fine_apply, GROUP_CLUSTER },
 };
+
+/* Of repositories that are there already: repo_records_version. */
+static bool changes_records(uint32_t type)
+{
+	return type == COMMAND_REPO_UPDATE || type == COMMAND_REPO_DELETE || type == COMMAND_REPO_MOVE;
+}
 
 static int apply_command(void *context, const struct apply_context *apply, struct span bytes, struct buffer *result, struct why *why)
 {
@@ -114,7 +119,7 @@ static int apply_command(void *context, const struct apply_context *apply, struc
 		return why_set(why, ERR_UNSUPPORTED, "version %u of command type %u is not known to this program", command.version, command.type);
 	if (commands[slot].group != apply->group)
 		return why_set(why, ERR_INVALID, "command type %u does not belong to group %u", command.type, apply->group);
-	if (commands[slot].changes_records && !(atomic_load(&ns->records_version) & 1))
+	if (changes_records(command.type) && !(atomic_load(&ns->records_version) & 1))
 		atomic_fetch_add(&ns->records_version, 1);
 	return commands[slot].apply(apply, &command, result, why);
 }
