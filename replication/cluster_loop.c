@@ -254,7 +254,7 @@ static int fetch_from(struct install_job *job, const struct cluster_node *node)
 {
 	struct consensus *c = job->consensus;
 	struct peer_stream stream;
-	int err = consensus_call(c, node, &stream, &job->why);
+	int err = consensus_call(c, node, 0, &stream, &job->why);
 	if (err)
 		return err;
 	err = install_fetch(&stream, c->dir, job->group, job->index, &c->streams_stop, &job->why);
@@ -378,7 +378,7 @@ void consensus_view(struct consensus *c, struct cluster_view *out)
 	sodium_memzero(out->secret, sizeof(out->secret));
 }
 
-int consensus_call(struct consensus *c, const struct cluster_node *node, struct peer_stream *out, struct why *why)
+int consensus_call(struct consensus *c, const struct cluster_node *node, int wait_ms, struct peer_stream *out, struct why *why)
 {
 	uint8_t secret[CLUSTER_SECRET_BYTES];
 	enum peer_status status;
@@ -386,7 +386,7 @@ int consensus_call(struct consensus *c, const struct cluster_node *node, struct 
 	memcpy(secret, c->public_view.secret, sizeof(secret));
 	pthread_mutex_unlock(&c->lock);
 	struct peer_call call = { .address = node->address, .cluster_id = c->identity.cluster_id, .remote_key = node->public_key,
-		.proof_secret = secret, .own = &c->keys,
+		.proof_secret = secret, .own = &c->keys, .wait_ms = wait_ms,
 		.hello = { .purpose = PEER_BULK, .feature_level = FEATURE_LEVEL_KNOWN, .from = c->identity.node_id, .to = node->node_id } };
 	int err = peer_stream_open(out, &call, &status, why);
 	sodium_memzero(secret, sizeof(secret));

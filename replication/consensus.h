@@ -128,10 +128,10 @@ void consensus_self(const struct consensus *consensus, struct cluster_node *out)
 
 /* Who belongs to the cluster, as this node knows it; the secret left out. */
 void consensus_view(struct consensus *consensus, struct cluster_view *out);
-/* [blocks] Opens a stream to another node for a call of its own. */
+/* [blocks] Opens a stream to another node for a call of its own. `wait_ms`: for its part of the handshake; 0: PEER_STREAM_WAIT_MS. */
 struct peer_stream;
 struct peer_frame;
-int consensus_call(struct consensus *consensus, const struct cluster_node *node, struct peer_stream *out, struct why *why);
+int consensus_call(struct consensus *consensus, const struct cluster_node *node, int wait_ms, struct peer_stream *out, struct why *why);
 /* Who serves such streams of others: called with the first frame on a thread of the stream's own, which may block. NULL: nobody; returns when nobody is being
  * served any more. */
 void consensus_on_bulk(struct consensus *consensus, void (*serve)(void *context, struct peer_stream *stream, const struct peer_frame *first), void *context);

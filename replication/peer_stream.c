@@ -106,6 +106,7 @@ int peer_stream_open(struct peer_stream *out, const struct peer_call *call, enum
 	struct peer_channel channel;
 	uint8_t hello[PEER_HELLO_BYTES], welcome[PEER_WELCOME_BYTES];
 	uint64_t node_id = 0;
+	int wait_ms = call->wait_ms ? call->wait_ms : PEER_STREAM_WAIT_MS;
 	*out = (struct peer_stream){ .fd = -1 };
 	*status = PEER_ACCEPTED;
 	if (peer_channel_call(&channel, call->cluster_id, call->own, call->remote_key, &call->hello, call->proof_secret, hello) != 0)
@@ -113,9 +114,9 @@ int peer_stream_open(struct peer_stream *out, const struct peer_call *call, enum
 	int fd = connect_to(call->address, why);
 	if (fd < 0)
 		return ERR_CLOSED;
-	int err = write_all(fd, PEER_STREAM_WAIT_MS, hello, sizeof(hello));
+	int err = write_all(fd, wait_ms, hello, sizeof(hello));
 	if (err == 0)
-		err = read_all(fd, PEER_STREAM_WAIT_MS, welcome, sizeof(welcome));
+		err = read_all(fd, wait_ms, welcome, sizeof(welcome));
 	if (err)
 		why_set(why, err, "the node at %s hung up: it does not know this cluster or this secret", call->address);
 	else if ((err = peer_channel_called(&channel, call->own, welcome, status, &node_id)) != 0)

@@ -21,6 +21,7 @@ struct peer_call {
 	const uint8_t *cluster_id, *remote_key, *proof_secret;
 	const struct peer_keys *own;
 	struct peer_hello hello;
+	int wait_ms; /* for the callee's part of the handshake; 0: PEER_STREAM_WAIT_MS */
 };
 /* [blocks] ERR_CLOSED (nobody there, or nobody that understands us), ERR_DENIED with the callee's reason in *status. */
 int peer_stream_open(struct peer_stream *out, const struct peer_call *call, enum peer_status *status, struct why *why);

@@ -41,6 +41,7 @@ enum {
 	REPLICA_RETRY_MS_MIN = 100,
 	REPLICA_RETRY_MS_MAX = 5 * 1000,
 	REPLICA_KEEP_WAIT_MS = 4 * 1000,      /* for the answer of a node before the next one is asked */
+	REPLICA_CARE_WAIT_MS = 1000,          /* for what another node holds: whoever asks for the status waits for each that stands still */
 	REPLICA_SHUN_MS = 30 * 1000,          /* a node that did not answer is asked last */
 	REPLICA_WALK_MS = 60 * 1000,          /* between two walks, and twenty times as long as one took */
 	REPLICA_REPAIR_MS = 30 * 1000,        /* between two looks at what is known to be damaged */

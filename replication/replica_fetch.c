@@ -33,18 +33,17 @@ static struct peer_stream *take_idle(struct replica *replica, struct peer *peer)
 	return stream;
 }
 
-static struct peer_stream *call(struct replica *replica, struct peer *peer, struct why *why)
+static struct peer_stream *call(struct replica *replica, struct peer *peer, int wait_ms, struct why *why)
 {
 	struct peer_stream *stream = malloc(sizeof(*stream));
 	struct cluster_node node;
 	pthread_mutex_lock(&replica->lock);
 	node = peer->node;
 	pthread_mutex_unlock(&replica->lock);
-	if (!stream || consensus_call(replica->config.consensus, &node, stream, why) != 0) {
+	if (!stream || consensus_call(replica->config.consensus, &node, wait_ms, stream, why) != 0) {
 		free(stream);
 		return NULL;
 	}
-	stream->wait_ms = REPLICA_FETCH_WAIT_MS;
 	pthread_mutex_lock(&replica->lock);
 	note_fd(replica, -1, stream->fd);
 	pthread_mutex_unlock(&replica->lock);
@@ -124,10 +123,15 @@ static int ask_care(struct peer_stream *stream, struct replica_care *out, struct
 	return six && cursor_done(&cursor) ? 0 : why_set(why, ERR_CORRUPT, "an answer about what is held does not parse");
 }
 
+static int wait_of(const struct question *question)
+{
+	return question->wait_ms ? question->wait_ms : REPLICA_FETCH_WAIT_MS;
+}
+
 static int ask_on(struct replica *replica, struct peer_stream *stream, const struct question *question, bool *broken, struct why *why)
 {
 	struct take take;
-	stream->wait_ms = question->wait_ms ? question->wait_ms : REPLICA_FETCH_WAIT_MS;
+	stream->wait_ms = wait_of(question);
 	if (question->keep || question->care) {
 		int answer = question->keep ? ask_kept(stream, question->keep, question->kept, why) : ask_care(stream, question->care, why);
 		*broken = answer != 0;
@@ -141,19 +145,20 @@ static int ask_on(struct replica *replica, struct peer_stream *stream, const str
 	return err;
 }
 
-/* An idle stream may have been given up by the other side: once more with a new one. */
+/* An idle stream may have been given up by the other side: once more with a new one, unless all the time went by. */
 static int ask(struct replica *replica, struct peer *peer, const struct question *question, struct why *why)
 {
 	bool broken = true;
 	int err = ERR_CLOSED;
 	struct peer_stream *stream = take_idle(replica, peer);
+	uint64_t until_ms = replica_now_ms() + (uint64_t)wait_of(question);
 	if (stream) {
 		err = ask_on(replica, stream, question, &broken, why);
 		give_back(replica, peer, stream, broken);
 	}
-	if (err != ERR_CLOSED || atomic_load(&replica->stop))
+	if (err != ERR_CLOSED || atomic_load(&replica->stop) || replica_now_ms() >= until_ms)
 		return err;
-	stream = call(replica, peer, why);
+	stream = call(replica, peer, wait_of(question), why);
 	if (!stream)
 		return ERR_CLOSED;
 	err = ask_on(replica, stream, question, &broken, why);
@@ -305,7 +310,7 @@ int replica_keep(struct replica *replica, uint64_t node_id, const struct keep_ca
 
 int replica_care_of(struct replica *replica, uint64_t node_id, struct replica_care *out, struct why *why)
 {
-	struct question question = { .care = out, .wait_ms = REPLICA_KEEP_WAIT_MS };
+	struct question question = { .care = out, .wait_ms = REPLICA_CARE_WAIT_MS };
 	struct peer *peer = askable_peer(replica, node_id);
 	return peer ? ask(replica, peer, &question, why) : ERR_CLOSED;
 }

@@ -89,7 +89,7 @@ static bool follow_once(struct peer *peer)
 	pthread_mutex_lock(&peer->replica->lock);
 	node = peer->node;
 	pthread_mutex_unlock(&peer->replica->lock);
-	int err = consensus_call(peer->replica->config.consensus, &node, &stream, &why);
+	int err = consensus_call(peer->replica->config.consensus, &node, 0, &stream, &why);
 	bool reached = err == 0;
 	if (reached) {
 		stream.wait_ms = REPLICA_STREAM_WAIT_MS;

@@ -106,7 +106,10 @@ def test_notifications_go_on_where_the_leader_that_died_was(make_cluster):
     discuss(others[0], "Topic 5")
     wanted = [f"Topic {number}" for number in range(5, -1, -1)]
     for node in others:
-        eventually(lambda: told(node) == wanted, 30, "everything is told, once")
+        try:
+            eventually(lambda: told(node) == wanted, 30, "everything is told, once")
+        except AssertionError:
+            raise AssertionError(f"{node.name} tells {told(node)}") from None
     first.start()
     discuss(others[1], "Topic 6")
     for node in cluster.nodes:
