@@ -215,6 +215,8 @@ static void begin(struct notifications *notifications)
 	if (position.cluster == 0 && position.repos == 0) {
 		changes_last(ns, GROUP_CLUSTER, &notifications->read[GROUP_CLUSTER]);
 		changes_last(ns, GROUP_REPOS, &notifications->read[GROUP_REPOS]);
+		if (notifications->read[GROUP_CLUSTER] == 0)
+			notifications->read[GROUP_CLUSTER] = 1; /* the first change concerns nobody; a position of zeros would say that nobody has begun yet */
 		save_position(notifications, true);
 	}
 	notifications->leading = true;
