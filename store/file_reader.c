@@ -4,6 +4,8 @@
 #include "store/chunk_run.h"
 #include "store/file_terms.h"
 
+enum { CACHED_STRETCH_BYTES = 512 << 10 };
+
 struct file_reader {
 	struct store *store;
 	struct file_terms terms;
@@ -16,6 +18,8 @@ struct file_reader {
 	uint8_t *raw;              /* CHUNK_BYTES_MAX: a chunk that is handed out piecemeal */
 	bool raw_valid;            /* holds the current chunk */
 	bool repaired;             /* a damaged xorb was replaced while reading */
+	const struct volume *cached_volume; /* where a stretch was found in the page cache; NULL: nowhere */
+	uint64_t cached_from, cached_until;
 };
 
 int file_reader_open(struct file_reader **out, struct store *store, const struct hash *file, uint64_t start, uint64_t end, struct why *why)
@@ -120,11 +124,23 @@ static int repair(struct file_reader *reader, int err)
 	return ERR_AGAIN;
 }
 
+/* What was found whole a moment ago is not looked at again while it is in the page cache. ERR_AGAIN: it may not be. */
+static int read_seen_chunk(struct file_reader *reader, uint8_t *out, uint32_t skip, size_t length)
+{
+	if (stored_chunk_seen(reader->xorb, reader->chunk) != CHUNK_PLAIN)
+		return ERR_AGAIN;
+	uint32_t body = stored_chunk_start(reader->xorb, reader->chunk) + XORB_CHUNK_HEADER_BYTES + skip;
+	return stored_xorb_read(reader->xorb, body, length, out, false, NULL) == 0 ? 0 : ERR_AGAIN;
+}
+
 /* Puts the rest of the current chunk, at most `length` bytes of it, into `out`; *done says how many. */
 static int read_chunk(struct file_reader *reader, uint8_t *out, size_t length, size_t *done, bool may_block, struct why *why)
 {
 	uint32_t raw_length = raw_length_of(reader->xorb, reader->chunk), skip = (uint32_t)(reader->at - reader->chunk_start);
 	size_t want = raw_length - skip < length ? raw_length - skip : length;
+	*done = want;
+	if (!reader->raw_valid && read_seen_chunk(reader, out, skip, want) == 0)
+		return 0;
 	if (!reader->raw_valid) {
 		const uint8_t *bytes;
 		struct xorb_chunk_header header;
@@ -134,7 +150,6 @@ static int read_chunk(struct file_reader *reader, uint8_t *out, size_t length, s
 		if (err)
 			return err;
 		const uint8_t *payload = bytes + XORB_CHUNK_HEADER_BYTES;
-		*done = want;
 		if (header.scheme == XORB_NONE) {
 			memcpy(out, payload + skip, want);
 			return 0;
@@ -149,7 +164,6 @@ static int read_chunk(struct file_reader *reader, uint8_t *out, size_t length, s
 		reader->raw_valid = true;
 	}
 	memcpy(out, reader->raw + skip, want);
-	*done = want;
 	return 0;
 }
 
@@ -173,6 +187,25 @@ int64_t file_reader_read(struct file_reader *reader, void *out, size_t length, b
 	return (int64_t)total;
 }
 
+/* Looks at the end of a stretch beyond the extent; what lies between that and what was looked at before has come and goes with it. */
+static bool is_cached(struct file_reader *reader, const struct stored_fragment *fragment, uint64_t offset, uint64_t length)
+{
+	uint64_t fragment_end = fragment->offset + (fragment->end - fragment->start), end = offset + length;
+	if (reader->cached_volume == fragment->volume && offset >= reader->cached_from && end <= reader->cached_until)
+		return true;
+	uint64_t far = fragment_end - offset > CACHED_STRETCH_BYTES ? offset + CACHED_STRETCH_BYTES : fragment_end;
+	if (!volume_is_cached(fragment->volume, offset))
+		return false;
+	if (far < end || !volume_is_cached(fragment->volume, far - 1))
+		far = end;
+	if (far == end && !volume_is_cached(fragment->volume, end - 1))
+		return false;
+	reader->cached_volume = fragment->volume;
+	reader->cached_from = offset;
+	reader->cached_until = far;
+	return true;
+}
+
 int file_reader_next_extent(struct file_reader *reader, size_t length, int *fd, uint64_t *offset, size_t *extent_length)
 {
 	if (reader->at >= reader->end || settle(reader, false, NULL) != 0 || stored_chunk_seen(reader->xorb, reader->chunk) != CHUNK_PLAIN)
@@ -190,7 +223,7 @@ int file_reader_next_extent(struct file_reader *reader, size_t length, int *fd, 
 	if (have > fragment->end - body)
 		have = fragment->end - body;
 	*offset = fragment->offset + (body - fragment->start);
-	if (!volume_is_cached(fragment->volume, *offset) || !volume_is_cached(fragment->volume, *offset + have - 1))
+	if (!is_cached(reader, fragment, *offset, have))
 		return ERR_AGAIN;
 	*fd = fragment->volume->fd;
 	*extent_length = (size_t)have;

@@ -231,6 +231,7 @@ void loop_free(struct loop *loop)
 		loop->free_requests = request->next_free;
 		free(request);
 	}
+	pipe_pool_free(&loop->pipes);
 	free(loop->scratch);
 }
 

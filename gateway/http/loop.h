@@ -8,6 +8,7 @@
 #define CAIRN_GATEWAY_HTTP_LOOP_H
 
 #include "gateway/http/http.h"
+#include "gateway/http/pipe.h"
 #include "gateway/http/timer.h"
 
 #include <pthread.h>
@@ -53,6 +54,7 @@ struct loop {
 	size_t scratch_bytes;
 	struct http_request *free_requests;
 	unsigned free_requests_count;
+	struct pipe_pool pipes;
 	uint64_t id_prefix, id_count;   /* request ids made here */
 	struct post drain, cut, memory; /* from the server to the loop */
 	atomic_bool memory_posted;

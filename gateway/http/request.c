@@ -46,6 +46,8 @@ void request_free(struct http_request *request, struct loop *loop)
 		free(request->answer.buffer);
 		atomic_fetch_sub(&request->server->source_bytes, request->answer.buffer_bytes);
 	}
+	if (request->answer.pipe)
+		pipe_give(&loop->pipes, request->answer.pipe);
 	if (request->in_flight)
 		atomic_fetch_sub(&request->server->requests_in_flight, 1);
 	while (request->blocks) {

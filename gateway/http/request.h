@@ -57,6 +57,7 @@ struct answer {
 	size_t buffer_bytes, buffer_begin, buffer_end;
 	bool ended, reading;          /* reading: a worker reads it */
 	int64_t read_result;
+	struct pipe *pipe;            /* extents on their way; NULL: none are, or there was none to be had */
 	int extent_fd;
 	uint64_t extent_offset;
 	size_t extent_left;

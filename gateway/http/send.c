@@ -1,8 +1,8 @@
 /* send.c - sends answers: the head with a small body in one call, large ones as the socket drains.
  *
  * DESIGN. A source is pulled, never pushed: only when the socket has taken what was pulled before is the next piece asked for. In plain text the
- * source may name a file extent, which goes out by sendfile without being touched. A source that would wait for its disk is read by a worker, and
- * the loop turns to others meanwhile. Of one turn of the loop an answer gets PIECES_PER_TURN at most. */
+ * source may name file extents, which go out without being touched. A source that would wait for its disk is read by a worker, and
+ * the loop turns to others meanwhile. Of one turn of the loop an answer gets TURN_BYTES at most. */
 #include "gateway/http/request.h"
 #include "gateway/http/server.h"
 #include "gateway/http/transport.h"
@@ -15,7 +15,7 @@
 
 enum {
 	SENDFILE_BYTES_MAX = 1 << 20,
-	PIECES_PER_TURN = 4,
+	TURN_BYTES = 4 << 20,
 	SOURCE_BUFFER_BYTES = 256 << 10,
 	SOURCE_BUFFER_SMALL_BYTES = 16 << 10, /* when all of them together hold too much */
 	CHUNK_HEAD_BYTES = 10,                /* eight digits, CRLF */
@@ -68,22 +68,6 @@ static enum progress send_parts(struct connection *connection)
 
 /* ---- extents ---- */
 
-static enum progress send_extent(struct connection *connection)
-{
-	struct answer *answer = &connection->request->answer;
-	size_t want = answer->extent_left < SENDFILE_BYTES_MAX ? answer->extent_left : SENDFILE_BYTES_MAX;
-	off_t offset = (off_t)answer->extent_offset;
-	ssize_t sent = sendfile(connection->fd, answer->extent_fd, &offset, want);
-	if (sent < 0 && (errno == EAGAIN || errno == EINTR))
-		return PROGRESS_BLOCKED;
-	enum progress progress = after_send(connection, sent);
-	if (progress != PROGRESS_MORE)
-		return progress;
-	answer->extent_offset += (uint64_t)sent;
-	answer->extent_left -= (size_t)sent;
-	return (size_t)sent < want ? PROGRESS_BLOCKED : PROGRESS_MORE;
-}
-
 static bool next_extent(struct connection *connection)
 {
 	struct answer *answer = &connection->request->answer;
@@ -100,6 +84,41 @@ static bool next_extent(struct connection *connection)
 	answer->extent_left = length;
 	answer->source_left -= length;
 	return true;
+}
+
+/* One extent by itself. */
+static enum progress send_extent(struct connection *connection)
+{
+	struct answer *answer = &connection->request->answer;
+	size_t want = answer->extent_left < SENDFILE_BYTES_MAX ? answer->extent_left : SENDFILE_BYTES_MAX;
+	off_t offset = (off_t)answer->extent_offset;
+	ssize_t sent = sendfile(connection->fd, answer->extent_fd, &offset, want);
+	if (sent < 0 && (errno == EAGAIN || errno == EINTR))
+		return PROGRESS_BLOCKED;
+	enum progress progress = after_send(connection, sent);
+	if (progress != PROGRESS_MORE)
+		return progress;
+	answer->extent_offset += (uint64_t)sent;
+	answer->extent_left -= (size_t)sent;
+	return (size_t)sent < want ? PROGRESS_BLOCKED : PROGRESS_MORE;
+}
+
+/* As many as the pipe holds. */
+static enum progress send_extents(struct connection *connection)
+{
+	struct answer *answer = &connection->request->answer;
+	while (answer->extent_left > 0 || next_extent(connection)) {
+		int64_t taken = pipe_fill(answer->pipe, answer->extent_fd, answer->extent_offset, answer->extent_left);
+		if (taken == ERR_AGAIN)
+			break;
+		if (taken <= 0)
+			return PROGRESS_DEAD;
+		answer->extent_offset += (uint64_t)taken;
+		answer->extent_left -= (size_t)taken;
+	}
+	int64_t sent = pipe_drain(answer->pipe, connection->fd, answer->extent_left > 0 || answer->source_left > 0);
+	enum progress progress = after_send(connection, sent);
+	return progress == PROGRESS_MORE && answer->pipe->bytes > 0 ? PROGRESS_BLOCKED : progress;
 }
 
 /* ---- reading ---- */
@@ -205,17 +224,20 @@ static enum progress send_buffer(struct connection *connection)
 	return (size_t)sent < part.iov_len && !connection->tls ? PROGRESS_BLOCKED : PROGRESS_MORE;
 }
 
-/* One step of at most a turn's quarter: a sendfile, or a buffer's worth. */
+/* One step: a pipe, an extent, or a buffer's worth. */
 static enum progress send_piece(struct connection *connection)
 {
 	struct answer *answer = &connection->request->answer;
+	bool empty = answer->extent_left == 0 && answer->buffer_begin == answer->buffer_end && (!answer->pipe || answer->pipe->bytes == 0);
+	if (empty && (answer->source_left == 0 || answer->ended))
+		return PROGRESS_DONE;
+	if (empty && next_extent(connection) && !answer->pipe)
+		answer->pipe = pipe_take(&connection->loop->pipes);
+	if (answer->pipe && (answer->extent_left > 0 || answer->pipe->bytes > 0))
+		return send_extents(connection);
 	if (answer->extent_left > 0)
 		return send_extent(connection);
-	if (answer->buffer_begin == answer->buffer_end) {
-		if (answer->source_left == 0 || answer->ended)
-			return PROGRESS_DONE;
-		if (next_extent(connection))
-			return send_extent(connection);
+	if (empty) {
 		enum progress progress = pull(connection);
 		if (progress != PROGRESS_MORE || answer->buffer_begin == answer->buffer_end)
 			return progress;
@@ -228,11 +250,12 @@ static enum progress send_piece(struct connection *connection)
 static enum progress send_all(struct connection *connection)
 {
 	struct answer *answer = &connection->request->answer;
+	uint64_t turn_ends = answer->sent_bytes + TURN_BYTES;
 	enum progress progress = send_parts(connection);
-	for (int piece = 0; progress == PROGRESS_MORE; piece++) {
+	while (progress == PROGRESS_MORE) {
 		if (!answer->source.read)
 			progress = PROGRESS_DONE;
-		else if (piece == PIECES_PER_TURN)
+		else if (answer->sent_bytes >= turn_ends)
 			progress = PROGRESS_BLOCKED; /* others first */
 		else
 			progress = send_piece(connection);

@@ -5,20 +5,29 @@
 #include <openssl/ssl.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 
-enum { BIO_KEEP_BYTES_MAX = 32 << 10 /* a BIO that grew beyond it is replaced when it is empty */ };
+enum {
+	SEALED_BYTES = TLS_SEND_BATCH_BYTES + (32 << 10), /* a batch with its record heads and tags, or all of a handshake */
+	SPARES_MAX = 8,
+};
 
 struct tls_config {
-	pthread_mutex_t mutex; /* around `context` only */
+	pthread_mutex_t mutex; /* around `context` and the spares */
 	SSL_CTX *context;
+	BIO_METHOD *sealed_method;
 	char *certificate_file, *key_file;
+	uint8_t *spares[SPARES_MAX]; /* SEALED_BYTES each: mapping them anew for every batch costs more than sealing it */
+	size_t spares_count;
 };
 
 struct tls {
+	struct tls_config *config;
 	SSL *ssl;
-	BIO *in, *out; /* owned by ssl */
-	size_t out_sent; /* bytes at the beginning of `out` that are with the kernel */
+	BIO *in; /* owned by ssl, as is that which writes to `sealed` */
+	uint8_t *sealed; /* ciphertext on its way to the kernel; NULL: none */
+	size_t sealed_begin, sealed_end;
 	bool unread, failed;
 };
 
@@ -55,7 +64,9 @@ static int make_context(SSL_CTX **out, const struct tls_config *config, struct w
 	if (!context)
 		return fail(NULL, why, "cannot set up TLS for", config->certificate_file);
 	SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
-	SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_IGNORE_UNEXPECTED_EOF);
+	SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_IGNORE_UNEXPECTED_EOF | SSL_OP_CIPHER_SERVER_PREFERENCE |
+		SSL_OP_PRIORITIZE_CHACHA); /* a client that puts it first has no AES of its own */
+	SSL_CTX_set_ciphersuites(context, "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"); /* the cheapest first */
 	SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 	SSL_CTX_set_alpn_select_cb(context, select_protocol, NULL);
 	if (SSL_CTX_use_certificate_chain_file(context, config->certificate_file) != 1)
@@ -68,6 +79,64 @@ static int make_context(SSL_CTX **out, const struct tls_config *config, struct w
 	return 0;
 }
 
+/* ---- ciphertext that is not sent ---- */
+
+static uint8_t *take_spare(struct tls_config *config)
+{
+	uint8_t *spare = NULL;
+	pthread_mutex_lock(&config->mutex);
+	if (config->spares_count > 0)
+		spare = config->spares[--config->spares_count];
+	pthread_mutex_unlock(&config->mutex);
+	return spare ? spare : malloc(SEALED_BYTES);
+}
+
+static void sealed_free(struct tls *tls)
+{
+	struct tls_config *config = tls->config;
+	pthread_mutex_lock(&config->mutex);
+	if (tls->sealed && config->spares_count < SPARES_MAX) {
+		config->spares[config->spares_count++] = tls->sealed;
+		tls->sealed = NULL;
+	}
+	pthread_mutex_unlock(&config->mutex);
+	free(tls->sealed);
+	tls->sealed = NULL;
+	tls->sealed_begin = tls->sealed_end = 0;
+}
+
+/* Refuses what does not fit: a peer that makes us answer without reading the answers. */
+static int sealed_write(BIO *bio, const char *data, size_t length, size_t *written)
+{
+	struct tls *tls = BIO_get_data(bio);
+	if (!tls->sealed && !(tls->sealed = take_spare(tls->config)))
+		return 0;
+	if (length > SEALED_BYTES - tls->sealed_end)
+		return 0;
+	memcpy(tls->sealed + tls->sealed_end, data, length);
+	tls->sealed_end += length;
+	*written = length;
+	return 1;
+}
+
+static long sealed_ctrl(BIO *bio, int command, long number, void *pointer)
+{
+	(void)bio;
+	(void)number;
+	(void)pointer;
+	return command == BIO_CTRL_FLUSH;
+}
+
+static BIO_METHOD *make_sealed_method(void)
+{
+	BIO_METHOD *method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "sealed");
+	if (method) {
+		BIO_meth_set_write_ex(method, sealed_write);
+		BIO_meth_set_ctrl(method, sealed_ctrl);
+	}
+	return method;
+}
+
 int tls_config_make(struct tls_config **out, const char *certificate_file, const char *key_file, struct why *why)
 {
 	struct tls_config *config = calloc(1, sizeof(*config));
@@ -76,7 +145,8 @@ int tls_config_make(struct tls_config **out, const char *certificate_file, const
 	pthread_mutex_init(&config->mutex, NULL);
 	config->certificate_file = strdup(certificate_file);
 	config->key_file = strdup(key_file);
-	int err = config->certificate_file && config->key_file ? make_context(&config->context, config, why) :
+	config->sealed_method = make_sealed_method();
+	int err = config->certificate_file && config->key_file && config->sealed_method ? make_context(&config->context, config, why) :
 		why_set(why, ERR_NO_MEMORY, "no memory for TLS");
 	if (err) {
 		tls_config_free(config);
@@ -105,6 +175,9 @@ void tls_config_free(struct tls_config *config)
 	if (!config)
 		return;
 	SSL_CTX_free(config->context);
+	BIO_meth_free(config->sealed_method);
+	while (config->spares_count > 0)
+		free(config->spares[--config->spares_count]);
 	pthread_mutex_destroy(&config->mutex);
 	free(config->certificate_file);
 	free(config->key_file);
@@ -113,32 +186,28 @@ void tls_config_free(struct tls_config *config)
 
 /* ---- sessions ---- */
 
-static BIO *empty_bio(void)
-{
-	BIO *bio = BIO_new(BIO_s_mem());
-	if (bio)
-		BIO_set_mem_eof_return(bio, -1);
-	return bio;
-}
-
 struct tls *tls_open(struct tls_config *config)
 {
 	struct tls *tls = calloc(1, sizeof(*tls));
 	if (!tls)
 		return NULL;
+	tls->config = config;
 	pthread_mutex_lock(&config->mutex);
 	tls->ssl = SSL_new(config->context);
 	pthread_mutex_unlock(&config->mutex);
-	tls->in = empty_bio();
-	tls->out = empty_bio();
-	if (!tls->ssl || !tls->in || !tls->out) {
+	tls->in = BIO_new(BIO_s_mem());
+	BIO *out = BIO_new(config->sealed_method);
+	if (!tls->ssl || !tls->in || !out) {
 		BIO_free(tls->in);
-		BIO_free(tls->out);
+		BIO_free(out);
 		SSL_free(tls->ssl);
 		free(tls);
 		return NULL;
 	}
-	SSL_set_bio(tls->ssl, tls->in, tls->out);
+	BIO_set_mem_eof_return(tls->in, -1);
+	BIO_set_data(out, tls);
+	BIO_set_init(out, 1);
+	SSL_set_bio(tls->ssl, tls->in, out);
 	SSL_set_accept_state(tls->ssl);
 	return tls;
 }
@@ -148,6 +217,7 @@ void tls_free(struct tls *tls)
 	if (!tls)
 		return;
 	SSL_free(tls->ssl);
+	sealed_free(tls);
 	free(tls);
 }
 
@@ -163,36 +233,19 @@ bool tls_has_unread(const struct tls *tls)
 
 bool tls_has_unsent(const struct tls *tls)
 {
-	return BIO_ctrl_pending(tls->out) > tls->out_sent;
-}
-
-/* Everything is with the kernel: forget it, and do not let one large answer stay as memory of an idle connection. */
-static void out_emptied(struct tls *tls)
-{
-	BUF_MEM *memory = NULL;
-	tls->out_sent = 0;
-	BIO_get_mem_ptr(tls->out, &memory);
-	BIO *fresh = memory && memory->max > BIO_KEEP_BYTES_MAX ? empty_bio() : NULL;
-	if (!fresh) {
-		(void)BIO_reset(tls->out);
-		return;
-	}
-	SSL_set0_wbio(tls->ssl, fresh);
-	tls->out = fresh;
+	return tls->sealed_end > tls->sealed_begin;
 }
 
 int tls_flush(struct tls *tls, int fd)
 {
-	char *data;
-	long length = BIO_get_mem_data(tls->out, &data);
-	while ((size_t)length > tls->out_sent) {
-		ssize_t sent = send(fd, data + tls->out_sent, (size_t)length - tls->out_sent, MSG_NOSIGNAL);
+	while (tls->sealed_end > tls->sealed_begin) {
+		ssize_t sent = send(fd, tls->sealed + tls->sealed_begin, tls->sealed_end - tls->sealed_begin, MSG_NOSIGNAL);
 		if (sent < 0)
 			return errno == EAGAIN || errno == EINTR ? ERR_AGAIN : ERR_CLOSED;
-		tls->out_sent += (size_t)sent;
+		tls->sealed_begin += (size_t)sent;
 	}
-	if (length > 0)
-		out_emptied(tls);
+	if (tls->sealed)
+		sealed_free(tls);
 	return 0;
 }
 

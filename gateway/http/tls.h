@@ -1,4 +1,4 @@
-/* tls.h - TLS sessions over memory BIOs, and the certificate that may change under way.
+/* tls.h - TLS sessions over memory, and the certificate that may change under way.
  *
  * DESIGN. OpenSSL never sees the socket: ciphertext is received and sent by us, so that many records go out in one send and the event logic is the
  * same with and without TLS. A new certificate makes a new SSL_CTX; sessions under way keep the old one until they end. */

@@ -110,7 +110,9 @@ static int making_extent(void *context, size_t length, int *fd, uint64_t *offset
 		return ERR_AGAIN;
 	*fd = file_fd;
 	*offset = making->offset;
-	*extent_length = length < 3000000 ? length : 3000000;
+	static const size_t lengths[] = { 3000000, 65528, 1, 131064 };
+	size_t extent = lengths[making->asked++ % 4];
+	*extent_length = length < extent ? length : extent;
 	making->offset += *extent_length;
 	return 0;
 }
