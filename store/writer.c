@@ -9,15 +9,20 @@ enum {
 	IDLE_S = 1,                                  /* without an upload: pages kept for the next go back to the system, */
 	IDLE_PAGES_MAX = 1,                          /* but for this many */
 	PARTS = WRITE_BUFFER_BYTES_MAX / WRITE_BUFFER_BYTES_SCARCE,
+	PARTS_FEW = 2,
 };
 
-/* A huge page: one buffer, or PARTS of them when memory is scarce. */
+/* A huge page: one buffer, or as many as PARTS of them when memory is scarce. */
 struct page {
 	uint8_t *data;                /* NULL: there is none */
-	uint32_t free;                /* a bit for each part; ALL_PARTS: nobody has any of it */
-	struct write_buffer parts[PARTS];
+	uint32_t free;                /* a bit for each part; all of them: nobody has any of it */
+	struct write_buffer parts[PARTS]; /* that of a buffer's first part is used */
 };
-static const uint32_t ALL_PARTS = (1u << PARTS) - 1;
+
+static uint32_t parts_mask(unsigned count)
+{
+	return (1u << count) - 1;
+}
 
 struct writer {
 	struct volumes *volumes;
@@ -109,7 +114,7 @@ static uint8_t *map_page(void)
 
 static bool is_kept(const struct page *page)
 {
-	return page->data && page->free == ALL_PARTS;
+	return page->data && page->free == parts_mask(PARTS);
 }
 
 static size_t kept_pages(const struct writer *writer)
@@ -147,42 +152,33 @@ static struct page *whole_page(struct writer *writer)
 	if (!empty || writer->held_bytes + WRITE_BUFFER_BYTES_MAX > writer->budget_bytes || !(empty->data = map_page()))
 		return NULL;
 	writer->held_bytes += WRITE_BUFFER_BYTES_MAX;
-	empty->free = ALL_PARTS;
+	empty->free = parts_mask(PARTS);
 	return empty;
 }
 
-/* The page to take one part of: the fullest, so that others become whole again. */
-static struct page *shared_page(struct writer *writer)
+/* The first of `count` neighbouring parts that are free, in the page or -1. `count` is a power of two. */
+static int free_parts(const struct page *page, unsigned count)
+{
+	for (unsigned i = 0; page->data && i < PARTS; i += count)
+		if ((page->free >> i & parts_mask(count)) == parts_mask(count))
+			return (int)i;
+	return -1;
+}
+
+/* Taken of the fullest page that has them, so that others become whole again. */
+static struct write_buffer *take_parts(struct writer *writer, unsigned count)
 {
 	struct page *best = NULL;
-	for (struct page *page = writer->pages; page < writer->pages + writer->pages_max; page++) {
-		bool is_shared = page->data && page->free && page->free != ALL_PARTS;
-		if (is_shared && (!best || __builtin_popcount(page->free) < __builtin_popcount(best->free)))
+	for (struct page *page = writer->pages; page < writer->pages + writer->pages_max; page++)
+		if (!is_kept(page) && free_parts(page, count) >= 0 && (!best || __builtin_popcount(page->free) < __builtin_popcount(best->free)))
 			best = page;
-	}
-	return best ? best : whole_page(writer);
-}
-
-static struct write_buffer *take_whole(struct writer *writer)
-{
-	struct page *page = whole_page(writer);
-	if (!page)
+	if (!best && !(best = whole_page(writer)))
 		return NULL;
-	page->free = 0;
-	page->parts[0] = (struct write_buffer){ .page = page, .data = page->data, .capacity = WRITE_BUFFER_BYTES_MAX };
-	return &page->parts[0];
-}
-
-static struct write_buffer *take_part(struct writer *writer)
-{
-	struct page *page = shared_page(writer);
-	if (!page)
-		return NULL;
-	int i = __builtin_ctz(page->free);
-	page->free &= ~(1u << i);
-	page->parts[i] = (struct write_buffer){ .page = page, .data = page->data + (size_t)i * WRITE_BUFFER_BYTES_SCARCE,
-		.capacity = WRITE_BUFFER_BYTES_SCARCE };
-	return &page->parts[i];
+	int i = free_parts(best, count);
+	best->free &= ~(parts_mask(count) << i);
+	best->parts[i] = (struct write_buffer){ .page = best, .data = best->data + (size_t)i * WRITE_BUFFER_BYTES_SCARCE,
+		.capacity = count * WRITE_BUFFER_BYTES_SCARCE };
+	return &best->parts[i];
 }
 
 static struct write_buffer *take_small(struct writer *writer, size_t capacity)
@@ -201,15 +197,18 @@ static struct write_buffer *take_small(struct writer *writer, size_t capacity)
 	return buffer;
 }
 
-/* Above half the budget everyone takes less, so that more of them can go on. */
+/* Above half the budget everyone takes less, and above three quarters still less, so that more of them can go on. */
 static struct write_buffer *take(struct writer *writer, size_t capacity)
 {
 	struct write_buffer *buffer = NULL;
+	uint64_t half = writer->budget_bytes / 2;
 	if (capacity < WRITE_BUFFER_BYTES_SCARCE)
 		buffer = take_small(writer, capacity);
-	else if (writer->taken_bytes <= writer->budget_bytes / 2)
-		buffer = take_whole(writer);
-	if (!buffer && !(buffer = take_part(writer)))
+	else if (writer->taken_bytes <= half)
+		buffer = take_parts(writer, PARTS);
+	else if (writer->taken_bytes <= half + half / 2)
+		buffer = take_parts(writer, PARTS_FEW);
+	if (!buffer && !(buffer = take_parts(writer, 1)))
 		return NULL;
 	writer->taken_bytes += buffer->capacity;
 	buffer->used = VOLUME_RECORD_HEADER_BYTES;
@@ -224,10 +223,8 @@ static void take_back(struct writer *writer, struct write_buffer *buffer)
 		writer->held_bytes -= buffer->capacity;
 		free(buffer->data);
 		free(buffer);
-	} else if (buffer->capacity == WRITE_BUFFER_BYTES_MAX) {
-		page->free = ALL_PARTS;
 	} else {
-		page->free |= 1u << (buffer - page->parts);
+		page->free |= parts_mask((unsigned)(buffer->capacity / WRITE_BUFFER_BYTES_SCARCE)) << (buffer - page->parts);
 	}
 	pthread_cond_broadcast(&writer->returned);
 }
