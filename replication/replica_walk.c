@@ -240,8 +240,9 @@ static bool is_due(struct walk *walk, uint64_t last_took_ms)
 	bool news = replica->placement.epoch != replica->walk_epoch || replica->settings.walks != replica->walk_number;
 	/* A mirror makes no copies that are one too many: nothing is to be found there unless something has happened. */
 	bool unfinished = walk->care.surplus_bytes > 0 || walk->care.missing_xorbs > 0, mirror = replica->placement.eligible <= replica->placement.copies;
-	uint64_t rest_ms = unfinished ? REPLICA_RETRY_MS_MAX : mirror ? UINT64_MAX / 2 : REPLICA_WALK_MS;
-	bool rested = now - replica->walked_at_ms >= rest_ms + WALKS_PART * last_took_ms;
+	/* A walk that could not finish has mostly waited for others. */
+	uint64_t rest_ms = unfinished ? REPLICA_RETRY_MS_MAX + last_took_ms : mirror ? UINT64_MAX / 2 : REPLICA_WALK_MS + WALKS_PART * last_took_ms;
+	bool rested = now - replica->walked_at_ms >= rest_ms;
 	bool due = replica->members > 1 && replica->placement.epoch > 0 && !behind && (news || rested);
 	if (due) {
 		replica->walk_epoch = replica->placement.epoch;
