@@ -168,6 +168,7 @@ class GitBench:
                 git("update-ref", "refs/heads/main", old, cwd=target)
                 git("repack", "-a", "-d", "-q", cwd=target)
                 git("prune", "--expire=now", cwd=target)
+                self.forget_answers()
                 list.append(self.measure(seconds, "fetch", "-q", address, "main", cwd=target))
                 shutil.rmtree(target)
         for i, unit in ((1, "CPU"), (0, "wall time")):
