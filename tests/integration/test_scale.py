@@ -12,6 +12,7 @@ from hub_process import BUILD, Hub
 
 # name -> repositories, likes, webhooks
 SIZES = {"small": (500, 2500, 25), "large": (10_000, 1_000_000 if os.environ.get("CAIRN_SCALE") == "whole" else 100_000, 1000)}
+pytestmark = pytest.mark.timeout(3000 if os.environ.get("CAIRN_SCALE") == "whole" else 300)
 PAGES = ["/api/models?limit=20", "/api/models?limit=20&sort=downloads", "/api/models?limit=20&sort=id", "/api/models?limit=20&filter=pytorch&sort=likes",
          "/api/models?limit=20&search=granite", "/api/models?limit=20&search=gra", "/api/models?limit=20&search=word123", "/api/models?limit=20&search=anite-ba",
          "/api/models?limit=20&filter=license:mit&filter=en&sort=createdAt", "/api/models?limit=20&filter=rare-12", "/api/models?limit=20&search=nothing-like-it",
