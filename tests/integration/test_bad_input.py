@@ -53,7 +53,7 @@ BAD_PATHS = {
 @pytest.mark.parametrize("name", BAD_PATHS)
 def test_a_path_that_is_none_is_refused(hub, user, repo, name):
     refused = hub.commit(user.token, repo, {BAD_PATHS[name]: b"x"})
-    assert refused.status in (400, 422), refused
+    assert refused.status == 400, refused
     assert refused.json()["error"]
 
 
@@ -61,21 +61,21 @@ def test_a_path_of_invalid_utf8_is_refused(hub, user, repo):
     body = (b'{"key":"header","value":{"summary":"x"}}\n{"key":"file","value":{"path":"a\xff\xfeb.txt","content":"eA==","encoding":"base64"}}\n')
     refused = hub.request("POST", f"/api/models/{repo}/commit/main", body, token=user.token,
                           headers={"Content-Type": "application/x-ndjson"})
-    assert refused.status in (400, 422), refused
+    assert refused.status == 400, refused
 
 
 @pytest.mark.parametrize("path", ["..%2f..%2fetc%2fpasswd", "%2e%2e/%2e%2e/admin-token", "a%00b", "%ff%fe", "a" * 5000, "..\\..\\a"])
 def test_no_path_leads_out_of_the_repository(hub, user, repo, path):
     for kind in ("resolve", "raw"):
         answer = hub.request("GET", f"/{repo}/{kind}/main/{path}", token=user.token)
-        assert answer.status in (400, 404), answer
+        assert answer.status == (400 if "%00" in path else 404), answer
         assert hub.admin_token.encode() not in answer.body
-    assert hub.request("GET", f"/api/models/{repo}/tree/main/{path}", token=user.token).status in (400, 404)
+    assert hub.request("GET", f"/api/models/{repo}/tree/main/{path}", token=user.token).status == (400 if "%00" in path else 404)
 
 
 def test_a_file_cannot_be_a_folder_too(hub, user, repo):
     refused = hub.commit(user.token, repo, {"a": b"x", "a/b": b"y"})
-    assert refused.status in (400, 409, 422), refused
+    assert refused.status == 400, refused
 
 
 # ---- commit bodies
@@ -148,7 +148,7 @@ def test_wrong_missing_and_ended_tokens(hub, user, repo):
     assert missing.status == 401
     for value in ("Bearer", "Bearer ", "Basic !!!", "Digest x", "Bearer " + "a" * 4000, "Bearer \x7f"):
         answer = hub.request("GET", "/api/whoami-v2", headers={"Authorization": value})
-        assert answer.status in (400, 401), (value, answer)
+        assert answer.status == (400 if "\x7f" in value else 401), (value, answer)
 
 
 def test_somebody_elses_token_may_read_and_not_write(hub, bob, repo):
@@ -290,7 +290,7 @@ def test_an_upload_that_breaks_off_leaves_nothing(hub, user, repo, upload):
 def test_an_upload_address_cannot_be_changed(hub, user, repo, upload):
     data, oid, href = upload
     damaged = href[:-6] + "AAAAAA"
-    assert hub.request("PUT", damaged, data).status in (401, 403)
+    assert hub.request("PUT", damaged, data).status == 403
     other = hub.lfs_batch(user.token, user.repo(), [("1" * 64, 5)]).json()["objects"][0]["actions"]["upload"]["href"]
     assert 400 <= hub.request("PUT", other, data).status < 500
     assert not is_stored(hub, user, repo, oid, len(data))
@@ -395,4 +395,4 @@ def test_every_answer_carries_the_request_id(hub):
 
 @pytest.mark.parametrize("name", ["a--b", "..", "-a", "a.git", "a" * 97, "a/b/c", "a b", "ä", ""])
 def test_a_name_that_is_none_is_refused(hub, user, name):
-    assert hub.create_repo(user.token, name).status in (400, 422)
+    assert hub.create_repo(user.token, name).status == 400
