@@ -8,6 +8,7 @@ static const struct field settings_fields[] = {
 	FIELD(struct cluster_settings, copies, FIELD_ENUM, false),
 	FIELD(struct cluster_settings, grace_ms, FIELD_U64, false),
 	FIELD(struct cluster_settings, walks, FIELD_U64, false),
+	FIELD(struct cluster_settings, repos, FIELD_U64, false),
 };
 static const struct schema settings_schema = SCHEMA(1, settings_fields);
 
@@ -44,6 +45,19 @@ int cluster_epoch_next(const struct apply_context *apply, struct why *why)
 	if (err == 0)
 		write_settings(apply, &settings);
 	return err;
+}
+
+int cluster_repos_next(const struct apply_context *apply, int change, uint64_t max, struct why *why)
+{
+	struct cluster_settings settings;
+	int err = read_settings(apply, &settings, why);
+	if (err)
+		return err;
+	if (change > 0 && settings.repos >= max)
+		return why_set(why, ERR_TOO_BIG, "%llu repositories have a number of copies of their own already", (unsigned long long)max);
+	settings.repos += (uint64_t)(int64_t)change;
+	write_settings(apply, &settings);
+	return 0;
 }
 
 static int check(const struct cluster_settings *settings, unsigned domains, bool factor_set, struct why *why)
@@ -93,6 +107,16 @@ int cluster_set(struct namespace *ns, const char *actor, const struct cluster_ch
 	buffer_init(&body, COMMAND_BYTES_MAX);
 	record_encode(&body, &change_schema, change);
 	return namespace_propose(ns, GROUP_CLUSTER, COMMAND_CLUSTER_SET, actor, &body, NULL, why);
+}
+
+int cluster_settings_get(struct namespace *ns, const struct namespace_snapshot *snapshot, struct cluster_settings *out)
+{
+	struct key key;
+	key_cluster_settings(&key);
+	int err = namespace_get(ns, snapshot, &key, &settings_schema, out, sizeof(*out));
+	if (err)
+		*out = (struct cluster_settings){ 0 };
+	return err == ERR_NOT_FOUND ? 0 : err;
 }
 
 int cluster_settings_read(rocksdb_t *db, struct cluster_settings *out)

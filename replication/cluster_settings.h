@@ -21,6 +21,7 @@ void cluster_settings_pack(struct buffer *out, const struct cluster_settings *se
 bool cluster_settings_take(struct cursor *cursor, struct cluster_settings *out);
 
 /* Zeros when nothing was set. */
+int cluster_settings_get(struct namespace *ns, const struct namespace_snapshot *snapshot, struct cluster_settings *out);
 int cluster_settings_read(rocksdb_t *db, struct cluster_settings *out);
 
 #endif

@@ -50,6 +50,7 @@ struct cluster_settings { /* 0 of each: the default */
 	uint32_t copies;             /* durable ones before an acknowledgement; 0: as each node was told */
 	uint64_t grace_ms;           /* a node that is gone for longer is away */
 	uint64_t walks;              /* how often an operator asked all nodes to look after their copies now */
+	uint64_t repos;              /* repositories that want another number of copies: repo_copies.h */
 };
 
 struct cluster_view {

@@ -134,6 +134,13 @@ void key_cluster_settings(struct key *key)
 	key_begin(key, GROUP_CLUSTER, 0, 'F');
 }
 
+void key_repo_copies(struct key *key, const struct entity_id *id)
+{
+	key_begin(key, GROUP_CLUSTER, 0, 'D');
+	if (id)
+		key_add(key, id->bytes, ENTITY_ID_BYTES);
+}
+
 void key_join_token(struct key *key, const uint8_t *token_id)
 {
 	key_begin(key, GROUP_CLUSTER, 0, 'J');

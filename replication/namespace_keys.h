@@ -31,6 +31,7 @@
  *   'C' node id                   -> node of the cluster
  *   'J' token id                  -> join token that is not used yet
  *   'F'                           -> settings of the cluster
+ *   'D' repository id             -> how many copies it wants, when it says so
  *
  *   group 1, slot of the repository
  *   'v' repository id             -> its state {version, last change, deleted}
@@ -77,6 +78,7 @@ void key_repo_purge(struct key *key, const struct entity_id *id); /* NULL: the p
 void key_secret(struct key *key, struct span name);
 void key_cluster_node(struct key *key, uint64_t node_id); /* 0: the prefix of all */
 void key_cluster_settings(struct key *key);
+void key_repo_copies(struct key *key, const struct entity_id *id); /* NULL: the prefix of all */
 void key_join_token(struct key *key, const uint8_t *token_id); /* NULL: the prefix of all */
 void key_like(struct key *key, const struct entity_id *repo, struct span user); /* "": the prefix of all of the repository */
 void key_user_like(struct key *key, struct span user, const struct like *like); /* NULL: the prefix of all of the user */

@@ -95,6 +95,11 @@ int bundles_set_apply(const struct apply_context *apply, const struct command *c
 int cluster_set_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
 /* Who should hold what is another from here on. */
 int cluster_epoch_next(const struct apply_context *apply, struct why *why);
+/* The same, and `change` more repositories have a number of copies of their own. ERR_TOO_BIG: there are `max` already. */
+int cluster_repos_next(const struct apply_context *apply, int change, uint64_t max, struct why *why);
+int repo_copies_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
+/* Of a repository that goes. */
+int repo_copies_drop(const struct apply_context *apply, const struct entity_id *repo, struct why *why);
 /* Failure domains of the nodes that belong to the cluster. */
 unsigned cluster_domains_apply(const struct apply_context *apply, int *err, struct why *why);
 int cluster_node_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);

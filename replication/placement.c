@@ -1,5 +1,6 @@
 #include "replication/placement.h"
 
+#include <limits.h>
 #include <xxhash.h>
 
 enum { FRACTION_BITS = 32 };
@@ -57,11 +58,16 @@ static bool has_domain(const struct placement *placement, const uint64_t *chosen
 	return false;
 }
 
-size_t placement_order(const struct placement *placement, const struct hash *xorb, uint64_t out[CLUSTER_NODES_MAX], size_t *holders)
+static size_t min_of(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
+size_t placement_order(const struct placement *placement, const struct hash *xorb, unsigned copies, uint64_t out[CLUSTER_NODES_MAX], size_t *holders)
 {
 	struct draw draws[CLUSTER_NODES_MAX];
 	bool chosen[CLUSTER_NODES_MAX] = { false };
-	size_t count = 0, wanted = placement->copies < placement->eligible ? placement->copies : placement->eligible;
+	size_t count = 0, wanted = min_of(placement_most(placement), placement->eligible);
 	draw_all(placement, xorb, draws);
 	for (size_t i = 0; i < placement->count && count < wanted; i++) {
 		if (draws[i].node->weight == 0 || has_domain(placement, out, count, draws[i].node->domain))
@@ -72,7 +78,7 @@ size_t placement_order(const struct placement *placement, const struct hash *xor
 	for (size_t i = 0; i < placement->count; i++)
 		if (!chosen[i])
 			out[count++] = draws[i].node->id;
-	*holders = placement->eligible ? wanted : count;
+	*holders = placement->eligible ? min_of(copies, placement->eligible) : count;
 	return count;
 }
 
@@ -81,20 +87,25 @@ bool placement_holds_all(const struct placement *placement, uint64_t node)
 	bool weighs = false;
 	for (size_t i = 0; i < placement->count; i++)
 		weighs = weighs || (placement->nodes[i].id == node && placement->nodes[i].weight > 0);
-	return placement->eligible == 0 || (weighs && placement->eligible <= placement->copies);
+	return placement->eligible == 0 || (weighs && placement->eligible <= placement_least(placement));
 }
 
-bool placement_holds(const struct placement *placement, const struct hash *xorb, uint64_t node)
+unsigned placement_rank(const struct placement *placement, const struct hash *xorb, uint64_t node)
 {
 	uint64_t order[CLUSTER_NODES_MAX];
 	size_t holders;
 	if (placement_holds_all(placement, node))
-		return true;
-	placement_order(placement, xorb, order, &holders);
+		return 0;
+	placement_order(placement, xorb, placement_most(placement), order, &holders);
 	for (size_t i = 0; i < holders; i++)
 		if (order[i] == node)
-			return true;
-	return false;
+			return (unsigned)i + 1;
+	return UINT_MAX;
+}
+
+bool placement_holds(const struct placement *placement, const struct hash *xorb, unsigned copies, uint64_t node)
+{
+	return placement_rank(placement, xorb, node) <= copies;
 }
 
 unsigned placement_domains(const struct placement *placement)

@@ -6,7 +6,10 @@
  *
  * Thaler and Ravishankar, "Using name-based mappings to increase hit rates" (1998); the weights are Schindelhauer and Schomaker's logarithmic method (2005).
  *
- * An epoch numbers what the nodes, weights, domains and the factor were (replicated state). Pure; any thread. */
+ * The order is the same however many copies a xorb gets: who holds it of n copies holds it of n + 1. So what repositories want (repo_copies.h) only says where
+ * the order is cut.
+ *
+ * An epoch numbers what the nodes, weights, domains and the numbers of copies were (replicated state). Pure; any thread. */
 #ifndef CAIRN_REPLICATION_PLACEMENT_H
 #define CAIRN_REPLICATION_PLACEMENT_H
 
@@ -21,7 +24,8 @@ struct placement_node {
 
 struct placement {
 	uint64_t epoch;
-	unsigned copies;   /* wanted of each xorb: the replication factor */
+	unsigned copies;   /* wanted of a xorb of which no repository says anything: the replication factor */
+	unsigned repos_least, repos_most; /* of what repositories say; 0: none says anything */
 	unsigned eligible; /* nodes with a weight */
 	size_t count;
 	struct placement_node nodes[CLUSTER_NODES_MAX];
@@ -30,11 +34,23 @@ struct placement {
 /* Of the members of a view: drained nodes and those that are away weigh nothing. */
 void placement_of_view(struct placement *out, const struct cluster_view *view);
 
-/* All nodes in the order in which they should hold `xorb`; those without weight come last. *holders: how many of the first should: `copies`, or as many as are
- * eligible. Returns how many there are. */
-size_t placement_order(const struct placement *placement, const struct hash *xorb, uint64_t out[CLUSTER_NODES_MAX], size_t *holders);
-/* True when `node` should hold it. With nobody eligible everybody should. */
-bool placement_holds(const struct placement *placement, const struct hash *xorb, uint64_t node);
+/* The fewest and the most copies that any xorb gets. */
+static inline unsigned placement_least(const struct placement *placement)
+{
+	return placement->repos_least && placement->repos_least < placement->copies ? placement->repos_least : placement->copies;
+}
+static inline unsigned placement_most(const struct placement *placement)
+{
+	return placement->repos_most > placement->copies ? placement->repos_most : placement->copies;
+}
+
+/* All nodes in the order in which they should hold `xorb`; those without weight come last. *holders: how many of the first should when it gets `copies`: as many, or
+ * those that are eligible. Returns how many there are. */
+size_t placement_order(const struct placement *placement, const struct hash *xorb, unsigned copies, uint64_t out[CLUSTER_NODES_MAX], size_t *holders);
+/* True when `node` should hold it, of so many copies. With nobody eligible everybody should. */
+bool placement_holds(const struct placement *placement, const struct hash *xorb, unsigned copies, uint64_t node);
+/* From how many copies on `node` holds it; 0: in any case, UINT_MAX: never. */
+unsigned placement_rank(const struct placement *placement, const struct hash *xorb, uint64_t node);
 /* True when `node` should hold every xorb. */
 bool placement_holds_all(const struct placement *placement, uint64_t node);
 /* Distinct failure domains of nodes, weighed or not. */

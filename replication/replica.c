@@ -74,6 +74,9 @@ static bool has_copies(const struct replica *replica, const struct record_place 
 static bool is_mirrored(const struct replica *replica, const struct record_place *end)
 {
 	unsigned copies = replica_counts(replica, replica->node_id);
+	/* What was one too many may be gone again: a claim on it needs copies though its record is everywhere. */
+	if (placement_least(&replica->placement) < replica_copies_needed(replica))
+		return false;
 	for (size_t i = 0; i < replica->peers_count; i++) {
 		const struct peer *peer = &replica->peers[i];
 		copies += peer->member && peer->acked && place_is_reached(&peer->acked_place, end) && place_is_reached(&replica->settled, &peer->partial_until) &&
@@ -160,6 +163,7 @@ static void take_view(struct replica *replica, const struct cluster_view *view)
 	unsigned members = 0;
 	struct placement placement;
 	placement_of_view(&placement, view);
+	replica_take_repos(replica, &view->settings, &placement);
 	pthread_rwlock_wrlock(&replica->placing);
 	pthread_mutex_lock(&replica->lock);
 	replica->placement = placement;
@@ -282,6 +286,7 @@ static void init(struct replica *replica, const struct replica_config *config)
 		replica->fetch_fds[i] = -1;
 	pthread_mutex_init(&replica->lock, NULL);
 	pthread_rwlock_init(&replica->placing, NULL);
+	pthread_rwlock_init(&replica->repos_lock, NULL);
 	pthread_condattr_init(&attributes);
 	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
 	pthread_cond_init(&replica->acked, &attributes);
@@ -363,6 +368,8 @@ void replica_close(struct replica *replica)
 	pthread_cond_destroy(&replica->wake);
 	pthread_mutex_destroy(&replica->lock);
 	pthread_rwlock_destroy(&replica->placing);
+	pthread_rwlock_destroy(&replica->repos_lock);
+	repo_copies_fini(&replica->repos);
 	free(replica);
 }
 
@@ -404,6 +411,7 @@ void replica_status(struct replica *replica, struct replica_status *out)
 	out->copies = replica->settings.copies ? replica->settings.copies : replica->config.copies;
 	out->replication_factor = replica->placement.copies < replica->members ? replica->placement.copies : replica->members;
 	out->members = replica->members;
+	out->copies_least = min_of(placement_least(&replica->placement), replica->members);
 	out->copies_needed = replica_copies_needed(replica);
 	pthread_mutex_unlock(&replica->lock);
 }

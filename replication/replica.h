@@ -11,9 +11,9 @@
  *
  * Every acknowledgement to a client waits until `copies` nodes, this one included, hold all that was stored before (REPLICA_AWAIT_MS, then ERR_BUSY: it is
  * stored here, sending it again costs little). In a mirror the places that followers acknowledge tell; else nodes are asked for each xorb, in the order of
- * placement, and get it if they lack it (replica_settle.c). Alone there is no wait. Copies that placement does not want here are given up once all who should
- * have them say so, by the same epoch (replica_walk.c). What is asked for and not here yet, or damaged here, is asked of the other members at
- * once (fetch); one transfer of a xorb serves all who want it.
+ * placement, and get it if they lack it (replica_settle.c). How many copies a xorb gets may be its repositories' to say (replica_copies.c). Alone there is no
+ * wait. Copies that placement does not want here are given up once all who should have them say so, by the same epoch (replica_walk.c). What is asked for and
+ * not here yet, or damaged here, is asked of the other members at once (fetch); one transfer of a xorb serves all who want it.
  *
  * Bounds: a stream for following and a few for fetches per other node, a thread each where they arrive; frames of REPLICA_PART_BYTES; a batch ends behind
  * REPLICA_BATCH_BODY_BYTES of bodies. The sender's disk and the receiver's set the pace: nothing is queued in between.
@@ -107,6 +107,7 @@ struct replica_status {
 	unsigned copies_needed;  /* now: not more than members */
 	unsigned members;        /* this node included */
 	unsigned replication_factor; /* copies that each xorb should have, not more than members */
+	unsigned copies_least;   /* the fewest that any xorb may have: repositories may want fewer */
 	uint64_t awaiting;       /* callers who wait for copies now */
 	uint64_t awaited, refused; /* since the start: waits for copies, and those that were in vain */
 	uint64_t fetched_files, fetched_xorbs; /* for readers, since the start */

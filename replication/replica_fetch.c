@@ -253,7 +253,7 @@ static int ask_holders(struct replica *replica, uint64_t first, const struct que
 	size_t holders;
 	int err = ERR_NOT_FOUND;
 	replica_placement(replica, &placement);
-	size_t count = 1 + placement_order(&placement, question->xorb, order + 1, &holders);
+	size_t count = 1 + placement_order(&placement, question->xorb, placement.copies, order + 1, &holders);
 	for (size_t i = 0; i < count; i++) {
 		struct peer *peer = i > 0 && order[i] == first ? NULL : askable_peer(replica, order[i]);
 		if (!peer)

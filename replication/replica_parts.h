@@ -3,6 +3,7 @@
 #define CAIRN_REPLICATION_REPLICA_PARTS_H
 
 #include "replication/placement.h"
+#include "replication/repo_copies.h"
 #include "replication/replica.h"
 #include "replication/replica_wire.h"
 
@@ -51,6 +52,8 @@ struct replica {
 	pthread_rwlock_t placing;  /* for reading: somebody is told what is here; for writing: a copy is given up, or the placement changes. Before the lock */
 	struct placement placement;
 	struct cluster_settings settings;
+	pthread_rwlock_t repos_lock; /* innermost */
+	struct repo_copies_table repos; /* what repositories want: replica_copies.c */
 	struct record_place settled; /* all xorbs of this node's records before it have their copies: replica_settle.c */
 	bool settling;
 	bool remarked;             /* `settled` has moved since it was remembered */
@@ -79,12 +82,23 @@ static inline struct timespec replica_in_ms(uint64_t ms)
 
 /* The slot of a node, made if there is none; NULL: too many. Under the lock. */
 struct peer *replica_peer(struct replica *replica, uint64_t node_id);
+/* Reads what repositories want when it is of another epoch, and tells `placement` the bounds; placement->epoch is 0 when it could not be read yet. The
+ * supervisor's. replica_copies.c */
+void replica_take_repos(struct replica *replica, const struct cluster_settings *settings, struct placement *placement);
+/* Copies that a xorb gets. A few index reads, none where no repository says anything. */
+unsigned replica_wanted(struct replica *replica, const struct placement *placement, const struct hash *xorb);
+/* placement_holds of as many. */
+bool replica_holds(struct replica *replica, const struct placement *placement, const struct hash *xorb, uint64_t node_id);
+/* Copies that what a repository claims gets at least. */
+unsigned replica_repo_wants(struct replica *replica, const struct placement *placement, const struct entity_id *repo);
 /* As it is now. */
 void replica_placement(struct replica *replica, struct placement *out);
 /* True when a copy on that node counts among those that are waited for. Under the lock. */
 bool replica_counts(const struct replica *replica, uint64_t node_id);
 /* Copies that a xorb needs before it is acknowledged. Under the lock. */
 unsigned replica_copies_needed(const struct replica *replica);
+/* [blocks] Until a node has the records of this one before `end`, at most so long. replica_settle.c */
+bool replica_has_records(struct replica *replica, uint64_t node_id, const struct record_place *end, uint64_t wait_ms);
 bool place_is_reached(const struct record_place *place, const struct record_place *wanted);
 /* [blocks] Makes sure that xorbs of records before `end` have their copies: asks who should have them, and whoever comes next in order if one does not answer.
  * ERR_BUSY: there are not enough. replica_settle.c */

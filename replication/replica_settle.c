@@ -2,7 +2,10 @@
  *
  * The records of this node's log behind `settled` are read again for the xorbs that they name; the nodes that should have each are asked, and get it if they lack it
  * (FRAME_KEEP). A node that does not answer in time is passed over for the next in the order of placement: its copy is one too many once the others have theirs, and
- * goes (replica_walk.c). So an upload needs as many nodes as wanted copies, whichever they are. One thread at a time. */
+ * goes (replica_walk.c). So an upload needs as many nodes as wanted copies, whichever they are. One thread at a time.
+ *
+ * Where a repository wants fewer copies than are waited for (repo_copies.h), a claim of another one on what is stored already may need more: the xorbs of claimed
+ * files are asked for as new ones are, of nodes that have the claim's record. By it a node knows how many there have to be, and gives up none that counts here. */
 #include <stdlib.h>
 
 #include "replication/replica_parts.h"
@@ -12,6 +15,8 @@ enum { SETTLE_XORBS_MAX = 256, SETTLE_BYTES_MAX = 128 << 20, BATCH_FULL = 2 };
 
 struct unsettled {
 	struct hash xorb;
+	unsigned needed;
+	unsigned self;    /* copies that are here and count */
 	unsigned copies;  /* found so far */
 	size_t asked;     /* of the order, how many */
 	uint64_t asks;    /* of whom it is to be asked now; 0: of nobody */
@@ -20,6 +25,9 @@ struct unsettled {
 struct settle {
 	struct replica *replica;
 	struct placement placement;
+	const struct record_place *end; /* of all */
+	uint64_t until_ms;
+	bool claims;           /* some want fewer copies than `needed`: claims count */
 	unsigned needed, self; /* self: copies that this node's own counts for */
 	size_t count;
 	uint64_t bytes;
@@ -29,15 +37,54 @@ struct settle {
 	size_t places[KEEP_XORBS_MAX]; /* of the xorbs of the call */
 };
 
+static int settle_batch(struct settle *settle);
+
+static void add(struct settle *settle, const struct hash *xorb, bool here)
+{
+	struct unsettled *to = &settle->xorbs[settle->count++];
+	unsigned wanted = settle->claims ? replica_wanted(settle->replica, &settle->placement, xorb) : settle->needed, self = here ? settle->self : 0;
+	*to = (struct unsettled){ .xorb = *xorb, .needed = wanted < settle->needed ? wanted : settle->needed, .self = self, .copies = self };
+}
+
+static int gather_claimed(void *context, const struct hash *xorb)
+{
+	struct settle *settle = context;
+	for (size_t i = 0; i < settle->count; i++)
+		if (hash_equal(&settle->xorbs[i].xorb, xorb))
+			return 0;
+	if (settle->count == SETTLE_XORBS_MAX) {
+		int err = settle_batch(settle);
+		if (err)
+			return err;
+		settle->count = 0;
+		settle->bytes = 0;
+	}
+	add(settle, xorb, store_has_xorb(settle->replica->config.store, xorb));
+	return 0;
+}
+
+static int gather_claim(struct settle *settle, struct span payload)
+{
+	struct claim_record claim;
+	struct file_info info;
+	struct store *store = settle->replica->config.store;
+	if (claim_record_decode(&claim, payload) != 0 || store_file_info(store, &claim.file, &info) != 0)
+		return 0; /* or it was collected */
+	int err = store_xorbs_of_file(store, &claim.file, gather_claimed, settle, NULL);
+	return err == ERR_NOT_FOUND || err == ERR_CORRUPT ? 0 : err;
+}
+
 static int gather(void *context, uint8_t kind, struct span payload)
 {
 	struct settle *settle = context;
 	struct xorb_record record;
+	if (kind == VOLUME_CLAIM && settle->claims)
+		return gather_claim(settle, payload);
 	if (kind != VOLUME_XORB || xorb_record_decode(&record, payload) != 0 || !store_has_xorb(settle->replica->config.store, &record.xorb))
 		return 0; /* or it was given up, or collected */
 	if (settle->count == SETTLE_XORBS_MAX || (settle->count > 0 && settle->bytes + record.body_length > SETTLE_BYTES_MAX))
 		return BATCH_FULL;
-	settle->xorbs[settle->count++] = (struct unsettled){ .xorb = record.xorb, .copies = settle->self };
+	add(settle, &record.xorb, true);
 	settle->bytes += record.body_length;
 	return 0;
 }
@@ -69,7 +116,7 @@ static void shun(struct replica *replica, uint64_t node_id)
 static bool choose(struct settle *settle, struct unsettled *xorb, bool shunned_too)
 {
 	uint64_t order[CLUSTER_NODES_MAX];
-	size_t holders, count = placement_order(&settle->placement, &xorb->xorb, order, &holders);
+	size_t holders, count = placement_order(&settle->placement, &xorb->xorb, settle->placement.copies, order, &holders);
 	if (settle->placement.eligible)
 		count = settle->placement.eligible;
 	while (xorb->asked < count) {
@@ -92,7 +139,8 @@ static void ask_node(struct settle *settle, uint64_t node_id)
 			settle->call.xorbs[settle->call.count++] = settle->xorbs[i].xorb;
 			settle->xorbs[i].asks = 0;
 		}
-	if (replica_keep(settle->replica, node_id, &settle->call, REPLICA_KEEP_WAIT_MS, &settle->kept, NULL) != 0) {
+	if ((settle->claims && !replica_has_records(settle->replica, node_id, settle->end, REPLICA_KEEP_WAIT_MS)) ||
+		replica_keep(settle->replica, node_id, &settle->call, REPLICA_KEEP_WAIT_MS, &settle->kept, NULL) != 0) {
 		shun(settle->replica, node_id);
 		return;
 	}
@@ -105,7 +153,7 @@ static bool ask_round(struct settle *settle, bool shunned_too)
 {
 	bool any = false;
 	for (size_t i = 0; i < settle->count; i++)
-		if (settle->xorbs[i].copies < settle->needed)
+		if (settle->xorbs[i].copies < settle->xorbs[i].needed)
 			any = choose(settle, &settle->xorbs[i], shunned_too) || any;
 	for (size_t i = 0; i < settle->count; i++)
 		if (settle->xorbs[i].asks)
@@ -113,20 +161,36 @@ static bool ask_round(struct settle *settle, bool shunned_too)
 	return any;
 }
 
-static int settle_batch(struct settle *settle, uint64_t until_ms)
+static int settle_batch(struct settle *settle)
 {
 	struct replica *replica = settle->replica;
 	for (int shunned_too = 0; shunned_too < 2; shunned_too++) {
-		while (replica_now_ms() < until_ms && !atomic_load(&replica->stop) && ask_round(settle, shunned_too))
+		while (replica_now_ms() < settle->until_ms && !atomic_load(&replica->stop) && ask_round(settle, shunned_too))
 			;
 		for (size_t i = 0; i < settle->count; i++)
-			if (settle->xorbs[i].copies < settle->needed)
-				settle->xorbs[i].asked = 0, settle->xorbs[i].copies = settle->self;
+			if (settle->xorbs[i].copies < settle->xorbs[i].needed)
+				settle->xorbs[i].asked = 0, settle->xorbs[i].copies = settle->xorbs[i].self;
 	}
 	for (size_t i = 0; i < settle->count; i++)
-		if (settle->xorbs[i].copies < settle->needed)
+		if (settle->xorbs[i].copies < settle->xorbs[i].needed)
 			return ERR_BUSY;
 	return 0;
+}
+
+bool replica_has_records(struct replica *replica, uint64_t node_id, const struct record_place *end, uint64_t wait_ms)
+{
+	struct timespec until = replica_in_ms(wait_ms);
+	bool has = false, waits = true;
+	pthread_mutex_lock(&replica->lock);
+	while (!has && waits && !atomic_load(&replica->stop)) {
+		for (size_t i = 0; i < replica->peers_count; i++) {
+			const struct peer *peer = &replica->peers[i];
+			has = has || (peer->node.node_id == node_id && peer->member && peer->acked && peer->streams > 0 && place_is_reached(&peer->acked_place, end));
+		}
+		waits = !has && pthread_cond_timedwait(&replica->acked, &replica->lock, &until) == 0;
+	}
+	pthread_mutex_unlock(&replica->lock);
+	return has;
 }
 
 int replica_settle(struct replica *replica, const struct record_place *end, uint64_t until_ms, struct why *why)
@@ -135,6 +199,8 @@ int replica_settle(struct replica *replica, const struct record_place *end, uint
 	if (!settle)
 		return why_set(why, ERR_NO_MEMORY, "no memory to ask for copies");
 	settle->replica = replica;
+	settle->end = end;
+	settle->until_ms = until_ms;
 	pthread_mutex_lock(&replica->lock);
 	struct record_place place = replica->settled;
 	pthread_mutex_unlock(&replica->lock);
@@ -147,12 +213,13 @@ int replica_settle(struct replica *replica, const struct record_place *end, uint
 		settle->placement = replica->placement;
 		settle->needed = replica_copies_needed(replica);
 		settle->self = replica_counts(replica, replica->node_id);
+		settle->claims = placement_least(&settle->placement) < settle->needed;
 		pthread_mutex_unlock(&replica->lock);
 		err = store_read_records(replica->config.store, &place, REPLICA_BATCH_RECORDS, REPLICA_BATCH_BYTES, gather, settle, &at_end, why);
 		if (err == BATCH_FULL)
 			err = 0;
 		if (err == 0)
-			err = settle_batch(settle, until_ms);
+			err = settle_batch(settle);
 		if (err)
 			break;
 		pthread_mutex_lock(&replica->lock);

@@ -240,7 +240,7 @@ static int take_needed_xorb(void *context, const struct hash *xorb)
 {
 	struct need *need = context;
 	struct replica *replica = need->take->replica;
-	if (!placement_holds(&need->take->placement, xorb, replica->node_id)) {
+	if (!replica_holds(replica, &need->take->placement, xorb, replica->node_id)) {
 		need->take->partial = true;
 		return 0;
 	}
@@ -256,6 +256,22 @@ static int take_needed_xorb(void *context, const struct hash *xorb)
 	return 0;
 }
 
+static int take_wanted_xorb(void *context, const struct hash *xorb)
+{
+	struct need *need = context;
+	return store_has_xorb(need->take->replica->config.store, xorb) ? 0 : take_needed_xorb(context, xorb);
+}
+
+/* Whose claim it is may want more copies of the file than there were reasons for before. */
+static int take_wanted(struct take *take, const struct claim_record *claim, struct why *why)
+{
+	struct need need = { take, why };
+	if (!take->peer || replica_repo_wants(take->replica, &take->placement, &claim->owner) <= placement_least(&take->placement))
+		return 0;
+	int err = store_xorbs_of_file(take->replica->config.store, &claim->file, take_wanted_xorb, &need, why);
+	return err == ERR_NOT_FOUND || err == ERR_CORRUPT ? 0 : err;
+}
+
 /* A claim on a file that is not here: it was collected as garbage while its claim was on its way, or it is in another node's records. */
 static int take_claimed(struct take *take, struct span payload, struct why *why)
 {
@@ -266,7 +282,7 @@ static int take_claimed(struct take *take, struct span payload, struct why *why)
 	if (claim_record_decode(&claim, payload) != 0)
 		return 0;
 	if (store_file_info(take->replica->config.store, &claim.file, &info) != ERR_NOT_FOUND)
-		return 0;
+		return take_wanted(take, &claim, why);
 	memcpy(call.digest, claim.file.bytes, HASH_BYTES);
 	take_init(&inner, take->replica, take->peer, take->stream);
 	int err = take_found(&inner, &call, why);
@@ -286,7 +302,7 @@ struct run {
 /* Who follows takes what placement gives this node; who is asked for a reader, whatever the reader wants. */
 static bool belongs_here(struct take *take, const struct hash *xorb)
 {
-	return !take->peer || placement_holds(&take->placement, xorb, take->replica->node_id);
+	return !take->peer || replica_holds(take->replica, &take->placement, xorb, take->replica->node_id);
 }
 
 static int split(struct take *take, struct run *run)

@@ -17,6 +17,8 @@ struct walk {
 	struct replica_care care;
 	struct keep_call call;
 	struct kept kept;
+	const struct hash *giving; /* those that confirm was asked about */
+	size_t giving_count;
 	uint64_t began_ms, moved_bytes;
 	bool gave_up;
 };
@@ -70,7 +72,7 @@ static void fetch_missing(struct walk *walk)
 	size_t count = store_needed_xorbs(store, NULL, xorbs, WALK_BATCH);
 	for (; count > 0 && goes_on(walk); count = store_needed_xorbs(store, &after, xorbs, WALK_BATCH)) {
 		for (size_t i = 0; i < count && goes_on(walk); i++) {
-			if (!placement_holds(&walk->placement, &xorbs[i], replica->node_id) || store_has_xorb(store, &xorbs[i]))
+			if (!replica_holds(replica, &walk->placement, &xorbs[i], replica->node_id) || store_has_xorb(store, &xorbs[i]))
 				continue;
 			struct xorb_info info = { 0 };
 			uint64_t since_ms = replica_now_ms();
@@ -92,23 +94,6 @@ static void fetch_missing(struct walk *walk)
 
 /* ---- what is one too many ---- */
 
-/* Waits until a node has the records of this one before `end`. */
-static bool has_records(struct replica *replica, uint64_t node_id, const struct record_place *end)
-{
-	struct timespec until = replica_in_ms(RECORDS_WAIT_MS);
-	bool has = false, waits = true;
-	pthread_mutex_lock(&replica->lock);
-	while (!has && waits && !atomic_load(&replica->stop)) {
-		for (size_t i = 0; i < replica->peers_count; i++) {
-			const struct peer *peer = &replica->peers[i];
-			has = has || (peer->node.node_id == node_id && peer->member && peer->acked && peer->streams > 0 && place_is_reached(&peer->acked_place, end));
-		}
-		waits = !has && pthread_cond_timedwait(&replica->acked, &replica->lock, &until) == 0;
-	}
-	pthread_mutex_unlock(&replica->lock);
-	return has;
-}
-
 /* Asks one holder about those that it should hold; what it has not is not `ok` any more. */
 static void confirm_holder(struct walk *walk, uint64_t node_id, const struct hash *xorbs, size_t count, const struct record_place *end, bool *ok)
 {
@@ -116,13 +101,13 @@ static void confirm_holder(struct walk *walk, uint64_t node_id, const struct has
 	walk->call.count = 0;
 	walk->call.fetch = true;
 	for (size_t i = 0; i < count; i++)
-		if (ok[i] && placement_holds(&walk->placement, &xorbs[i], node_id)) {
+		if (ok[i] && replica_holds(walk->replica, &walk->placement, &xorbs[i], node_id)) {
 			places[walk->call.count] = i;
 			walk->call.xorbs[walk->call.count++] = xorbs[i];
 		}
 	if (walk->call.count == 0)
 		return;
-	bool answers = has_records(walk->replica, node_id, end) &&
+	bool answers = replica_has_records(walk->replica, node_id, end, RECORDS_WAIT_MS) &&
 		replica_keep(walk->replica, node_id, &walk->call, GIVE_UP_WAIT_MS, &walk->kept, NULL) == 0 && walk->kept.epoch == walk->placement.epoch;
 	for (size_t i = 0; i < walk->call.count; i++)
 		ok[places[i]] = answers && walk->kept.lengths[i] > 0;
@@ -131,8 +116,10 @@ static void confirm_holder(struct walk *walk, uint64_t node_id, const struct has
 static void confirm(void *context, const struct hash *xorbs, size_t count, const struct record_place *end, bool *ok)
 {
 	struct walk *walk = context;
+	walk->giving = xorbs;
+	walk->giving_count = count;
 	for (size_t i = 0; i < count; i++)
-		ok[i] = walk->placement.eligible > 0 && !placement_holds(&walk->placement, &xorbs[i], walk->replica->node_id);
+		ok[i] = walk->placement.eligible > 0 && !replica_holds(walk->replica, &walk->placement, &xorbs[i], walk->replica->node_id);
 	for (size_t i = 0; i < walk->placement.count; i++)
 		if (walk->placement.nodes[i].weight > 0)
 			confirm_holder(walk, walk->placement.nodes[i].id, xorbs, count, end, ok);
@@ -142,7 +129,11 @@ static bool begin_giving(void *context)
 {
 	struct walk *walk = context;
 	pthread_rwlock_wrlock(&walk->replica->placing);
-	return goes_on(walk);
+	bool goes = goes_on(walk);
+	/* A claim that has come meanwhile may want more copies, and its sender may count this one: told so before, by a claim that is seen now. */
+	for (size_t i = 0; i < walk->giving_count && goes && walk->placement.repos_most; i++)
+		goes = !replica_holds(walk->replica, &walk->placement, &walk->giving[i], walk->replica->node_id);
+	return goes;
 }
 
 static void end_giving(void *context)
@@ -175,7 +166,7 @@ static void give_up_surplus(struct walk *walk)
 	for (; count > 0 && goes_on(walk); count = store_held_xorbs(store, &after, held, WALK_BATCH)) {
 		after = held[count - 1].xorb;
 		for (size_t i = 0; i < count && goes_on(walk); i++) {
-			if (placement_holds(&walk->placement, &held[i].xorb, walk->replica->node_id))
+			if (replica_holds(walk->replica, &walk->placement, &held[i].xorb, walk->replica->node_id))
 				continue;
 			surplus[used++] = held[i].xorb;
 			if (used == GIVE_UP_BATCH) {
@@ -201,7 +192,7 @@ static void count_held(struct walk *walk)
 		after = held[count - 1].xorb;
 		for (size_t i = 0; i < count; i++) {
 			walk->care.held_bytes += held[i].body_length;
-			if (!placement_holds(&walk->placement, &held[i].xorb, walk->replica->node_id))
+			if (!replica_holds(walk->replica, &walk->placement, &held[i].xorb, walk->replica->node_id))
 				walk->care.surplus_bytes += held[i].body_length;
 		}
 	}
@@ -239,7 +230,7 @@ static bool is_due(struct walk *walk, uint64_t last_took_ms)
 			replica->peers[i].behind_bytes > REPLICA_FAR_BEHIND_BYTES);
 	bool news = replica->placement.epoch != replica->walk_epoch || replica->settings.walks != replica->walk_number;
 	/* A mirror makes no copies that are one too many: nothing is to be found there unless something has happened. */
-	bool unfinished = walk->care.surplus_bytes > 0 || walk->care.missing_xorbs > 0, mirror = replica->placement.eligible <= replica->placement.copies;
+	bool unfinished = walk->care.surplus_bytes > 0 || walk->care.missing_xorbs > 0, mirror = replica->placement.eligible <= placement_least(&replica->placement);
 	/* A walk that could not finish has mostly waited for others. */
 	uint64_t rest_ms = unfinished ? REPLICA_RETRY_MS_MAX + last_took_ms : mirror ? UINT64_MAX / 2 : REPLICA_WALK_MS + WALKS_PART * last_took_ms;
 	bool rested = now - replica->walked_at_ms >= rest_ms;
@@ -274,7 +265,7 @@ static void say_who_is_away(struct replica *replica)
 		const struct peer *peer = &replica->peers[i];
 		if (peer->member && peer->connected && peer->node.away)
 			back = peer->node.node_id;
-		else if (peer->member && !peer->connected && !peer->node.away && now - peer->seen_at_ms > grace_ms && replica->members > replica->placement.copies)
+		else if (peer->member && !peer->connected && !peer->node.away && now - peer->seen_at_ms > grace_ms && replica->members > placement_least(&replica->placement))
 			away = peer->node.node_id;
 	}
 	pthread_mutex_unlock(&replica->lock);

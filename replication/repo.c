@@ -166,6 +166,8 @@ int repo_delete_apply(const struct apply_context *apply, const struct command *c
 	key_repo_name(&by_name, repo.type, span_text(repo.owner), span_text(repo.name));
 	key_repo_purge(&purge, &body.id);
 	err = aliases_drop(apply, &body.id, why);
+	if (err == 0)
+		err = repo_copies_drop(apply, &body.id, why);
 	if (err)
 		return err;
 	state_delete(apply, &by_name);

@@ -90,6 +90,7 @@ enum command_type {
 	COMMAND_JOIN_TOKEN_CREATE = 123,
 	COMMAND_NODE_PLACE = 124,      /* drained or not, away or not */
 	COMMAND_CLUSTER_SET = 125,
+	COMMAND_REPO_COPIES = 126,   /* how many a repository wants */
 	COMMAND_NODES_FORSAKE = 127, /* written by recovery, never proposed: one node goes on without the others */
 };
 

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "store/core.h"
+#include "store/file_terms.h"
 
 enum { GIVE_UP_UPLOADS_WAIT_MS = 5 * 1000 };
 
@@ -69,6 +70,51 @@ uint64_t store_files_of_xorb(struct store *store, const struct hash *xorb, uint6
 		count += file_is_here(store, scan.key);
 	index_scan_close(&scan);
 	return count;
+}
+
+int store_claims_of_xorb(struct store *store, const struct hash *xorb, uint64_t max, int (*each)(void *context, const struct entity_id *owner), void *context)
+{
+	struct index_scan files, claims;
+	struct entity_id owner;
+	uint64_t seen = 0;
+	int err = 0, closed;
+	index_scan_open(&files, store->index, 'r', span_of(xorb->bytes, HASH_BYTES), span_of(NULL, 0));
+	while (err == 0 && index_scan_next(&files)) {
+		if (files.key.length != HASH_BYTES)
+			continue;
+		err = seen++ == max ? ERR_TOO_BIG : 0;
+		index_scan_open(&claims, store->index, 'o', files.key, span_of(NULL, 0));
+		while (err == 0 && index_scan_next(&claims)) {
+			if (claims.key.length != ENTITY_ID_BYTES)
+				continue;
+			memcpy(owner.bytes, claims.key.data, ENTITY_ID_BYTES);
+			err = seen++ == max ? ERR_TOO_BIG : each(context, &owner);
+		}
+		closed = index_scan_close(&claims);
+		err = err ? err : closed;
+	}
+	closed = index_scan_close(&files);
+	return err ? err : closed;
+}
+
+int store_xorbs_of_file(struct store *store, const struct hash *file, int (*each)(void *context, const struct hash *xorb), void *context, struct why *why)
+{
+	struct file_terms terms = { 0 };
+	struct hash last = { 0 };
+	int err = file_terms_open(&terms, store, file, why);
+	if (err)
+		return err;
+	if (terms.file.record.terms_count > 0)
+		err = file_terms_seek(&terms, 0, true, why);
+	for (int more = err == 0 && terms.file.record.terms_count > 0; more == 1 && err == 0;) {
+		if (!hash_equal(&terms.term.xorb, &last))
+			err = each(context, &terms.term.xorb);
+		last = terms.term.xorb;
+		more = err ? 0 : file_terms_next(&terms, true, why);
+		err = err ? err : more < 0 ? more : 0;
+	}
+	file_terms_close(&terms);
+	return err;
 }
 
 /* ------------------------------------------------------------------ giving up */

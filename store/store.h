@@ -280,6 +280,11 @@ size_t store_held_xorbs(struct store *store, const struct hash *after, struct he
 /* How many files name a xorb, at most `max`. */
 uint64_t store_files_of_xorb(struct store *store, const struct hash *xorb, uint64_t max);
 
+/* Whoever claims a file that names a xorb, some more than once: what `each` returns, if not 0; ERR_TOO_BIG after so many files and claims. */
+int store_claims_of_xorb(struct store *store, const struct hash *xorb, uint64_t max, int (*each)(void *context, const struct entity_id *owner), void *context);
+/* [blocks] Xorbs that a file names, some more than once: what `each` returns, if not 0. ERR_NOT_FOUND, ERR_CORRUPT. */
+int store_xorbs_of_file(struct store *store, const struct hash *file, int (*each)(void *context, const struct hash *xorb), void *context, struct why *why);
+
 enum { STORE_GIVE_UP_MAX = 64 };
 struct store_give_up {
 	void *context;

@@ -24,7 +24,7 @@
  * | GET, DELETE /api/admin/ssh-keys/{fingerprint} | | the key; {} |
  * | GET  /api/admin/repos | ?type=model|dataset|space|kernel &owner= &usage=true &limit= (at most 1000) &after=type/owner/name |
  * |      | | [{id, type, owner, name, private, created_at, modified_at, version, files?, bytes?}] |
- * | GET  /api/admin/repos/{type}/{owner}/{name}/usage | | {id, files, bytes} |
+ * | GET  /api/admin/repos/{type}/{owner}/{name}/usage | | {id, files, bytes, copies (0: as many as the cluster makes)} |
  * | GET  /api/admin/repos/{type}/{owner}/{name}/branch-rules | | [{pattern, allow_force, allow_delete, admins_only}]: also for the repository's administrators |
  * | PUT  /api/admin/repos/{type}/{owner}/{name}/branch-rules | {pattern, allow_force?, allow_delete?, admins_only?} | the rules |
  * | DELETE /api/admin/repos/{type}/{owner}/{name}/branch-rules | ?pattern= | the rules that are left |

@@ -158,7 +158,7 @@ static int await_bytes(struct gateway *gateway, struct why *why)
 			unknown += !told[i].ever;
 		}
 		/* Who is away may be waited for in vain: what it got since it was last heard is on others too. */
-		if (missing == 0 || (unknown == 0 && missing < copies.copies_needed && monotonic_ms() - since_ms > BACKUP_BYTES_MS_MAX / 4))
+		if (missing == 0 || (unknown == 0 && missing < copies.copies_needed && missing < copies.copies_least && monotonic_ms() - since_ms > BACKUP_BYTES_MS_MAX / 4))
 			return 0;
 		if (monotonic_ms() - since_ms > BACKUP_BYTES_MS_MAX)
 			return why_set(why, ERR_BUSY, "this node cannot tell whether it has the bytes of %zu others: try again, ask one that has all (cairn cluster status), or remove "
@@ -177,7 +177,7 @@ static int fetch_bytes(struct gateway *gateway, struct why *why)
 	if (!gateway->replica)
 		return 0;
 	replica_status(gateway->replica, &copies);
-	if (copies.replication_factor >= copies.members)
+	if (copies.copies_least >= copies.members)
 		return 0;
 	size_t count = store_needed_xorbs(gateway->store, NULL, xorbs, XORBS_AT_ONCE);
 	for (; count > 0; count = store_needed_xorbs(gateway->store, &after, xorbs, XORBS_AT_ONCE)) {

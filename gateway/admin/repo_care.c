@@ -4,6 +4,7 @@
 #include "gateway/admin/admin_body.h"
 #include "gateway/admin/operator.h"
 #include "gateway/answer.h"
+#include "replication/repo_copies.h"
 
 struct repo_call {
 	struct actor *actor;
@@ -14,7 +15,10 @@ static void usage_work(struct http_request *request, void *context)
 {
 	const struct repo *repo = context;
 	uint64_t files = 0, bytes = 0;
+	unsigned copies = 0;
 	int err = store_owner_usage(gateway_of(request)->store, &repo->id, &files, &bytes);
+	if (err == 0)
+		err = repo_copies_get(gateway_of(request)->ns, &repo->id, &copies);
 	if (err) {
 		answer_err(request, err, NULL);
 		return;
@@ -27,6 +31,7 @@ static void usage_work(struct http_request *request, void *context)
 	json_entity_id(&json, "id", &repo->id);
 	json_u64(&json, "files", files);
 	json_u64(&json, "bytes", bytes);
+	json_u64(&json, "copies", copies);
 	json_object_end(&json);
 	answer_json(request, 200, &body);
 }

@@ -17,6 +17,7 @@ static const struct {
 	{ COMMAND_USER_CREATE, "user-create" }, { COMMAND_TOKEN_CREATE, "token-create" }, { COMMAND_TOKEN_CREATE_FINE, "token-create" },
 	{ COMMAND_TOKEN_DELETE, "token-delete" }, { COMMAND_APP_CREATE, "app-create" },
 	{ COMMAND_APP_DELETE, "app-delete" }, { COMMAND_IDENTITY_LINK, "identity-link" }, { COMMAND_REPO_CREATE, "repo-create" }, { COMMAND_REPO_UPDATE, "repo-settings" },
+	{ COMMAND_REPO_COPIES, "repo-copies" },
 	{ COMMAND_REPO_DELETE, "repo-delete" }, { COMMAND_REPO_MOVE, "repo-move" }, { COMMAND_REFS_UPDATE, "ref-update" },
 	{ COMMAND_QUOTA_SET, "quota-set" }, { COMMAND_SSH_KEY_CREATE, "ssh-key-create" }, { COMMAND_SSH_KEY_DELETE, "ssh-key-delete" },
 	{ COMMAND_BRANCH_RULE_SET, "branch-rule-set" }, { COMMAND_BRANCH_RULE_DELETE, "branch-rule-delete" }, { COMMAND_ORG_CREATE, "org-create" },

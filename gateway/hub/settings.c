@@ -1,11 +1,15 @@
-/* settings.c - PUT settings: what is in the body is changed, all at once or not at all; the answer says how everything is then. */
+/* settings.c - PUT settings: what is in the body is changed, all at once or not at all; the answer says how everything is then.
+ *
+ * The number of copies is a record of its own (repo_copies.h). It is set first: when it is refused nothing is changed, and what comes after it was checked before. */
 #include "gateway/hub/repos.h"
 
+#include <limits.h>
 #include <stdio.h>
 
 #include "gateway/hub/body_call.h"
 #include "gateway/hub/repo_object.h"
 #include "gateway/hub/visibility.h"
+#include "replication/repo_copies.h"
 #include "schemas/json_writer.h"
 
 enum { SETTINGS_BODY_BYTES_MAX = 64 << 10 };
@@ -68,6 +72,20 @@ static int read_email(const json_t *body, struct repo_settings *settings, struct
 	return 0;
 }
 
+/* A number; UINT_MAX: it stays. */
+static int read_copies(const json_t *body, unsigned *out, struct why *why)
+{
+	const json_t *value = json_object_get(body, "copies");
+	json_int_t copies = json_integer_value(value);
+	*out = UINT_MAX;
+	if (!value || json_is_null(value))
+		return 0;
+	if (!json_is_integer(value) || copies < 0 || copies > REPLICATION_FACTOR_MAX)
+		return why_set(why, ERR_INVALID, "\"copies\" must be 1 to %d, or 0: as many as the cluster makes", REPLICATION_FACTOR_MAX);
+	*out = (unsigned)copies;
+	return 0;
+}
+
 static int read_settings(const json_t *body, struct repo_settings *settings, struct why *why)
 {
 	static const char *const sortings[] = { "recently-created", "trending", "reactions", NULL }, *const modes[] = { "bulk", "real-time", NULL };
@@ -96,7 +114,7 @@ static int read_settings(const json_t *body, struct repo_settings *settings, str
 	return err;
 }
 
-static void reply_settings(struct http_request *request, const struct repo *repo)
+static void reply_settings(struct http_request *request, const struct repo *repo, unsigned copies)
 {
 	struct buffer answer;
 	buffer_init(&answer, ANSWER_BYTES_MAX);
@@ -112,6 +130,7 @@ static void reply_settings(struct http_request *request, const struct repo *repo
 	json_bool(&json, "orgMembersGated", repo->org_members_gated);
 	json_text(&json, "gatedNotificationsEmail", repo->gate_email[0] ? repo->gate_email : NULL);
 	json_text(&json, "gatedNotificationsMode", repo->gate_mails_daily ? "bulk" : "real-time");
+	json_u64(&json, "copies", copies);
 	json_object_end(&json);
 	answer_json(request, 200, &answer);
 }
@@ -120,18 +139,25 @@ static void settings_from(struct http_request *request, struct call *call, const
 {
 	struct repo_settings settings = { 0 };
 	struct why why = { 0 };
+	unsigned copies = UINT_MAX;
 	int err = json_is_null(json_object_get(body, "resourceGroupId")) || !json_object_get(body, "resourceGroupId") ? 0 :
 		why_set(&why, ERR_UNSUPPORTED, "Resource groups: not implemented by this server");
 	if (err == 0)
 		err = read_settings(body, &settings, &why);
 	if (err == 0)
+		err = read_copies(body, &copies, &why);
+	if (err == 0 && copies != UINT_MAX)
+		err = repo_copies_set(call->gateway->ns, call->actor.name, &call->repo.id, copies, &why);
+	if (err == 0)
 		err = repo_update(call->gateway->ns, call->actor.name, &call->repo.id, &settings, &why);
 	if (err == 0)
 		err = repo_get(call->gateway->ns, NULL, &call->repo.id, &call->repo);
+	if (err == 0)
+		err = repo_copies_get(call->gateway->ns, &call->repo.id, &copies);
 	if (err)
 		answer_err(request, err, &why);
 	else
-		reply_settings(request, &call->repo);
+		reply_settings(request, &call->repo, copies);
 }
 
 void repos_settings(struct http_request *request, const struct route_match *match)

@@ -16,6 +16,7 @@ enum { PAGE_REPOS = 1000 };
 struct repo_options {
 	const char *type, *owner, *sdk;
 	const char *lfs_locks;  /* "on" or "off" */
+	const char *copies;     /* a number, or "default" */
 	bool private, yes, usage, dry_run, empty;
 	int64_t grace_ms;       /* -1: as the hub has it */
 	const char *id; /* OWNER/NAME */
@@ -27,7 +28,7 @@ static int read_options(struct repo_options *out, int argc, char **argv, bool wa
 		{ "type", required_argument, NULL, 't' }, { "owner", required_argument, NULL, 'o' }, { "sdk", required_argument, NULL, 's' },
 		{ "private", no_argument, NULL, 'p' }, { "yes", no_argument, NULL, 'y' }, { "usage", no_argument, NULL, 'u' },
 		{ "empty", no_argument, NULL, 'e' },
-		{ "lfs-locks", required_argument, NULL, 'l' }, { "dry-run", no_argument, NULL, 'd' }, { "grace", required_argument, NULL, 'g' }, { NULL, 0, NULL, 0 },
+		{ "lfs-locks", required_argument, NULL, 'l' }, { "copies", required_argument, NULL, 'c' }, { "dry-run", no_argument, NULL, 'd' }, { "grace", required_argument, NULL, 'g' }, { NULL, 0, NULL, 0 },
 	};
 	*out = (struct repo_options){ .grace_ms = -1 };
 	int option;
@@ -41,6 +42,7 @@ static int read_options(struct repo_options *out, int argc, char **argv, bool wa
 		case 'u': out->usage = true; break;
 		case 'e': out->empty = true; break;
 		case 'l': out->lfs_locks = optarg; break;
+		case 'c': out->copies = optarg; break;
 		case 'd': out->dry_run = true; break;
 		case 'g':
 			if (duration_read(&out->grace_ms, optarg) != 0)
@@ -219,21 +221,33 @@ static int bundle(const struct settings *settings, const struct repo_options *op
 	return EXIT_OK;
 }
 
+/* The address of the Hub's own call on it, `call` "" or "/settings". */
+static void hub_path(struct api *api, char *out, size_t size, const struct repo_options *options, const char *call)
+{
+	const char *slash = strchr(options->id, '/');
+	char owner[256];
+	snprintf(owner, sizeof(owner), "%.*s", (int)(slash - options->id), options->id);
+	char *owner_text = api_escape(api, owner), *name_text = api_escape(api, slash + 1);
+	snprintf(out, size, "/api/%s/%s/%s%s", repo_type_plural(options->type), owner_text, name_text, call);
+	api_free(owner_text);
+	api_free(name_text);
+}
+
 /* The Hub's own view of the repository with its storage beside it. */
 static json_t *fetch_info(struct api *api, const struct repo_options *options)
 {
-	const char *slash = strchr(options->id, '/'), *plural = repo_type_plural(options->type);
-	char path[2048], owner[256];
-	snprintf(owner, sizeof(owner), "%.*s", (int)(slash - options->id), options->id);
-	char *owner_text = api_escape(api, owner), *name_text = api_escape(api, slash + 1);
-	snprintf(path, sizeof(path), "/api/%s/%s/%s", plural, owner_text, name_text);
+	char path[2048];
+	hub_path(api, path, sizeof(path), options, "");
 	json_t *info = api_call(api, "GET", path, NULL);
 	json_t *usage = info ? admin_call(api, "GET", options, "usage", NULL) : NULL;
-	api_free(owner_text);
-	api_free(name_text);
 	if (usage)
 		json_object_set_new(info, "usage", usage);
 	return info;
+}
+
+static const char *text_of_copies(uint64_t copies)
+{
+	return copies ? text_of_count(copies) : "as many as the cluster makes";
 }
 
 static int info(const struct settings *settings, const struct repo_options *options)
@@ -252,26 +266,55 @@ static int info(const struct settings *settings, const struct repo_options *opti
 	printf("files         %zu at the head\n", json_array_size(json_object_get(repo, "siblings")));
 	printf("stored        %s files of all revisions, %s\n", text_of_count(member_u64(usage, "files")),
 		text_of_bytes(member_u64(usage, "bytes")));
+	printf("copies        %s\n", text_of_copies(member_u64(usage, "copies")));
 	json_decref(repo);
 	return EXIT_OK;
 }
 
 /* ------------------------------------------------------------------ set, lfs-gc */
 
+/* What is to be changed, as the Hub API wants it; NULL: told. */
+static json_t *settings_body(const struct repo_options *options)
+{
+	json_t *body = json_object();
+	bool on = options->lfs_locks && strcmp(options->lfs_locks, "on") == 0, is_default = options->copies && strcmp(options->copies, "default") == 0;
+	char *end = NULL;
+	long copies = options->copies && !is_default ? strtol(options->copies, &end, 10) : 0;
+	bool wrong = (options->lfs_locks && !on && strcmp(options->lfs_locks, "off") != 0) || (end && (end == options->copies || *end || copies < 1));
+	if (wrong || (!options->lfs_locks && !options->copies)) {
+		usage_error("repo", "repo set wants --lfs-locks on, --lfs-locks off, --copies N or --copies default");
+		json_decref(body);
+		return NULL;
+	}
+	if (options->lfs_locks)
+		json_object_set_new(body, "lfsLocks", json_boolean(on));
+	if (options->copies)
+		json_object_set_new(body, "copies", json_integer(copies));
+	return body;
+}
+
 static int set(const struct settings *settings, const struct repo_options *options)
 {
-	bool on = options->lfs_locks && strcmp(options->lfs_locks, "on") == 0;
-	if (!options->lfs_locks || (!on && strcmp(options->lfs_locks, "off") != 0))
-		return usage_error("repo", "repo set wants --lfs-locks on or --lfs-locks off");
+	char path[2048];
+	json_t *body = settings_body(options);
+	if (!body)
+		return EXIT_USAGE;
 	struct api *api = api_open(settings);
-	json_t *answer = api ? admin_call(api, "POST", options, "settings", json_pack("{s:b}", "lfs_locks", on)) : NULL;
+	if (api)
+		hub_path(api, path, sizeof(path), options, "/settings");
+	else
+		json_decref(body);
+	json_t *answer = api ? api_call(api, "PUT", path, body) : NULL;
 	api_close(api);
 	if (!answer)
 		return EXIT_FAILED;
 	if (settings->json)
 		return print_json(answer);
+	if (options->lfs_locks)
+		printf("file locks of %s are %s\n", options->id, json_is_true(json_object_get(answer, "lfsLocks")) ? "on" : "off");
+	if (options->copies)
+		printf("copies of %s: %s\n", options->id, text_of_copies(member_u64(answer, "copies")));
 	json_decref(answer);
-	printf("file locks of %s are %s\n", options->id, on ? "on" : "off");
 	return EXIT_OK;
 }
 

@@ -30,9 +30,9 @@ def test_every_setting_is_kept_and_echoed(hub, user):
     first = put(hub, user, repo, {}, "datasets").json()
     assert first == {"private": False, "visibility": "public", "gated": False, "discussionsDisabled": False, "discussionsSorting": "recently-created",
                      "orgMembersGated": False, "gatedNotificationsEmail": None, "gatedNotificationsMode": "real-time",
-                     "lfsLocks": False}
+                     "lfsLocks": False, "copies": 0}
     changes = [("private", True), ("gated", "manual"), ("discussionsDisabled", True), ("discussionsSorting", "trending"), ("orgMembersGated", True),
-               ("gatedNotificationsEmail", "gate@example.org"), ("gatedNotificationsMode", "bulk")]
+               ("gatedNotificationsEmail", "gate@example.org"), ("gatedNotificationsMode", "bulk"), ("copies", 1), ("copies", 0)]
     expected = dict(first)
     for key, value in changes:
         expected[key] = value
@@ -44,7 +44,7 @@ def test_every_setting_is_kept_and_echoed(hub, user):
 
 @pytest.mark.parametrize("wrong", [{"gated": "perhaps"}, {"gated": True}, {"gated": 1}, {"visibility": "invisible"}, {"discussionsDisabled": "yes"},
                                    {"discussionsSorting": "loudest"}, {"gatedNotificationsMode": "yearly"}, {"gatedNotificationsEmail": "nobody"},
-                                   {"gatedNotificationsEmail": 5}, {"gatedNotificationsEmail": "a@" + "x" * 300}])
+                                   {"gatedNotificationsEmail": 5}, {"copies": 6}, {"copies": "1"}, {"copies": -1}, {"copies": True}, {"copies": 2}, {"gatedNotificationsEmail": "a@" + "x" * 300}])
 def test_one_wrong_setting_changes_nothing(hub, user, wrong):
     repo = user.repo()
     assert put(hub, user, repo, {"private": True, "orgMembersGated": True, **wrong}).status == 400

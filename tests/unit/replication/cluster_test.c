@@ -1,6 +1,7 @@
 /* Several nodes in one process, over real sockets and disks: what callers of the namespace rely on when there is more than one. */
 #include "replication/cluster_node.h"
 #include "replication/cluster_settings.h"
+#include "replication/repo_copies.h"
 #include "tests/unit/replication/fixture.h"
 
 #include <pthread.h>
@@ -334,6 +335,27 @@ static void what_is_set_and_who_is_drained_is_known_to_all(void **state)
 	assert_int_equal(cluster_node_place(nodes[0], "", &id, 1, NODE_DRAINED, &why), ERR_CONFLICT);
 }
 
+static void what_a_repository_wants_is_known_to_all(void **state)
+{
+	(void)state;
+	struct why why = { 0 };
+	struct repo repo = { .type = REPO_MODEL, .owner = "ada", .name = "stones" };
+	struct entity_id id;
+	make_three();
+	assert_int_equal(repo_create(nodes[0], "ada", &repo, &id, &why), 0);
+	assert_int_equal(repo_copies_set(nodes[1], "ada", &id, 4, &why), ERR_INVALID);
+	assert_string_equal(why.text, "4 copies of a repository cannot lie in different failure domains: there are only 3");
+	uint64_t epoch = view_of(0, 1)->settings.epoch;
+	assert_int_equal(repo_copies_set(nodes[1], "ada", &id, 2, &why), 0);
+	for (size_t i = 0; i < 3; i++) {
+		struct repo_copies_table table;
+		assert_int_equal(view_of(i, epoch + 1)->settings.repos, 1);
+		assert_int_equal(repo_copies_load(nodes[i], &table, &why), 0);
+		assert_true(table.epoch == epoch + 1 && repo_copies_find(&table, &id) == 2 && table.least == 2 && table.most == 2);
+		repo_copies_fini(&table);
+	}
+}
+
 static void a_leader_can_be_demoted_and_removed(void **state)
 {
 	(void)state;
@@ -389,6 +411,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_removed_node_is_not_let_in_again, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_leader_can_be_demoted_and_removed, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_is_set_and_who_is_drained_is_known_to_all, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(what_a_repository_wants_is_known_to_all, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(leadership_moves_before_a_planned_stop, set_up, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -47,7 +47,7 @@ static void count_shares(const struct placement *placement, size_t shares[CLUSTE
 		struct hash xorb = xorb_of(i);
 		uint64_t order[CLUSTER_NODES_MAX];
 		size_t holders;
-		assert_int_equal(placement_order(placement, &xorb, order, &holders), placement->count);
+		assert_int_equal(placement_order(placement, &xorb, placement->copies, order, &holders), placement->count);
 		for (size_t k = 0; k < holders; k++)
 			shares[index_of(placement, order[k])]++;
 	}
@@ -91,7 +91,7 @@ static void a_new_node_takes_only_its_own_share(void **state)
 	for (uint64_t i = 0; i < XORBS; i++) {
 		struct hash xorb = xorb_of(i);
 		for (size_t k = 0; k < 5; k++) {
-			bool was = placement_holds(&before, &xorb, before.nodes[k].id), is = placement_holds(&after, &xorb, before.nodes[k].id);
+			bool was = placement_holds(&before, &xorb, before.copies, before.nodes[k].id), is = placement_holds(&after, &xorb, after.copies, before.nodes[k].id);
 			assert_false(is && !was); /* nothing moves between those that were there */
 			moved += was && !is;
 		}
@@ -107,11 +107,11 @@ static void of_a_node_that_goes_only_its_xorbs_move(void **state)
 	after.eligible = 5;
 	for (uint64_t i = 0; i < XORBS; i++) {
 		struct hash xorb = xorb_of(i);
-		bool held = placement_holds(&before, &xorb, before.nodes[2].id);
+		bool held = placement_holds(&before, &xorb, before.copies, before.nodes[2].id);
 		size_t taken = 0;
-		assert_false(placement_holds(&after, &xorb, before.nodes[2].id));
+		assert_false(placement_holds(&after, &xorb, after.copies, before.nodes[2].id));
 		for (size_t k = 0; k < 6; k++)
-			taken += !placement_holds(&before, &xorb, before.nodes[k].id) && placement_holds(&after, &xorb, before.nodes[k].id);
+			taken += !placement_holds(&before, &xorb, before.copies, before.nodes[k].id) && placement_holds(&after, &xorb, after.copies, before.nodes[k].id);
 		assert_int_equal(taken, held);
 	}
 }
@@ -127,7 +127,7 @@ static void copies_lie_in_different_failure_domains(void **state)
 		struct hash xorb = xorb_of(i);
 		uint64_t order[CLUSTER_NODES_MAX];
 		size_t holders;
-		placement_order(&placement, &xorb, order, &holders);
+		placement_order(&placement, &xorb, placement.copies, order, &holders);
 		assert_int_equal(holders, 3);
 		unsigned seen = 0;
 		for (size_t k = 0; k < holders; k++)
@@ -148,7 +148,7 @@ static void with_too_few_domains_there_are_as_many_copies_all_the_same(void **st
 		struct hash xorb = xorb_of(i);
 		uint64_t order[CLUSTER_NODES_MAX];
 		size_t holders;
-		assert_int_equal(placement_order(&placement, &xorb, order, &holders), 4);
+		assert_int_equal(placement_order(&placement, &xorb, placement.copies, order, &holders), 4);
 		assert_int_equal(holders, 3);
 		assert_int_equal(order[3], placement.nodes[3].id);
 	}
@@ -161,13 +161,66 @@ static void as_many_nodes_as_copies_are_a_full_mirror(void **state)
 	struct hash xorb = xorb_of(5);
 	for (size_t i = 0; i < 3; i++) {
 		assert_true(placement_holds_all(&placement, placement.nodes[i].id));
-		assert_true(placement_holds(&placement, &xorb, placement.nodes[i].id));
+		assert_true(placement_holds(&placement, &xorb, placement.copies, placement.nodes[i].id));
 		none.nodes[i].weight = 0;
 	}
 	none.eligible = 0; /* nobody should hold anything: then everybody keeps what there is */
-	assert_true(placement_holds(&none, &xorb, none.nodes[1].id));
+	assert_true(placement_holds(&none, &xorb, none.copies, none.nodes[1].id));
 	assert_false(placement_holds_all(&placement, 5)); /* not one of them */
-	assert_false(placement_holds(&placement, &xorb, 5));
+	assert_false(placement_holds(&placement, &xorb, placement.copies, 5));
+}
+
+/* What repositories want only says where the order is cut: who should hold it of n copies should of n + 1. */
+static void more_copies_are_the_same_nodes_and_more(void **state)
+{
+	(void)state;
+	struct placement placement = of_nodes(7, 3), wanted;
+	for (size_t i = 0; i < 7; i++) {
+		placement.nodes[i].domain = i < 4 ? 1 : i < 6 ? 2 : 3;
+		placement.nodes[i].weight = i == 2 ? 0 : 100 + 30 * (unsigned)i;
+	}
+	placement.eligible = 6;
+	wanted = placement;
+	wanted.repos_least = 1;
+	wanted.repos_most = 5;
+	assert_true(placement_least(&placement) == 3 && placement_most(&placement) == 3);
+	assert_true(placement_least(&wanted) == 1 && placement_most(&wanted) == 5);
+	for (uint64_t i = 0; i < 2000; i++) {
+		struct hash xorb = xorb_of(i);
+		unsigned ranks = 0;
+		for (size_t k = 0; k < 7; k++) {
+			uint64_t node = placement.nodes[k].id;
+			/* Of as many as the cluster makes, it is who it was before any repository said anything. */
+			assert_true(placement_holds(&placement, &xorb, 3, node) == placement_holds(&wanted, &xorb, 3, node));
+			unsigned rank = placement_rank(&wanted, &xorb, node), held = 0;
+			for (unsigned copies = 1; copies <= 5; copies++) {
+				bool holds = placement_holds(&wanted, &xorb, copies, node);
+				assert_true(holds == (rank <= copies) && (holds || held == 0));
+				held += holds;
+			}
+			ranks |= rank <= 5 ? 1u << rank : 0;
+			assert_true(k != 2 || held == 0);
+		}
+		assert_int_equal(ranks, 0x3e); /* each place of the order is somebody's, once */
+	}
+}
+
+static void a_mirror_is_none_when_a_repository_wants_less(void **state)
+{
+	(void)state;
+	struct placement placement = of_nodes(3, 3);
+	struct hash xorb = xorb_of(5);
+	placement.repos_least = placement.repos_most = 2;
+	unsigned holders = 0;
+	for (size_t i = 0; i < 3; i++) {
+		assert_false(placement_holds_all(&placement, placement.nodes[i].id));
+		assert_true(placement_holds(&placement, &xorb, 3, placement.nodes[i].id));
+		holders += placement_holds(&placement, &xorb, 2, placement.nodes[i].id);
+	}
+	assert_int_equal(holders, 2);
+	placement.copies = 2; /* and where one wants more than the cluster makes, too */
+	placement.repos_least = placement.repos_most = 3;
+	assert_false(placement_holds_all(&placement, placement.nodes[0].id));
 }
 
 /* Nodes of other machines and versions must come to the same: what these say may never change. */
@@ -182,7 +235,7 @@ static void the_order_is_the_same_everywhere(void **state)
 		struct hash xorb = xorb_of(i);
 		uint64_t order[CLUSTER_NODES_MAX];
 		size_t holders;
-		placement_order(&placement, &xorb, order, &holders);
+		placement_order(&placement, &xorb, placement.copies, order, &holders);
 		for (size_t k = 0; k < 6; k++)
 			assert_int_equal(index_of(&placement, order[k]), wanted[i][k]);
 	}
@@ -198,8 +251,8 @@ static void the_order_does_not_depend_on_how_nodes_are_listed(void **state)
 		struct hash xorb = xorb_of(i);
 		uint64_t a[CLUSTER_NODES_MAX], b[CLUSTER_NODES_MAX];
 		size_t holders;
-		placement_order(&there, &xorb, a, &holders);
-		placement_order(&back, &xorb, b, &holders);
+		placement_order(&there, &xorb, there.copies, a, &holders);
+		placement_order(&back, &xorb, back.copies, b, &holders);
 		assert_memory_equal(a, b, 6 * sizeof(a[0]));
 	}
 }
@@ -241,6 +294,8 @@ int main(void)
 		cmocka_unit_test(copies_lie_in_different_failure_domains),
 		cmocka_unit_test(with_too_few_domains_there_are_as_many_copies_all_the_same),
 		cmocka_unit_test(as_many_nodes_as_copies_are_a_full_mirror),
+		cmocka_unit_test(more_copies_are_the_same_nodes_and_more),
+		cmocka_unit_test(a_mirror_is_none_when_a_repository_wants_less),
 		cmocka_unit_test(the_order_is_the_same_everywhere),
 		cmocka_unit_test(the_order_does_not_depend_on_how_nodes_are_listed),
 		cmocka_unit_test(a_view_says_who_weighs_what),

@@ -718,6 +718,56 @@ static void what_others_hold_is_given_up_and_nothing_else(void **state)
 	free(both.data);
 }
 
+struct seen {
+	struct entity_id owners[8];
+	struct hash xorbs[8];
+	size_t count, stop_at; /* 0: never */
+};
+
+static int see_owner(void *context, const struct entity_id *owner)
+{
+	struct seen *seen = context;
+	assert_true(seen->count < 8);
+	seen->owners[seen->count++] = *owner;
+	return seen->count == seen->stop_at ? 7 : 0;
+}
+
+static int see_xorb(void *context, const struct hash *xorb)
+{
+	struct seen *seen = context;
+	assert_true(seen->count < 8);
+	seen->xorbs[seen->count++] = *xorb;
+	return seen->count == seen->stop_at ? 7 : 0;
+}
+
+static void who_claims_what_is_in_a_xorb_is_told(void **state)
+{
+	(void)state;
+	struct bytes some = bytes_random(300 * KIB, 30), more = bytes_random(300 * KIB, 31);
+	struct seen owners = { 0 }, xorbs = { 0 };
+	struct upload_result result = push(&ada, &some);
+	assert_int_equal(store_xorbs_of_file(store, &result.file, see_xorb, &xorbs, &why), 0);
+	assert_int_equal(xorbs.count, 1);
+	assert_int_equal(store_claims_of_xorb(store, &xorbs.xorbs[0], 8, see_owner, &owners), 0);
+	assert_true(owners.count == 1 && memcmp(&owners.owners[0], &ada, sizeof(ada)) == 0);
+	push(&bob, &some); /* the same file, another claim */
+	owners = (struct seen){ 0 };
+	assert_int_equal(store_claims_of_xorb(store, &xorbs.xorbs[0], 8, see_owner, &owners), 0);
+	assert_int_equal(owners.count, 2);
+	owners = (struct seen){ .stop_at = 1 };
+	assert_int_equal(store_claims_of_xorb(store, &xorbs.xorbs[0], 8, see_owner, &owners), 7);
+	owners = (struct seen){ 0 }; /* a file and a claim were looked at */
+	assert_int_equal(store_claims_of_xorb(store, &xorbs.xorbs[0], 2, see_owner, &owners), ERR_TOO_BIG);
+	assert_int_equal(owners.count, 1);
+	push(&bob, &more);
+	owners = (struct seen){ 0 };
+	assert_int_equal(store_claims_of_xorb(store, &(struct hash){ { 5 } }, 8, see_owner, &owners), 0);
+	assert_int_equal(owners.count, 0);
+	assert_int_equal(store_xorbs_of_file(store, &(struct hash){ { 5 } }, see_xorb, &xorbs, &why), ERR_NOT_FOUND);
+	free(some.data);
+	free(more.data);
+}
+
 static struct bytes leaned_on;
 static struct upload_result leaning;
 
@@ -784,6 +834,7 @@ int main(void)
 		TEST(a_collection_spares_what_arrives_beside_it),
 		TEST(an_acknowledgement_waits_for_copies),
 		TEST(a_place_is_awaited),
+		TEST(who_claims_what_is_in_a_xorb_is_told),
 		TEST(what_others_hold_is_given_up_and_nothing_else),
 		TEST(what_comes_to_be_needed_meanwhile_stays_or_is_stored_anew),
 		TEST(volumes_of_what_was_given_up_are_compacted),
