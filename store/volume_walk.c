@@ -6,12 +6,15 @@
 
 #include "store/volume.h"
 
+enum { LOOK_BYTES_MIN = VOLUME_BLOCK_BYTES };
+
 struct walk {
 	struct volume *volume;
 	uint64_t at, end;
 	uint8_t *window;        /* VOLUME_READ_BYTES */
 	uint64_t window_offset;
 	size_t window_length;
+	size_t ahead;           /* how much to read: little after a leap over a fragment, more and more while all of it is looked at */
 	bool unreadable;        /* the disk refused bytes that were asked for */
 	uint64_t damage_start;  /* UINT64_MAX: none open */
 	uint64_t damage_end;    /* behind the last byte of it that is not zero */
@@ -21,12 +24,14 @@ struct walk {
 /* The bytes at `offset`, or NULL when the file ends before. */
 static const uint8_t *look(struct walk *walk, uint64_t offset, size_t length)
 {
-	if (offset < walk->window_offset || offset + length > walk->window_offset + walk->window_length) {
+	uint64_t window_end = walk->window_offset + walk->window_length;
+	if (offset < walk->window_offset || offset + length > window_end) {
+		walk->ahead = offset > window_end ? LOOK_BYTES_MIN : 2 * walk->ahead < VOLUME_READ_BYTES ? 2 * walk->ahead : VOLUME_READ_BYTES;
+		size_t wanted = length > walk->ahead ? length : walk->ahead;
 		walk->window_offset = offset;
 		walk->window_length = 0;
-		while (walk->window_length < VOLUME_READ_BYTES) {
-			ssize_t done = pread(walk->volume->fd, walk->window + walk->window_length, VOLUME_READ_BYTES - walk->window_length,
-				(off_t)(offset + walk->window_length));
+		while (walk->window_length < wanted) {
+			ssize_t done = pread(walk->volume->fd, walk->window + walk->window_length, wanted - walk->window_length, (off_t)(offset + walk->window_length));
 			if (done < 0 && errno == EINTR)
 				continue;
 			if (done < 0 && walk->window_length < length)
