@@ -93,8 +93,10 @@ static void begin(struct peer_channel *channel, const uint8_t cluster_id[PEER_CL
 
 static void split(struct peer_channel *channel, bool caller)
 {
+	static const char aes_256_gcm[] = "AES-256-GCM";
 	uint8_t first[32], second[32];
-	derive(channel->chaining, NULL, 0, first, second);
+	bool aes = channel->cipher == PEER_AES_256_GCM;
+	derive(channel->chaining, aes ? (const uint8_t *)aes_256_gcm : NULL, aes ? sizeof(aes_256_gcm) : 0, first, second);
 	memcpy(channel->send_key, caller ? first : second, 32);
 	memcpy(channel->receive_key, caller ? second : first, 32);
 	sodium_memzero(first, sizeof(first));
@@ -127,7 +129,8 @@ int peer_channel_call(struct peer_channel *channel, const uint8_t cluster_id[PEE
 	out += 32 + 16;
 	if (mix_key(channel, own->secret_key, remote) != 0)
 		return ERR_INVALID;
-	uint8_t plain[PEER_HELLO_PLAIN_BYTES] = { PEER_PROTOCOL, hello->purpose };
+	channel->offered = peer_ciphers();
+	uint8_t plain[PEER_HELLO_PLAIN_BYTES] = { PEER_PROTOCOL, hello->purpose, channel->offered };
 	le_write_u32(plain + 4, hello->feature_level);
 	le_write_u64(plain + 8, hello->from);
 	le_write_u64(plain + 16, hello->to);
@@ -148,8 +151,12 @@ int peer_channel_called(struct peer_channel *channel, const struct peer_keys *ow
 		return ERR_CORRUPT;
 	*status = plain[1];
 	*node_id = le_read_u64(plain + 8);
+	bool offered = plain[2] == PEER_XCHACHA20_POLY1305 || (plain[2] == PEER_AES_256_GCM && channel->offered & PEER_OFFERS_AES_256_GCM);
+	if (plain[0] != PEER_PROTOCOL || !offered)
+		return ERR_UNSUPPORTED;
+	channel->cipher = plain[2];
 	split(channel, true);
-	return plain[0] == PEER_PROTOCOL ? 0 : ERR_UNSUPPORTED;
+	return 0;
 }
 
 /* ---- the callee ---- */
@@ -177,6 +184,7 @@ int peer_channel_answer(struct peer_channel *channel, const uint8_t cluster_id[P
 		.instance = le_read_u64(plain + 72) };
 	memcpy(hello->token_id, plain + 24, PEER_TOKEN_ID_BYTES);
 	memcpy(proof, plain + 40, 32);
+	channel->offered = plain[2];
 	return 0;
 }
 
@@ -195,7 +203,8 @@ int peer_channel_welcome(struct peer_channel *channel, enum peer_status status, 
 	if (mix_key(channel, channel->ephemeral_secret, channel->remote_ephemeral) != 0 ||
 		mix_key(channel, channel->ephemeral_secret, channel->remote_static) != 0)
 		return ERR_CORRUPT;
-	uint8_t plain[PEER_WELCOME_PLAIN_BYTES] = { PEER_PROTOCOL, (uint8_t)status };
+	channel->cipher = peer_cipher_choose(channel->offered, peer_ciphers());
+	uint8_t plain[PEER_WELCOME_PLAIN_BYTES] = { PEER_PROTOCOL, (uint8_t)status, (uint8_t)channel->cipher };
 	le_write_u64(plain + 8, node_id);
 	encrypt(channel, out + 32, plain, sizeof(plain));
 	split(channel, false);
@@ -206,63 +215,52 @@ int peer_channel_welcome(struct peer_channel *channel, enum peer_status status, 
 
 int peer_channel_seal(struct peer_channel *channel, struct buffer *out, uint8_t type, uint32_t group, struct span body, struct buffer *room)
 {
-	size_t plain_length = PEER_FRAME_HEADER_BYTES + body.length, sealed_length = plain_length + crypto_secretstream_xchacha20poly1305_ABYTES;
+	uint8_t head[PEER_FRAME_HEADER_BYTES] = { PEER_FRAME_VERSION, type };
+	size_t plain_length = sizeof(head) + body.length, sealed_length = plain_length + peer_seal_bytes(channel->cipher);
 	if (plain_length > PEER_FRAME_BYTES_MAX)
 		return ERR_TOO_BIG;
 	uint8_t *at = buffer_reserve(out, PEER_STREAM_HEADER_BYTES + 4 + sealed_length);
 	if (!at)
 		return ERR_NO_MEMORY;
-	if (!channel->sending) {
-		crypto_secretstream_xchacha20poly1305_init_push(&channel->out, at, channel->send_key);
-		channel->sending = true;
-		at += PEER_STREAM_HEADER_BYTES;
-		out->length += PEER_STREAM_HEADER_BYTES;
-	}
+	size_t header_bytes = channel->sending ? 0 : PEER_STREAM_HEADER_BYTES;
+	if (!channel->sending)
+		peer_seal_begin(&channel->out, channel->cipher, channel->send_key, at);
+	channel->sending = true;
+	at += header_bytes;
+	le_write_u32(head + 4, group);
 	le_write_u32(at, (uint32_t)sealed_length);
-	/* Sealing in place is not allowed. */
-	buffer_clear(room);
-	uint8_t *plain = buffer_reserve(room, plain_length);
-	if (!plain)
-		return ERR_NO_MEMORY;
-	memset(plain, 0, PEER_FRAME_HEADER_BYTES);
-	plain[0] = PEER_FRAME_VERSION;
-	plain[1] = type;
-	le_write_u32(plain + 4, group);
-	if (body.length)
-		memcpy(plain + PEER_FRAME_HEADER_BYTES, body.data, body.length);
-	crypto_secretstream_xchacha20poly1305_push(&channel->out, at + 4, NULL, plain, plain_length, at, 4, 0);
-	out->length += 4 + sealed_length;
-	return 0;
+	int err = peer_seal_write(&channel->out, at + 4, span_of(head, sizeof(head)), body, at, room);
+	if (err == 0)
+		out->length += header_bytes + 4 + sealed_length;
+	return err;
 }
 
 int peer_channel_begin(struct peer_channel *channel, const uint8_t header[PEER_STREAM_HEADER_BYTES])
 {
 	channel->receiving = true;
-	return crypto_secretstream_xchacha20poly1305_init_pull(&channel->in, header, channel->receive_key) == 0 ? 0 : ERR_CORRUPT;
+	return peer_seal_follow(&channel->in, channel->cipher, channel->receive_key, header);
 }
 
 size_t peer_record_length(const uint8_t length[4])
 {
 	uint32_t bytes = le_read_u32(length);
-	bool sensible = bytes >= PEER_FRAME_HEADER_BYTES + crypto_secretstream_xchacha20poly1305_ABYTES &&
-		bytes <= PEER_FRAME_BYTES_MAX + crypto_secretstream_xchacha20poly1305_ABYTES;
-	return sensible ? bytes : 0;
+	return bytes >= PEER_FRAME_HEADER_BYTES + PEER_SEAL_BYTES_MIN && bytes <= PEER_FRAME_BYTES_MAX + PEER_SEAL_BYTES_MAX ? bytes : 0;
 }
 
-int peer_channel_open(struct peer_channel *channel, const uint8_t *record, size_t length, uint8_t *plain, struct peer_frame *out)
+int peer_channel_open(struct peer_channel *channel, uint8_t *record, size_t length, struct buffer *room, struct peer_frame *out)
 {
-	uint8_t announced[4], tag;
-	unsigned long long plain_length;
+	uint8_t announced[4];
+	struct span plain;
 	le_write_u32(announced, (uint32_t)length);
-	if (!channel->receiving ||
-		crypto_secretstream_xchacha20poly1305_pull(&channel->in, plain, &plain_length, &tag, record, length, announced, 4) != 0)
+	int err = channel->receiving ? peer_seal_open(&channel->in, record, length, announced, room, &plain) : ERR_CORRUPT;
+	if (err)
+		return err;
+	if (plain.length < PEER_FRAME_HEADER_BYTES || plain.data[2] || plain.data[3])
 		return ERR_CORRUPT;
-	if (plain_length < PEER_FRAME_HEADER_BYTES || plain[2] || plain[3])
-		return ERR_CORRUPT;
-	if (plain[0] != PEER_FRAME_VERSION)
+	if (plain.data[0] != PEER_FRAME_VERSION)
 		return ERR_UNSUPPORTED;
-	*out = (struct peer_frame){ .type = plain[1], .group = le_read_u32(plain + 4),
-		.body = span_of(plain + PEER_FRAME_HEADER_BYTES, (size_t)plain_length - PEER_FRAME_HEADER_BYTES) };
+	*out = (struct peer_frame){ .type = plain.data[1], .group = le_read_u32(plain.data + 4),
+		.body = span_of(plain.data + PEER_FRAME_HEADER_BYTES, plain.length - PEER_FRAME_HEADER_BYTES) };
 	return 0;
 }
 

@@ -7,8 +7,14 @@
  *
  *   caller -> callee   u8 1, e, encrypted(s), encrypted(hello)     PEER_HELLO_BYTES
  *   callee -> caller   e, encrypted(welcome)                       PEER_WELCOME_BYTES
- *   both directions    secretstream header (24 bytes), then records: u32 length (little-endian), then that many bytes of
- *                      crypto_secretstream_xchacha20poly1305, whose plain text is a frame {u8 version, u8 type, u16 0, u32 group, body}
+ *   both directions    a header (24 bytes), then records: u32 length (little-endian), then that many bytes sealed by the cipher that both ends
+ *                      know best (peer_cipher.h), whose plain text is a frame {u8 version, u8 type, u16 0, u32 group, body}
+ *
+ * hello       u8 1, u8 purpose, u8 ciphers offered, u8 0, u32 feature level, u64 from, u64 to, token id (16), proof (32), u64 instance
+ * welcome     u8 1, u8 status, u8 cipher, u8 0, u32 0, u64 node id, zeros (16)
+ *
+ * A program that knows no other cipher than XChaCha20-Poly1305 offers 0 and answers 0. Nobody in between can choose for the two: offer and answer are
+ * sealed, and the key of a direction is made of the name of its cipher.
  *
  * Who does not know the callee's public key and a secret gets no byte in answer. A recorded hello that is played again gets a welcome it
  * cannot read and no further: nothing is done for a caller before its first record opens. A changed, dropped or reordered record ends the
@@ -18,10 +24,7 @@
 #ifndef CAIRN_REPLICATION_PEER_CHANNEL_H
 #define CAIRN_REPLICATION_PEER_CHANNEL_H
 
-#include "schemas/buffer.h"
-#include "schemas/error.h"
-
-#include <sodium.h>
+#include "replication/peer_cipher.h"
 
 enum {
 	PEER_PROTOCOL = 1,
@@ -33,11 +36,10 @@ enum {
 	PEER_HELLO_BYTES = 1 + 32 + (32 + 16) + (PEER_HELLO_PLAIN_BYTES + 16),
 	PEER_WELCOME_PLAIN_BYTES = 32,
 	PEER_WELCOME_BYTES = 32 + PEER_WELCOME_PLAIN_BYTES + 16,
-	PEER_STREAM_HEADER_BYTES = crypto_secretstream_xchacha20poly1305_HEADERBYTES,
 	PEER_FRAME_VERSION = 1,
 	PEER_FRAME_HEADER_BYTES = 8,
 	PEER_FRAME_BYTES_MAX = 8 << 20,
-	PEER_RECORD_OVERHEAD_BYTES = 4 + crypto_secretstream_xchacha20poly1305_ABYTES,
+	PEER_RECORD_OVERHEAD_BYTES = 4 + PEER_SEAL_BYTES_MAX,
 };
 
 enum peer_purpose {
@@ -76,15 +78,18 @@ struct peer_channel {
 	uint8_t ephemeral_secret[32], ephemeral_public[32];
 	uint8_t remote_static[PEER_KEY_BYTES], remote_ephemeral[32];
 	uint8_t send_key[32], receive_key[32];
+	uint8_t offered; /* ciphers; of the caller */
+	enum peer_cipher cipher;
 	bool sending, receiving;
-	crypto_secretstream_xchacha20poly1305_state out, in;
+	struct peer_seal out, in;
 };
 
 /* ---- the caller ---- */
 /* Writes PEER_HELLO_BYTES. `proof_secret`: the cluster secret, or the hash of the join token's. ERR_INVALID: a bad key. */
 int peer_channel_call(struct peer_channel *channel, const uint8_t cluster_id[PEER_CLUSTER_ID_BYTES], const struct peer_keys *own,
 	const uint8_t remote[PEER_KEY_BYTES], const struct peer_hello *hello, const uint8_t proof_secret[PEER_SECRET_BYTES], uint8_t *out);
-/* Reads PEER_WELCOME_BYTES; *node_id is the callee's. ERR_CORRUPT: not from who was called. */
+/* Reads PEER_WELCOME_BYTES; *node_id is the callee's. ERR_CORRUPT: not from who was called; ERR_UNSUPPORTED: it answers what this
+ * program does not know. */
 int peer_channel_called(struct peer_channel *channel, const struct peer_keys *own, const uint8_t *welcome, enum peer_status *status, uint64_t *node_id);
 
 /* ---- the callee ---- */
@@ -96,8 +101,7 @@ bool peer_channel_proven(const struct peer_channel *channel, const uint8_t proof
 int peer_channel_welcome(struct peer_channel *channel, enum peer_status status, uint64_t node_id, uint8_t *out);
 
 /* ---- records ---- */
-/* Appends a record that holds the frame, behind the stream header if it is the first. `room` is overwritten: large frames that share one cost no pages of
- * their own. */
+/* Appends a record that holds the frame, behind the stream header if it is the first. `room` is overwritten. */
 int peer_channel_seal(struct peer_channel *channel, struct buffer *out, uint8_t type, uint32_t group, struct span body, struct buffer *room);
 /* The peer's stream header. */
 int peer_channel_begin(struct peer_channel *channel, const uint8_t header[PEER_STREAM_HEADER_BYTES]);
@@ -106,10 +110,11 @@ size_t peer_record_length(const uint8_t length[4]);
 struct peer_frame {
 	uint8_t type;
 	uint32_t group;
-	struct span body; /* borrows `plain` */
+	struct span body; /* borrows the record, or `room` */
 };
-/* Opens what follows the length into `plain` (as much room). ERR_CORRUPT, ERR_UNSUPPORTED (a frame version of tomorrow): end the channel. */
-int peer_channel_open(struct peer_channel *channel, const uint8_t *record, size_t length, uint8_t *plain, struct peer_frame *out);
+/* Opens what follows the length, there or in `room`; the record's bytes are overwritten. ERR_CORRUPT, ERR_NO_MEMORY, ERR_UNSUPPORTED (a frame version of
+ * tomorrow): end the channel. */
+int peer_channel_open(struct peer_channel *channel, uint8_t *record, size_t length, struct buffer *room, struct peer_frame *out);
 void peer_channel_wipe(struct peer_channel *channel);
 
 #endif

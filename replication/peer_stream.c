@@ -120,7 +120,8 @@ int peer_stream_open(struct peer_stream *out, const struct peer_call *call, enum
 	if (err)
 		why_set(why, err, "the node at %s hung up: it does not know this cluster or this secret", call->address);
 	else if ((err = peer_channel_called(&channel, call->own, welcome, status, &node_id)) != 0)
-		why_set(why, err, "what answers at %s is not the node that was called", call->address);
+		why_set(why, err, err == ERR_UNSUPPORTED ? "the node at %s answers by a version of the protocol that this program does not know" :
+			"what answers at %s is not the node that was called", call->address);
 	else if (*status != PEER_ACCEPTED)
 		err = why_set(why, ERR_DENIED, "%s", peer_status_sentence(*status));
 	if (err) {
@@ -169,15 +170,14 @@ int peer_stream_receive(struct peer_stream *stream, struct peer_frame *out, stru
 		return why_set(why, err, "the other node hung up");
 	size_t bytes = peer_record_length(length);
 	buffer_clear(&stream->in);
-	buffer_clear(&stream->plain);
 	if (bytes == 0)
 		return why_set(why, ERR_CORRUPT, "the other node sends what is no record");
-	uint8_t *record = buffer_reserve(&stream->in, bytes), *plain = buffer_reserve(&stream->plain, bytes);
-	if (!record || !plain)
+	uint8_t *record = buffer_reserve(&stream->in, bytes);
+	if (!record)
 		return why_set(why, ERR_NO_MEMORY, "no memory for a record of %zu bytes", bytes);
 	err = read_all(stream->fd, stream->wait_ms, record, bytes);
 	if (err)
 		return why_set(why, err, "the other node hung up");
-	err = peer_channel_open(&stream->channel, record, bytes, plain, out);
+	err = peer_channel_open(&stream->channel, record, bytes, &stream->plain, out);
 	return err ? why_set(why, err, "a record of the other node does not open") : 0;
 }

@@ -13,7 +13,7 @@ struct peer_stream {
 	uint64_t peer; /* node id */
 	int wait_ms;   /* without progress; PEER_STREAM_WAIT_MS unless set */
 	struct peer_channel channel;
-	struct buffer out, in, plain, room;
+	struct buffer out, in, plain, room; /* plain, room: of a cipher that does not work in place */
 };
 
 struct peer_call {

@@ -69,7 +69,7 @@ struct peers {
 	unsigned port;
 	char address[NODE_ADDRESS_BYTES_MAX];
 	bool closing;
-	struct buffer plain, room; /* of what is opened; of what is sealed */
+	struct buffer plain, room; /* of what is opened; of what is sealed: for a cipher that does not work in place */
 	uint8_t read_buffer[READ_BYTES];
 };
 
@@ -174,8 +174,10 @@ static void take_welcome(struct connection *connection)
 	struct peer *peer = connection->peer;
 	enum peer_status status;
 	uint64_t node_id;
-	if (peer_channel_called(&connection->channel, &peer->peers->config.keys, connection->welcome, &status, &node_id) != 0) {
-		hang_up(peer, "what answers there is not the node that was called");
+	int err = peer_channel_called(&connection->channel, &peer->peers->config.keys, connection->welcome, &status, &node_id);
+	if (err) {
+		hang_up(peer, err == ERR_UNSUPPORTED ? "it answers by a version of the protocol that this program does not know" :
+			"what answers there is not the node that was called");
 		return;
 	}
 	if (status != PEER_ACCEPTED) {
@@ -486,10 +488,8 @@ static bool take_records(struct incoming *incoming)
 			return false;
 		if (in->length - at - 4 < length)
 			break;
-		buffer_clear(&peers->plain);
-		uint8_t *plain = buffer_reserve(&peers->plain, length);
 		struct peer_frame frame;
-		if (!plain || peer_channel_open(&incoming->channel, in->data + at + 4, length, plain, &frame) != 0)
+		if (peer_channel_open(&incoming->channel, in->data + at + 4, length, &peers->plain, &frame) != 0)
 			return false;
 		at += 4 + length;
 		incoming->heard_ms = now_ms(peers);

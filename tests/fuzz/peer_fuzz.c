@@ -35,18 +35,22 @@ static void check_hello(struct span bytes)
 	assert(peer_channel_answer(&channel, cluster, &keys, padded, &hello, proof) != 0); /* nobody guesses */
 }
 
-static void check_record(struct span bytes)
+static void check_record(struct span bytes, enum peer_cipher cipher)
 {
-	struct peer_channel channel = { 0 };
+	struct peer_channel channel = { .cipher = cipher };
 	struct peer_frame frame;
+	struct buffer room;
 	if (bytes.length < PEER_STREAM_HEADER_BYTES + 4 || peer_channel_begin(&channel, bytes.data) != 0)
 		return;
 	size_t length = peer_record_length(bytes.data + PEER_STREAM_HEADER_BYTES);
 	if (length == 0 || length > bytes.length - PEER_STREAM_HEADER_BYTES - 4)
 		return;
-	uint8_t *plain = malloc(length);
-	peer_channel_open(&channel, bytes.data + PEER_STREAM_HEADER_BYTES + 4, length, plain, &frame);
-	free(plain);
+	uint8_t *record = malloc(length);
+	memcpy(record, bytes.data + PEER_STREAM_HEADER_BYTES + 4, length);
+	buffer_init(&room, PEER_FRAME_BYTES_MAX + 4096);
+	assert(peer_channel_open(&channel, record, length, &room, &frame) != 0); /* nobody guesses */
+	buffer_fini(&room);
+	free(record);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t length)
@@ -57,7 +61,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t length)
 	if (data[0] == 0)
 		check_hello(rest);
 	else if (data[0] == 1)
-		check_record(rest);
+		check_record(rest, PEER_XCHACHA20_POLY1305);
+	else if (data[0] == 2 && peer_ciphers())
+		check_record(rest, PEER_AES_256_GCM);
 	else
 		check_message(span_of(data, length));
 	return 0;
