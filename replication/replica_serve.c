@@ -106,24 +106,22 @@ static int serve_find(struct replica *replica, struct peer_stream *stream, struc
 
 /* ---- bodies ---- */
 
+/* A frame holds whole chunks, so that who receives it checks them where they lie. */
 static int send_body(struct peer_stream *stream, struct xorb_reader *reader, uint64_t length, struct why *why)
 {
 	struct buffer body;
-	uint8_t *part = malloc(REPLICA_PART_BYTES);
 	buffer_init(&body, 64);
 	pack_array(&body, 1);
 	pack_u64(&body, length);
-	int err = part ? peer_stream_send(stream, FRAME_XORB_BODY, 0, buffer_span(&body), why) : ERR_NO_MEMORY;
+	int err = peer_stream_send(stream, FRAME_XORB_BODY, 0, buffer_span(&body), why);
 	for (uint64_t sent = 0; err == 0 && sent < length;) {
-		int64_t some = xorb_reader_read(reader, part, REPLICA_PART_BYTES, true, why);
-		if (some <= 0)
-			err = some < 0 ? (int)some : ERR_CORRUPT;
-		else
-			err = peer_stream_send(stream, FRAME_XORB_BYTES, 0, span_of(part, (size_t)some), why);
-		sent += err == 0 ? (uint64_t)some : 0;
+		struct span chunks;
+		err = xorb_reader_run(reader, true, &chunks, why);
+		if (err == 0)
+			err = chunks.length ? peer_stream_send(stream, FRAME_XORB_BYTES, 0, chunks, why) : ERR_CORRUPT;
+		sent += err == 0 ? chunks.length : 0;
 	}
 	buffer_fini(&body);
-	free(part);
 	return err;
 }
 

@@ -197,6 +197,9 @@ void file_reader_close(struct file_reader *reader);
 struct xorb_reader;
 int xorb_reader_open(struct xorb_reader **out, struct store *store, const struct hash *xorb, uint64_t start, uint64_t end, struct why *why);
 int64_t xorb_reader_read(struct xorb_reader *reader, void *out, size_t length, bool may_block, struct why *why);
+/* The same without a copy: at least the next chunk, or what the range has of it, and whole chunks behind it that were read with it. *out is empty at the end, and
+ * borrowed until the next call. */
+int xorb_reader_run(struct xorb_reader *reader, bool may_block, struct span *out, struct why *why);
 int xorb_reader_next_extent(struct xorb_reader *reader, size_t length, int *fd, uint64_t *offset, size_t *extent_length);
 void xorb_reader_close(struct xorb_reader *reader);
 

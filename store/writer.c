@@ -184,8 +184,9 @@ static struct write_buffer *take_parts(struct writer *writer, unsigned count)
 static struct write_buffer *take_small(struct writer *writer, size_t capacity)
 {
 	struct write_buffer *buffer = NULL;
-	if (writer->held_bytes + capacity > writer->budget_bytes)
-		drop_kept(writer, 0);
+	size_t kept = writer->held_bytes + capacity > writer->budget_bytes ? kept_pages(writer) : 0;
+	if (kept)
+		drop_kept(writer, kept - 1); /* no more than it takes: a page that comes back is a page to clear */
 	if (writer->held_bytes + capacity > writer->budget_bytes || !(buffer = calloc(1, sizeof(*buffer))))
 		return NULL;
 	if (posix_memalign((void **)&buffer->data, VOLUME_BLOCK_BYTES, capacity) != 0) {

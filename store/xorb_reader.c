@@ -66,20 +66,26 @@ static void move_on(struct xorb_reader *reader, uint32_t bytes)
 		reader->chunk++;
 }
 
+/* Reads and checks the chunk that holds `at`, from where it begins. */
+static int load(struct xorb_reader *reader, bool may_block, const uint8_t **bytes, struct why *why)
+{
+	struct xorb_chunk_header header;
+	bool loaded = reader->run.xorb && reader->chunk >= reader->run.first && reader->chunk < reader->run.end;
+	int err = chunk_run_read(&reader->run, reader->xorb, reader->chunk, loaded ? reader->run.end : chunks_end(reader), may_block, bytes, &header, why);
+	if (err == ERR_CORRUPT || err == ERR_IO)
+		damaged_list_add(&reader->store->damaged, &reader->xorb->table.xorb);
+	return err;
+}
+
 int64_t xorb_reader_read(struct xorb_reader *reader, void *out, size_t length, bool may_block, struct why *why)
 {
 	size_t total = 0;
 	while (total < length && reader->at < reader->end) {
 		const uint8_t *bytes;
-		struct xorb_chunk_header header;
 		uint32_t start = stored_chunk_start(reader->xorb, reader->chunk);
 		uint32_t stop = reader->xorb->table.chunks[reader->chunk].body_end < reader->end ? reader->xorb->table.chunks[reader->chunk].body_end
 			: reader->end;
-		bool loaded = reader->run.xorb && reader->chunk >= reader->run.first && reader->chunk < reader->run.end;
-		int err = chunk_run_read(&reader->run, reader->xorb, reader->chunk, loaded ? reader->run.end : chunks_end(reader), may_block, &bytes, &header,
-			why);
-		if (err == ERR_CORRUPT || err == ERR_IO)
-			damaged_list_add(&reader->store->damaged, &reader->xorb->table.xorb);
+		int err = load(reader, may_block, &bytes, why);
 		if (err)
 			return total ? (int64_t)total : err;
 		size_t some = stop - reader->at < length - total ? stop - reader->at : length - total;
@@ -88,6 +94,25 @@ int64_t xorb_reader_read(struct xorb_reader *reader, void *out, size_t length, b
 		move_on(reader, (uint32_t)some);
 	}
 	return (int64_t)total;
+}
+
+int xorb_reader_run(struct xorb_reader *reader, bool may_block, struct span *out, struct why *why)
+{
+	uint32_t start = stored_chunk_start(reader->xorb, reader->chunk), run_start = reader->at;
+	*out = span_of(NULL, 0);
+	for (uint32_t end = 0; reader->at < reader->end && (!end || reader->chunk < end); end = reader->run.end) {
+		const uint8_t *bytes;
+		int err = load(reader, may_block, &bytes, why);
+		if (err)
+			return out->length ? 0 : err;
+		if (!out->data)
+			*out = span_of(bytes + (run_start - start), 0);
+		uint32_t stop = reader->xorb->table.chunks[reader->chunk].body_end;
+		uint32_t some = (stop < reader->end ? stop : reader->end) - reader->at;
+		out->length += some;
+		move_on(reader, some);
+	}
+	return 0;
 }
 
 int xorb_reader_next_extent(struct xorb_reader *reader, size_t length, int *fd, uint64_t *offset, size_t *extent_length)
