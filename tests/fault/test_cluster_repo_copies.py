@@ -19,17 +19,16 @@ class Content:
         self.oid = digest(self.data)
         self.xorbs = set()
 
-    def push(self, repo):
+    def push(self, repo, through=None):
         for attempt in range(20):
             try:
-                return self.push_once(repo)
+                return self.push_once(through or self.chance.choice(self.cluster.living()), repo)
             except (Lost, AssertionError):
                 if attempt == 19:
                     raise
                 time.sleep(0.5)
 
-    def push_once(self, repo):
-        node = self.chance.choice(self.cluster.living())
+    def push_once(self, node, repo):
         before = set(holders(self.cluster))
         entry = node.lfs_batch(self.ledger.user.token, repo, [(self.oid, len(self.data))]).json()["objects"][0]
         if "actions" in entry:  # else the hub has it, and this user may read it
@@ -96,8 +95,9 @@ def test_content_lies_on_as_many_nodes_as_its_most_demanding_repository_wants(ma
     check_through_all(cluster, ledger)  # who fetched something for that gives it up again:
     wait_for(cluster, {alone: 1, wide: 5, normal: 3, shared: 3, widely_shared: 5})
 
-    # What lies on one node is claimed by a repository that wants more: that is acknowledged with two copies, and gets its third.
-    alone.push(plain)
+    # What lies on one node is claimed, through it, by a repository that wants more: that is acknowledged with two copies, and gets its third.
+    (holder,) = set.union(*(holders(cluster)[xorb] for xorb in alone.xorbs))
+    alone.push(plain, next(node for node in cluster.nodes if node.name == holder))
     assert min(alone.copies(holders(cluster))) >= 2, holders(cluster)
     wait_for(cluster, {alone: 3})
 
