@@ -421,5 +421,6 @@ void replica_care(struct replica *replica, struct replica_care *out)
 	pthread_mutex_lock(&replica->lock);
 	*out = replica->care;
 	out->epoch = replica->placement.epoch;
+	out->complete = replica->members == 1 || out->epoch == 0 || replica->complete_epoch == out->epoch;
 	pthread_mutex_unlock(&replica->lock);
 }

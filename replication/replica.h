@@ -73,6 +73,8 @@ struct replica_care { /* of what a node holds: docs/cluster.md */
 	uint64_t held_bytes;     /* bodies of xorbs that are here */
 	uint64_t surplus_bytes;  /* of them, that should be elsewhere */
 	uint64_t missing_xorbs;  /* that should be here and are not */
+	uint64_t lost_xorbs;     /* besides: every other member has answered that it has none either */
+	bool complete;           /* by this epoch: nothing is missing, and the others have what they should of what is here and in no file yet */
 	uint64_t bytes_per_s;    /* at which surplus goes, or went last */
 	bool walking;            /* it is being looked after right now */
 	uint64_t walks, fetched_xorbs, given_up_bytes; /* since the start */

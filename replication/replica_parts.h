@@ -58,6 +58,7 @@ struct replica {
 	bool settling;
 	bool remarked;             /* `settled` has moved since it was remembered */
 	struct replica_care care;
+	uint64_t complete_epoch;   /* of the last walk that left nothing to do; 0: none did */
 	uint64_t walk_epoch, walk_number, walked_at_ms; /* of the last walk: its thread's own */
 	struct hash transfers[TRANSFERS_MAX]; /* xorbs that are being fetched */
 	size_t transfers_count;
@@ -111,6 +112,8 @@ int replica_keep(struct replica *replica, uint64_t node_id, const struct keep_ca
 int replica_fetch_from(struct replica *replica, uint64_t first, const struct hash *xorb, struct why *why);
 /* What a placement wants is done, what it does not want goes: replica_walk.c. A thread. */
 void *replica_walk(void *replica);
+/* [blocks] Puts into the state who has not been reached for longer than the grace time, and who is back: replica_away.c */
+void replica_say_who_is_away(struct replica *replica);
 /* Somebody else serves on a stream of its own: replica_serve.c. */
 void replica_serve(void *replica, struct peer_stream *stream, const struct peer_frame *first);
 /* Follows one other node until peer->leave: replica_follow.c. */

@@ -6,7 +6,7 @@
 #include "schemas/record.h"
 #include "schemas/volume_record.h"
 
-enum { BATCH_FULL = 2, SHA256_FILES_MAX = 16 };
+enum { BATCH_FULL = 2, SHA256_FILES_MAX = 16, CARE_QUESTIONS_MAX = 16 };
 
 /* ---- records ---- */
 
@@ -161,7 +161,7 @@ static int serve_keep(struct replica *replica, struct peer_stream *stream, struc
 	buffer_init(&answer, REPLICA_PART_BYTES);
 	int err = call && kept ? keep_call_decode(call, body) : ERR_NO_MEMORY;
 	for (size_t i = 0; err == 0 && call->fetch && i < call->count && !atomic_load(&replica->stop); i++)
-		if (!store_has_xorb(store, &call->xorbs[i]))
+		if (!store_has_xorb(store, &call->xorbs[i]) )
 			replica_fetch_from(replica, stream->peer, &call->xorbs[i], NULL);
 	if (err == 0) {
 		/* With giving up held off: what is said here is true by the epoch that is said. */
@@ -183,19 +183,26 @@ static int serve_keep(struct replica *replica, struct peer_stream *stream, struc
 	return err;
 }
 
-static int serve_care(struct replica *replica, struct peer_stream *stream, struct why *why)
+/* A node of an older version asks with an empty list, and knows six answers. */
+static int serve_care(struct replica *replica, struct peer_stream *stream, struct span body, struct why *why)
 {
+	struct cursor cursor = cursor_of(body);
+	bool newer = cursor_array(&cursor, CARE_QUESTIONS_MAX) > 0;
 	struct replica_care care;
 	struct buffer answer;
 	replica_care(replica, &care);
 	buffer_init(&answer, 256);
-	pack_array(&answer, 6);
+	pack_array(&answer, newer ? 8 : 6);
 	pack_u64(&answer, care.epoch);
 	pack_u64(&answer, care.held_bytes);
 	pack_u64(&answer, care.surplus_bytes);
 	pack_u64(&answer, care.missing_xorbs);
 	pack_u64(&answer, care.bytes_per_s);
 	pack_bool(&answer, care.walking);
+	if (newer) {
+		pack_u64(&answer, care.lost_xorbs);
+		pack_bool(&answer, care.complete);
+	}
 	int err = peer_stream_send(stream, FRAME_CARED, 0, buffer_span(&answer), why);
 	buffer_fini(&answer);
 	return err;
@@ -232,7 +239,7 @@ void replica_serve(void *context, struct peer_stream *stream, const struct peer_
 		case FRAME_FIND: err = serve_find(replica, stream, frame.body, &why); break;
 		case FRAME_XORB: err = serve_xorb(replica, stream, frame.body, &why); break;
 		case FRAME_KEEP: err = serve_keep(replica, stream, frame.body, &why); break;
-		case FRAME_CARE: err = serve_care(replica, stream, &why); break;
+		case FRAME_CARE: err = serve_care(replica, stream, frame.body, &why); break;
 		default: err = ERR_UNSUPPORTED;
 		}
 		if (err == 0)

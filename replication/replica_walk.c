@@ -1,15 +1,21 @@
-/* replica_walk.c - makes what a node holds what placement says: fetches what is missing, gives up what is one too many, and says which nodes are away.
+/* replica_walk.c - makes what a node holds what placement says: fetches what is missing, offers what others miss, and gives up what is one too many.
  *
  * A walk goes over all xorbs that files here need, and over all that are held here. It begins when the placement has changed, when an operator asks, and from time to time.
  * A copy is given up when all who should hold the xorb say, by the same epoch as this node's, that they do (they are asked to get it first if they lack it): so
- * whoever gives up a copy later in turn needs as many others. What is moved is paced so that it takes at most half of the time. */
+ * whoever gives up a copy later in turn needs as many others. What is moved is paced so that it takes at most half of the time.
+ *
+ * Every node knows the xorbs that files need, and fetches its own. A xorb that was acknowledged and is in no file yet is known only to those that have it: after
+ * each change of the placement they offer it to the others that should. Not when it is old: else nodes that collect garbage at different times would give it back to
+ * each other for ever.
+ *
+ * What no member has is lost, not missing: a node that died for good took it along. Nobody waits for it, but it is looked for again. */
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "replication/cluster_node.h"
 #include "replication/replica_parts.h"
 
 enum { WALK_BATCH = 256, GIVE_UP_BATCH = 8, GIVE_UP_WAIT_MS = 60 * 1000, RECORDS_WAIT_MS = 10 * 1000, LOOK_MS = 500, PACE_MS_MAX = 30 * 1000, SETTLE_MS = 20 * 1000, WALKS_PART = 20 };
+#define OFFER_AGE_MS_MAX ((int64_t)10 * 24 * 3600 * 1000) /* less than half of the grace time of garbage, 21 days: a copy that was made of a copy is not offered when the first one goes */
 
 struct walk {
 	struct replica *replica;
@@ -21,6 +27,9 @@ struct walk {
 	size_t giving_count;
 	uint64_t began_ms, moved_bytes;
 	bool gave_up;
+	bool owes;                           /* not everybody has what was offered by this epoch */
+	uint64_t silent[CLUSTER_NODES_MAX];  /* nodes that have not answered in this walk: nobody waits for one again */
+	size_t silent_count;
 };
 
 /* False: the node stops, or the placement is another one now. */
@@ -63,12 +72,23 @@ static void tell(struct walk *walk)
 
 /* ---- what is missing ---- */
 
+/* All answer, so what none of them has is nowhere. */
+static bool all_are_here(struct replica *replica)
+{
+	bool all = true;
+	pthread_mutex_lock(&replica->lock);
+	for (size_t i = 0; i < replica->peers_count; i++)
+		all = all && (!replica->peers[i].member || replica->peers[i].connected);
+	pthread_mutex_unlock(&replica->lock);
+	return all;
+}
+
 static void fetch_missing(struct walk *walk)
 {
 	struct replica *replica = walk->replica;
 	struct store *store = replica->config.store;
 	struct hash xorbs[WALK_BATCH], after;
-	uint64_t missing = 0;
+	uint64_t missing = 0, lost = 0;
 	size_t count = store_needed_xorbs(store, NULL, xorbs, WALK_BATCH);
 	for (; count > 0 && goes_on(walk); count = store_needed_xorbs(store, &after, xorbs, WALK_BATCH)) {
 		for (size_t i = 0; i < count && goes_on(walk); i++) {
@@ -76,10 +96,14 @@ static void fetch_missing(struct walk *walk)
 				continue;
 			struct xorb_info info = { 0 };
 			uint64_t since_ms = replica_now_ms();
-			if (replica_fetch_from(replica, 0, &xorbs[i], NULL) == 0 && store_xorb_info(store, &xorbs[i], &info) == 0) {
+			bool all = all_are_here(replica);
+			int err = replica_fetch_from(replica, 0, &xorbs[i], NULL);
+			if (err == 0 && store_xorb_info(store, &xorbs[i], &info) == 0) {
 				walk->care.fetched_xorbs++;
 				walk->care.held_bytes += info.body_length;
 				walk->moved_bytes += info.body_length;
+			} else if (err == ERR_NOT_FOUND && all && all_are_here(replica)) {
+				lost++;
 			} else {
 				missing++;
 			}
@@ -89,7 +113,79 @@ static void fetch_missing(struct walk *walk)
 		after = xorbs[count - 1];
 	}
 	walk->care.missing_xorbs = missing;
+	walk->care.lost_xorbs = lost;
 	tell(walk);
+}
+
+/* ---- what is in no file yet ---- */
+
+static bool is_silent(const struct walk *walk, uint64_t node_id)
+{
+	bool silent = false;
+	for (size_t i = 0; i < walk->silent_count; i++)
+		silent = silent || walk->silent[i] == node_id;
+	return silent;
+}
+
+static void note_silent(struct walk *walk, uint64_t node_id)
+{
+	if (!is_silent(walk, node_id) && walk->silent_count < CLUSTER_NODES_MAX)
+		walk->silent[walk->silent_count++] = node_id;
+}
+
+/* Asks one node to have those that it should; false: it has not all of them, or goes by another epoch and may give them up again. */
+static bool offer_to(struct walk *walk, uint64_t node_id, const struct hash *xorbs, size_t count)
+{
+	bool all = true;
+	walk->call.count = 0;
+	walk->call.fetch = true;
+	for (size_t i = 0; i < count; i++)
+		if (replica_holds(walk->replica, &walk->placement, &xorbs[i], node_id))
+			walk->call.xorbs[walk->call.count++] = xorbs[i];
+	if (walk->call.count == 0)
+		return true;
+	if (is_silent(walk, node_id))
+		return false;
+	if (replica_keep(walk->replica, node_id, &walk->call, GIVE_UP_WAIT_MS, &walk->kept, NULL) != 0) {
+		note_silent(walk, node_id);
+		return false;
+	}
+	all = walk->kept.epoch == walk->placement.epoch;
+	for (size_t i = 0; i < walk->call.count; i++) /* or it went meanwhile: nobody wants it any more */
+		all = all && (walk->kept.lengths[i] > 0 || !store_has_xorb(walk->replica->config.store, &walk->call.xorbs[i]));
+	return all;
+}
+
+static void offer(struct walk *walk, const struct hash *xorbs, size_t count)
+{
+	uint64_t since_ms = replica_now_ms();
+	for (size_t i = 0; i < walk->placement.count; i++)
+		if (walk->placement.nodes[i].weight > 0 && walk->placement.nodes[i].id != walk->replica->node_id)
+			walk->owes = !offer_to(walk, walk->placement.nodes[i].id, xorbs, count) || walk->owes;
+	pace(walk, since_ms);
+}
+
+static void offer_what_no_file_needs(struct walk *walk)
+{
+	struct held_xorb held[WALK_BATCH];
+	struct hash offered[GIVE_UP_BATCH], after;
+	struct store *store = walk->replica->config.store;
+	size_t used = 0, count = store_held_xorbs(store, NULL, held, WALK_BATCH);
+	walk->owes = false;
+	for (; count > 0 && goes_on(walk); count = store_held_xorbs(store, &after, held, WALK_BATCH)) {
+		after = held[count - 1].xorb;
+		for (size_t i = 0; i < count && goes_on(walk); i++) {
+			if (held[i].age_ms > OFFER_AGE_MS_MAX || store_files_of_xorb(store, &held[i].xorb, 1) > 0)
+				continue;
+			offered[used++] = held[i].xorb;
+			if (used == GIVE_UP_BATCH) {
+				offer(walk, offered, used);
+				used = 0;
+			}
+		}
+	}
+	if (used > 0 && goes_on(walk))
+		offer(walk, offered, used);
 }
 
 /* ---- what is one too many ---- */
@@ -107,8 +203,10 @@ static void confirm_holder(struct walk *walk, uint64_t node_id, const struct has
 		}
 	if (walk->call.count == 0)
 		return;
-	bool answers = replica_has_records(walk->replica, node_id, end, RECORDS_WAIT_MS) &&
+	bool answers = !is_silent(walk, node_id) && replica_has_records(walk->replica, node_id, end, RECORDS_WAIT_MS) &&
 		replica_keep(walk->replica, node_id, &walk->call, GIVE_UP_WAIT_MS, &walk->kept, NULL) == 0 && walk->kept.epoch == walk->placement.epoch;
+	if (!answers)
+		note_silent(walk, node_id);
 	for (size_t i = 0; i < walk->call.count; i++)
 		ok[places[i]] = answers && walk->kept.lengths[i] > 0;
 }
@@ -198,17 +296,30 @@ static void count_held(struct walk *walk)
 	}
 }
 
+static void note_complete(struct walk *walk)
+{
+	struct replica *replica = walk->replica;
+	bool complete = goes_on(walk) && walk->care.missing_xorbs == 0 && !walk->owes;
+	pthread_mutex_lock(&replica->lock);
+	replica->complete_epoch = complete ? walk->placement.epoch : 0;
+	pthread_mutex_unlock(&replica->lock);
+}
+
 static void take_walk(struct walk *walk)
 {
 	struct store_gc_report report;
 	walk->began_ms = replica_now_ms();
 	walk->moved_bytes = 0;
 	walk->gave_up = false;
+	walk->silent_count = 0;
 	walk->care.walking = true;
 	count_held(walk);
 	tell(walk);
 	replica_settle_all(walk->replica, SETTLE_MS);
 	fetch_missing(walk);
+	if (walk->owes)
+		offer_what_no_file_needs(walk);
+	note_complete(walk);
 	give_up_surplus(walk);
 	if (walk->gave_up && goes_on(walk))
 		store_compact(walk->replica->config.store, &report, NULL);
@@ -218,63 +329,38 @@ static void take_walk(struct walk *walk)
 	tell(walk);
 }
 
+/* How long it rests after a walk. One that could not finish has mostly waited for others: it is tried again soon, if they are there. Under the lock. */
+static uint64_t rest_ms(const struct walk *walk, bool all_are_here, uint64_t last_took_ms)
+{
+	const struct replica *replica = walk->replica;
+	if (walk->care.surplus_bytes > 0 || walk->care.missing_xorbs > 0 || (walk->owes && all_are_here))
+		return REPLICA_RETRY_MS_MAX + last_took_ms;
+	/* A mirror makes no copies that are one too many: nothing is to be found there unless something has happened. */
+	bool mirror = replica->placement.eligible <= placement_least(&replica->placement);
+	return mirror && walk->care.lost_xorbs == 0 ? UINT64_MAX / 2 : REPLICA_WALK_MS + WALKS_PART * last_took_ms;
+}
+
 /* True when it is time. What this node follows comes first: it brings most of what is missing. */
 static bool is_due(struct walk *walk, uint64_t last_took_ms)
 {
 	struct replica *replica = walk->replica;
 	uint64_t now = replica_now_ms();
-	bool behind = false;
+	bool behind = false, all = all_are_here(replica);
 	pthread_mutex_lock(&replica->lock);
 	for (size_t i = 0; i < replica->peers_count; i++)
 		behind = behind || (replica->peers[i].member && replica->peers[i].connected && !replica->peers[i].current &&
 			replica->peers[i].behind_bytes > REPLICA_FAR_BEHIND_BYTES);
-	bool news = replica->placement.epoch != replica->walk_epoch || replica->settings.walks != replica->walk_number;
-	/* A mirror makes no copies that are one too many: nothing is to be found there unless something has happened. */
-	bool unfinished = walk->care.surplus_bytes > 0 || walk->care.missing_xorbs > 0, mirror = replica->placement.eligible <= placement_least(&replica->placement);
-	/* A walk that could not finish has mostly waited for others. */
-	uint64_t rest_ms = unfinished ? REPLICA_RETRY_MS_MAX + last_took_ms : mirror ? UINT64_MAX / 2 : REPLICA_WALK_MS + WALKS_PART * last_took_ms;
-	bool rested = now - replica->walked_at_ms >= rest_ms;
-	bool due = replica->members > 1 && replica->placement.epoch > 0 && !behind && (news || rested);
+	bool is_new = replica->placement.epoch != replica->walk_epoch, asked = replica->settings.walks != replica->walk_number;
+	bool rested = now - replica->walked_at_ms >= rest_ms(walk, all, last_took_ms);
+	bool due = replica->members > 1 && replica->placement.epoch > 0 && !behind && (is_new || asked || rested);
 	if (due) {
 		replica->walk_epoch = replica->placement.epoch;
 		replica->walk_number = replica->settings.walks;
 		walk->placement = replica->placement;
+		walk->owes = walk->owes || is_new || asked;
 	}
 	pthread_mutex_unlock(&replica->lock);
 	return due;
-}
-
-/* ---- who is away ---- */
-
-static bool leads(struct replica *replica)
-{
-	struct cluster_status *status = malloc(sizeof(*status));
-	bool leads = status && consensus_cluster_status(replica->config.consensus, status, NULL) == 0 &&
-		status->groups[0].leader == replica->node_id;
-	free(status);
-	return leads;
-}
-
-/* The leader says so, when there are more nodes than copies: then others take over what a node should hold. */
-static void say_who_is_away(struct replica *replica)
-{
-	uint64_t away = 0, back = 0, now = replica_now_ms();
-	pthread_mutex_lock(&replica->lock);
-	uint64_t grace_ms = replica->settings.grace_ms ? replica->settings.grace_ms : NODE_GRACE_MS_DEFAULT;
-	for (size_t i = 0; i < replica->peers_count; i++) {
-		const struct peer *peer = &replica->peers[i];
-		if (peer->member && peer->connected && peer->node.away)
-			back = peer->node.node_id;
-		else if (peer->member && !peer->connected && !peer->node.away && now - peer->seen_at_ms > grace_ms && replica->members > placement_least(&replica->placement))
-			away = peer->node.node_id;
-	}
-	pthread_mutex_unlock(&replica->lock);
-	if ((!away && !back) || !replica->config.ns || !leads(replica))
-		return;
-	if (away && cluster_node_place(replica->config.ns, "", &away, 1, NODE_AWAY, NULL) == 0)
-		fprintf(stderr, "cairn: replica: node %016llx is away for long: others take over what it held\n", (unsigned long long)away);
-	if (back)
-		cluster_node_place(replica->config.ns, "", &back, 1, NODE_BACK, NULL);
 }
 
 void *replica_walk(void *context)
@@ -292,7 +378,7 @@ void *replica_walk(void *context)
 			replica->walked_at_ms = replica_now_ms();
 			took_ms = replica->walked_at_ms - since_ms;
 		}
-		say_who_is_away(replica);
+		replica_say_who_is_away(replica);
 		sleep_ms(replica, LOOK_MS);
 	}
 	free(walk);

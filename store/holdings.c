@@ -53,6 +53,7 @@ size_t store_held_xorbs(struct store *store, const struct hash *after, struct he
 			continue;
 		memcpy(out[count].xorb.bytes, scan.key.data, HASH_BYTES);
 		if (index_xorb(store->index, &out[count].xorb, &entry) == 0) {
+			out[count].age_ms = store_now_ms() - entry.stored_ms;
 			out[count++].body_length = entry.body_length;
 			index_xorb_fini(&entry);
 		}

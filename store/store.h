@@ -277,6 +277,7 @@ size_t store_needed_xorbs(struct store *store, const struct hash *after, struct 
 struct held_xorb {
 	struct hash xorb;
 	uint32_t body_length;
+	int64_t age_ms; /* since it came, or was sent again */
 };
 /* Those that are here, damaged ones included, the same way. */
 size_t store_held_xorbs(struct store *store, const struct hash *after, struct held_xorb *out, size_t max);

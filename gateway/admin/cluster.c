@@ -81,19 +81,26 @@ static void write_bytes(struct json_writer *json, struct replica *replica, const
 	json_object_end(json);
 }
 
-/* What a node holds, and what it should; of another one, if it answers. */
-static void write_care(struct json_writer *json, struct replica *replica, const struct node_status *node)
+/* What a node holds, and what it should; of another one, if it answers. *all: it has what it should by the epoch that the state is at. */
+static void write_care(struct json_writer *json, struct replica *replica, const struct node_status *node, uint64_t epoch, bool *all)
 {
 	struct replica_care care;
-	if (!replica || node->node.role == NODE_REMOVED || (!node->self && replica_care_of(replica, node->node.node_id, &care, NULL) != 0))
+	if (!replica || node->node.role == NODE_REMOVED)
 		return;
 	if (node->self)
 		replica_care(replica, &care);
+	else if (replica_care_of(replica, node->node.node_id, &care, NULL) != 0) {
+		*all = false;
+		return;
+	}
+	*all = *all && care.complete && care.epoch >= epoch;
 	json_object_begin(json, "held");
 	json_u64(json, "epoch", care.epoch);
 	json_u64(json, "bytes", care.held_bytes);
 	json_u64(json, "surplus", care.surplus_bytes);
 	json_u64(json, "missing_xorbs", care.missing_xorbs);
+	json_u64(json, "lost_xorbs", care.lost_xorbs);
+	json_bool(json, "complete", care.complete);
 	json_u64(json, "bytes_per_s", care.bytes_per_s);
 	json_bool(json, "walking", care.walking);
 	json_object_end(json);
@@ -118,7 +125,7 @@ static void write_copies(struct json_writer *json, struct replica *replica)
 	json_object_end(json);
 }
 
-static void write_node(struct json_writer *json, const struct cluster_status *status, const struct node_status *node, struct replica *replica, bool *all)
+static void write_node(struct json_writer *json, const struct cluster_status *status, const struct node_status *node, struct replica *replica, uint64_t epoch, bool *all)
 {
 	json_object_begin(json, NULL);
 	write_id(json, "id", node->node.node_id);
@@ -134,7 +141,7 @@ static void write_node(struct json_writer *json, const struct cluster_status *st
 	json_bool(json, "drained", node->node.drained);
 	json_bool(json, "away", node->node.away);
 	write_bytes(json, replica, node, all);
-	write_care(json, replica, node);
+	write_care(json, replica, node, epoch, all);
 	json_array_begin(json, "groups");
 	for (size_t i = 0; i < 2; i++) {
 		json_object_begin(json, NULL);
@@ -145,6 +152,17 @@ static void write_node(struct json_writer *json, const struct cluster_status *st
 	}
 	json_array_end(json);
 	json_object_end(json);
+}
+
+/* That nodes should go by: they hear of it a moment after the state has it. 0: not known. */
+static uint64_t placement_epoch(struct gateway *gateway)
+{
+	struct cluster_view *view = malloc(sizeof(*view));
+	if (view)
+		consensus_view(namespace_consensus(gateway->ns), view);
+	uint64_t epoch = view ? view->settings.epoch : 0;
+	free(view);
+	return epoch;
 }
 
 static void status_work(struct http_request *request, void *context)
@@ -162,6 +180,7 @@ static void status_work(struct http_request *request, void *context)
 		answer_err(request, err, &why);
 		return;
 	}
+	uint64_t epoch = placement_epoch(gateway_of(request)); /* not older than the nodes of the status */
 	struct buffer body;
 	struct json_writer json;
 	buffer_init(&body, ADMIN_ANSWER_BYTES_MAX);
@@ -176,7 +195,7 @@ static void status_work(struct http_request *request, void *context)
 	json_array_end(&json);
 	json_array_begin(&json, "nodes");
 	for (size_t i = 0; i < status->count; i++)
-		write_node(&json, status, &status->nodes[i], replica, &all);
+		write_node(&json, status, &status->nodes[i], replica, epoch, &all);
 	json_array_end(&json);
 	json_bool(&json, "bytes_replicated", all);
 	json_u64(&json, "stored_bytes", stats.stored_bytes);

@@ -166,6 +166,7 @@ static void replica_metrics(struct buffer *out, const struct gateway *gateway)
 {
 	struct cluster_view *view = gateway->replica ? malloc(sizeof(*view)) : NULL;
 	struct replica_status status;
+	struct replica_care care;
 	struct cluster_node self;
 	if (!view)
 		return;
@@ -178,6 +179,10 @@ static void replica_metrics(struct buffer *out, const struct gateway *gateway)
 	metric_write(out, "cairn_replica_fetched_files_total", "counter", "Files that a reader missed here, asked of other nodes.", status.fetched_files);
 	metric_write(out, "cairn_replica_fetched_xorbs_total", "counter", "Xorbs that a reader missed here, taken from other nodes.", status.fetched_xorbs);
 	metric_write(out, "cairn_replica_repaired_xorbs_total", "counter", "Damaged xorbs replaced by copies of other nodes.", status.repaired_xorbs);
+	replica_care(gateway->replica, &care);
+	metric_write(out, "cairn_replica_missing_xorbs", "gauge", "Xorbs that should be here and are not, and may be on other nodes.", care.missing_xorbs);
+	metric_write(out, "cairn_replica_lost_xorbs", "gauge", "Xorbs that should be here, that files name and no node has.", care.lost_xorbs);
+	metric_write(out, "cairn_replica_complete", "gauge", "1 when this node has what it should, and has handed on what no file names yet.", care.complete);
 	consensus_view(namespace_consensus(gateway->ns), view);
 	consensus_self(namespace_consensus(gateway->ns), &self);
 	static const char *const names[] = { "cairn_replica_lacks_bytes", "cairn_replica_behind_bytes", "cairn_replica_current" };

@@ -80,6 +80,7 @@ static void print_held(const json_t *answer, const json_t *nodes)
 {
 	size_t i;
 	const json_t *node;
+	bool lost = false;
 	unsigned long long factor = member_u64(json_object_get(answer, "copies"), "replication_factor");
 	json_array_foreach(nodes, i, node) {
 		const json_t *held = json_object_get(node, "held");
@@ -100,6 +101,9 @@ static void print_held(const json_t *answer, const json_t *nodes)
 				printf(", about %llu s left", (left + speed - 1) / speed);
 			if (member_u64(held, "missing_xorbs"))
 				printf(", %llu xorbs are missing", (unsigned long long)member_u64(held, "missing_xorbs"));
+			lost = lost || member_u64(held, "lost_xorbs") > 0;
+			if (member_u64(held, "lost_xorbs"))
+				printf(", %llu more are on no node", (unsigned long long)member_u64(held, "lost_xorbs"));
 			printf("%s", json_is_true(json_object_get(held, "walking")) ? ", looks after them now" : "");
 		} else if (!json_is_true(json_object_get(node, "away"))) {
 			printf(" does not say what it holds");
@@ -108,6 +112,9 @@ static void print_held(const json_t *answer, const json_t *nodes)
 	}
 	if (json_array_size(nodes) > 1)
 		printf("%llu copies of everything\n", factor);
+	if (lost)
+		puts("What is on no node was lost with a node that is gone for good. Uploads that were never acknowledged leave such traces, which `cairn gc` on each node clears away\n"
+		     "after its grace time; what is still lost then, a revision needs. Until then keep the disks of nodes that are gone: who has the bytes can push them again.");
 }
 
 static int status(const struct settings *settings)

@@ -73,7 +73,7 @@ class ChaosProxy:
         self.cuts.add((source, target))
 
     def isolate(self, name):
-        for other in self.pids:
+        for other in list(self.pids):
             if other != name:
                 self.cuts |= {(name, other), (other, name)}
 
@@ -86,7 +86,7 @@ class ChaosProxy:
 
     def caller(self, port):
         inode = socket_inode(port)
-        for name, pid in self.pids.items():
+        for name, pid in list(self.pids.items()):  # another thread adds nodes
             if inode and owns_socket(pid, inode):
                 return name
         return None

@@ -74,6 +74,9 @@ class Xorb:
         self.hash = merkle_root([(hash, len(chunk)) for hash, chunk in zip(self.hashes, chunks)])
         self.body = b"".join(chunk_bytes(chunk, scheme) for chunk in chunks)
 
+    def __repr__(self):
+        return f"Xorb {text(self.hash)}"
+
     @property
     def path(self):
         return f"/v1/xorbs/default/{text(self.hash)}"
@@ -102,6 +105,9 @@ class File:
         root = merkle_root([(hash, len(data)) for hash, data in chunks])
         self.hash = keyed(FILE_KEY, root) if chunks else bytes(32)
         self.sha256 = hashlib.sha256(self.data).digest() if sha256 is True else sha256
+
+    def __repr__(self):
+        return f"File {text(self.hash)}"
 
     @property
     def oid(self):
