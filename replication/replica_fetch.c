@@ -280,6 +280,8 @@ static int fetch_xorb(struct replica *replica, uint64_t first, const struct hash
 	if (!begin(replica))
 		return why_set(why, ERR_BUSY, "too much is being asked of the other nodes");
 	int err = ask_holders(replica, first, &question, why);
+	if (err == ERR_NOT_FOUND) /* it may have gone from one that was asked late to one that was asked early */
+		err = ask_holders(replica, first, &question, why);
 	end(replica, known ? &replica->status.repaired_xorbs : &replica->status.fetched_xorbs, err == 0);
 	return err;
 }

@@ -6,7 +6,7 @@
 #include "store/core.h"
 #include "store/file_terms.h"
 
-enum { TAKE_MAX = 4096, CLAIMS_TOLD_MAX = 4096, REPAIR_BATCH = 64 };
+enum { TAKE_MAX = 4096, CLAIMS_TOLD_MAX = 4096, REPAIR_BATCH = 64, FETCHES_MAX = 3 };
 
 void store_set_copies(struct store *store, const struct store_copies *copies)
 {
@@ -82,7 +82,10 @@ int store_open_xorb(struct store *store, const struct hash *hash, bool may_block
 		return err;
 	if (!may_block)
 		return ERR_AGAIN;
-	return store_fetch_xorb(store, hash, NULL) == 0 ? stored_xorb_open(out, store->xorbs, hash, true, why) : err;
+	/* What was fetched is one too many here, and may be given up again before it is opened. */
+	for (int i = 0; i < FETCHES_MAX && (err == ERR_NOT_FOUND || err == ERR_CORRUPT) && store_fetch_xorb(store, hash, NULL) == 0; i++)
+		err = stored_xorb_open(out, store->xorbs, hash, true, why);
+	return err;
 }
 
 bool store_has_xorb(struct store *store, const struct hash *xorb)
