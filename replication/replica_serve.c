@@ -161,7 +161,7 @@ static int serve_keep(struct replica *replica, struct peer_stream *stream, struc
 	buffer_init(&answer, REPLICA_PART_BYTES);
 	int err = call && kept ? keep_call_decode(call, body) : ERR_NO_MEMORY;
 	for (size_t i = 0; err == 0 && call->fetch && i < call->count && !atomic_load(&replica->stop); i++)
-		if (!store_has_xorb(store, &call->xorbs[i]) )
+		if (!store_has_xorb(store, &call->xorbs[i]))
 			replica_fetch_from(replica, stream->peer, &call->xorbs[i], NULL);
 	if (err == 0) {
 		/* With giving up held off: what is said here is true by the epoch that is said. */

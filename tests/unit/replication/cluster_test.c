@@ -5,6 +5,7 @@
 #include "tests/unit/replication/fixture.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <time.h>
 
 enum { NODES = 3, WAIT_MS = 30 * 1000 };
@@ -401,6 +402,7 @@ static void leadership_moves_before_a_planned_stop(void **state)
 
 int main(void)
 {
+	signal(SIGPIPE, SIG_IGN); /* as the server does: libuv has no flag against it */
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(what_is_written_through_any_node_is_read_through_any_node, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_node_that_was_away_catches_up, set_up, tear_down),
