@@ -94,7 +94,7 @@ struct http_source {
 	 * worker thread with may_block true, and, when that too says ERR_AGAIN, begins anew: a source that waits for something slower than a
 	 * disk gives its worker back now and then. Any other error cuts the connection (the status is gone already). */
 	int64_t (*read)(void *context, void *out, size_t length, bool may_block);
-	/* Optional zero-copy step, tried first on plain-text connections: 0 and an extent for sendfile, or ERR_AGAIN for `read`. */
+	/* Optional zero-copy step, tried first on plain-text connections: 0 and an extent of a file, or ERR_AGAIN for `read`. */
 	int (*extent)(void *context, size_t length, int *fd, uint64_t *offset, size_t *extent_length);
 	/* Called once, on any thread, when the answer is done or dead. */
 	void (*close)(void *context);
