@@ -1,9 +1,9 @@
-/* backup.c - `cairn backup` and `cairn restore`: a hub's names and bytes in another directory, and back.
+/* backup.c - `cairn backup` and `cairn restore`: a hub's names and bytes in another directory or in a bucket, and back.
  *
- * A backup directory holds manifest.json, volumes/, names-ID/ (state and log of the names) and admin-token. The manifest is replaced last: until then the
+ * A backup holds manifest.json, volumes/, names-ID/ (state and log of the names) and admin-token. The manifest is replaced last: until then the
  * backup before stands. Volumes only grow, so that later backups copy what is new: a volume that is *final* is never copied again. */
 #include <errno.h>
-#include <getopt.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,8 +12,8 @@
 #include <unistd.h>
 
 #include "ops/cairn/api.h"
+#include "ops/cairn/backup_target.h"
 #include "ops/cairn/commands.h"
-#include "ops/cairn/copy.h"
 #include "ops/cairn/progress.h"
 #include "ops/cairn/table.h"
 #include "replication/recover.h"
@@ -22,10 +22,13 @@ enum { MANIFEST_FORMAT = 1, RENEW_S = 60 };
 
 struct backup {
 	struct api *api;
-	const char *dir;            /* of the backup */
+	const char *where;          /* the backup is */
+	struct backup_target *target;
 	const char *data_dir;
 	char lease[128];            /* path of the call that renews it */
 	time_t renewed_s;
+	char names[64];             /* directory of the names in the backup */
+	json_t *names_files;
 	struct progress progress;
 	uint64_t done_bytes, total_bytes, kept_bytes;
 };
@@ -43,20 +46,37 @@ static void volume_name(char out[32], uint64_t id)
 	snprintf(out, 32, "volumes/%08llx.vol", (unsigned long long)id);
 }
 
-/* NULL: there is none, or none that this program reads (told). */
-static json_t *read_manifest(const char *dir)
+/* Files of the names are in their directory, and no name leads elsewhere. */
+static bool names_are_plain(const json_t *manifest)
 {
-	char path[PATH_MAX];
-	if (path_of(path, dir, "manifest.json") != 0)
-		return NULL;
+	size_t i, length = strlen(member_text(manifest, "names"));
+	json_t *file;
+	bool plain = backup_name_is_plain(member_text(manifest, "names"));
+	json_array_foreach(json_object_get(manifest, "names_files"), i, file) {
+		const char *name = member_text(file, "name");
+		plain = plain && backup_name_is_plain(name) && strncmp(name, member_text(manifest, "names"), length) == 0 && name[length] == '/';
+	}
+	return plain;
+}
+
+/* *out NULL: there is none. 1: there is one that this program does not read (told). */
+static int read_manifest(struct backup *backup, json_t **out)
+{
+	char *text;
 	json_error_t error;
-	json_t *manifest = json_load_file(path, 0, &error);
-	if (manifest && member_u64(manifest, "format") == MANIFEST_FORMAT)
-		return manifest;
-	if (manifest || access(path, F_OK) == 0)
-		fprintf(stderr, "cairn: %s was not written by this version of cairn\n", path);
-	json_decref(manifest);
-	return NULL;
+	*out = NULL;
+	if (backup->target->get_text(backup->target, "manifest.json", &text) != 0)
+		return 1;
+	if (!text)
+		return 0;
+	*out = json_loads(text, 0, &error);
+	free(text);
+	if (*out && member_u64(*out, "format") == MANIFEST_FORMAT && names_are_plain(*out))
+		return 0;
+	fprintf(stderr, "cairn: %s/manifest.json was not written by this version of cairn\n", backup->where);
+	json_decref(*out);
+	*out = NULL;
+	return 1;
 }
 
 static const json_t *find_volume(const json_t *manifest, uint64_t id)
@@ -87,35 +107,61 @@ static bool on_step(void *context, uint64_t bytes)
 /* True when the backup has this volume already, whole and for good. */
 static bool is_kept(const struct backup *backup, const json_t *old, const json_t *volume)
 {
-	char name[32], path[PATH_MAX];
-	struct stat info;
+	char name[32];
 	const json_t *before = find_volume(old, member_u64(volume, "id"));
 	volume_name(name, member_u64(volume, "id"));
 	return before && json_is_true(json_object_get(before, "final")) && member_u64(before, "bytes") == member_u64(volume, "bytes") &&
-		path_of(path, backup->dir, name) == 0 && stat(path, &info) == 0 && (uint64_t)info.st_size == member_u64(volume, "bytes");
+		backup->target->has(backup->target, name, member_u64(volume, "bytes"));
 }
 
 static int copy_volumes(struct backup *backup, const json_t *old, const json_t *volumes)
 {
 	size_t i;
-	json_t *volume;
-	json_array_foreach(volumes, i, volume)
-		*(is_kept(backup, old, volume) ? &backup->kept_bytes : &backup->total_bytes) += member_u64(volume, "bytes");
+	json_t *volume, *to_copy = json_array();
+	int status = 0;
 	json_array_foreach(volumes, i, volume) {
-		char name[32], in_store[48], from[PATH_MAX], to[PATH_MAX];
-		if (is_kept(backup, old, volume))
-			continue;
+		bool kept = is_kept(backup, old, volume);
+		*(kept ? &backup->kept_bytes : &backup->total_bytes) += member_u64(volume, "bytes");
+		if (!kept)
+			json_array_append(to_copy, volume);
+	}
+	json_array_foreach(to_copy, i, volume) {
+		char name[32], in_store[48], from[PATH_MAX];
 		volume_name(name, member_u64(volume, "id"));
 		snprintf(in_store, sizeof(in_store), "store/%s", name);
-		if (path_of(from, backup->data_dir, in_store) != 0 || path_of(to, backup->dir, name) != 0 ||
-			copy_file(from, to, member_u64(volume, "bytes"), on_step, backup) != 0)
-			return 1;
+		status = path_of(from, backup->data_dir, in_store) ||
+			backup->target->put_file(backup->target, name, from, member_u64(volume, "bytes"), on_step, backup);
+		if (status)
+			break;
 	}
-	char path[PATH_MAX];
-	return path_of(path, backup->dir, "volumes") || sync_directory(path);
+	json_decref(to_copy);
+	return status;
 }
 
-/* What no manifest names any more: volumes that were compacted away, names of earlier backups, what an interrupted one left. */
+static int copy_name(void *context, const char *path, const char *inside)
+{
+	struct backup *backup = context;
+	struct stat info;
+	char name[PATH_MAX];
+	if (path_of(name, backup->names, inside) != 0)
+		return 1;
+	if (!backup_name_is_plain(name) || stat(path, &info) != 0) {
+		fprintf(stderr, "cairn: cannot back up %s\n", path);
+		return 1;
+	}
+	json_array_append_new(backup->names_files, json_pack("{s:s, s:I}", "name", name, "bytes", (json_int_t)info.st_size));
+	return backup->target->put_file(backup->target, name, path, (uint64_t)info.st_size, on_step, backup);
+}
+
+static void remove_names(struct backup_target *target, const json_t *files)
+{
+	size_t i;
+	json_t *file;
+	json_array_foreach(files, i, file)
+		target->remove(target, member_text(file, "name"));
+}
+
+/* What no manifest names any more: volumes that were compacted away, names of earlier backups. */
 static void tidy(const struct backup *backup, const json_t *old, const json_t *manifest)
 {
 	size_t i;
@@ -123,33 +169,40 @@ static void tidy(const struct backup *backup, const json_t *old, const json_t *m
 	char name[32], path[PATH_MAX];
 	json_array_foreach(json_object_get(old, "volumes"), i, volume) {
 		volume_name(name, member_u64(volume, "id"));
-		if (!find_volume(manifest, member_u64(volume, "id")) && path_of(path, backup->dir, name) == 0)
-			unlink(path);
+		if (!find_volume(manifest, member_u64(volume, "id")))
+			backup->target->remove(backup->target, name);
 	}
-	if (old && strcmp(member_text(old, "names"), member_text(manifest, "names")) != 0 && path_of(path, backup->dir, member_text(old, "names")) == 0)
-		remove_directory(path);
+	if (!old || strcmp(member_text(old, "names"), member_text(manifest, "names")) == 0)
+		return;
+	remove_names(backup->target, json_object_get(old, "names_files"));
+	if (!json_object_get(old, "names_files") && path_of(path, backup->where, member_text(old, "names")) == 0)
+		remove_directory(path); /* of a version that did not list them */
+}
+
+static int put_manifest(struct backup *backup, const json_t *lent, json_t **manifest)
+{
+	struct backup_target *target = backup->target;
+	time_t now = time(NULL);
+	char when[32];
+	strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", gmtime(&now));
+	*manifest = json_pack("{s:i, s:s, s:s, s:s, s:O, s:O}", "format", MANIFEST_FORMAT, "version", member_text(lent, "version"), "created_at", when, "names",
+		backup->names, "names_files", backup->names_files, "volumes", json_object_get(lent, "volumes"));
+	char *written = *manifest ? json_dumps(*manifest, JSON_INDENT(1)) : NULL;
+	int status = !written || target->settle(target) || target->put_text(target, "manifest.json", written) || target->settle(target);
+	free(written);
+	return status;
 }
 
 static int copy_all(struct backup *backup, const json_t *old, const json_t *lent, json_t **manifest)
 {
-	char names[PATH_MAX], path[PATH_MAX], from[PATH_MAX], text[64];
-	snprintf(text, sizeof(text), "names-%.48s", member_text(lent, "backup"));
-	if (path_of(path, backup->dir, "volumes") || make_directory(path) || path_of(names, backup->dir, text) ||
-		copy_directory(member_text(lent, "names"), names, on_step, backup) || copy_volumes(backup, old, json_object_get(lent, "volumes")))
+	char from[PATH_MAX];
+	snprintf(backup->names, sizeof(backup->names), "names-%.48s", member_text(lent, "backup"));
+	if (each_file(member_text(lent, "names"), copy_name, backup) || copy_volumes(backup, old, json_object_get(lent, "volumes")))
 		return 1;
-	if (path_of(from, backup->data_dir, "admin-token") == 0 && path_of(path, backup->dir, "admin-token") == 0 && access(from, R_OK) == 0 &&
-		copy_file(from, path, UINT64_MAX, NULL, NULL) != 0)
+	if (path_of(from, backup->data_dir, "admin-token") == 0 && access(from, R_OK) == 0 &&
+		backup->target->put_file(backup->target, "admin-token", from, UINT64_MAX, NULL, NULL) != 0)
 		return 1;
-	time_t now = time(NULL);
-	char when[32];
-	strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", gmtime(&now));
-	*manifest = json_pack("{s:i, s:s, s:s, s:s, s:O}", "format", MANIFEST_FORMAT, "version", member_text(lent, "version"), "created_at", when, "names",
-		text, "volumes", json_object_get(lent, "volumes"));
-	char *written = *manifest ? json_dumps(*manifest, JSON_INDENT(1)) : NULL;
-	int status = !written || path_of(path, backup->dir, "manifest.json") || sync_directory(backup->dir) || write_file(path, written) ||
-		sync_directory(backup->dir);
-	free(written);
-	return status;
+	return put_manifest(backup, lent, manifest);
 }
 
 static int print_backup(const struct backup *backup, const json_t *manifest, bool json)
@@ -176,6 +229,8 @@ static int back_up(struct backup *backup, const json_t *old, bool json)
 		progress_begin(&backup->progress, "copying");
 		status = copy_all(backup, old, lent, &manifest) ? EXIT_FAILED : EXIT_OK;
 		progress_end(&backup->progress);
+		if (status != EXIT_OK)
+			remove_names(backup->target, backup->names_files);
 	}
 	json_t *ended = api_call(backup->api, "DELETE", backup->lease, NULL);
 	if (!ended)
@@ -193,21 +248,18 @@ static int back_up(struct backup *backup, const json_t *old, bool json)
 int backup_main(const struct settings *settings, int argc, char **argv)
 {
 	if (argc != 2)
-		return usage_error("backup", "backup takes the directory that the copy goes to");
-	struct backup backup = { .dir = argv[1], .data_dir = settings->data_dir };
-	json_t *old = read_manifest(backup.dir);
-	char volumes[PATH_MAX];
-	if (!old && !directory_is_empty(backup.dir) && (path_of(volumes, backup.dir, "volumes") || access(volumes, F_OK) != 0)) {
-		fprintf(stderr, "cairn: %s is not empty and holds no backup\n", backup.dir);
-		return EXIT_FAILED;
-	}
-	if (make_directory(backup.dir) != 0 || !(backup.api = api_open(settings))) {
-		json_decref(old);
-		return EXIT_FAILED;
-	}
-	int status = back_up(&backup, old, settings->json);
+		return usage_error("backup", "backup takes the directory or s3://BUCKET/PREFIX that the copy goes to");
+	struct backup backup = { .where = argv[1], .data_dir = settings->data_dir, .names_files = json_array() };
+	json_t *old = NULL;
+	int status = EXIT_FAILED;
+	if (backup_target_open(&backup.target, backup.where) == 0 && read_manifest(&backup, &old) == 0 && backup.target->prepare(backup.target) == 0 &&
+		(backup.api = api_open(settings)))
+		status = back_up(&backup, old, settings->json);
 	api_close(backup.api);
+	if (backup.target)
+		backup.target->close(backup.target);
 	json_decref(old);
+	json_decref(backup.names_files);
 	return status;
 }
 
@@ -224,59 +276,105 @@ static int become_own(const char *names)
 	return 1;
 }
 
+static int restore_volumes(struct backup *restore, const json_t *volumes)
+{
+	size_t i;
+	json_t *volume;
+	json_array_foreach(volumes, i, volume)
+		restore->total_bytes += member_u64(volume, "bytes");
+	json_array_foreach(volumes, i, volume) {
+		char name[32], in_data[48], to[PATH_MAX];
+		volume_name(name, member_u64(volume, "id"));
+		snprintf(in_data, sizeof(in_data), "store/%s", name);
+		if (path_of(to, restore->data_dir, in_data) ||
+			restore->target->get_file(restore->target, name, to, member_u64(volume, "bytes"), on_step, restore))
+			return 1;
+	}
+	return 0;
+}
+
+/* To a directory that does not exist. */
+static int restore_names(struct backup *restore, const json_t *manifest, const char *to)
+{
+	size_t i;
+	json_t *file, *files = json_object_get(manifest, "names_files");
+	char path[PATH_MAX];
+	if (!files) /* a version that did not list them, in a directory */
+		return path_of(path, restore->where, member_text(manifest, "names")) || copy_directory(path, to, on_step, restore);
+	if (make_directory(to))
+		return 1;
+	size_t root = strlen(member_text(manifest, "names"));
+	json_array_foreach(files, i, file) {
+		const char *name = member_text(file, "name");
+		if (path_of(path, to, name + root + 1))
+			return 1;
+		for (char *slash = strchr(path + strlen(to) + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+			*slash = 0;
+			if (make_directory(path))
+				return 1;
+			*slash = '/';
+		}
+		if (restore->target->get_file(restore->target, name, path, member_u64(file, "bytes"), on_step, restore))
+			return 1;
+	}
+	return sync_tree(to);
+}
+
+static int restore_token(struct backup *restore)
+{
+	char *token = NULL, path[PATH_MAX];
+	int status = path_of(path, restore->data_dir, "admin-token") || restore->target->get_text(restore->target, "admin-token", &token) ||
+		(token && write_file(path, token));
+	if (token)
+		sodium_memzero(token, strlen(token));
+	free(token);
+	return status;
+}
+
 static int restore(struct backup *restore, const json_t *manifest)
 {
-	char path[PATH_MAX], from[PATH_MAX], to[PATH_MAX], name[48];
+	char path[PATH_MAX], names[PATH_MAX];
 	static const char *const directories[] = { "", "store", "store/volumes" };
 	for (size_t i = 0; i < sizeof(directories) / sizeof(directories[0]); i++)
 		if (path_of(path, restore->data_dir, directories[i]) || make_directory(path))
 			return 1;
-	size_t i;
-	json_t *volume;
-	json_array_foreach(json_object_get(manifest, "volumes"), i, volume)
-		restore->total_bytes += member_u64(volume, "bytes");
-	json_array_foreach(json_object_get(manifest, "volumes"), i, volume) {
-		char in_backup[32];
-		volume_name(in_backup, member_u64(volume, "id"));
-		snprintf(name, sizeof(name), "store/%s", in_backup);
-		if (path_of(from, restore->dir, in_backup) || path_of(to, restore->data_dir, name) ||
-			copy_file(from, to, member_u64(volume, "bytes"), on_step, restore))
-			return 1;
-	}
-	if (sync_directory(path))
-		return 1;
-	if (path_of(from, restore->dir, "admin-token") == 0 && path_of(to, restore->data_dir, "admin-token") == 0 && access(from, R_OK) == 0 &&
-		copy_file(from, to, UINT64_MAX, NULL, NULL))
+	if (restore_volumes(restore, json_object_get(manifest, "volumes")) || sync_directory(path) || restore_token(restore))
 		return 1;
 	/* Last, and at once: without names a hub does not take this for its data. */
-	return path_of(from, restore->dir, member_text(manifest, "names")) || path_of(to, restore->data_dir, "meta.part") ||
-		copy_directory(from, to, on_step, restore) || become_own(to) || path_of(path, restore->data_dir, "meta") || rename(to, path) != 0 ||
-		sync_directory(restore->data_dir);
+	return path_of(names, restore->data_dir, "meta.part") || restore_names(restore, manifest, names) || become_own(names) ||
+		path_of(path, restore->data_dir, "meta") || rename(names, path) != 0 || sync_directory(restore->data_dir);
+}
+
+static int restore_all(struct backup *state, const json_t *manifest, bool json)
+{
+	progress_begin(&state->progress, "copying");
+	int status = restore(state, manifest) ? EXIT_FAILED : EXIT_OK;
+	progress_end(&state->progress);
+	if (status == EXIT_OK && json)
+		return print_json(json_pack("{s:s, s:I}", "created_at", member_text(manifest, "created_at"), "copied_bytes", (json_int_t)state->done_bytes));
+	if (status == EXIT_OK)
+		printf("restored the hub as it was at %s (%s) into %s; its first start reads all of it to make the index anew\n",
+			member_text(manifest, "created_at"), text_of_bytes(state->done_bytes), state->data_dir);
+	return status;
 }
 
 int restore_main(const struct settings *settings, int argc, char **argv)
 {
 	if (argc != 2)
-		return usage_error("restore", "restore takes the directory of a backup, and --data DIR");
-	struct backup state = { .dir = argv[1], .data_dir = settings->data_dir };
-	json_t *manifest = read_manifest(state.dir);
-	if (!manifest) {
-		fprintf(stderr, "cairn: there is no backup in %s\n", state.dir);
-		return EXIT_FAILED;
-	}
-	if (!directory_is_empty(state.data_dir)) {
+		return usage_error("restore", "restore takes the directory or s3://BUCKET/PREFIX of a backup, and --data DIR");
+	struct backup state = { .where = argv[1], .data_dir = settings->data_dir };
+	json_t *manifest = NULL;
+	int status = EXIT_FAILED;
+	if (backup_target_open(&state.target, state.where) != 0 || read_manifest(&state, &manifest) != 0)
+		;
+	else if (!manifest)
+		fprintf(stderr, "cairn: there is no backup in %s\n", state.where);
+	else if (!directory_is_empty(state.data_dir))
 		fprintf(stderr, "cairn: %s is not empty: a backup is restored into a directory of its own\n", state.data_dir);
-		json_decref(manifest);
-		return EXIT_FAILED;
-	}
-	progress_begin(&state.progress, "copying");
-	int status = restore(&state, manifest) ? EXIT_FAILED : EXIT_OK;
-	progress_end(&state.progress);
-	if (status == EXIT_OK && settings->json)
-		status = print_json(json_pack("{s:s, s:I}", "created_at", member_text(manifest, "created_at"), "copied_bytes", (json_int_t)state.done_bytes));
-	else if (status == EXIT_OK)
-		printf("restored the hub as it was at %s (%s) into %s; its first start reads all of it to make the index anew\n",
-			member_text(manifest, "created_at"), text_of_bytes(state.done_bytes), state.data_dir);
+	else
+		status = restore_all(&state, manifest, settings->json);
+	if (state.target)
+		state.target->close(state.target);
 	json_decref(manifest);
 	return status;
 }

@@ -32,6 +32,17 @@ int sync_directory(const char *path)
 	return 0;
 }
 
+static int sync_one(const char *path, const struct stat *status, int flag, struct FTW *where)
+{
+	(void)status, (void)where;
+	return flag == FTW_D ? sync_directory(path) : 0;
+}
+
+int sync_tree(const char *path)
+{
+	return nftw(path, sync_one, DESCRIPTORS, FTW_PHYS) == 0 ? 0 : 1;
+}
+
 int make_directory(const char *path)
 {
 	return mkdir(path, 0700) == 0 || errno == EEXIST ? 0 : failed("make", path);
@@ -135,14 +146,47 @@ int copy_file(const char *from, const char *to, uint64_t length, copy_step step,
 	return status;
 }
 
-int write_file(const char *path, const char *text)
+int make_file(const char *to, int (*fill)(void *context, int fd), void *context)
 {
 	char temporary[PATH_MAX];
-	int fd = open_temporary(path, temporary);
-	if (fd < 0)
-		return failed("write", path);
-	size_t length = strlen(text);
-	return finish(fd, temporary, path, write(fd, text, length) == (ssize_t)length ? 0 : failed("write", path));
+	int fd = open_temporary(to, temporary);
+	return fd < 0 ? failed("write", to) : finish(fd, temporary, to, fill(context, fd));
+}
+
+static int fill_text(void *context, int fd)
+{
+	size_t length = strlen(context);
+	return write(fd, context, length) == (ssize_t)length ? 0 : failed("write", "a file");
+}
+
+int write_file(const char *path, const char *text)
+{
+	return make_file(path, fill_text, (void *)text);
+}
+
+static int each_file_of(const char *dir, const char *inside, int (*each)(void *context, const char *path, const char *name), void *context)
+{
+	DIR *entries = opendir(dir);
+	int status = entries ? 0 : failed("read", dir);
+	for (struct dirent *entry; status == 0 && (entry = readdir(entries));) {
+		char path[PATH_MAX], name[PATH_MAX];
+		struct stat info;
+		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 || strcmp(entry->d_name, "LOCK") == 0)
+			continue;
+		if (snprintf(path, sizeof(path), "%s/%s", dir, entry->d_name) >= PATH_MAX ||
+			snprintf(name, sizeof(name), "%s%s%s", inside, *inside ? "/" : "", entry->d_name) >= PATH_MAX || lstat(path, &info) != 0)
+			status = failed("read", path);
+		else
+			status = S_ISDIR(info.st_mode) ? each_file_of(path, name, each, context) : each(context, path, name);
+	}
+	if (entries)
+		closedir(entries);
+	return status;
+}
+
+int each_file(const char *dir, int (*each)(void *context, const char *path, const char *name), void *context)
+{
+	return each_file_of(dir, "", each, context);
 }
 
 int copy_directory(const char *from, const char *to, copy_step step, void *context)

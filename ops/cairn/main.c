@@ -170,9 +170,11 @@ static const struct noun nouns[] = {
 	{ "backup", backup_main, "cairn backup TO [--data DIR]\n\n"
 		"Copies everything that the hub has acknowledged, while it serves: names (users, tokens, repositories, refs) and volumes. Run it on the\n"
 		"hub's machine, as a user that may read its data directory DIR. Into the same TO again, it copies what is new. TO is as it was until the\n"
-		"new backup is complete, and can be copied elsewhere by any tool. It holds secrets (the hub's keys, admin-token): guard it like the hub.\n" },
+		"new backup is complete. It holds secrets (the hub's keys, admin-token): guard it like the hub.\n"
+		"TO is a directory, which any tool can copy elsewhere, or s3://BUCKET/PREFIX in any S3 service, with address and keys from the environment as\n"
+		"the AWS tools have them: AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN.\n" },
 	{ "restore", restore_main, "cairn restore FROM --data DIR\n\n"
-		"Makes the data directory DIR, which must be empty or absent, from a backup. Then start cairnd with it; its first start reads all\n"
+		"Makes the data directory DIR, which must be empty or absent, from a backup, a directory or s3://BUCKET/PREFIX. Then start cairnd with it; its first start reads all\n"
 		"volumes to make the index anew. It is a hub of its own: no node of the old one is a node of it; new ones join it (cairn cluster token). Clients\n"
 		"cannot tell the two apart, so do not let both serve them.\n" },
 	{ "fsck", fsck_main, "cairn fsck [--data DIR] [--rebuild-index]\n\n"
