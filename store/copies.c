@@ -4,7 +4,6 @@
 
 #include "schemas/little_endian.h"
 #include "store/core.h"
-#include "store/file_terms.h"
 
 enum { TAKE_MAX = 4096, CLAIMS_TOLD_MAX = 4096, REPAIR_BATCH = 64, FETCHES_MAX = 3 };
 
@@ -184,41 +183,13 @@ uint64_t store_distance(struct store *store, const struct record_place *from, co
 	return bytes;
 }
 
-/* The record of one file as the index has it now. ERR_NOT_FOUND: it is not here, and nobody else is asked. */
-static int file_record_of(struct store *store, const struct hash *file, struct buffer *out, struct why *why)
-{
-	struct file_terms terms;
-	struct index_file known;
-	int err = index_file(store->index, file, &known);
-	if (err)
-		return why_set(why, err, "the file is not stored here");
-	err = file_terms_open(&terms, store, file, why);
-	if (err)
-		return err;
-	uint32_t count = terms.file.record.terms_count;
-	struct file_term *all = malloc((count ? count : 1) * sizeof(*all));
-	err = all ? 0 : why_set(why, ERR_NO_MEMORY, "no memory for the terms of a file");
-	if (err == 0 && count > 0) {
-		err = file_terms_seek(&terms, 0, true, why);
-		for (int more = err == 0; more == 1; more = file_terms_next(&terms, true, why))
-			all[terms.index] = terms.term;
-		if (err == 0 && terms.index + 1 != count)
-			err = why_set(why, ERR_CORRUPT, "a file's terms cannot be read");
-	}
-	if (err == 0)
-		err = file_record_encode(out, &terms.file.record, all);
-	free(all);
-	file_terms_close(&terms);
-	return err;
-}
-
 int store_tell_file(struct store *store, const struct hash *file, store_each_record each, void *context, struct why *why)
 {
 	struct index_scan scan;
 	struct index_file known;
 	struct buffer record;
 	buffer_init(&record, VOLUME_PAYLOAD_BYTES_MAX);
-	int err = file_record_of(store, file, &record, why);
+	int err = store_file_record(store, file, &record, why);
 	if (err == 0)
 		err = each(context, VOLUME_FILE, buffer_span(&record));
 	buffer_fini(&record);
@@ -278,7 +249,7 @@ static bool is_news(struct store *store, uint8_t kind, struct span payload)
 	switch (kind) {
 	case VOLUME_FILE:
 		return file_record_decode(&record.file, payload) == 0 && (index_file(store->index, &record.file.file, &known) != 0 ||
-			tells_sha256(&known.record, &record.file));
+			tells_sha256(&known.record, &record.file) || damaged_list_has(&store->damaged_files, &record.file.file));
 	case VOLUME_CLAIM:
 		return claim_record_decode(&record.claim, payload) == 0 &&
 			(index_claim(store->index, &record.claim.file, &record.claim.owner, &claimed_ms) != 0 || claimed_ms < record.claim.claimed_ms);
@@ -308,6 +279,15 @@ static int spare_claims(struct store *store, const struct journal_record *record
 	return err;
 }
 
+/* A record of a file takes the place of the one before. */
+static void note_replaced(struct store *store, const struct journal_record *records, size_t count)
+{
+	struct file_record file;
+	for (size_t i = 0; i < count; i++)
+		if (records[i].kind == VOLUME_FILE && file_record_decode(&file, records[i].payload) == 0)
+			damaged_list_remove(&store->damaged_files, &file.file);
+}
+
 int store_take_records(struct store *store, const struct store_record *records, size_t count, struct why *why)
 {
 	struct journal_record *news = malloc((count < TAKE_MAX ? count + 1 : TAKE_MAX) * sizeof(*news));
@@ -325,6 +305,8 @@ int store_take_records(struct store *store, const struct store_record *records, 
 		err = spare_claims(store, news, used);
 		if (used && err == 0)
 			err = journal_commit(store->journal, news, used, why);
+		if (err == 0)
+			note_replaced(store, news, used);
 		pthread_rwlock_unlock(&store->registration);
 	}
 	free(news);
@@ -360,10 +342,27 @@ size_t store_damaged_xorbs(struct store *store, const struct hash *after, struct
 	return damaged_list_some(&store->damaged, after, out, max);
 }
 
+static uint64_t repair_files(struct store *store, struct store_progress *progress)
+{
+	struct hash some[REPAIR_BATCH], after;
+	struct record_place place;
+	uint64_t repaired = 0;
+	size_t count = damaged_list_some(&store->damaged_files, NULL, some, REPAIR_BATCH);
+	for (; count > 0; count = damaged_list_some(&store->damaged_files, &after, some, REPAIR_BATCH))
+		for (size_t i = 0; i < count; i++) {
+			if (progress && progress->cancel)
+				return repaired;
+			if (store_check_file_record(store, &some[i], &place) == ERR_CORRUPT) /* or it was pushed again meanwhile */
+				repaired += store_repair_file(store, &some[i]) == 0;
+			after = some[i];
+		}
+	return repaired;
+}
+
 uint64_t store_repair(struct store *store, struct store_progress *progress)
 {
 	struct hash some[REPAIR_BATCH], after;
-	uint64_t repaired = 0;
+	uint64_t repaired = repair_files(store, progress);
 	size_t count = store->copies.fetch_xorb ? damaged_list_some(&store->damaged, NULL, some, REPAIR_BATCH) : 0;
 	for (; count > 0; count = damaged_list_some(&store->damaged, &after, some, REPAIR_BATCH))
 		for (size_t i = 0; i < count; i++) {

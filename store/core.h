@@ -43,7 +43,8 @@ struct store {
 	pthread_rwlock_t registration;
 	struct condemned condemned;
 	struct condemned leaving; /* copies that this node is about to give up, as others hold them: uploads do not begin to lean on them (holdings.c) */
-	struct damaged_list damaged;
+	struct damaged_list damaged;       /* xorbs */
+	struct damaged_list damaged_files; /* whose records are */
 	struct store_copies copies;
 	struct upload_list uploads;
 	struct scrubber *scrubber; /* NULL: none */
@@ -74,8 +75,15 @@ void store_want_file(struct store *store, const struct hash *file);
 int store_open_xorb(struct store *store, const struct hash *hash, bool may_block, struct stored_xorb **out, struct why *why);
 /* An equal xorb was stored: if the one before was damaged, it is no more. */
 void store_xorb_replaced(struct store *store, const struct hash *xorb);
-/* True when a xorb that the file needs is known to be damaged. [blocks], but hardly ever when nothing is. */
+/* True when the file's record, or a xorb that it needs, is known to be damaged. [blocks], but hardly ever when nothing is. */
 bool store_file_is_damaged(struct store *store, const struct hash *file);
+
+/* [blocks] The record of one file as the index has it now. ERR_NOT_FOUND: it is not here, and nobody else is asked. file_record.c */
+int store_file_record(struct store *store, const struct hash *file, struct buffer *out, struct why *why);
+/* [blocks] Reads the record and checks it, and remembers if it is damaged. 0, ERR_CORRUPT, ERR_NOT_FOUND, ERR_IO; *place: where it lies. */
+int store_check_file_record(struct store *store, const struct hash *file, struct record_place *place);
+/* [blocks] Puts a whole record in the place of one that is damaged, from the index or from another node. 0: it is whole now. */
+int store_repair_file(struct store *store, const struct hash *file);
 
 /* Moves what is alive out of a volume that is not active, and removes it. compaction.c; under `care`. */
 int store_compact_volume(struct store *store, uint32_t id, struct why *why);

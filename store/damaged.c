@@ -50,11 +50,12 @@ static bool insert(struct damaged_list *list, const struct hash *xorb)
 	return true;
 }
 
-int damaged_list_load(struct damaged_list *list, struct index *index)
+int damaged_list_load(struct damaged_list *list, struct index *index, char letter)
 {
 	struct index_scan scan;
 	list->index = index;
-	index_scan_open(&scan, index, INDEX_DAMAGED, span_of(NULL, 0), span_of(NULL, 0));
+	list->letter = letter;
+	index_scan_open(&scan, index, letter, span_of(NULL, 0), span_of(NULL, 0));
 	while (index_scan_next(&scan)) {
 		struct hash xorb;
 		if (scan.key.length != HASH_BYTES)
@@ -98,19 +99,21 @@ void damaged_list_add(struct damaged_list *list, const struct hash *xorb)
 {
 	pthread_rwlock_wrlock(&list->lock);
 	if (list->index && insert(list, xorb))
-		index_put_raw(list->index, &(struct index_raw){ INDEX_DAMAGED, span_of(xorb->bytes, HASH_BYTES), span_of(NULL, 0) }, 1);
+		index_put_raw(list->index, &(struct index_raw){ list->letter, span_of(xorb->bytes, HASH_BYTES), span_of(NULL, 0) }, 1);
 	pthread_rwlock_unlock(&list->lock);
 }
 
 void damaged_list_remove(struct damaged_list *list, const struct hash *xorb)
 {
 	bool found;
+	if (damaged_list_is_empty(list))
+		return;
 	pthread_rwlock_wrlock(&list->lock);
 	size_t at = position(list, xorb, &found);
 	if (found) {
 		list->count--;
 		memmove(list->xorbs + at, list->xorbs + at + 1, (list->count - at) * sizeof(*list->xorbs));
-		index_drop_raw(list->index, INDEX_DAMAGED, span_of(xorb->bytes, HASH_BYTES));
+		index_drop_raw(list->index, list->letter, span_of(xorb->bytes, HASH_BYTES));
 	}
 	pthread_rwlock_unlock(&list->lock);
 }

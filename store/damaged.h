@@ -1,6 +1,6 @@
-/* damaged.h - xorbs whose stored bytes were found wrong: nothing new leans on them, and what is sent again replaces them.
+/* damaged.h - xorbs whose stored bytes, and files whose records, were found wrong: nothing new leans on them, and what is sent again replaces them.
  *
- * DESIGN. A list in memory, kept in the index under `d` so that a restart remembers it. Whoever finds damage (a reader, a scrub, recovery) adds
+ * DESIGN. A list in memory for each, kept in the index under `d` (xorbs) and `e` (files) so that a restart remembers it. Whoever finds damage (a reader, a scrub, recovery) adds
  * to it; a copy that arrives later is recorded as *moved*, which takes the place of the damaged one (index.c), and strikes it off.
  * The list is short or the disk is lost: beyond DAMAGED_XORBS_MAX nothing is added.
  *
@@ -16,6 +16,7 @@ enum { DAMAGED_XORBS_MAX = 1 << 20 };
 
 struct damaged_list {
 	struct index *index;
+	char letter; /* INDEX_DAMAGED or INDEX_DAMAGED_FILE */
 	pthread_rwlock_t lock;
 	struct hash *xorbs; /* sorted */
 	size_t count, capacity;
@@ -23,7 +24,7 @@ struct damaged_list {
 
 void damaged_list_init(struct damaged_list *list);
 /* [blocks] Reads what an earlier run found. ERR_IO, ERR_NO_MEMORY. */
-int damaged_list_load(struct damaged_list *list, struct index *index);
+int damaged_list_load(struct damaged_list *list, struct index *index, char letter);
 void damaged_list_fini(struct damaged_list *list);
 
 bool damaged_list_has(struct damaged_list *list, const struct hash *xorb);

@@ -18,6 +18,7 @@ struct file_reader {
 	uint8_t *raw;              /* CHUNK_BYTES_MAX: a chunk that is handed out piecemeal */
 	bool raw_valid;            /* holds the current chunk */
 	bool repaired;             /* a damaged xorb was replaced while reading */
+	bool mended;               /* so was the file's record */
 	const struct volume *cached_volume; /* where a stretch was found in the page cache; NULL: nowhere */
 	uint64_t cached_from, cached_until;
 };
@@ -29,6 +30,8 @@ int file_reader_open(struct file_reader **out, struct store *store, const struct
 		return why_set(why, ERR_NO_MEMORY, "no memory to read a file");
 	reader->store = store;
 	int err = file_terms_open(&reader->terms, store, file, why);
+	if (err == ERR_CORRUPT && store_repair_file(store, file) == 0)
+		err = file_terms_open(&reader->terms, store, file, why);
 	uint64_t length = reader->terms.file.record.length;
 	if (err == 0 && (start > length || start > end))
 		err = why_set(why, ERR_RANGE, "the file has %llu bytes", (unsigned long long)length);
@@ -61,21 +64,42 @@ static void leave_term(struct file_reader *reader)
 	reader->raw_valid = false;
 }
 
+static int find_term(struct file_reader *reader, bool may_block, struct why *why)
+{
+	if (!reader->placed) {
+		int err = file_terms_seek(&reader->terms, reader->at, may_block, why);
+		reader->placed = err == 0;
+		return err;
+	}
+	if (reader->at < reader->terms.raw_start + reader->terms.term.raw_length)
+		return 0;
+	int more = file_terms_next(&reader->terms, may_block, why);
+	if (more == 1)
+		leave_term(reader);
+	return more == 1 ? 0 : more ? more : why_set(why, ERR_CORRUPT, "a file's terms are shorter than the file");
+}
+
+/* A record that is damaged here may be whole elsewhere. 0: it is now, and its terms may be others; else the error as it was. */
+static int mend(struct file_reader *reader, int err, struct why *why)
+{
+	struct hash file = reader->terms.file.record.file;
+	if (reader->mended || store_repair_file(reader->store, &file) != 0)
+		return err;
+	reader->mended = true; /* once, as in repair */
+	leave_term(reader);
+	file_terms_close(&reader->terms);
+	reader->placed = false;
+	return file_terms_open(&reader->terms, reader->store, &file, why);
+}
+
 /* Finds the term and the chunk that hold `at`. */
 static int place(struct file_reader *reader, bool may_block, struct why *why)
 {
-	int err = 0;
-	if (!reader->placed) {
-		err = file_terms_seek(&reader->terms, reader->at, may_block, why);
-		if (err)
-			return err;
-		reader->placed = true;
-	} else if (reader->at >= reader->terms.raw_start + reader->terms.term.raw_length) {
-		int more = file_terms_next(&reader->terms, may_block, why);
-		if (more != 1)
-			return more ? more : why_set(why, ERR_CORRUPT, "a file's terms are shorter than the file");
-		leave_term(reader);
-	}
+	int err = find_term(reader, may_block, why);
+	if (err == ERR_CORRUPT && may_block && (err = mend(reader, err, why)) == 0)
+		err = find_term(reader, true, why);
+	if (err)
+		return err;
 	const struct file_term *term = &reader->terms.term;
 	if (reader->xorb)
 		return 0;

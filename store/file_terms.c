@@ -5,7 +5,7 @@
 int file_terms_open(struct file_terms *terms, struct store *store, const struct hash *file, struct why *why)
 {
 	char text[HASH_TEXT_BYTES];
-	*terms = (struct file_terms){ .block = UINT32_MAX };
+	*terms = (struct file_terms){ .store = store, .block = UINT32_MAX };
 	hash_to_text(text, file);
 	/* Twice: the record may move to another volume in between. */
 	for (int i = 0; i < 2 && !terms->volume; i++) {
@@ -18,6 +18,8 @@ int file_terms_open(struct file_terms *terms, struct store *store, const struct 
 			return 0;
 		terms->volume = volumes_get(store->volumes, terms->file.place.volume);
 	}
+	if (!terms->volume)
+		damaged_list_add(&store->damaged_files, file);
 	if (!terms->volume)
 		return why_set(why, ERR_CORRUPT, "volume %08x, which holds the record of file %s, is not there", terms->file.place.volume, text);
 	terms->bytes = malloc(FILE_BLOCK_BYTES);
@@ -48,8 +50,10 @@ static int load_block(struct file_terms *terms, uint32_t block, bool may_block, 
 	int err = volume_read(terms->volume, terms->bytes, length, offset, why);
 	if (err)
 		return err;
-	if (file_block_decode(&terms->loaded, span_of(terms->bytes, length)) != 0)
+	if (file_block_decode(&terms->loaded, span_of(terms->bytes, length)) != 0) {
+		damaged_list_add(&terms->store->damaged_files, &terms->file.record.file);
 		return why_set(why, ERR_CORRUPT, "volume %08x at %llu: terms of a file are damaged", terms->volume->id, (unsigned long long)offset);
+	}
 	terms->block = block;
 	return 0;
 }

@@ -7,6 +7,7 @@
 #include "store/core.h"
 
 struct file_terms {
+	struct store *store;
 	struct index_file file;
 	struct volume *volume;   /* held; NULL when the terms are inline */
 	uint8_t *bytes;          /* FILE_BLOCK_BYTES */

@@ -280,7 +280,7 @@ int index_xorb(struct index *index, const struct hash *xorb, struct index_xorb *
 	return err;
 }
 
-static int file_value_decode(struct index_file *out, const struct hash *file, struct span value)
+int index_file_decode(struct index_file *out, const struct hash *file, struct span value)
 {
 	const uint8_t *at = value.data;
 	if (value.length < FILE_VALUE_FIXED_BYTES)
@@ -314,7 +314,7 @@ int index_file(struct index *index, const struct hash *file, struct index_file *
 	int found = entry_get(index, &key, &value);
 	if (found != 1)
 		return found < 0 ? found : ERR_NOT_FOUND;
-	int err = file_value_decode(out, file, entry_bytes(value));
+	int err = index_file_decode(out, file, entry_bytes(value));
 	rocksdb_pinnableslice_destroy(value);
 	return err;
 }

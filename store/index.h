@@ -13,6 +13,7 @@
  *   g repository, object id     -> a git object (git_table.c)
  *   m ...                       -> marks of a garbage collection under way (gc.c)
  *   d xorb hash                 -> nothing: found damaged (damaged.c)
+ *   e file hash                 -> nothing: its record was found damaged
  *   n node                      -> how far that node's records were taken (copies.c)
  *   t                           -> totals;  l -> log position up to which volumes are in here;  v -> format of all this
  * Entries made from one group of records are written in one batch with the log position. What a crash takes from memory is made again from
@@ -31,6 +32,7 @@
 enum {
 	INDEX_DOMAIN = 0,
 	INDEX_DAMAGED = 'd',
+	INDEX_DAMAGED_FILE = 'e',
 	INDEX_MARK = 'n',
 	INDEX_TERMS_INLINE_MAX = 16,
 	INDEX_KEY_BYTES_MAX = 2 + HASH_BYTES + 1 + HASH_BYTES,
@@ -81,6 +83,8 @@ struct index_file {
 	struct file_term terms[INDEX_TERMS_INLINE_MAX];
 };
 int index_file(struct index *index, const struct hash *file, struct index_file *out);
+/* Of an entry that a scan has met. ERR_CORRUPT. */
+int index_file_decode(struct index_file *out, const struct hash *file, struct span value);
 /* When `owner` claimed it. 0, ERR_NOT_FOUND, ERR_IO. */
 int index_claim(struct index *index, const struct hash *file, const struct entity_id *owner, int64_t *claimed_ms);
 int index_usage(struct index *index, const struct entity_id *owner, uint64_t *files, uint64_t *bytes);

@@ -64,7 +64,7 @@ static int collect(struct store *store, struct file_terms *terms, struct plan *p
 	return more < 0 ? more : 0;
 }
 
-int store_plan(struct store *store, const struct hash *file, uint64_t start, uint64_t end, struct plan *out, struct why *why)
+static int make(struct store *store, const struct hash *file, uint64_t start, uint64_t end, struct plan *out, struct why *why)
 {
 	struct file_terms terms;
 	*out = (struct plan){ 0 };
@@ -82,6 +82,12 @@ int store_plan(struct store *store, const struct hash *file, uint64_t start, uin
 	if (err)
 		plan_fini(out);
 	return err;
+}
+
+int store_plan(struct store *store, const struct hash *file, uint64_t start, uint64_t end, struct plan *out, struct why *why)
+{
+	int err = make(store, file, start, end, out, why);
+	return err == ERR_CORRUPT && store_repair_file(store, file) == 0 ? make(store, file, start, end, out, why) : err;
 }
 
 void plan_fini(struct plan *plan)

@@ -1,12 +1,33 @@
-/* scrub.c - reads everything and checks it, while the store serves. */
+/* scrub.c - reads everything and checks it, while the store serves.
+ *
+ * A damaged record does not say what it was: records of files are counted as they are met, and where the index knows of more in a volume, each of its files is looked
+ * at. That finds those that were overwritten by zeros, too. A damaged claim is in the index still, and is not looked for. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
 #include "store/core.h"
 
+enum { DAMAGES_MAX = 1024 };
+
+/* Of one volume: records of files that the index leads to. */
+struct scrubbed {
+	uint32_t volume;
+	uint64_t met, known;
+};
+
+/* A place that was counted as corrupt already. */
+struct damage {
+	struct record_place place;
+	uint64_t length;
+};
+
 struct scrub {
 	struct store *store;
+	struct scrubbed *volumes; /* ascending */
+	size_t volumes_count, at;
+	struct damage damages[DAMAGES_MAX];
+	size_t damages_count;
 	struct store_scrub_report *report;
 	store_finding finding;
 	void *context;
@@ -38,9 +59,12 @@ static void found(struct scrub *scrub, const char *what)
 
 static void on_damage(void *context, struct volume *volume, uint64_t offset, uint64_t length, const char *what)
 {
+	struct scrub *scrub = context;
 	char text[VOLUME_DAMAGE_TEXT_BYTES];
 	volume_damage_text(text, volume, offset, length, what);
-	found(context, text);
+	found(scrub, text);
+	if (scrub->damages_count < DAMAGES_MAX)
+		scrub->damages[scrub->damages_count++] = (struct damage){ { volume->id, offset }, length };
 }
 
 /* Only the copy that the index names counts: others have moved, or are gone. */
@@ -80,6 +104,89 @@ static void check_xorb(struct scrub *scrub, const struct record_place *place, st
 	scrub->report->repaired += store_fetch_xorb(scrub->store, &record.xorb, NULL) == 0;
 }
 
+/* ---- records of files ---- */
+
+static void meet_file(struct scrub *scrub, const struct record_place *place, struct span payload)
+{
+	struct file_record record;
+	struct index_file known;
+	if (file_record_decode(&record, payload) == 0 && index_file(scrub->store->index, &record.file, &known) == 0 &&
+		known.place.volume == place->volume && known.place.offset == place->offset)
+		scrub->volumes[scrub->at].met++;
+}
+
+static struct scrubbed *scrubbed_of(struct scrub *scrub, uint32_t volume)
+{
+	size_t low = 0, high = scrub->volumes_count;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (scrub->volumes[middle].volume < volume)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < scrub->volumes_count && scrub->volumes[low].volume == volume ? &scrub->volumes[low] : NULL;
+}
+
+static bool is_counted(const struct scrub *scrub, const struct record_place *place)
+{
+	bool counted = false;
+	for (size_t i = 0; i < scrub->damages_count && !counted; i++) {
+		const struct damage *damage = &scrub->damages[i];
+		counted = damage->place.volume == place->volume && place->offset + VOLUME_RECORD_HEADER_BYTES > damage->place.offset &&
+			place->offset < damage->place.offset + damage->length;
+	}
+	return counted;
+}
+
+static void check_file(struct scrub *scrub, const struct hash *file)
+{
+	struct record_place place;
+	char text[HASH_TEXT_BYTES + 128], name[HASH_TEXT_BYTES];
+	if (store_check_file_record(scrub->store, file, &place) != ERR_CORRUPT)
+		return;
+	hash_to_text(name, file);
+	snprintf(text, sizeof(text), "volume %08x at %llu: the record of file %s is damaged", place.volume, (unsigned long long)place.offset, name);
+	if (!is_counted(scrub, &place))
+		found(scrub, text);
+	else if (scrub->finding)
+		scrub->finding(scrub->context, text);
+	scrub->report->repaired += store_repair_file(scrub->store, file) == 0;
+}
+
+/* All files of the index: counted (`check` false), or those looked at that lie in volumes of which not all were met. */
+static int visit_files(struct scrub *scrub, bool check)
+{
+	struct index_scan scan;
+	index_scan_open(&scan, scrub->store->index, 'f', span_of(NULL, 0), span_of(NULL, 0));
+	while (index_scan_next(&scan) && !(scrub->progress && scrub->progress->cancel)) {
+		struct index_file known;
+		struct hash file;
+		if (scan.key.length != HASH_BYTES)
+			continue;
+		memcpy(file.bytes, scan.key.data, HASH_BYTES);
+		if (index_file_decode(&known, &file, scan.value) != 0)
+			continue;
+		struct scrubbed *volume = scrubbed_of(scrub, known.place.volume);
+		if (volume && !check)
+			volume->known++;
+		else if (volume && volume->known > volume->met)
+			check_file(scrub, &file);
+	}
+	return index_scan_close(&scan);
+}
+
+static int check_files(struct scrub *scrub)
+{
+	bool all_met = true;
+	int err = visit_files(scrub, false);
+	for (size_t i = 0; i < scrub->volumes_count; i++)
+		all_met = all_met && scrub->volumes[i].known <= scrub->volumes[i].met;
+	return err || all_met ? err : visit_files(scrub, true);
+}
+
+/* ---- the whole ---- */
+
 static int on_record(void *context, struct volume *volume, const struct volume_record *record, struct span payload)
 {
 	struct scrub *scrub = context;
@@ -88,40 +195,67 @@ static int on_record(void *context, struct volume *volume, const struct volume_r
 	scrub->report->bytes += payload.length;
 	if (record->kind == VOLUME_XORB)
 		check_xorb(scrub, &place, payload);
+	else if (record->kind == VOLUME_FILE)
+		meet_file(scrub, &place, payload);
 	pace(scrub);
 	return 0;
+}
+
+static int scrub_volume(struct scrub *scrub, const struct volume_visit *visit, struct why *why)
+{
+	struct store *store = scrub->store;
+	struct record_place published;
+	uint32_t id = scrub->volumes[scrub->at].volume;
+	struct volume *volume = volumes_get(store->volumes, id);
+	if (!volume)
+		return 0; /* emptied meanwhile */
+	/* What is being written now is not there yet: the active volume is read as far as it has been published. */
+	index_position(store->index, &published);
+	uint64_t end = volumes_end(store->volumes, volume);
+	if (volumes_is_active(store->volumes, id))
+		end = published.volume == id ? published.offset : VOLUME_BLOCK_BYTES;
+	int err = volume_walk(volume, VOLUME_BLOCK_BYTES, end, visit, NULL, why);
+	volume_release(volume);
+	return err;
+}
+
+static int list_volumes(struct scrub *scrub)
+{
+	size_t count = volumes_list(scrub->store->volumes, NULL, 0);
+	uint32_t *ids = malloc((count ? count : 1) * sizeof(*ids));
+	scrub->volumes = calloc(count ? count : 1, sizeof(*scrub->volumes));
+	if (ids && scrub->volumes) {
+		size_t known = volumes_list(scrub->store->volumes, ids, count);
+		scrub->volumes_count = known < count ? known : count;
+		for (size_t i = 0; i < scrub->volumes_count; i++)
+			scrub->volumes[i].volume = ids[i];
+	}
+	int err = ids && scrub->volumes ? 0 : ERR_NO_MEMORY;
+	free(ids);
+	return err;
 }
 
 int store_scrub(struct store *store, struct store_progress *progress, store_finding finding, void *context, struct store_scrub_report *out,
 	struct why *why)
 {
-	struct scrub scrub = { .store = store, .report = out, .finding = finding, .context = context, .progress = progress };
-	clock_gettime(CLOCK_MONOTONIC, &scrub.began);
-	struct volume_visit visit = { .record = on_record, .damage = on_damage, .context = &scrub, .pass_unreadable = true,
-		.done_bytes = progress ? &progress->done_bytes : NULL, .cancel = progress ? &progress->cancel : NULL };
 	*out = (struct store_scrub_report){ 0 };
-	size_t count = volumes_list(store->volumes, NULL, 0);
-	uint32_t *ids = malloc((count ? count : 1) * sizeof(*ids));
-	if (!ids)
+	struct scrub *scrub = calloc(1, sizeof(*scrub));
+	if (!scrub)
 		return why_set(why, ERR_NO_MEMORY, "no memory to scrub");
-	size_t known = volumes_list(store->volumes, ids, count);
-	count = known < count ? known : count;
+	*scrub = (struct scrub){ .store = store, .report = out, .finding = finding, .context = context, .progress = progress };
+	clock_gettime(CLOCK_MONOTONIC, &scrub->began);
+	struct volume_visit visit = { .record = on_record, .damage = on_damage, .context = scrub, .pass_unreadable = true,
+		.done_bytes = progress ? &progress->done_bytes : NULL, .cancel = progress ? &progress->cancel : NULL };
+	int err = list_volumes(scrub);
+	if (err)
+		why_set(why, err, "no memory to scrub");
 	if (progress)
 		progress->total_bytes = volumes_disk_bytes(store->volumes);
-	int err = 0;
-	for (size_t i = 0; i < count && err == 0; i++) {
-		struct volume *volume = volumes_get(store->volumes, ids[i]);
-		if (!volume)
-			continue; /* emptied meanwhile */
-		/* What is being written now is not there yet: the active volume is read as far as it has been published. */
-		struct record_place published;
-		index_position(store->index, &published);
-		uint64_t end = volumes_end(store->volumes, volume);
-		if (volumes_is_active(store->volumes, ids[i]))
-			end = published.volume == ids[i] ? published.offset : VOLUME_BLOCK_BYTES;
-		err = volume_walk(volume, VOLUME_BLOCK_BYTES, end, &visit, NULL, why);
-		volume_release(volume);
-	}
-	free(ids);
+	for (; scrub->at < scrub->volumes_count && err == 0; scrub->at++)
+		err = scrub_volume(scrub, &visit, why);
+	if (err == 0 && (err = check_files(scrub)) != 0)
+		why_set(why, err, "the files of the index cannot be read");
+	free(scrub->volumes);
+	free(scrub);
 	return err;
 }

@@ -55,6 +55,9 @@ void store_xorb_replaced(struct store *store, const struct hash *xorb)
 bool store_file_is_damaged(struct store *store, const struct hash *file)
 {
 	struct file_terms terms;
+	struct record_place place;
+	if (damaged_list_has(&store->damaged_files, file) && store_check_file_record(store, file, &place) == ERR_CORRUPT)
+		return true;
 	if (damaged_list_is_empty(&store->damaged) || file_terms_open(&terms, store, file, NULL) != 0)
 		return false;
 	int more = terms.file.record.length ? file_terms_seek(&terms, 0, true, NULL) : -1;
@@ -119,8 +122,9 @@ static int open_parts(struct store *store, const struct store_config *config, st
 		err = why_set(why, ERR_NO_MEMORY, "no memory for the store");
 	if (err == 0)
 		err = store_recover(store, why);
-	if (err == 0 && damaged_list_load(&store->damaged, store->index) != 0)
-		err = why_set(why, ERR_IO, "the list of damaged xorbs cannot be read");
+	if (err == 0 && (damaged_list_load(&store->damaged, store->index, INDEX_DAMAGED) != 0 ||
+		damaged_list_load(&store->damaged_files, store->index, INDEX_DAMAGED_FILE) != 0))
+		err = why_set(why, ERR_IO, "the list of what is damaged cannot be read");
 	if (err == 0)
 		err = writer_open(&store->writer, store->volumes, config->buffer_bytes_max ? config->buffer_bytes_max : STORE_BUFFER_BYTES_DEFAULT, why);
 	if (err == 0)
@@ -145,6 +149,7 @@ int store_open(struct store **out, const struct store_config *config, struct why
 	pthread_rwlock_init(&store->leaving.lock, NULL);
 	upload_list_init(&store->uploads);
 	damaged_list_init(&store->damaged);
+	damaged_list_init(&store->damaged_files);
 	int err = 0;
 	if (snprintf(store->volumes_dir, sizeof(store->volumes_dir), "%s/volumes", config->dir) >= (int)sizeof(store->volumes_dir) ||
 		snprintf(store->index_dir, sizeof(store->index_dir), "%s/index", config->dir) >= (int)sizeof(store->index_dir))
@@ -180,6 +185,7 @@ void store_close(struct store *store)
 	pthread_rwlock_destroy(&store->leaving.lock);
 	upload_list_fini(&store->uploads);
 	damaged_list_fini(&store->damaged);
+	damaged_list_fini(&store->damaged_files);
 	free(store);
 }
 

@@ -306,7 +306,7 @@ int store_compact(struct store *store, struct store_gc_report *out, struct why *
 
 /* Xorbs that are known to be damaged, the first ones behind *after (NULL: all); how many. */
 size_t store_damaged_xorbs(struct store *store, const struct hash *after, struct hash *out, size_t max);
-/* [blocks] Replaces what is known to be damaged by copies of other nodes; how many. */
+/* [blocks] Replaces what is known to be damaged, xorbs and records of files, by copies of other nodes; how many. */
 uint64_t store_repair(struct store *store, struct store_progress *progress);
 /* [blocks] How far another node's records were taken: zero at first. Not synced: older after a crash, which costs nothing but work. */
 int store_mark_put(struct store *store, uint64_t peer, const struct record_place *place);
@@ -323,7 +323,7 @@ struct store_progress { /* handed to long operations; fields are updated as they
 /* One thing found wrong, named. */
 typedef void (*store_finding)(void *context, const char *what);
 
-struct store_scrub_report { uint64_t records, bytes, corrupt, repaired; }; /* repaired: of those that are corrupt, from other nodes */
+struct store_scrub_report { uint64_t records, bytes, corrupt, repaired; }; /* repaired: of those that are corrupt, from other nodes or from the index */
 /* [blocks] Reads every record of every volume and checks it; `finding` names volume, offset and object. */
 int store_scrub(struct store *store, struct store_progress *progress, store_finding finding, void *context, struct store_scrub_report *out, struct why *why);
 

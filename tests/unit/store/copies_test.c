@@ -535,6 +535,132 @@ static void damage_is_repaired_from_the_other(void **state)
 	free_contents(contents, FILES);
 }
 
+/* ------------------------------------------------------------------ damaged records of files */
+
+enum { PIECES = 24 };
+
+/* Of pieces that lie in as many xorbs: its terms are only in its record. */
+static struct upload_result push_of_many_terms(struct bytes *content)
+{
+	struct file_info info;
+	*content = bytes_random(PIECES * 200 * KIB, 50);
+	for (size_t i = 0; i < PIECES; i++) {
+		struct bytes piece = bytes_make(200 * KIB);
+		memcpy(piece.data, content->data + i * piece.length, piece.length);
+		push(&bob, &piece);
+		free(piece.data);
+	}
+	struct upload_result result = push(&ada, content);
+	assert_ok(store_file_info(store, &result.file, &info));
+	assert_true(info.terms_count > 2 * PIECES / 2);
+	return result;
+}
+
+/* The store is closed. Flips a bit of the newest record of a file, or with `wipe` overwrites it with zeros, header and all. */
+static void damage_record_of(const struct hash *file, bool wipe)
+{
+	char path[128];
+	snprintf(path, sizeof(path), "%s/volumes/00000001.vol", store_dir);
+	int fd = open(path, O_RDWR);
+	struct stat info;
+	assert_true(fd >= 0 && fstat(fd, &info) == 0);
+	struct bytes volume = bytes_make((size_t)info.st_size);
+	assert_true(pread(fd, volume.data, volume.length, 0) == (ssize_t)volume.length);
+	uint64_t place = 0;
+	struct volume_head head;
+	assert_int_equal(volume_head_decode(&head, volume.data), 0);
+	struct volume_record record, found = { 0 };
+	for (uint64_t at = VOLUME_BLOCK_BYTES; at + VOLUME_RECORD_HEADER_BYTES <= volume.length; at += VOLUME_ALIGN_BYTES) {
+		struct file_record decoded;
+		if (volume_record_decode(&record, volume.data + at, 1, at, head.salt) == 0 && record.kind == VOLUME_FILE &&
+			file_record_decode(&decoded, span_of(volume.data + at + VOLUME_RECORD_HEADER_BYTES, record.payload_length)) == 0 &&
+			hash_equal(&decoded.file, file)) {
+			found = record;
+			place = at;
+		}
+	}
+	assert_true(place > 0);
+	size_t length = (size_t)volume_record_bytes(found.payload_length);
+	if (wipe)
+		memset(volume.data + place, 0, length);
+	else
+		volume.data[place + VOLUME_RECORD_HEADER_BYTES + file_block_offset(0) + FILE_BLOCK_HEAD_BYTES + 5] ^= 4;
+	assert_int_equal(pwrite(fd, volume.data + place, length, (off_t)place), length);
+	close(fd);
+	free(volume.data);
+}
+
+static void a_damaged_record_of_a_file_is_replaced_by_the_others(void **state)
+{
+	(void)state;
+	struct bytes content;
+	struct record_place place = { 0 };
+	struct store_scrub_report scrubbed;
+	struct store_fsck_report checked;
+	struct upload_result result = push_of_many_terms(&content);
+	follow(&place);
+	for (int way = 0; way < 4; way++) {
+		close_store();
+		damage_record_of(&result.file, way == 2);
+		open_store();
+		assert_damaged(&result.file, content.length);
+		join_stores();
+		if (way == 0) { /* while it is read */
+			assert_content(&result.file, &content);
+			assert_int_equal(fetched_files, 1);
+		} else if (way < 3) { /* or by who looks; also when it is not to be seen that anything was there */
+			assert_ok(store_scrub(store, NULL, on_finding, NULL, &scrubbed, &why));
+			assert_int_equal(scrubbed.corrupt, way + 1); /* those of before are still there */
+			assert_int_equal(scrubbed.repaired, 1);
+		} else { /* or because it was noticed */
+			reopen_store();
+			join_stores();
+			assert_int_equal(store_repair(store, NULL), 1);
+		}
+		store_set_copies(store, &(struct store_copies){ 0 });
+		assert_int_equal(store_repair(store, NULL), 0);
+		reopen_store();
+		assert_content(&result.file, &content);
+	}
+	check_store(false, &checked);
+	assert_int_equal(checked.missing, 0);
+	assert_content(&result.file, &content);
+	free(content.data);
+}
+
+static void a_damaged_record_of_few_terms_is_written_again_from_the_index(void **state)
+{
+	(void)state;
+	struct bytes content = bytes_random(300 * KIB, 60);
+	struct store_scrub_report scrubbed;
+	struct upload_result result = push(&ada, &content);
+	close_store();
+	damage_record_of(&result.file, false);
+	open_store();
+	findings_count = 0;
+	assert_ok(store_scrub(store, NULL, on_finding, NULL, &scrubbed, &why));
+	assert_true(scrubbed.corrupt == 1 && scrubbed.repaired == 1 && findings_count == 2); /* the place, and whose record it was */
+	recount();
+	assert_content(&result.file, &content);
+	free(content.data);
+}
+
+/* With nobody to ask, what is pushed again is whole again. */
+static void a_damaged_record_is_whole_again_once_the_file_is_pushed_again(void **state)
+{
+	(void)state;
+	struct bytes content;
+	struct upload_result result = push_of_many_terms(&content);
+	close_store();
+	damage_record_of(&result.file, false);
+	open_store();
+	assert_damaged(&result.file, content.length);
+	push(&bob, &content);
+	assert_content(&result.file, &content);
+	assert_int_equal(store_repair(store, NULL), 0);
+	free(content.data);
+}
+
 /* ------------------------------------------------------------------ garbage and news */
 
 static struct bytes late_content;
@@ -831,6 +957,9 @@ int main(void)
 		TEST(a_mark_survives_as_far_as_it_was_written),
 		TEST(what_is_missing_is_fetched),
 		TEST(damage_is_repaired_from_the_other),
+		TEST(a_damaged_record_of_a_file_is_replaced_by_the_others),
+		TEST(a_damaged_record_of_few_terms_is_written_again_from_the_index),
+		TEST(a_damaged_record_is_whole_again_once_the_file_is_pushed_again),
 		TEST(a_collection_spares_what_arrives_beside_it),
 		TEST(an_acknowledgement_waits_for_copies),
 		TEST(a_place_is_awaited),
