@@ -92,6 +92,7 @@ enum command_type {
 	COMMAND_CLUSTER_SET = 125,
 	COMMAND_REPO_COPIES = 126,   /* how many a repository wants */
 	COMMAND_NODES_FORSAKE = 127, /* written by recovery, never proposed: one node goes on without the others */
+	COMMAND_CLUSTER_ERASURE = 128, /* whether and how cold xorbs are coded */
 };
 
 enum {

@@ -292,7 +292,7 @@ int drop_record_decode(struct drop_record *out, struct span payload)
 	out->kind = payload.data[0];
 	memcpy(out->hash.bytes, payload.data + 8, HASH_BYTES);
 	memcpy(out->owner.bytes, payload.data + 40, ENTITY_ID_BYTES);
-	return out->kind == VOLUME_XORB || out->kind == VOLUME_FILE || out->kind == VOLUME_CLAIM ? 0 : ERR_CORRUPT;
+	return out->kind == VOLUME_XORB || out->kind == VOLUME_FILE || out->kind == VOLUME_CLAIM || out->kind == VOLUME_CODED ? 0 : ERR_CORRUPT;
 }
 
 void touch_record_encode(uint8_t out[TOUCH_RECORD_BYTES], const struct touch_record *record)
@@ -307,5 +307,34 @@ int touch_record_decode(struct touch_record *out, struct span payload)
 		return ERR_CORRUPT;
 	memcpy(out->xorb.bytes, payload.data, HASH_BYTES);
 	out->touched_ms = (int64_t)le_read_u64(payload.data + 32);
+	return 0;
+}
+
+size_t coded_record_encode(uint8_t out[CODED_RECORD_BYTES_MAX], const struct coded_record *record)
+{
+	memset(out, 0, CODED_RECORD_FIXED_BYTES);
+	memcpy(out, record->xorb.bytes, HASH_BYTES);
+	le_write_u32(out + 32, record->body_length);
+	out[36] = record->k;
+	out[37] = record->m;
+	for (size_t i = 0; i < (size_t)(record->k + record->m); i++)
+		memcpy(out + CODED_RECORD_FIXED_BYTES + i * HASH_BYTES, record->parts[i].bytes, HASH_BYTES);
+	return coded_record_bytes(record);
+}
+
+int coded_record_decode(struct coded_record *out, struct span payload)
+{
+	*out = (struct coded_record){ 0 };
+	if (payload.length < CODED_RECORD_FIXED_BYTES)
+		return ERR_CORRUPT;
+	memcpy(out->xorb.bytes, payload.data, HASH_BYTES);
+	out->body_length = le_read_u32(payload.data + 32);
+	out->k = payload.data[36];
+	out->m = payload.data[37];
+	if (out->k < CODED_DATA_MIN || out->k > CODED_DATA_MAX || out->m < 1 || out->m > CODED_PARITY_MAX || out->body_length == 0 || payload.data[38] || payload.data[39] ||
+		payload.length != coded_record_bytes(out))
+		return ERR_CORRUPT;
+	for (size_t i = 0; i < (size_t)(out->k + out->m); i++)
+		memcpy(out->parts[i].bytes, payload.data + CODED_RECORD_FIXED_BYTES + i * HASH_BYTES, HASH_BYTES);
 	return 0;
 }

@@ -34,6 +34,13 @@ enum {
 	VERIFIED_RECORD_BYTES = 64,
 	DROP_RECORD_BYTES = 56,
 	TOUCH_RECORD_BYTES = 40,
+
+	CODED_DATA_MIN = 2,
+	CODED_DATA_MAX = 10,
+	CODED_PARITY_MAX = 4,
+	CODED_PARTS_MAX = CODED_DATA_MAX + CODED_PARITY_MAX,
+	CODED_RECORD_FIXED_BYTES = 40,
+	CODED_RECORD_BYTES_MAX = CODED_RECORD_FIXED_BYTES + CODED_PARTS_MAX * HASH_BYTES,
 };
 
 enum volume_record_kind {
@@ -42,8 +49,9 @@ enum volume_record_kind {
 	VOLUME_FILE = 3,
 	VOLUME_CLAIM = 4,
 	VOLUME_VERIFIED = 5, /* the server computed a file's SHA-256 */
-	VOLUME_DROP = 6,     /* a xorb, file or claim is gone */
+	VOLUME_DROP = 6,     /* a xorb, file, claim or coding is gone */
 	VOLUME_TOUCH = 7,    /* a xorb was sent again */
+	VOLUME_CODED = 8,    /* a xorb was cut into parts, any k of which bring it back */
 };
 
 static inline uint64_t volume_align(uint64_t bytes, uint64_t to)
@@ -153,7 +161,7 @@ void verified_record_encode(uint8_t out[VERIFIED_RECORD_BYTES], const struct ver
 int verified_record_decode(struct verified_record *out, struct span payload);
 
 struct drop_record {
-	uint8_t kind; /* VOLUME_XORB, VOLUME_FILE or VOLUME_CLAIM */
+	uint8_t kind; /* VOLUME_XORB, VOLUME_FILE, VOLUME_CLAIM or VOLUME_CODED: all codings of a xorb */
 	struct hash hash;
 	struct entity_id owner; /* of a claim */
 };
@@ -166,5 +174,20 @@ struct touch_record {
 };
 void touch_record_encode(uint8_t out[TOUCH_RECORD_BYTES], const struct touch_record *record);
 int touch_record_decode(struct touch_record *out, struct span payload);
+
+/* The parts are xorbs themselves, k of data and m of parity (store/coded.h). */
+struct coded_record {
+	struct hash xorb;
+	uint32_t body_length; /* that the parts make: equal xorbs may be compressed differently */
+	uint8_t k, m;
+	struct hash parts[CODED_PARTS_MAX];
+};
+size_t coded_record_encode(uint8_t out[CODED_RECORD_BYTES_MAX], const struct coded_record *record);
+/* 0 or ERR_CORRUPT. What is accepted is what encoding it again gives. */
+int coded_record_decode(struct coded_record *out, struct span payload);
+static inline size_t coded_record_bytes(const struct coded_record *record)
+{
+	return CODED_RECORD_FIXED_BYTES + (size_t)(record->k + record->m) * HASH_BYTES;
+}
 
 #endif

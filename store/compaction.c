@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "store/coded.h"
 #include "store/core.h"
 #include "store/file_terms.h"
 #include "store/xorb_body.h"
@@ -231,7 +232,9 @@ static int move_drop(struct mover *mover, struct span payload)
 	int64_t claimed_ms;
 	if (!mover->has_older || drop_record_decode(&record, payload) != 0 || record.kind == VOLUME_XORB)
 		return 0;
+	struct coded_record coded;
 	int alive = record.kind == VOLUME_FILE ? index_file(mover->store->index, &record.hash, &file)
+		: record.kind == VOLUME_CODED ? (index_codings(mover->store->index, &record.hash, &coded, 1) ? 0 : ERR_NOT_FOUND)
 		: index_claim(mover->store->index, &record.hash, &record.owner, &claimed_ms);
 	return alive == ERR_NOT_FOUND ? write_again(mover, VOLUME_DROP, payload.data, payload.length) : alive;
 }
@@ -245,6 +248,18 @@ static int move_touch(struct mover *mover, struct span payload)
 	int known = index_xorb(mover->store->index, &record.xorb, &xorb);
 	index_xorb_fini(&xorb);
 	return known == 0 ? write_again(mover, VOLUME_TOUCH, payload.data, payload.length) : known == ERR_NOT_FOUND ? 0 : known;
+}
+
+static int move_coded(struct mover *mover, struct span payload)
+{
+	struct coded_record record, known[CODINGS_MAX];
+	if (coded_record_decode(&record, payload) != 0)
+		return 0;
+	size_t count = index_codings(mover->store->index, &record.xorb, known, CODINGS_MAX);
+	for (size_t i = 0; i < count; i++)
+		if (memcmp(&known[i], &record, sizeof(record)) == 0)
+			return write_again(mover, VOLUME_CODED, payload.data, payload.length);
+	return 0;
 }
 
 static void on_damage(void *context, struct volume *volume, uint64_t offset, uint64_t length, const char *what)
@@ -265,6 +280,7 @@ static int move_one(struct mover *mover, const struct pending *pending)
 	case VOLUME_VERIFIED: return move_verified(mover, payload);
 	case VOLUME_DROP: return move_drop(mover, payload);
 	case VOLUME_TOUCH: return move_touch(mover, payload);
+	case VOLUME_CODED: return move_coded(mover, payload);
 	default: return why_set(mover->why, ERR_UNSUPPORTED, "volume %08x holds a record of a kind that this version does not know", pending->place.volume);
 	}
 }

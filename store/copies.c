@@ -3,6 +3,7 @@
 #include <time.h>
 
 #include "schemas/little_endian.h"
+#include "store/coded.h"
 #include "store/core.h"
 
 enum { TAKE_MAX = 4096, CLAIMS_TOLD_MAX = 4096, REPAIR_BATCH = 64, FETCHES_MAX = 3 };
@@ -233,6 +234,16 @@ static bool tells_sha256(const struct file_record *known, const struct file_reco
 	return told->sha256_verified || !known->has_sha256 || memcmp(&known->sha256, &told->sha256, sizeof(told->sha256)) != 0;
 }
 
+static bool knows_coding(struct store *store, const struct coded_record *told)
+{
+	struct coded_record known[CODINGS_MAX];
+	size_t count = store_codings(store, &told->xorb, known);
+	for (size_t i = 0; i < count; i++)
+		if (memcmp(&known[i], told, sizeof(*told)) == 0)
+			return true;
+	return count == CODINGS_MAX;
+}
+
 /* True when the record would say something new. */
 static bool is_news(struct store *store, uint8_t kind, struct span payload)
 {
@@ -241,6 +252,7 @@ static bool is_news(struct store *store, uint8_t kind, struct span payload)
 		struct claim_record claim;
 		struct verified_record verified;
 		struct touch_record touch;
+		struct coded_record coded;
 	} record;
 	struct index_file known;
 	struct index_xorb xorb = { 0 };
@@ -262,6 +274,8 @@ static bool is_news(struct store *store, uint8_t kind, struct span payload)
 			xorb.stored_ms < record.touch.touched_ms;
 		index_xorb_fini(&xorb);
 		return news;
+	case VOLUME_CODED:
+		return coded_record_decode(&record.coded, payload) == 0 && !knows_coding(store, &record.coded);
 	default:
 		return false;
 	}

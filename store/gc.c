@@ -243,12 +243,20 @@ static bool xorb_is_used(struct gc *gc, const struct hash *xorb, bool clear)
 	return index_scan_close(&scan) != 0 || used;
 }
 
+/* A part lives as long as what it is a part of. */
+static bool xorb_lives(struct gc *gc, const struct hash *xorb, bool is_part, bool clear)
+{
+	struct hash whole;
+	int err = is_part ? index_xorb_of_part(gc->store->index, xorb, &whole) : 0;
+	return err ? err != ERR_NOT_FOUND : xorb_is_used(gc, is_part ? &whole : xorb, clear);
+}
+
 static bool xorb_goes(struct gc *gc, const struct drop_record *record)
 {
 	struct index_xorb entry;
 	int err = index_xorb(gc->store->index, &record->hash, &entry);
 	index_xorb_fini(&entry);
-	return err == 0 && entry.stored_ms < gc->old_ms && !xorb_is_used(gc, &record->hash, true);
+	return err == 0 && entry.stored_ms < gc->old_ms && !xorb_lives(gc, &record->hash, entry.is_part, true);
 }
 
 static int by_bytes(const void *a, const void *b)
@@ -345,7 +353,7 @@ static int sweep_xorbs(struct gc *gc)
 		if (known != 0)
 			continue;
 		done(gc, entry.body_length);
-		if (entry.stored_ms >= gc->old_ms || xorb_is_used(gc, &xorb, false)) {
+		if (entry.stored_ms >= gc->old_ms || xorb_lives(gc, &xorb, entry.is_part, false)) {
 			gc->report->xorbs_live++;
 		} else if (gc->dry_run) {
 			gc->report->xorbs_dropped++;
@@ -359,6 +367,47 @@ static int sweep_xorbs(struct gc *gc)
 	int scan_err = index_scan_close(&scan);
 	if (err == 0 && gc->drops_count)
 		err = drop_xorbs(gc);
+	return err ? err : scan_err;
+}
+
+/* ------------------------------------------------------------------ codings */
+
+static bool coding_lives(struct gc *gc, const struct hash *xorb, bool clear)
+{
+	struct index_xorb entry;
+	bool here = index_xorb(gc->store->index, xorb, &entry) != ERR_NOT_FOUND;
+	index_xorb_fini(&entry);
+	return here || xorb_is_used(gc, xorb, clear);
+}
+
+static bool coding_goes(struct gc *gc, const struct drop_record *record)
+{
+	return !coding_lives(gc, &record->hash, true);
+}
+
+/* How a xorb was coded is forgotten when no file needs it. A node that comes to need it after all asks the others. */
+static int sweep_coded(struct gc *gc)
+{
+	struct index_scan scan;
+	uint64_t dropped = 0;
+	int err = 0;
+	index_scan_open(&scan, gc->store->index, 'e', span_of(NULL, 0), span_of(NULL, 0));
+	while (err == 0 && index_scan_next(&scan)) {
+		struct drop_record record = { .kind = VOLUME_CODED };
+		if (cancelled(gc))
+			err = ERR_CLOSED;
+		if (scan.key.length != HASH_BYTES || gc->dry_run)
+			continue;
+		memcpy(record.hash.bytes, scan.key.data, HASH_BYTES);
+		if (coding_lives(gc, &record.hash, false))
+			continue;
+		add_drop(gc, VOLUME_CODED, record.hash.bytes, NULL);
+		if (gc->drops_count == DROP_BATCH)
+			err = drop_all(gc, coding_goes, &dropped);
+	}
+	int scan_err = index_scan_close(&scan);
+	if (err == 0 && gc->drops_count)
+		err = drop_all(gc, coding_goes, &dropped);
 	return err ? err : scan_err;
 }
 
@@ -470,6 +519,8 @@ static int collect(struct gc *gc, store_roots roots, void *context)
 		err = sweep_files(gc);
 	if (err == 0)
 		err = sweep_xorbs(gc);
+	if (err == 0)
+		err = sweep_coded(gc);
 	index_drop_prefix(store->index, 'm', span_of(NULL, 0));
 	if (err == 0 && !gc->dry_run)
 		err = compact(gc);

@@ -54,6 +54,7 @@ size_t store_held_xorbs(struct store *store, const struct hash *after, struct he
 		memcpy(out[count].xorb.bytes, scan.key.data, HASH_BYTES);
 		if (index_xorb(store->index, &out[count].xorb, &entry) == 0) {
 			out[count].age_ms = store_now_ms() - entry.stored_ms;
+			out[count].is_part = entry.is_part;
 			out[count++].body_length = entry.body_length;
 			index_xorb_fini(&entry);
 		}

@@ -114,6 +114,10 @@ int index_open(struct index **out, const char *dir, uint64_t cache_bytes, struct
 		return err;
 	}
 	read_totals(index);
+	struct index_scan scan;
+	index_scan_open(&scan, index, 'e', span_of(NULL, 0), span_of(NULL, 0));
+	atomic_store(&index->has_coded, index_scan_next(&scan));
+	index_scan_close(&scan);
 	*out = index;
 	return 0;
 }
@@ -257,6 +261,7 @@ static int xorb_value_decode(struct index_xorb *out, struct span value)
 	out->place.offset = le_read_u64(at + 24);
 	out->payload_length = le_read_u32(at + 32);
 	out->fragments_count = le_read_u32(at + 36);
+	out->is_part = at[40] != 0;
 	if (value.length != XORB_VALUE_FIXED_BYTES + (uint64_t)out->fragments_count * XORB_RECORD_FRAGMENT_BYTES || out->fragments_count == 0)
 		return ERR_CORRUPT;
 	out->fragments = malloc(out->fragments_count * sizeof(*out->fragments));
@@ -276,6 +281,50 @@ int index_xorb(struct index *index, const struct hash *xorb, struct index_xorb *
 	if (found != 1)
 		return found < 0 ? found : ERR_NOT_FOUND;
 	int err = xorb_value_decode(out, entry_bytes(value));
+	rocksdb_pinnableslice_destroy(value);
+	return err;
+}
+
+bool index_has_coded(struct index *index)
+{
+	return atomic_load_explicit(&index->has_coded, memory_order_relaxed);
+}
+
+bool entry_coding(struct span *rest, struct coded_record *out)
+{
+	if (rest->length < CODED_RECORD_FIXED_BYTES)
+		return false;
+	size_t length = CODED_RECORD_FIXED_BYTES + (size_t)(rest->data[36] + rest->data[37]) * HASH_BYTES;
+	if (length > rest->length || coded_record_decode(out, span_of(rest->data, length)) != 0)
+		return false;
+	*rest = span_of(rest->data + length, rest->length - length);
+	return true;
+}
+
+size_t index_codings(struct index *index, const struct hash *xorb, struct coded_record *out, size_t max)
+{
+	struct key key = key1('e', xorb);
+	rocksdb_pinnableslice_t *value;
+	size_t count = 0;
+	if (entry_get(index, &key, &value) != 1)
+		return 0;
+	for (struct span rest = entry_bytes(value); count < max && entry_coding(&rest, &out[count]);)
+		count++;
+	rocksdb_pinnableslice_destroy(value);
+	return count;
+}
+
+int index_xorb_of_part(struct index *index, const struct hash *part, struct hash *out)
+{
+	struct key key = key1('p', part);
+	rocksdb_pinnableslice_t *value;
+	int found = entry_get(index, &key, &value);
+	if (found != 1)
+		return found < 0 ? found : ERR_NOT_FOUND;
+	struct span bytes = entry_bytes(value);
+	if (bytes.length == HASH_BYTES)
+		memcpy(out->bytes, bytes.data, HASH_BYTES);
+	int err = bytes.length == HASH_BYTES ? 0 : ERR_CORRUPT;
 	rocksdb_pinnableslice_destroy(value);
 	return err;
 }

@@ -12,6 +12,8 @@
  *   u owner                     -> files and bytes claimed
  *   g repository, object id     -> a git object (git_table.c)
  *   m ...                       -> marks of a garbage collection under way (gc.c)
+ *   e xorb hash                 -> its codings, record after record (coded.h)
+ *   p xorb hash of a part       -> hash of the xorb that it is a part of
  *   d xorb hash                 -> nothing: found damaged (damaged.c)
  *   e file hash                 -> nothing: its record was found damaged
  *   n node                      -> how far that node's records were taken (copies.c)
@@ -70,11 +72,18 @@ struct index_xorb {
 	struct record_place place;
 	uint32_t payload_length;
 	uint32_t fragments_count;
+	bool is_part; /* of another */
 	struct xorb_fragment *fragments; /* malloc'ed; resolved places */
 };
 /* 0, ERR_NOT_FOUND, ERR_IO. Free with index_xorb_fini. */
 int index_xorb(struct index *index, const struct hash *xorb, struct index_xorb *out);
 void index_xorb_fini(struct index_xorb *xorb);
+
+/* False: nothing was ever coded. */
+bool index_has_coded(struct index *index);
+/* Codings of a xorb, in the order of their bytes; how many. */
+size_t index_codings(struct index *index, const struct hash *xorb, struct coded_record *out, size_t max);
+int index_xorb_of_part(struct index *index, const struct hash *part, struct hash *out);
 
 struct index_file {
 	struct file_record record;

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "schemas/little_endian.h"
+#include "store/coded.h"
 #include "store/index_entries.h"
 
 enum { SUBJECT_SLOTS = 512 };
@@ -126,6 +127,7 @@ static int put_xorb(struct index_batch *batch, const struct hash *xorb, const st
 	le_write_u64(fixed + 24, value->place.offset);
 	le_write_u32(fixed + 32, value->payload_length);
 	le_write_u32(fixed + 36, value->fragments_count);
+	fixed[40] = value->is_part;
 	buffer_append(&out, fixed, sizeof(fixed));
 	for (uint32_t i = 0; i < value->fragments_count; i++)
 		xorb_record_add_fragment(&out, &value->fragments[i]);
@@ -159,7 +161,7 @@ static int apply_xorb(struct index_batch *batch, struct span payload, const stru
 		return known;
 	struct index_xorb value = { .body_length = record.body_length, .raw_length = record.raw_length, .chunks_count = record.chunks_count,
 		.stored_ms = record.stored_ms, .place = *place, .payload_length = (uint32_t)payload.length,
-		.fragments_count = record.fragments_count };
+		.fragments_count = record.fragments_count, .is_part = coded_is_part(&record) };
 	value.fragments = malloc(record.fragments_count * sizeof(*value.fragments));
 	if (!value.fragments)
 		return ERR_NO_MEMORY;
@@ -171,7 +173,7 @@ static int apply_xorb(struct index_batch *batch, struct span payload, const stru
 	if (err || known == 0)
 		return err;
 	uint32_t raw_start = 0;
-	for (uint32_t i = 0; i < record.chunks_count; i++) {
+	for (uint32_t i = 0; i < record.chunks_count && !value.is_part; i++) { /* of a part no file may name any */
 		struct xorb_record_chunk chunk;
 		uint8_t entry[CHUNK_VALUE_BYTES];
 		xorb_record_chunk_at(&chunk, record.chunks, i);
@@ -320,6 +322,57 @@ static int apply_verified(struct index_batch *batch, struct span payload)
 	return put_file(batch, &file);
 }
 
+/* Added in the order of bytes, so that every node that knows the same has them in the same order. */
+static int apply_coded(struct index_batch *batch, struct span payload)
+{
+	struct coded_record record, known[CODINGS_MAX];
+	uint8_t value[CODINGS_MAX * CODED_RECORD_BYTES_MAX], one[CODED_RECORD_BYTES_MAX];
+	size_t length = 0;
+	bool added = false;
+	if (coded_record_decode(&record, payload) != 0)
+		return ERR_CORRUPT;
+	size_t count = index_codings(batch->index, &record.xorb, known, CODINGS_MAX);
+	for (size_t i = 0; i < count; i++) {
+		size_t some = coded_record_encode(one, &known[i]);
+		if (span_equal(span_of(one, some), payload) || count == CODINGS_MAX)
+			return 0;
+		bool before = !added && memcmp(payload.data, one, some < payload.length ? some : payload.length) < 0;
+		if (before) {
+			memcpy(value + length, payload.data, payload.length);
+			length += payload.length;
+			added = true;
+		}
+		memcpy(value + length, one, some);
+		length += some;
+	}
+	if (!added) {
+		memcpy(value + length, payload.data, payload.length);
+		length += payload.length;
+	}
+	struct key key = key1('e', &record.xorb);
+	entry_put(batch->batch, &key, value, length);
+	for (size_t i = 0; i < (size_t)(record.k + record.m); i++) {
+		key = key1('p', &record.parts[i]);
+		entry_put(batch->batch, &key, record.xorb.bytes, HASH_BYTES);
+	}
+	atomic_store(&batch->index->has_coded, true);
+	return 0;
+}
+
+static int drop_coded(struct index_batch *batch, const struct hash *xorb)
+{
+	struct coded_record known[CODINGS_MAX];
+	size_t count = index_codings(batch->index, xorb, known, CODINGS_MAX);
+	struct key key = key1('e', xorb);
+	entry_forget(batch->batch, &key);
+	for (size_t i = 0; i < count; i++)
+		for (size_t part = 0; part < (size_t)(known[i].k + known[i].m); part++) {
+			key = key1('p', &known[i].parts[part]);
+			entry_forget(batch->batch, &key);
+		}
+	return 0;
+}
+
 static int drop_claim(struct index_batch *batch, const struct drop_record *record)
 {
 	struct key length_key = key_of('w', record->owner.bytes, ENTITY_ID_BYTES, record->hash.bytes, HASH_BYTES);
@@ -382,6 +435,7 @@ static int apply_drop(struct index_batch *batch, struct span payload)
 	switch (record.kind) {
 	case VOLUME_CLAIM: return drop_claim(batch, &record);
 	case VOLUME_FILE: return drop_file(batch, &record.hash);
+	case VOLUME_CODED: return drop_coded(batch, &record.hash);
 	default: return drop_xorb(batch, &record.hash);
 	}
 }
@@ -420,6 +474,7 @@ static uint64_t subject_of(uint8_t kind, struct span payload)
 		struct claim_record claim;
 		struct verified_record verified;
 		struct touch_record touch;
+		struct coded_record coded;
 		struct drop_record drop;
 	} record;
 	switch (kind) {
@@ -428,6 +483,7 @@ static uint64_t subject_of(uint8_t kind, struct span payload)
 	case VOLUME_FILE: return file_record_decode(&record.file, payload) == 0 ? mix(VOLUME_FILE, &record.file.file, NULL) : 0;
 	case VOLUME_VERIFIED: return verified_record_decode(&record.verified, payload) == 0 ? mix(VOLUME_FILE, &record.verified.file, NULL) : 0;
 	case VOLUME_CLAIM: return claim_record_decode(&record.claim, payload) == 0 ? mix(VOLUME_CLAIM, &record.claim.file, &record.claim.owner) : 0;
+	case VOLUME_CODED: return coded_record_decode(&record.coded, payload) == 0 ? mix(VOLUME_CODED, &record.coded.xorb, NULL) : 0;
 	case VOLUME_DROP:
 		return drop_record_decode(&record.drop, payload) != 0 ? 0 :
 			mix(record.drop.kind, &record.drop.hash, record.drop.kind == VOLUME_CLAIM ? &record.drop.owner : NULL);
@@ -464,6 +520,7 @@ int index_batch_apply(struct index_batch *batch, uint8_t kind, struct span paylo
 	case VOLUME_VERIFIED: return apply_verified(batch, payload);
 	case VOLUME_DROP: return apply_drop(batch, payload);
 	case VOLUME_TOUCH: return apply_touch(batch, payload);
+	case VOLUME_CODED: return apply_coded(batch, payload);
 	default: return ERR_UNSUPPORTED; /* written by a newer version */
 	}
 }

@@ -3,6 +3,7 @@
 #define CAIRN_STORE_INDEX_ENTRIES_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "store/index.h"
 
@@ -25,6 +26,7 @@ struct index {
 	struct index_totals totals;   /* changed by the one that applies */
 	struct record_place position;
 	pthread_mutex_t lock;         /* over the two above, for readers */
+	atomic_bool has_coded;        /* something is, or was */
 };
 
 struct key {
@@ -49,6 +51,8 @@ int entry_get(struct index *index, const struct key *key, rocksdb_pinnableslice_
 struct span entry_bytes(const rocksdb_pinnableslice_t *slice);
 void entry_put(rocksdb_writebatch_t *batch, const struct key *key, const void *value, size_t length);
 void entry_forget(rocksdb_writebatch_t *batch, const struct key *key);
+/* The codings in an entry: the record that begins at *rest, which moves on. False: no more. */
+bool entry_coding(struct span *rest, struct coded_record *out);
 int entries_write(struct index *index, rocksdb_writebatch_t *batch, struct why *why);
 
 #endif

@@ -49,6 +49,8 @@ static int find_named(struct store *store, const struct hash *hash, struct why *
 	char text[HASH_TEXT_BYTES];
 	struct index_xorb entry = { 0 };
 	int err = store_may_lean_on(store, hash) ? index_xorb(store->index, hash, &entry) : ERR_NOT_FOUND;
+	if (err == 0 && entry.is_part)
+		err = ERR_NOT_FOUND; /* it goes with the xorb that it is a part of */
 	index_xorb_fini(&entry);
 	hash_to_text(text, hash);
 	if (err == ERR_NOT_FOUND)

@@ -382,7 +382,8 @@ int store_xorb_info(struct store *store, const struct hash *xorb, struct xorb_in
 	struct index_xorb entry;
 	int err = index_xorb(store->index, xorb, &entry);
 	if (err == 0)
-		*out = (struct xorb_info){ .body_length = entry.body_length, .chunks_count = entry.chunks_count, .raw_length = entry.raw_length };
+		*out = (struct xorb_info){ .body_length = entry.body_length, .chunks_count = entry.chunks_count, .raw_length = entry.raw_length,
+			.age_ms = store_now_ms() - entry.stored_ms };
 	index_xorb_fini(&entry);
 	return err;
 }

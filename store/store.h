@@ -122,6 +122,9 @@ struct xorb_upload;
 int xorb_upload_open(struct xorb_upload **out, struct store *store, const struct hash *xorb, uint64_t length, struct why *why);
 /* A copy from another node: the same, but its commit waits for no further copies. */
 int xorb_copy_open(struct xorb_upload **out, struct store *store, const struct hash *xorb, uint64_t length, struct why *why);
+/* Made by the store itself: the same, of a hash that is known at its end. */
+int xorb_made_open(struct xorb_upload **out, struct store *store, uint64_t length, struct why *why);
+const struct hash *xorb_upload_hash(const struct xorb_upload *upload); /* after the commit */
 /* [may wait for a write buffer] Memory to receive the next bytes into, *length (in: how many are of use), so that xorb_upload_write need not copy them. NULL: there
  * is none now. Valid until the next call. */
 uint8_t *xorb_upload_room(struct xorb_upload *upload, size_t *length);
@@ -135,6 +138,7 @@ struct xorb_info {
 	uint64_t body_length;   /* serialised bytes, without footer */
 	uint32_t chunks_count;
 	uint64_t raw_length;
+	int64_t age_ms;         /* since it came, or was sent again */
 };
 int store_xorb_info(struct store *store, const struct hash *xorb, struct xorb_info *out);
 /* The chunk table, from cache or disk [blocks]. Reference-counted: release with xorb_table_release. */
@@ -196,6 +200,8 @@ void file_reader_close(struct file_reader *reader);
 /* Streams bytes [start, end) of a stored xorb's body, verified the same way. Same calling rules. */
 struct xorb_reader;
 int xorb_reader_open(struct xorb_reader **out, struct store *store, const struct hash *xorb, uint64_t start, uint64_t end, struct why *why);
+/* The whole of one that is here; no other node is asked. ERR_NOT_FOUND. */
+int xorb_reader_open_here(struct xorb_reader **out, struct store *store, const struct hash *xorb, struct why *why);
 int64_t xorb_reader_read(struct xorb_reader *reader, void *out, size_t length, bool may_block, struct why *why);
 /* The same without a copy: at least the next chunk, or what the range has of it, and whole chunks behind it that were read with it. *out is empty at the end, and
  * borrowed until the next call. */
@@ -278,6 +284,7 @@ struct held_xorb {
 	struct hash xorb;
 	uint32_t body_length;
 	int64_t age_ms; /* since it came, or was sent again */
+	bool is_part;   /* of another: coded.h */
 };
 /* Those that are here, damaged ones included, the same way. */
 size_t store_held_xorbs(struct store *store, const struct hash *after, struct held_xorb *out, size_t max);

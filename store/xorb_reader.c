@@ -12,13 +12,15 @@ struct xorb_reader {
 	struct chunk_run run;
 };
 
-int xorb_reader_open(struct xorb_reader **out, struct store *store, const struct hash *xorb, uint64_t start, uint64_t end, struct why *why)
+static int open_reader(struct xorb_reader **out, struct store *store, const struct hash *xorb, uint64_t start, uint64_t end, bool here, struct why *why)
 {
 	struct xorb_reader *reader = calloc(1, sizeof(*reader));
 	if (!reader)
 		return why_set(why, ERR_NO_MEMORY, "no memory to read a xorb");
 	reader->store = store;
-	int err = store_open_xorb(store, xorb, true, &reader->xorb, why);
+	int err = here ? stored_xorb_open(&reader->xorb, store->xorbs, xorb, true, why) : store_open_xorb(store, xorb, true, &reader->xorb, why);
+	if (here && err == ERR_CORRUPT)
+		damaged_list_add(&store->damaged, xorb);
 	uint32_t length = err ? 0 : reader->xorb->table.chunks[reader->xorb->table.count - 1].body_end;
 	if (err == 0 && (start >= end || start >= length))
 		err = why_set(why, ERR_RANGE, "the xorb has %u bytes", length);
@@ -39,6 +41,16 @@ int xorb_reader_open(struct xorb_reader **out, struct store *store, const struct
 	reader->chunk = low;
 	*out = reader;
 	return 0;
+}
+
+int xorb_reader_open(struct xorb_reader **out, struct store *store, const struct hash *xorb, uint64_t start, uint64_t end, struct why *why)
+{
+	return open_reader(out, store, xorb, start, end, false, why);
+}
+
+int xorb_reader_open_here(struct xorb_reader **out, struct store *store, const struct hash *xorb, struct why *why)
+{
+	return open_reader(out, store, xorb, 0, UINT64_MAX, true, why);
 }
 
 void xorb_reader_close(struct xorb_reader *reader)

@@ -2,6 +2,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "store/coded.h"
 #include "store/core.h"
 #include "store/xorb_body.h"
 
@@ -13,12 +14,21 @@ struct xorb_upload {
 	struct hash xorb;
 	bool known;              /* it is there already, and whole: only verify */
 	bool replaces;           /* a damaged one */
-	bool is_copy;            /* from another node */
+	bool is_copy;            /* from another node, or made here: nobody waits for further copies */
+	bool is_made;            /* here: its hash is known at the end */
 	struct xorb_verifier *verifier;
 	struct xorb_body body;
 	bool length_known;
 	uint64_t length, received, body_length; /* length: at most, when it is not known */
 };
+
+static void look_up(struct xorb_upload *upload)
+{
+	struct index_xorb known;
+	upload->replaces = damaged_list_has(&upload->store->damaged, &upload->xorb);
+	upload->known = index_xorb(upload->store->index, &upload->xorb, &known) == 0 && !upload->replaces;
+	index_xorb_fini(&known);
+}
 
 int xorb_upload_open(struct xorb_upload **out, struct store *store, const struct hash *xorb, uint64_t length, struct why *why)
 {
@@ -29,15 +39,16 @@ int xorb_upload_open(struct xorb_upload **out, struct store *store, const struct
 		free(upload);
 		return why_set(why, ERR_NO_MEMORY, "no memory for a xorb");
 	}
-	struct index_xorb known;
 	upload->store = store;
-	upload->xorb = *xorb;
+	upload->is_made = !xorb;
+	upload->is_copy = !xorb;
+	if (xorb)
+		upload->xorb = *xorb;
 	upload->length_known = length != UINT64_MAX;
 	upload->length = upload->length_known ? length : XORB_UPLOAD_BYTES_MAX;
-	upload->replaces = damaged_list_has(&store->damaged, xorb);
-	upload->known = index_xorb(store->index, xorb, &known) == 0 && !upload->replaces;
-	index_xorb_fini(&known);
 	xorb_body_init(&upload->body, store->writer);
+	if (xorb)
+		look_up(upload);
 	upload_list_add(&store->uploads, &upload->entry);
 	*out = upload;
 	return 0;
@@ -49,6 +60,16 @@ int xorb_copy_open(struct xorb_upload **out, struct store *store, const struct h
 	if (err == 0)
 		(*out)->is_copy = true;
 	return err;
+}
+
+int xorb_made_open(struct xorb_upload **out, struct store *store, uint64_t length, struct why *why)
+{
+	return xorb_upload_open(out, store, NULL, length, why);
+}
+
+const struct hash *xorb_upload_hash(const struct xorb_upload *upload)
+{
+	return &upload->xorb;
 }
 
 void xorb_upload_close(struct xorb_upload *upload)
@@ -126,9 +147,16 @@ int xorb_upload_commit(struct xorb_upload *upload, bool *inserted, struct why *w
 	if (upload->length_known && upload->received != upload->length)
 		return why_set(why, ERR_INVALID, "the body ended after %llu of %llu bytes", (unsigned long long)upload->received,
 			(unsigned long long)upload->length);
-	int err = xorb_verifier_end(upload->verifier, &upload->xorb, NULL, &chunks, &count, why);
+	struct hash actual;
+	int err = xorb_verifier_end(upload->verifier, upload->is_made ? NULL : &upload->xorb, &actual, &chunks, &count, why);
 	if (err)
 		return err;
+	if (!upload->is_copy && coded_begins_part(chunks, count))
+		return why_set(why, ERR_INVALID, "the xorb looks like a part of a coded one, which only the hub makes");
+	if (upload->is_made) {
+		upload->xorb = actual;
+		look_up(upload);
+	}
 	assert(chunks[count - 1].body_end == upload->body_length);
 	*inserted = !upload->known;
 	err = upload->known ? touch(upload->store, &upload->xorb, why) : publish(upload, chunks, count, why);

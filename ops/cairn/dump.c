@@ -181,13 +181,13 @@ static void print_line(struct volume_dump *dump, const char *kind, uint64_t offs
 
 static int dump_record(void *context, struct volume *volume, const struct volume_record *record, struct span payload)
 {
-	static const char *const kinds[] = { "?", "fragment", "xorb", "file", "claim", "verified", "drop", "touch" };
+	static const char *const kinds[] = { "?", "fragment", "xorb", "file", "claim", "verified", "drop", "touch", "coded" };
 	struct volume_dump *dump = context;
 	char subject[HASH_TEXT_BYTES];
 	(void)volume;
 	dump->records++;
 	subject_of(subject, record->kind, payload);
-	print_line(dump, record->kind <= VOLUME_TOUCH ? kinds[record->kind] : kinds[0], record->offset, record->payload_length, subject);
+	print_line(dump, record->kind <= VOLUME_CODED ? kinds[record->kind] : kinds[0], record->offset, record->payload_length, subject);
 	return 0;
 }
 

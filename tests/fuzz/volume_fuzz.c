@@ -66,11 +66,21 @@ static void fuzz_small(struct span payload)
 		assert(memcmp(again, payload.data, VERIFIED_RECORD_BYTES) == 0);
 	}
 	if (drop_record_decode(&drop, payload) == 0)
-		assert(drop.kind == VOLUME_XORB || drop.kind == VOLUME_FILE || drop.kind == VOLUME_CLAIM);
+		assert(drop.kind == VOLUME_XORB || drop.kind == VOLUME_FILE || drop.kind == VOLUME_CLAIM || drop.kind == VOLUME_CODED);
 	if (touch_record_decode(&touch, payload) == 0) {
 		touch_record_encode(again, &touch);
 		assert(memcmp(again, payload.data, TOUCH_RECORD_BYTES) == 0);
 	}
+}
+
+static void fuzz_coded(struct span payload)
+{
+	struct coded_record record;
+	uint8_t again[CODED_RECORD_BYTES_MAX];
+	if (coded_record_decode(&record, payload) != 0)
+		return;
+	assert(record.k + record.m <= CODED_PARTS_MAX && record.body_length > 0);
+	assert(coded_record_encode(again, &record) == payload.length && memcmp(again, payload.data, payload.length) == 0);
 }
 
 static void fuzz_header(struct span bytes)
@@ -96,6 +106,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	fuzz_xorb(bytes);
 	fuzz_file(bytes);
 	fuzz_small(bytes);
+	fuzz_coded(bytes);
 	fuzz_header(bytes);
 	return 0;
 }
