@@ -291,19 +291,34 @@ static int nodes_forsake_apply(const struct apply_context *apply, const struct c
 	return err;
 }
 
-unsigned cluster_domains_apply(const struct apply_context *apply, int *err, struct why *why)
+static unsigned count_of_placement(const struct apply_context *apply, unsigned (*count)(const struct placement *placement), int *err, struct why *why)
 {
-	unsigned domains = 0;
+	unsigned counted = 0;
 	struct cluster_view *view = calloc(1, sizeof(*view));
 	struct placement *placement = malloc(sizeof(*placement));
 	*err = view && placement ? read_nodes(apply, view, why) : why_set(why, ERR_NO_MEMORY, "no memory");
 	if (*err == 0) {
 		placement_of_view(placement, view);
-		domains = placement_domains(placement);
+		counted = count(placement);
 	}
 	free(view);
 	free(placement);
-	return domains;
+	return counted;
+}
+
+unsigned cluster_domains_apply(const struct apply_context *apply, int *err, struct why *why)
+{
+	return count_of_placement(apply, placement_domains, err, why);
+}
+
+static unsigned members_of(const struct placement *placement)
+{
+	return placement->count ? (unsigned)placement->count : 1;
+}
+
+unsigned cluster_members_apply(const struct apply_context *apply, int *err, struct why *why)
+{
+	return count_of_placement(apply, members_of, err, why);
 }
 
 static int join_token_create_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why)

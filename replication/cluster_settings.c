@@ -1,6 +1,7 @@
 #include "replication/cluster_settings.h"
 
 #include "replication/namespace_state.h"
+#include "schemas/volume_record.h"
 
 static const struct field settings_fields[] = {
 	FIELD(struct cluster_settings, epoch, FIELD_U64, true),
@@ -9,6 +10,9 @@ static const struct field settings_fields[] = {
 	FIELD(struct cluster_settings, grace_ms, FIELD_U64, false),
 	FIELD(struct cluster_settings, walks, FIELD_U64, false),
 	FIELD(struct cluster_settings, repos, FIELD_U64, false),
+	FIELD(struct cluster_settings, erasure_data, FIELD_ENUM, false),
+	FIELD(struct cluster_settings, erasure_parity, FIELD_ENUM, false),
+	FIELD(struct cluster_settings, erasure_after_ms, FIELD_U64, false),
 };
 static const struct schema settings_schema = SCHEMA(1, settings_fields);
 
@@ -19,6 +23,13 @@ static const struct field change_fields[] = {
 	FIELD(struct cluster_change, walk, FIELD_BOOL, false),
 };
 static const struct schema change_schema = SCHEMA(1, change_fields);
+
+static const struct field erasure_fields[] = {
+	FIELD(struct erasure_change, data, FIELD_ENUM, true),
+	FIELD(struct erasure_change, parity, FIELD_ENUM, true),
+	FIELD(struct erasure_change, after_ms, FIELD_U64, true),
+};
+static const struct schema erasure_schema = SCHEMA(1, erasure_fields);
 
 static int read_settings(const struct apply_context *apply, struct cluster_settings *out, struct why *why)
 {
@@ -99,6 +110,54 @@ int cluster_set_apply(const struct apply_context *apply, const struct command *c
 	if (err == 0)
 		write_settings(apply, &settings);
 	return err;
+}
+
+static int check_erasure(const struct apply_context *apply, unsigned data, unsigned parity, struct why *why)
+{
+	int err = 0;
+	if (data == 0 && parity == 0)
+		return 0;
+	if (data < CODED_DATA_MIN || data > CODED_DATA_MAX || parity < 1 || parity > CODED_PARITY_MAX)
+		return why_set(why, ERR_INVALID, "erasure coding is %d to %d parts of data and 1 to %d of parity, or off", CODED_DATA_MIN, CODED_DATA_MAX, CODED_PARITY_MAX);
+	unsigned members = cluster_members_apply(apply, &err, why);
+	if (err == 0 && members < data + parity)
+		return why_set(why, ERR_INVALID, "%u+%u parts cannot lie on different nodes: there %s only %u", data, parity, members == 1 ? "is" : "are", members);
+	return err;
+}
+
+int cluster_erasure_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why)
+{
+	(void)result;
+	struct erasure_change change;
+	struct cluster_settings settings;
+	int err = body_decode(&change, sizeof(change), &erasure_schema, command, why);
+	if (err == 0)
+		err = read_settings(apply, &settings, why);
+	if (err)
+		return err;
+	bool was_on = settings.erasure_data > 0;
+	if (change.data != (uint32_t)CLUSTER_LEAVE) {
+		err = check_erasure(apply, change.data, change.parity, why);
+		settings.erasure_data = change.data;
+		settings.erasure_parity = change.data ? change.parity : 0;
+	}
+	if (change.after_ms != UINT64_MAX)
+		settings.erasure_after_ms = change.after_ms;
+	else if (!was_on)
+		settings.erasure_after_ms = ERASURE_AFTER_MS_DEFAULT;
+	if (err == 0 && change.after_ms != UINT64_MAX && settings.erasure_data == 0)
+		err = why_set(why, ERR_INVALID, "erasure coding is off: say how many parts as well");
+	if (err == 0)
+		write_settings(apply, &settings);
+	return err;
+}
+
+int cluster_set_erasure(struct namespace *ns, const char *actor, const struct erasure_change *change, struct why *why)
+{
+	struct buffer body;
+	buffer_init(&body, COMMAND_BYTES_MAX);
+	record_encode(&body, &erasure_schema, change);
+	return namespace_propose(ns, GROUP_CLUSTER, COMMAND_CLUSTER_ERASURE, actor, &body, NULL, why);
 }
 
 int cluster_set(struct namespace *ns, const char *actor, const struct cluster_change *change, struct why *why)

@@ -16,6 +16,14 @@ struct cluster_change {
 /* [blocks] ERR_INVALID with a sentence: more copies than failure domains, more to wait for than there are. */
 int cluster_set(struct namespace *ns, const char *actor, const struct cluster_change *change, struct why *why);
 
+enum { ERASURE_AFTER_MS_DEFAULT = 7 * 24 * 3600 * 1000 };
+struct erasure_change {
+	uint32_t data, parity; /* CLUSTER_LEAVE; 0: off */
+	uint64_t after_ms;     /* UINT64_MAX: stays, or the default when it is turned on */
+};
+/* [blocks] ERR_INVALID with a sentence: no such code, or more parts than nodes. */
+int cluster_set_erasure(struct namespace *ns, const char *actor, const struct erasure_change *change, struct why *why);
+
 /* On the wire and in a node's own records. */
 void cluster_settings_pack(struct buffer *out, const struct cluster_settings *settings);
 bool cluster_settings_take(struct cursor *cursor, struct cluster_settings *out);

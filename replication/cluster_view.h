@@ -51,6 +51,8 @@ struct cluster_settings { /* 0 of each: the default */
 	uint64_t grace_ms;           /* a node that is gone for longer is away */
 	uint64_t walks;              /* how often an operator asked all nodes to look after their copies now */
 	uint64_t repos;              /* repositories that want another number of copies: repo_copies.h */
+	uint32_t erasure_data, erasure_parity; /* cold xorbs are cut into so many parts: replica_coding.c. 0: they are not */
+	uint64_t erasure_after_ms;   /* a xorb is cold when it is older */
 };
 
 struct cluster_view {

@@ -93,6 +93,7 @@ int changes_position_apply(const struct apply_context *apply, const struct comma
 int packs_replace_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
 int bundles_set_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
 int cluster_set_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
+int cluster_erasure_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
 /* Who should hold what is another from here on. */
 int cluster_epoch_next(const struct apply_context *apply, struct why *why);
 /* The same, and `change` more repositories have a number of copies of their own. ERR_TOO_BIG: there are `max` already. */
@@ -102,6 +103,8 @@ int repo_copies_apply(const struct apply_context *apply, const struct command *c
 int repo_copies_drop(const struct apply_context *apply, const struct entity_id *repo, struct why *why);
 /* Failure domains of the nodes that belong to the cluster. */
 unsigned cluster_domains_apply(const struct apply_context *apply, int *err, struct why *why);
+/* Nodes that belong to it; at least one. */
+unsigned cluster_members_apply(const struct apply_context *apply, int *err, struct why *why);
 int cluster_node_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
 int secret_create_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
 int lock_create_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);

@@ -23,7 +23,7 @@ enum peer_frame_type {
 	FRAME_PULL = 32,       /* [volume, offset, wait ms] or [..., false]: records behind that place; all before it is durable at the caller, without false with all xorbs. Answer: FRAME_RECORDS, FRAME_RECORDS_END */
 	FRAME_RECORDS = 33,    /* part of a run of {u8 kind, u8[3] 0, u32 length, payload}; of a xorb the payload is its hash and u32 body length */
 	FRAME_RECORDS_END = 34, /* [records, volume, offset, at the end, bytes behind it] */
-	FRAME_FIND = 35,       /* [0 file hash or 1 SHA-256, hash]: records of files and their claims. Answered like FRAME_PULL */
+	FRAME_FIND = 35,       /* [0 file hash, 1 SHA-256 or 2 xorb, hash]: records of files and their claims, or how a xorb was coded. Answered like FRAME_PULL */
 	FRAME_XORB = 36,       /* [hash]. Answer: FRAME_XORB_BODY [length], FRAME_XORB_BYTES until it is there; or FRAME_ERROR */
 	FRAME_XORB_BODY = 37,
 	FRAME_XORB_BYTES = 38,

@@ -1,5 +1,7 @@
 #include "replication/placement.h"
 
+#include "schemas/error.h"
+
 #include <limits.h>
 #include <xxhash.h>
 
@@ -82,6 +84,52 @@ size_t placement_order(const struct placement *placement, const struct hash *xor
 	return count;
 }
 
+static unsigned eligible_domains(const struct placement *placement)
+{
+	unsigned domains = 0;
+	for (size_t i = 0; i < placement->count; i++) {
+		bool known = placement->nodes[i].weight == 0;
+		for (size_t k = 0; k < i; k++)
+			known = known || (placement->nodes[k].weight > 0 && placement->nodes[k].domain == placement->nodes[i].domain);
+		domains += !known;
+	}
+	return domains;
+}
+
+static unsigned domain_load(const struct placement *placement, const unsigned *loads, uint64_t domain)
+{
+	unsigned load = 0;
+	for (size_t i = 0; i < placement->count; i++)
+		load += placement->nodes[i].domain == domain ? loads[i] : 0;
+	return load;
+}
+
+int placement_parts(const struct placement *placement, const struct hash *parts, size_t count, unsigned parity, uint64_t *out)
+{
+	unsigned loads[CLUSTER_NODES_MAX] = { 0 };
+	bool domains_first = (size_t)eligible_domains(placement) * parity >= count;
+	if (placement->eligible == 0)
+		return ERR_NOT_FOUND;
+	for (size_t part = 0; part < count; part++) {
+		struct draw draws[CLUSTER_NODES_MAX];
+		size_t best = 0;
+		uint64_t least = UINT64_MAX;
+		draw_all(placement, &parts[part], draws);
+		for (size_t i = 0; i < placement->count && draws[i].node->weight > 0; i++) {
+			size_t at = (size_t)(draws[i].node - placement->nodes);
+			uint64_t in_domain = domain_load(placement, loads, draws[i].node->domain), on_node = loads[at];
+			uint64_t load = domains_first ? in_domain << 32 | on_node : on_node << 32 | in_domain;
+			if (load < least) {
+				least = load;
+				best = at;
+			}
+		}
+		loads[best]++;
+		out[part] = placement->nodes[best].id;
+	}
+	return 0;
+}
+
 bool placement_holds_all(const struct placement *placement, uint64_t node)
 {
 	bool weighs = false;
@@ -124,6 +172,9 @@ void placement_of_view(struct placement *out, const struct cluster_view *view)
 {
 	*out = (struct placement){ .epoch = view->settings.epoch,
 		.copies = view->settings.replication_factor ? view->settings.replication_factor : REPLICATION_FACTOR_DEFAULT };
+	out->erasure_data = view->settings.erasure_data;
+	out->erasure_parity = view->settings.erasure_parity;
+	out->erasure_after_ms = view->settings.erasure_after_ms;
 	if (view->settings.epoch == 0) /* it is not known yet, or nothing has changed since nodes place at all */
 		out->copies = CLUSTER_NODES_MAX;
 	for (size_t i = 0; i < view->count; i++) {

@@ -27,6 +27,8 @@ struct placement {
 	unsigned copies;   /* wanted of a xorb of which no repository says anything: the replication factor */
 	unsigned repos_least, repos_most; /* of what repositories say; 0: none says anything */
 	unsigned eligible; /* nodes with a weight */
+	unsigned erasure_data, erasure_parity; /* cold xorbs are cut into so many parts; 0: they are not */
+	uint64_t erasure_after_ms;
 	size_t count;
 	struct placement_node nodes[CLUSTER_NODES_MAX];
 };
@@ -51,6 +53,9 @@ size_t placement_order(const struct placement *placement, const struct hash *xor
 bool placement_holds(const struct placement *placement, const struct hash *xorb, unsigned copies, uint64_t node);
 /* From how many copies on `node` holds it; 0: in any case, UINT_MAX: never. */
 unsigned placement_rank(const struct placement *placement, const struct hash *xorb, uint64_t node);
+/* Which node should hold each part of a coded xorb (store/coded.h): every part goes to the first of its own order in the failure domain, and on the node, with the fewest parts before
+ * it; where there are too few domains for at most `parity` parts in each, nodes come before domains. ERR_NOT_FOUND: nobody is eligible. */
+int placement_parts(const struct placement *placement, const struct hash *parts, size_t count, unsigned parity, uint64_t *out);
 /* True when `node` should hold every xorb. */
 bool placement_holds_all(const struct placement *placement, uint64_t node);
 /* Distinct failure domains of nodes, weighed or not. */

@@ -413,6 +413,9 @@ void replica_status(struct replica *replica, struct replica_status *out)
 	out->members = replica->members;
 	out->copies_least = min_of(placement_least(&replica->placement), replica->members);
 	out->copies_needed = replica_copies_needed(replica);
+	out->erasure_data = replica->settings.erasure_data;
+	out->erasure_parity = replica->settings.erasure_parity;
+	out->erasure_after_ms = replica->settings.erasure_after_ms;
 	pthread_mutex_unlock(&replica->lock);
 }
 

@@ -114,6 +114,9 @@ struct replica_status {
 	uint64_t awaited, refused; /* since the start: waits for copies, and those that were in vain */
 	uint64_t fetched_files, fetched_xorbs; /* for readers, since the start */
 	uint64_t repaired_xorbs; /* damaged ones that were replaced, since the start */
+	uint64_t coded_xorbs;    /* that this node has cut into parts, since the start */
+	unsigned erasure_data, erasure_parity; /* as set; 0: off */
+	uint64_t erasure_after_ms;
 };
 void replica_status(struct replica *replica, struct replica_status *out);
 

@@ -39,6 +39,9 @@ unsigned replica_wanted(struct replica *replica, const struct placement *placeme
 
 bool replica_holds(struct replica *replica, const struct placement *placement, const struct hash *xorb, uint64_t node_id)
 {
+	bool holds;
+	if (replica_coding_decides(replica, placement, xorb, node_id, &holds))
+		return holds;
 	unsigned rank = placement_rank(placement, xorb, node_id);
 	if (rank <= placement_least(placement))
 		return true;

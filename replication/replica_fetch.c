@@ -286,6 +286,41 @@ static int fetch_xorb(struct replica *replica, uint64_t first, const struct hash
 	return err;
 }
 
+int replica_fetch_part(struct replica *replica, uint64_t holder, bool any, const struct hash *part, struct why *why)
+{
+	struct question question = { .xorb = part };
+	struct peer *peer = askable_peer(replica, holder);
+	int err = ERR_NOT_FOUND;
+	if ((!peer && !any) || !transfer_begin(replica, part, any))
+		return store_has_xorb(replica->config.store, part) ? 0 : ERR_NOT_FOUND;
+	if (store_has_xorb(replica->config.store, part)) {
+		err = 0;
+	} else if (any) {
+		err = fetch_xorb(replica, holder, part, why);
+	} else if (begin(replica)) {
+		err = ask(replica, peer, &question, why);
+		end(replica, &replica->status.fetched_xorbs, err == 0);
+	}
+	transfer_end(replica, part);
+	return err;
+}
+
+/* Of a xorb that is coded hardly anybody has the whole: its parts are looked for first. How it was coded may be known to others only. */
+static int fetch_whole(struct replica *replica, uint64_t first, const struct hash *xorb, struct why *why)
+{
+	struct coded_record codings[CODINGS_MAX];
+	size_t known = store_codings(replica->config.store, xorb, codings);
+	pthread_mutex_lock(&replica->lock);
+	bool coding = replica->placement.erasure_data > 0;
+	pthread_mutex_unlock(&replica->lock);
+	if (known && replica_join_parts(replica, xorb, true, NULL) == 0)
+		return 0;
+	int err = fetch_xorb(replica, first, xorb, why);
+	if (err && !known && coding)
+		known = find(replica, FIND_CODED, xorb->bytes, NULL) == 0;
+	return err && known && replica_join_parts(replica, xorb, false, why) == 0 ? 0 : err;
+}
+
 int replica_fetch_xorb(void *replica, const struct hash *xorb, struct why *why)
 {
 	return replica_fetch_from(replica, 0, xorb, why);
@@ -296,15 +331,19 @@ int replica_fetch_from(struct replica *replica, uint64_t first, const struct has
 	if (consensus_alone(replica->config.consensus))
 		return ERR_NOT_FOUND;
 	uint64_t until_ms = replica_now_ms() + 2 * REPLICA_FETCH_WAIT_MS;
+	struct hash whole;
+	bool is_part = store_xorb_of_part(replica->config.store, xorb, &whole) == 0;
+	if (is_part && !first)
+		first = replica_part_holder(replica, xorb);
 	while (replica_now_ms() < until_ms && !atomic_load(&replica->stop)) {
 		if (!transfer_begin(replica, xorb, true)) {
 			if (store_has_xorb(replica->config.store, xorb))
 				return 0;
 			continue;
 		}
-		int err = store_has_xorb(replica->config.store, xorb) ? 0 : fetch_xorb(replica, first, xorb, why);
-		transfer_end(replica, xorb);
-		return err;
+		int err = store_has_xorb(replica->config.store, xorb) ? 0 : is_part ? fetch_xorb(replica, first, xorb, why) : fetch_whole(replica, first, xorb, why);
+		transfer_end(replica, xorb); /* before a part is made again: that waits for its xorb, whose transfer waits for parts */
+		return err && is_part ? replica_remake_part(replica, xorb, why) : err;
 	}
 	return why_set(why, ERR_BUSY, "a xorb is being fetched from another node; try again");
 }

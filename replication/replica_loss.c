@@ -1,7 +1,7 @@
 /* replica_loss.c - what would be lost if nodes went for good.
  *
  * All xorbs that files need are asked for at everybody else, by a placement in which those nodes weigh nothing: who says then that it has a copy gives it up only
- * when as many others as should hold it have theirs. */
+ * when as many others as should hold it have theirs. Of what is coded (replica_coding.c) it is parts that are asked for: with k of them elsewhere it is safe. */
 #include <stdlib.h>
 
 #include "replication/replica_parts.h"
@@ -154,6 +154,61 @@ static void ask_going(struct question *question)
 	}
 }
 
+/* ---- what is coded ---- */
+
+struct coded_question {
+	size_t at;                 /* of the xorb in the batch */
+	struct coded_record coded;
+	uint16_t stay, go;         /* parts that are on nodes that stay; on those that go */
+};
+
+/* Which parts one node has, of codings that are not safe yet. */
+static void ask_parts(struct question *question, uint64_t node_id, struct coded_question *codings, size_t count)
+{
+	struct replica *replica = question->replica;
+	bool self = node_id == replica->node_id, going = goes(question, node_id);
+	for (size_t at = 0; at < count;) {
+		size_t from = at;
+		question->call.count = 0;
+		question->call.fetch = false;
+		for (; at < count && question->call.count + CODED_PARTS_MAX <= KEEP_XORBS_MAX; at++)
+			for (unsigned i = 0; i < (unsigned)(codings[at].coded.k + codings[at].coded.m); i++)
+				question->call.xorbs[question->call.count++] = codings[at].coded.parts[i];
+		if (!self && replica_keep(replica, node_id, &question->call, REPLICA_FETCH_WAIT_MS, &question->kept, NULL) != 0)
+			return;
+		size_t part = 0;
+		for (size_t k = from; k < at; k++)
+			for (unsigned i = 0; i < (unsigned)(codings[k].coded.k + codings[k].coded.m); i++, part++) {
+				bool has = self ? store_has_xorb(replica->config.store, &question->call.xorbs[part]) : question->kept.lengths[part] > 0;
+				uint16_t bit = (uint16_t)(has << i);
+				codings[k].stay |= going ? 0 : bit;
+				codings[k].go |= going ? bit : 0;
+			}
+	}
+}
+
+/* Settles what k parts elsewhere bring back, and what they would not without those that go. What too few parts are left of, however many go, is lost already. */
+static void settle_coded(struct question *question, const struct placement *placement)
+{
+	struct store *store = question->replica->config.store;
+	struct coded_record known[CODINGS_MAX];
+	struct coded_question *codings = store_has_coded(store) ? malloc(LOSS_BATCH * CODINGS_MAX * sizeof(*codings)) : NULL;
+	size_t count = 0;
+	for (size_t i = 0; codings && i < question->count; i++) {
+		size_t has = question->settled[i] ? 0 : store_codings(store, &question->xorbs[i], known);
+		for (size_t k = 0; k < has; k++)
+			codings[count++] = (struct coded_question){ .at = i, .coded = known[k] };
+	}
+	for (size_t i = 0; i < placement->count && count > 0; i++)
+		ask_parts(question, placement->nodes[i].id, codings, count);
+	for (size_t i = 0; i < count; i++)
+		question->settled[codings[i].at] = question->settled[codings[i].at] || __builtin_popcount(codings[i].stay) >= codings[i].coded.k;
+	for (size_t i = 0; i < count; i++)
+		if (!question->settled[codings[i].at] && __builtin_popcount(codings[i].stay | codings[i].go) >= codings[i].coded.k)
+			count_loss(question, codings[i].at, codings[i].coded.body_length);
+	free(codings);
+}
+
 static void ask_batch(struct question *question, const struct placement *placement)
 {
 	memset(question->settled, 0, sizeof(question->settled));
@@ -165,6 +220,7 @@ static void ask_batch(struct question *question, const struct placement *placeme
 		for (size_t k = 0; k < question->call.count; k++)
 			question->settled[question->places[k]] = question->kept.lengths[k] > 0;
 	}
+	settle_coded(question, placement);
 	ask_going(question);
 }
 

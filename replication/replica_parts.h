@@ -6,6 +6,7 @@
 #include "replication/repo_copies.h"
 #include "replication/replica.h"
 #include "replication/replica_wire.h"
+#include "store/coded.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -90,6 +91,35 @@ void replica_take_repos(struct replica *replica, const struct cluster_settings *
 unsigned replica_wanted(struct replica *replica, const struct placement *placement, const struct hash *xorb);
 /* placement_holds of as many. */
 bool replica_holds(struct replica *replica, const struct placement *placement, const struct hash *xorb, uint64_t node_id);
+/* ---- coded xorbs: replica_coding.c ---- */
+/* True when a coding decides, and not the number of copies, whether a node should hold a xorb: a part, or what was cut into parts. */
+bool replica_coding_decides(struct replica *replica, const struct placement *placement, const struct hash *xorb, uint64_t node_id, bool *holds);
+enum { KEEPERS_MAX = CODED_PARTS_MAX, WANTS_MAX = 1 + CODINGS_MAX * CODED_PARTS_MAX };
+struct keeper {
+	struct hash xorb;
+	uint64_t node_id;
+};
+/* Who has to have what before a copy of a xorb is given up here; 0: that cannot be said. */
+size_t replica_keepers(struct replica *replica, const struct placement *placement, const struct hash *xorb, struct keeper out[KEEPERS_MAX]);
+/* What this node should have for a xorb that files need, and lacks: the xorb, or parts of it. */
+size_t replica_wants(struct replica *replica, const struct placement *placement, const struct hash *xorb, struct hash out[WANTS_MAX]);
+/* What lies here for a xorb that was coded and belongs elsewhere. */
+size_t replica_leftovers(struct replica *replica, const struct placement *placement, const struct hash *xorb, struct hash out[WANTS_MAX]);
+/* True when it is this node's turn to cut it into parts. */
+bool replica_is_cold(struct replica *replica, const struct placement *placement, const struct hash *xorb);
+/* [blocks] */
+int replica_code(struct replica *replica, const struct placement *placement, const struct hash *xorb, uint64_t *bytes, struct why *why);
+/* [blocks] Makes a xorb of parts that members have. With `stays` only when it should be there as parts now. ERR_NOT_FOUND: there are not enough. */
+int replica_join_parts(struct replica *replica, const struct hash *xorb, bool stays, struct why *why);
+/* [blocks] Makes a part that no member has, if it should be here. */
+int replica_remake_part(struct replica *replica, const struct hash *part, struct why *why);
+/* The node that should have a part; 0: none, or it is no part. */
+uint64_t replica_part_holder(struct replica *replica, const struct hash *part);
+/* [blocks] True when enough parts of a coded xorb are there that `losses` nodes may go. */
+bool replica_parts_are_safe(struct replica *replica, const struct placement *placement, const struct hash *xorb, unsigned losses);
+/* [blocks] One part as it is on the node that should have it, or else on any; nothing is made. replica_fetch.c */
+int replica_fetch_part(struct replica *replica, uint64_t holder, bool any, const struct hash *part, struct why *why);
+
 /* Copies that what a repository claims gets at least. */
 unsigned replica_repo_wants(struct replica *replica, const struct placement *placement, const struct entity_id *repo);
 /* As it is now. */

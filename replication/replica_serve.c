@@ -4,7 +4,7 @@
 #include "replication/peer_calls.h"
 #include "replication/replica_parts.h"
 #include "schemas/record.h"
-#include "schemas/volume_record.h"
+#include "store/coded.h"
 
 enum { BATCH_FULL = 2, SHA256_FILES_MAX = 16, CARE_QUESTIONS_MAX = 16 };
 
@@ -23,8 +23,8 @@ static int tell(void *context, uint8_t kind, struct span payload)
 	uint8_t name[XORB_NAME_BYTES];
 	if (kind != VOLUME_XORB)
 		return records_out_add(&batch->out, kind, payload, batch->why);
-	if (xorb_record_decode(&xorb, payload) != 0)
-		return 0;
+	if (xorb_record_decode(&xorb, payload) != 0 || coded_is_part(&xorb))
+		return 0; /* who should have a part finds out by its coding */
 	if (batch->body_bytes > 0 && batch->body_bytes + xorb.body_length > REPLICA_BATCH_BODY_BYTES)
 		return BATCH_FULL; /* this one belongs to the next */
 	batch->body_bytes += xorb.body_length;
@@ -90,10 +90,12 @@ static int serve_find(struct replica *replica, struct peer_stream *stream, struc
 		return ERR_CORRUPT;
 	memcpy(files[0].bytes, call.digest, HASH_BYTES);
 	memcpy(sha256.bytes, call.digest, HASH_BYTES);
+	if (call.what == FIND_CODED)
+		count = 0;
 	if (call.what == FIND_SHA256)
 		count = store_files_with_sha256(replica->config.store, &sha256, files, SHA256_FILES_MAX);
 	records_out_init(&batch.out, stream);
-	int err = 0;
+	int err = call.what == FIND_CODED ? store_tell_codings(replica->config.store, &files[0], tell, &batch, why) : 0;
 	for (size_t i = 0; i < count && (err == 0 || err == ERR_NOT_FOUND); i++)
 		err = store_tell_file(replica->config.store, &files[i], tell, &batch, why);
 	if (err && err != ERR_CLOSED && batch.out.count == 0)

@@ -44,6 +44,9 @@ static void add(struct settle *settle, const struct hash *xorb, bool here)
 	struct unsettled *to = &settle->xorbs[settle->count++];
 	unsigned wanted = settle->claims ? replica_wanted(settle->replica, &settle->placement, xorb) : settle->needed, self = here ? settle->self : 0;
 	*to = (struct unsettled){ .xorb = *xorb, .needed = wanted < settle->needed ? wanted : settle->needed, .self = self, .copies = self };
+	/* What is coded needs no whole copies; if parts are missing they count no more than nothing, and it gets them. */
+	if (to->copies < to->needed && replica_parts_are_safe(settle->replica, &settle->placement, xorb, to->needed - 1))
+		to->self = to->copies = to->needed;
 }
 
 static int gather_claimed(void *context, const struct hash *xorb)
@@ -80,8 +83,8 @@ static int gather(void *context, uint8_t kind, struct span payload)
 	struct xorb_record record;
 	if (kind == VOLUME_CLAIM && settle->claims)
 		return gather_claim(settle, payload);
-	if (kind != VOLUME_XORB || xorb_record_decode(&record, payload) != 0 || !store_has_xorb(settle->replica->config.store, &record.xorb))
-		return 0; /* or it was given up, or collected */
+	if (kind != VOLUME_XORB || xorb_record_decode(&record, payload) != 0 || coded_is_part(&record) || !store_has_xorb(settle->replica->config.store, &record.xorb))
+		return 0; /* or it was given up, or collected; a part is made of what is acknowledged already */
 	if (settle->count == SETTLE_XORBS_MAX || (settle->count > 0 && settle->bytes + record.body_length > SETTLE_BYTES_MAX))
 		return BATCH_FULL;
 	add(settle, &record.xorb, true);

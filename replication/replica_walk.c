@@ -8,13 +8,16 @@
  * each change of the placement they offer it to the others that should. Not when it is old: else nodes that collect garbage at different times would give it back to
  * each other for ever.
  *
+ * Where erasure coding is on, cold xorbs are cut into parts on the way, and parts and wholes are looked after as replica_coding.c says.
+ *
  * What no member has is lost, not missing: a node that died for good took it along. Nobody waits for it, but it is looked for again. */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "replication/replica_parts.h"
 
-enum { WALK_BATCH = 256, GIVE_UP_BATCH = 8, GIVE_UP_WAIT_MS = 60 * 1000, RECORDS_WAIT_MS = 10 * 1000, LOOK_MS = 500, PACE_MS_MAX = 30 * 1000, SETTLE_MS = 20 * 1000, WALKS_PART = 20 };
+enum { WALK_BATCH = 256, GIVE_UP_BATCH = 8, GIVE_UP_WAIT_MS = 60 * 1000, RECORDS_WAIT_MS = 10 * 1000, LOOK_MS = 500, PACE_MS_MAX = 30 * 1000, SETTLE_MS = 20 * 1000, WALKS_PART = 20,
+	COMPACT_BYTES = 1 << 30 /* given up while others are still fetched */ };
 #define OFFER_AGE_MS_MAX ((int64_t)10 * 24 * 3600 * 1000) /* less than half of the grace time of garbage, 21 days: a copy that was made of a copy is not offered when the first one goes */
 
 struct walk {
@@ -25,6 +28,12 @@ struct walk {
 	struct kept kept;
 	const struct hash *giving; /* those that confirm was asked about */
 	size_t giving_count;
+	struct check {
+		size_t at;             /* in `giving` */
+		struct keeper keeper;
+	} checks[GIVE_UP_BATCH * KEEPERS_MAX];
+	size_t checks_count;
+	uint64_t dropped_bytes;    /* since volumes were compacted */
 	uint64_t began_ms, moved_bytes;
 	bool gave_up;
 	bool owes;                           /* not everybody has what was offered by this epoch */
@@ -70,8 +79,6 @@ static void tell(struct walk *walk)
 	pthread_mutex_unlock(&replica->lock);
 }
 
-/* ---- what is missing ---- */
-
 /* All answer, so what none of them has is nowhere. */
 static bool all_are_here(struct replica *replica)
 {
@@ -81,40 +88,6 @@ static bool all_are_here(struct replica *replica)
 		all = all && (!replica->peers[i].member || replica->peers[i].connected);
 	pthread_mutex_unlock(&replica->lock);
 	return all;
-}
-
-static void fetch_missing(struct walk *walk)
-{
-	struct replica *replica = walk->replica;
-	struct store *store = replica->config.store;
-	struct hash xorbs[WALK_BATCH], after;
-	uint64_t missing = 0, lost = 0;
-	size_t count = store_needed_xorbs(store, NULL, xorbs, WALK_BATCH);
-	for (; count > 0 && goes_on(walk); count = store_needed_xorbs(store, &after, xorbs, WALK_BATCH)) {
-		for (size_t i = 0; i < count && goes_on(walk); i++) {
-			if (!replica_holds(replica, &walk->placement, &xorbs[i], replica->node_id) || store_has_xorb(store, &xorbs[i]))
-				continue;
-			struct xorb_info info = { 0 };
-			uint64_t since_ms = replica_now_ms();
-			bool all = all_are_here(replica);
-			int err = replica_fetch_from(replica, 0, &xorbs[i], NULL);
-			if (err == 0 && store_xorb_info(store, &xorbs[i], &info) == 0) {
-				walk->care.fetched_xorbs++;
-				walk->care.held_bytes += info.body_length;
-				walk->moved_bytes += info.body_length;
-			} else if (err == ERR_NOT_FOUND && all && all_are_here(replica)) {
-				lost++;
-			} else {
-				missing++;
-			}
-			tell(walk);
-			pace(walk, since_ms);
-		}
-		after = xorbs[count - 1];
-	}
-	walk->care.missing_xorbs = missing;
-	walk->care.lost_xorbs = lost;
-	tell(walk);
 }
 
 /* ---- what is in no file yet ---- */
@@ -175,7 +148,7 @@ static void offer_what_no_file_needs(struct walk *walk)
 	for (; count > 0 && goes_on(walk); count = store_held_xorbs(store, &after, held, WALK_BATCH)) {
 		after = held[count - 1].xorb;
 		for (size_t i = 0; i < count && goes_on(walk); i++) {
-			if (held[i].age_ms > OFFER_AGE_MS_MAX || store_files_of_xorb(store, &held[i].xorb, 1) > 0)
+			if (held[i].is_part || held[i].age_ms > OFFER_AGE_MS_MAX || store_files_of_xorb(store, &held[i].xorb, 1) > 0)
 				continue;
 			offered[used++] = held[i].xorb;
 			if (used == GIVE_UP_BATCH) {
@@ -190,37 +163,46 @@ static void offer_what_no_file_needs(struct walk *walk)
 
 /* ---- what is one too many ---- */
 
-/* Asks one holder about those that it should hold; what it has not is not `ok` any more. */
-static void confirm_holder(struct walk *walk, uint64_t node_id, const struct hash *xorbs, size_t count, const struct record_place *end, bool *ok)
+/* Asks one node for what it should have; what it has not makes those that lean on it not `ok` any more. */
+static void confirm_keeper(struct walk *walk, uint64_t node_id, const struct record_place *end, bool *ok)
 {
-	size_t places[STORE_GIVE_UP_MAX];
+	struct store *store = walk->replica->config.store;
+	size_t places[GIVE_UP_BATCH * KEEPERS_MAX];
+	bool self = node_id == walk->replica->node_id;
 	walk->call.count = 0;
 	walk->call.fetch = true;
-	for (size_t i = 0; i < count; i++)
-		if (ok[i] && replica_holds(walk->replica, &walk->placement, &xorbs[i], node_id)) {
-			places[walk->call.count] = i;
-			walk->call.xorbs[walk->call.count++] = xorbs[i];
+	for (size_t i = 0; i < walk->checks_count; i++)
+		if (ok[walk->checks[i].at] && walk->checks[i].keeper.node_id == node_id) {
+			places[walk->call.count] = walk->checks[i].at;
+			walk->call.xorbs[walk->call.count++] = walk->checks[i].keeper.xorb;
 		}
 	if (walk->call.count == 0)
 		return;
-	bool answers = !is_silent(walk, node_id) && replica_has_records(walk->replica, node_id, end, RECORDS_WAIT_MS) &&
-		replica_keep(walk->replica, node_id, &walk->call, GIVE_UP_WAIT_MS, &walk->kept, NULL) == 0 && walk->kept.epoch == walk->placement.epoch;
+	bool answers = self || (!is_silent(walk, node_id) && replica_has_records(walk->replica, node_id, end, RECORDS_WAIT_MS) &&
+		replica_keep(walk->replica, node_id, &walk->call, GIVE_UP_WAIT_MS, &walk->kept, NULL) == 0 && walk->kept.epoch == walk->placement.epoch);
 	if (!answers)
 		note_silent(walk, node_id);
 	for (size_t i = 0; i < walk->call.count; i++)
-		ok[places[i]] = answers && walk->kept.lengths[i] > 0;
+		ok[places[i]] = ok[places[i]] && answers && (self ? store_has_xorb(store, &walk->call.xorbs[i]) : walk->kept.lengths[i] > 0);
 }
 
 static void confirm(void *context, const struct hash *xorbs, size_t count, const struct record_place *end, bool *ok)
 {
 	struct walk *walk = context;
+	struct keeper keepers[KEEPERS_MAX];
 	walk->giving = xorbs;
 	walk->giving_count = count;
-	for (size_t i = 0; i < count; i++)
-		ok[i] = walk->placement.eligible > 0 && !replica_holds(walk->replica, &walk->placement, &xorbs[i], walk->replica->node_id);
+	walk->checks_count = 0;
+	for (size_t i = 0; i < count; i++) {
+		size_t wanted = walk->placement.eligible > 0 && !replica_holds(walk->replica, &walk->placement, &xorbs[i], walk->replica->node_id) ?
+			replica_keepers(walk->replica, &walk->placement, &xorbs[i], keepers) : 0;
+		ok[i] = wanted > 0;
+		for (size_t k = 0; k < wanted; k++)
+			walk->checks[walk->checks_count++] = (struct check){ i, keepers[k] };
+	}
 	for (size_t i = 0; i < walk->placement.count; i++)
 		if (walk->placement.nodes[i].weight > 0)
-			confirm_holder(walk, walk->placement.nodes[i].id, xorbs, count, end, ok);
+			confirm_keeper(walk, walk->placement.nodes[i].id, end, ok);
 }
 
 static bool begin_giving(void *context)
@@ -229,7 +211,7 @@ static bool begin_giving(void *context)
 	pthread_rwlock_wrlock(&walk->replica->placing);
 	bool goes = goes_on(walk);
 	/* A claim that has come meanwhile may want more copies, and its sender may count this one: told so before, by a claim that is seen now. */
-	for (size_t i = 0; i < walk->giving_count && goes && walk->placement.repos_most; i++)
+	for (size_t i = 0; i < walk->giving_count && goes; i++)
 		goes = !replica_holds(walk->replica, &walk->placement, &walk->giving[i], walk->replica->node_id);
 	return goes;
 }
@@ -246,6 +228,7 @@ static void give_up(struct walk *walk, const struct hash *xorbs, size_t count)
 	uint64_t bytes = 0, since_ms = replica_now_ms();
 	if (store_give_up(walk->replica->config.store, xorbs, count, &how, &bytes, NULL) == 0 && bytes > 0) {
 		walk->gave_up = true;
+		walk->dropped_bytes += bytes;
 		walk->moved_bytes += bytes;
 		walk->care.given_up_bytes += bytes;
 		walk->care.surplus_bytes -= bytes < walk->care.surplus_bytes ? bytes : walk->care.surplus_bytes;
@@ -253,6 +236,100 @@ static void give_up(struct walk *walk, const struct hash *xorbs, size_t count)
 	}
 	tell(walk);
 	pace(walk, since_ms);
+}
+
+/* ---- what is missing, and what is cold ---- */
+
+struct shortfall {
+	uint64_t missing, lost;
+};
+
+/* True when it came. */
+static bool fetch_one(struct walk *walk, const struct hash *xorb, struct shortfall *shortfall)
+{
+	struct replica *replica = walk->replica;
+	struct xorb_info info = { 0 };
+	uint64_t since_ms = replica_now_ms();
+	bool all = all_are_here(replica);
+	int err = replica_fetch_from(replica, 0, xorb, NULL);
+	bool came = err == 0 && store_xorb_info(replica->config.store, xorb, &info) == 0;
+	if (came) {
+		walk->care.fetched_xorbs++;
+		walk->care.held_bytes += info.body_length;
+		walk->moved_bytes += info.body_length;
+	} else if (err == ERR_NOT_FOUND && all && all_are_here(replica)) {
+		shortfall->lost++;
+	} else {
+		shortfall->missing++;
+	}
+	tell(walk);
+	pace(walk, since_ms);
+	return came;
+}
+
+static void code_one(struct walk *walk, const struct hash *xorb)
+{
+	uint64_t since_ms = replica_now_ms(), bytes = 0;
+	struct why why = { 0 };
+	int err = replica_code(walk->replica, &walk->placement, xorb, &bytes, &why);
+	if (err && err != ERR_NOT_FOUND)
+		fprintf(stderr, "cairn: replica: a xorb could not be coded: %s\n", why.text);
+	walk->moved_bytes += bytes;
+	walk->care.held_bytes += bytes;
+	tell(walk);
+	pace(walk, since_ms);
+}
+
+/* What was made or fetched on the way to a coding goes at once: else a node that makes up for another one would need room for many times what it gets. */
+static void clear_away(struct walk *walk, const struct hash *xorb)
+{
+	struct hash leftovers[WANTS_MAX];
+	struct store_gc_report report;
+	size_t count = replica_leftovers(walk->replica, &walk->placement, xorb, leftovers);
+	for (size_t at = 0; at < count && goes_on(walk); at += GIVE_UP_BATCH)
+		give_up(walk, leftovers + at, count - at < GIVE_UP_BATCH ? count - at : GIVE_UP_BATCH);
+	if (walk->dropped_bytes >= COMPACT_BYTES && goes_on(walk)) {
+		walk->dropped_bytes = 0;
+		store_compact(walk->replica->config.store, &report, NULL);
+	}
+}
+
+static void fetch_missing(struct walk *walk)
+{
+	struct replica *replica = walk->replica;
+	struct store *store = replica->config.store;
+	struct hash xorbs[WALK_BATCH], wants[WANTS_MAX], after;
+	struct shortfall shortfall = { 0 };
+	size_t count = store_needed_xorbs(store, NULL, xorbs, WALK_BATCH);
+	for (; count > 0 && goes_on(walk); count = store_needed_xorbs(store, &after, xorbs, WALK_BATCH)) {
+		for (size_t i = 0; i < count && goes_on(walk); i++) {
+			bool here = store_has_xorb(store, &xorbs[i]), made = false;
+			size_t wanted = replica_wants(replica, &walk->placement, &xorbs[i], wants);
+			for (size_t k = 0; k < wanted && goes_on(walk); k++)
+				made = (fetch_one(walk, &wants[k], &shortfall) && !here) || made;
+			if (wanted == 0 && goes_on(walk) && replica_is_cold(replica, &walk->placement, &xorbs[i])) {
+				code_one(walk, &xorbs[i]);
+				made = true;
+			}
+			if (made && goes_on(walk))
+				clear_away(walk, &xorbs[i]);
+		}
+		after = xorbs[count - 1];
+	}
+	walk->care.missing_xorbs = shortfall.missing;
+	walk->care.lost_xorbs = shortfall.lost;
+	tell(walk);
+}
+
+/* ---- the rest of what is one too many ---- */
+
+/* A part of nothing that is known is garbage, or what it is a part of is about to be known. */
+static bool is_surplus(struct walk *walk, const struct held_xorb *held)
+{
+	struct hash whole;
+	if (held->is_part && store_xorb_of_part(walk->replica->config.store, &held->xorb, &whole) != 0)
+		return false;
+	return !replica_holds(walk->replica, &walk->placement, &held->xorb, walk->replica->node_id);
 }
 
 static void give_up_surplus(struct walk *walk)
@@ -264,7 +341,7 @@ static void give_up_surplus(struct walk *walk)
 	for (; count > 0 && goes_on(walk); count = store_held_xorbs(store, &after, held, WALK_BATCH)) {
 		after = held[count - 1].xorb;
 		for (size_t i = 0; i < count && goes_on(walk); i++) {
-			if (replica_holds(walk->replica, &walk->placement, &held[i].xorb, walk->replica->node_id))
+			if (!is_surplus(walk, &held[i]))
 				continue;
 			surplus[used++] = held[i].xorb;
 			if (used == GIVE_UP_BATCH) {
@@ -290,7 +367,7 @@ static void count_held(struct walk *walk)
 		after = held[count - 1].xorb;
 		for (size_t i = 0; i < count; i++) {
 			walk->care.held_bytes += held[i].body_length;
-			if (!replica_holds(walk->replica, &walk->placement, &held[i].xorb, walk->replica->node_id))
+			if (is_surplus(walk, &held[i]))
 				walk->care.surplus_bytes += held[i].body_length;
 		}
 	}
@@ -311,6 +388,7 @@ static void take_walk(struct walk *walk)
 	walk->began_ms = replica_now_ms();
 	walk->moved_bytes = 0;
 	walk->gave_up = false;
+	walk->dropped_bytes = 0;
 	walk->silent_count = 0;
 	walk->care.walking = true;
 	count_held(walk);
@@ -337,6 +415,7 @@ static uint64_t rest_ms(const struct walk *walk, bool all_are_here, uint64_t las
 		return REPLICA_RETRY_MS_MAX + last_took_ms;
 	/* A mirror makes no copies that are one too many: nothing is to be found there unless something has happened. */
 	bool mirror = replica->placement.eligible <= placement_least(&replica->placement);
+	mirror = mirror && replica->placement.erasure_data == 0; /* where they are coded they grow cold by themselves */
 	return mirror && walk->care.lost_xorbs == 0 ? UINT64_MAX / 2 : REPLICA_WALK_MS + WALKS_PART * last_took_ms;
 }
 

@@ -13,6 +13,7 @@ enum {
 	KEEP_XORBS_MAX = 1024,
 	FIND_FILE = 0,
 	FIND_SHA256 = 1,
+	FIND_CODED = 2, /* how a xorb was coded */
 };
 
 struct pull_call {

@@ -122,6 +122,13 @@ static void write_copies(struct json_writer *json, struct replica *replica)
 	json_u64(json, "fetched_files", status.fetched_files);
 	json_u64(json, "fetched_xorbs", status.fetched_xorbs);
 	json_u64(json, "repaired_xorbs", status.repaired_xorbs);
+	json_u64(json, "coded_xorbs", status.coded_xorbs);
+	char erasure[16] = "off";
+	if (status.erasure_data) {
+		snprintf(erasure, sizeof(erasure), "%u+%u", status.erasure_data % 100, status.erasure_parity % 100);
+		json_u64(json, "erasure_after_s", status.erasure_after_ms / 1000);
+	}
+	json_text(json, "erasure", erasure);
 	json_object_end(json);
 }
 

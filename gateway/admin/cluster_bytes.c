@@ -4,6 +4,7 @@
 #include "gateway/admin/cluster.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -144,12 +145,42 @@ static uint32_t read_setting(const struct admin_body *body, const char *key, uin
 	return (uint32_t)value;
 }
 
+/* "K+M" or "off". */
+static void read_erasure(const struct admin_body *body, struct erasure_change *out, int *err, struct why *why)
+{
+	int end = 0;
+	*out = (struct erasure_change){ .data = CLUSTER_LEAVE, .parity = CLUSTER_LEAVE, .after_ms = UINT64_MAX };
+	int64_t after_s = admin_body_i64(body, "erasure_after_s", -1, err, why);
+	if (*err == 0 && admin_body_value(body, "erasure_after_s") && (after_s < 0 || after_s > INT32_MAX))
+		*err = why_set(why, ERR_INVALID, "\"erasure_after_s\" is a number of seconds");
+	else if (*err == 0 && after_s >= 0)
+		out->after_ms = (uint64_t)after_s * 1000;
+	if (*err || !admin_body_value(body, "erasure"))
+		return;
+	const char *text = admin_body_text(body, "erasure", "", err, why);
+	if (*err == 0 && strcmp(text, "off") == 0)
+		out->data = out->parity = 0;
+	else if (*err == 0 && (sscanf(text, "%2u+%2u%n", &out->data, &out->parity, &end) != 2 || text[end] || out->data == 0))
+		*err = why_set(why, ERR_INVALID, "\"erasure\" is \"K+M\", parts of data and of parity, or \"off\"");
+}
+
+static bool says_any(const struct admin_body *body, const char *const keys[], size_t count)
+{
+	bool any = false;
+	for (size_t i = 0; i < count; i++)
+		any = any || admin_body_value(body, keys[i]);
+	return any;
+}
+
 static void settings_work(struct http_request *request, struct span text, void *context)
 {
 	const struct actor *actor = context;
 	struct why why = { 0 };
 	int err = 0;
+	static const char *const of_copies[] = { "replication_factor", "copies", "grace_s", "walk" }, *const of_erasure[] = { "erasure", "erasure_after_s" };
 	struct cluster_change change = { .grace_ms = UINT64_MAX };
+	struct erasure_change erasure = { .data = CLUSTER_LEAVE };
+	bool copies_said = false, erasure_said = false;
 	struct admin_body *body = admin_body_parse(text);
 	if (!body) {
 		err = why_set(&why, ERR_INVALID, "a JSON object was expected");
@@ -162,9 +193,14 @@ static void settings_work(struct http_request *request, struct span text, void *
 			err = why_set(&why, ERR_INVALID, "\"grace_s\" is a number of seconds");
 		if (err == 0 && grace_s >= 0)
 			change.grace_ms = (uint64_t)grace_s * 1000;
+		read_erasure(body, &erasure, &err, &why);
+		erasure_said = says_any(body, of_erasure, 2);
+		copies_said = says_any(body, of_copies, 4) || !erasure_said;
 	}
 	admin_body_free(body);
-	if (err == 0)
+	if (err == 0 && erasure_said)
+		err = cluster_set_erasure(gateway_of(request)->ns, actor->name, &erasure, &why);
+	if (err == 0 && copies_said)
 		err = cluster_set(gateway_of(request)->ns, actor->name, &change, &why);
 	answer_done(request, err, &why);
 }

@@ -180,6 +180,7 @@ static void replica_metrics(struct buffer *out, const struct gateway *gateway)
 	metric_write(out, "cairn_replica_fetched_xorbs_total", "counter", "Xorbs that a reader missed here, taken from other nodes.", status.fetched_xorbs);
 	metric_write(out, "cairn_replica_repaired_xorbs_total", "counter", "Damaged xorbs replaced by copies of other nodes.", status.repaired_xorbs);
 	replica_care(gateway->replica, &care);
+	metric_write(out, "cairn_replica_coded_xorbs_total", "counter", "Cold xorbs that this node has cut into parts.", status.coded_xorbs);
 	metric_write(out, "cairn_replica_missing_xorbs", "gauge", "Xorbs that should be here and are not, and may be on other nodes.", care.missing_xorbs);
 	metric_write(out, "cairn_replica_lost_xorbs", "gauge", "Xorbs that should be here, that files name and no node has.", care.lost_xorbs);
 	metric_write(out, "cairn_replica_complete", "gauge", "1 when this node has what it should, and has handed on what no file names yet.", care.complete);

@@ -110,8 +110,11 @@ static void print_held(const json_t *answer, const json_t *nodes)
 		}
 		puts("");
 	}
+	const json_t *copies = json_object_get(answer, "copies");
 	if (json_array_size(nodes) > 1)
 		printf("%llu copies of everything\n", factor);
+	if (json_array_size(nodes) > 1 && *member_text(copies, "erasure") && strcmp(member_text(copies, "erasure"), "off") != 0)
+		printf("but %s parts of what is older than %llu s\n", member_text(copies, "erasure"), (unsigned long long)member_u64(copies, "erasure_after_s"));
 	if (lost)
 		puts("What is on no node was lost with a node that is gone for good. Uploads that were never acknowledged leave such traces, which `cairn gc` on each node clears away\n"
 		     "after its grace time; what is still lost then, a revision needs. Until then keep the disks of nodes that are gone: who has the bytes can push them again.");
@@ -232,19 +235,23 @@ static int drain(const struct settings *settings, int argc, char **argv)
 static int set(const struct settings *settings, int argc, char **argv)
 {
 	static const struct option options[] = { { "replication-factor", required_argument, NULL, 'r' }, { "copies", required_argument, NULL, 'c' },
-		{ "grace", required_argument, NULL, 'g' }, { NULL, 0, NULL, 0 } };
+		{ "grace", required_argument, NULL, 'g' }, { "erasure", required_argument, NULL, 'e' }, { "erasure-after", required_argument, NULL, 'a' }, { NULL, 0, NULL, 0 } };
 	json_t *body = json_object();
 	int option;
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (option == 'e') {
+			json_object_set_new(body, "erasure", json_string(optarg));
+			continue;
+		}
 		char *end = NULL;
 		long long number = optarg ? strtoll(optarg, &end, 10) : 0;
 		if (option == '?' || !end || end == optarg || *end)
 			break;
-		json_object_set_new(body, option == 'r' ? "replication_factor" : option == 'c' ? "copies" : "grace_s", json_integer(number));
+		json_object_set_new(body, option == 'r' ? "replication_factor" : option == 'c' ? "copies" : option == 'g' ? "grace_s" : "erasure_after_s", json_integer(number));
 	}
 	if (option != -1 || optind != argc || json_object_size(body) == 0) {
 		json_decref(body);
-		return usage_error("cluster", "cluster set wants --replication-factor N, --copies N or --grace SECONDS");
+		return usage_error("cluster", "cluster set wants --replication-factor N, --copies N, --grace SECONDS, --erasure K+M|off or --erasure-after SECONDS");
 	}
 	return tell(settings, "/api/admin/cluster/settings", body, "set; `cairn cluster status` shows how far the nodes are");
 }

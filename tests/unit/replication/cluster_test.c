@@ -301,6 +301,27 @@ static const struct cluster_view *view_of(size_t node, uint64_t epoch_min)
 	}
 }
 
+/* Of three nodes; the epoch grows by three. */
+static void erasure_coding_is_set_once_there_are_enough_nodes(uint64_t epoch)
+{
+	struct why why = { 0 };
+	struct erasure_change many = { 4, 2, UINT64_MAX }, wrong = { 1, 1, UINT64_MAX }, age = { CLUSTER_LEAVE, CLUSTER_LEAVE, 5000 }, on = { 2, 1, UINT64_MAX }, off = { 0, 0, UINT64_MAX };
+	assert_int_equal(cluster_set_erasure(nodes[1], "", &many, &why), ERR_INVALID);
+	assert_string_equal(why.text, "4+2 parts cannot lie on different nodes: there are only 3");
+	assert_int_equal(cluster_set_erasure(nodes[1], "", &wrong, &why), ERR_INVALID);
+	assert_non_null(strstr(why.text, "2 to 10 parts of data"));
+	assert_int_equal(cluster_set_erasure(nodes[1], "", &age, &why), ERR_INVALID);
+	assert_int_equal(view_of(0, 1)->settings.epoch, epoch);
+	assert_int_equal(cluster_set_erasure(nodes[1], "", &on, &why), 0);
+	const struct cluster_settings *settings = &view_of(2, epoch + 1)->settings;
+	assert_true(settings->erasure_data == 2 && settings->erasure_parity == 1 && settings->erasure_after_ms == ERASURE_AFTER_MS_DEFAULT);
+	assert_int_equal(cluster_set_erasure(nodes[0], "", &age, &why), 0);
+	settings = &view_of(2, epoch + 2)->settings;
+	assert_true(settings->erasure_data == 2 && settings->erasure_parity == 1 && settings->erasure_after_ms == 5000);
+	assert_int_equal(cluster_set_erasure(nodes[0], "", &off, &why), 0);
+	assert_int_equal(view_of(2, epoch + 3)->settings.erasure_data, 0);
+}
+
 static void what_is_set_and_who_is_drained_is_known_to_all(void **state)
 {
 	(void)state;
@@ -320,6 +341,8 @@ static void what_is_set_and_who_is_drained_is_known_to_all(void **state)
 		assert_true(settings->replication_factor == 2 && settings->copies == 1 && settings->grace_ms == 9000 && settings->walks == 0);
 	}
 	assert_int_equal(cluster_node_place(nodes[2], "", &nobody, 1, NODE_DRAINED, &why), ERR_NOT_FOUND);
+	erasure_coding_is_set_once_there_are_enough_nodes(epoch + 1);
+	epoch += 3;
 	assert_int_equal(cluster_node_place(nodes[2], "", &id, 1, NODE_DRAINED, &why), 0);
 	assert_int_equal(cluster_node_place(nodes[0], "", &id, 1, NODE_AWAY, &why), 0);
 	const struct cluster_node *node = cluster_view_find(view_of(1, epoch + 3), id);

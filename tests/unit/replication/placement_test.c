@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "replication/placement.h"
+#include "schemas/error.h"
 
 enum { XORBS = 30000 };
 
@@ -284,6 +285,102 @@ static void a_view_says_who_weighs_what(void **state)
 	assert_int_equal(placement_domains(&placement), 3);
 }
 
+/* ---- parts of coded xorbs ---- */
+
+enum { PARTS = 6, PARITY = 2, CODED = 3000 };
+
+static void place_parts(const struct placement *placement, uint64_t number, uint64_t out[PARTS])
+{
+	struct hash parts[PARTS];
+	for (uint64_t i = 0; i < PARTS; i++)
+		parts[i] = xorb_of(number * PARTS + i);
+	assert_int_equal(placement_parts(placement, parts, PARTS, PARITY, out), 0);
+}
+
+static void parts_lie_on_different_nodes_in_equal_shares(void **state)
+{
+	(void)state;
+	struct placement placement = of_nodes(9, 3);
+	size_t shares[CLUSTER_NODES_MAX] = { 0 };
+	for (uint64_t i = 0; i < CODED; i++) {
+		uint64_t nodes[PARTS], seen = 0;
+		place_parts(&placement, i, nodes);
+		for (size_t k = 0; k < PARTS; k++) {
+			size_t at = index_of(&placement, nodes[k]);
+			assert_false(seen >> at & 1);
+			seen |= UINT64_C(1) << at;
+			shares[at]++;
+		}
+	}
+	for (size_t i = 0; i < 9; i++)
+		assert_near(shares[i], (size_t)CODED * PARTS / 9, 5);
+}
+
+static void with_fewer_nodes_none_has_more_parts_than_it_must(void **state)
+{
+	(void)state;
+	for (size_t nodes = 1; nodes < PARTS; nodes++) {
+		struct placement placement = of_nodes(nodes, 3);
+		for (uint64_t i = 0; i < 300; i++) {
+			uint64_t out[PARTS];
+			size_t counts[PARTS] = { 0 };
+			place_parts(&placement, i, out);
+			for (size_t k = 0; k < PARTS; k++)
+				assert_true(++counts[index_of(&placement, out[k])] <= (PARTS + nodes - 1) / nodes);
+		}
+	}
+	struct placement nobody = of_nodes(3, 3);
+	struct hash part = xorb_of(1);
+	uint64_t out[1];
+	for (size_t i = 0; i < 3; i++)
+		nobody.nodes[i].weight = 0;
+	nobody.eligible = 0;
+	assert_int_equal(placement_parts(&nobody, &part, 1, PARITY, out), ERR_NOT_FOUND);
+}
+
+static void no_failure_domain_has_more_parts_than_may_be_lost(void **state)
+{
+	(void)state;
+	struct placement placement = of_nodes(7, 3);
+	for (size_t i = 0; i < 7; i++)
+		placement.nodes[i].domain = i < 4 ? 1 : i < 6 ? 2 : 3; /* four nodes, two and one */
+	for (uint64_t i = 0; i < CODED; i++) {
+		uint64_t nodes[PARTS];
+		size_t counts[4] = { 0 };
+		place_parts(&placement, i, nodes);
+		for (size_t k = 0; k < PARTS; k++)
+			assert_true(++counts[placement.nodes[index_of(&placement, nodes[k])].domain] <= PARITY);
+	}
+	/* Two domains cannot bear the loss of one: then nodes count. */
+	for (size_t i = 0; i < 7; i++)
+		placement.nodes[i].domain = i == 0;
+	for (uint64_t i = 0; i < CODED; i++) {
+		uint64_t nodes[PARTS];
+		size_t counts[7] = { 0 };
+		place_parts(&placement, i, nodes);
+		for (size_t k = 0; k < PARTS; k++)
+			assert_int_equal(++counts[index_of(&placement, nodes[k])], 1);
+	}
+}
+
+static void few_parts_move_when_a_node_comes_or_goes(void **state)
+{
+	(void)state;
+	struct placement before = of_nodes(11, 3), after = of_nodes(12, 3);
+	size_t moved = 0;
+	for (uint64_t i = 0; i < CODED; i++) {
+		uint64_t was[PARTS], is[PARTS];
+		place_parts(&before, i, was);
+		place_parts(&after, i, is);
+		for (size_t k = 0; k < PARTS; k++)
+			moved += was[k] != is[k];
+	}
+	/* A twelfth of the parts has to; a part that comes before another one may push it on. */
+	size_t least = (size_t)CODED * PARTS / 12;
+	if (moved < least * 95 / 100 || moved > least * 2)
+		fail_msg("%zu of %d parts moved, %zu had to", moved, CODED * PARTS, least);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -299,6 +396,10 @@ int main(void)
 		cmocka_unit_test(the_order_is_the_same_everywhere),
 		cmocka_unit_test(the_order_does_not_depend_on_how_nodes_are_listed),
 		cmocka_unit_test(a_view_says_who_weighs_what),
+		cmocka_unit_test(parts_lie_on_different_nodes_in_equal_shares),
+		cmocka_unit_test(with_fewer_nodes_none_has_more_parts_than_it_must),
+		cmocka_unit_test(no_failure_domain_has_more_parts_than_may_be_lost),
+		cmocka_unit_test(few_parts_move_when_a_node_comes_or_goes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

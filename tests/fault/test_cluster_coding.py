@@ -1,0 +1,128 @@
+"""Cold content as 4 + 2 parts on as many nodes: half of the room of three copies, read through every node bit for bit, also when two nodes are gone; and back to whole copies."""
+import time
+
+from chaos_proxy import eventually
+from cluster_process import cairn_of
+from ledger import Commit, Lost, ask, digest
+from test_cluster_bytes import AnyNode, Look, make_ledger
+from test_cluster_placement import held_by, id_of, make_cluster, refused  # noqa: F401
+
+NODES = 7
+PIECES = 5
+CONVERGE_SECONDS_MAX = 90
+
+
+def push_bytes(cluster, ledger, data, chance):
+    """One LFS object of that content, in a commit of its own."""
+    repo, oid = sorted(ledger.repos)[0], digest(data)
+    for attempt in range(20):
+        try:
+            node = chance.choice(cluster.living())
+            entry = node.lfs_batch(ledger.user.token, repo, [(oid, len(data))]).json()["objects"][0]
+            if "actions" in entry:
+                ask(node, "PUT", entry["actions"]["upload"]["href"], data)
+            path = f"{oid[:12]}.bin"
+            answer = node.commit(ledger.user.token, repo, [("lfsFile", {"path": path, "algo": "sha256", "oid": oid, "size": len(data)})])
+            if answer.status == 503:
+                raise Lost(repr(answer))
+            assert answer.status == 200, answer
+            return ledger.keep(Commit(repo, answer.json()["commitOid"], {path: oid}))
+        except (Lost, AssertionError):
+            if attempt == 19:
+                raise
+            time.sleep(0.5)
+
+
+def stored(cluster):
+    """Bytes of bodies on each living node."""
+    return {node.name: sum(held_by(node).values()) for node in cluster.living()}
+
+
+def wait_for_room(cluster, total, low, high, why):
+    """All of it takes between `low` and `high` times its size on all nodes."""
+    asked = [time.monotonic() - 12]
+
+    def right():
+        if time.monotonic() - asked[0] > 12:  # by themselves they look every minute
+            cairn_of(cluster.any_node(), "cluster", "repair")
+            asked[0] = time.monotonic()
+        return low * total <= sum(stored(cluster).values()) <= high * total
+    began = time.monotonic()
+    try:
+        eventually(right, CONVERGE_SECONDS_MAX, why)
+    except AssertionError:
+        told = "\n".join(f"{node.name}: {[each.get('held') for each in node.status()['nodes'] if each['self']]} {node.tail(600)}" for node in cluster.living())
+        raise AssertionError(f"{why}: {stored(cluster)} for {total}\n{told}") from None
+    print(f"{why}: {sum(stored(cluster).values()) / total:.2f} times the content after {time.monotonic() - began:.1f} s")
+
+
+def check_through_all(cluster, ledger):
+    for node in cluster.living():
+        Look(ledger, node).check(ledger.facts)
+
+
+def leaver_of(cluster, down):
+    return next(node for node in reversed(cluster.nodes) if node not in (cluster.nodes[0], down))
+
+
+def remove_another(cluster, down):
+    """For good, and without force."""
+    leaver = leaver_of(cluster, down)
+    cairn_of(cluster.nodes[0], "cluster", "remove", id_of(cluster, leaver), "--yes")
+    cluster.nodes.remove(leaver)
+    eventually(lambda: sum(each["role"] == "voter" for each in cluster.nodes[0].status()["nodes"]) == len(cluster.nodes), 30, "out")
+    leaver.kill()
+
+
+def wait_until_complete(cluster):
+    eventually(lambda: all(node.status()["bytes_replicated"] for node in cluster.living()), CONVERGE_SECONDS_MAX, "all fully replicated")
+
+
+def test_cold_content_lies_as_parts_and_any_two_nodes_may_go(make_cluster, chance, seed, tmp_path):  # noqa: F811
+    cluster = make_cluster(3)
+    ledger = make_ledger(cluster, AnyNode(cluster, seed), tmp_path)
+    said = refused(cluster.nodes[0], "cluster", "set", "--erasure", "4+2")
+    assert "4+2 parts cannot lie on different nodes: there are only 3" in said, said
+    assert "or off" in refused(cluster.nodes[0], "cluster", "set", "--erasure", "11+2")
+    while len(cluster.nodes) < NODES:
+        cluster.grow()
+    cluster.wait_for_voters(NODES)
+    total = 0
+    for _ in range(PIECES):
+        data = chance.randbytes(chance.randint(1_200_000, 3_000_000))
+        total += len(data)
+        push_bytes(cluster, ledger, data, chance)
+    cairn_of(cluster.nodes[0], "cluster", "set", "--erasure", "4+2", "--erasure-after", "0", "--grace", "5")
+    assert "but 4+2 parts of what is older than 0 s" in cairn_of(cluster.nodes[1], "cluster", "status")
+    wait_for_room(cluster, total, 1.45, 1.7, "coded")
+    check_through_all(cluster, ledger)
+    wait_for_room(cluster, total, 1.45, 1.7, "what was joined for readers went again")
+
+    # Two nodes die at once: everything is read, and parts are made again on those that are left.
+    first, second = chance.sample(cluster.nodes[1:], 2)
+    first.kill()
+    second.kill()
+    check_through_all(cluster, ledger)
+    second.start()
+    cairn_of(cluster.nodes[0], "cluster", "remove", id_of(cluster, first), "--force", "--yes")
+    cluster.nodes.remove(first)
+    wait_for_room(cluster, total, 1.45, 1.75, "made up for the node that is gone")
+    wait_until_complete(cluster)
+    check_through_all(cluster, ledger)
+
+    # A removal that the parts bear is no loss, though one more is down; on four nodes it is, as each has two parts of most of it.
+    second.kill()
+    remove_another(cluster, second)
+    second.start()
+    remove_another(cluster, second)
+    wait_for_room(cluster, total, 1.45, 1.7, "on four nodes")
+    wait_until_complete(cluster)
+    check_through_all(cluster, ledger)
+    second.kill()
+    said = refused(cluster.nodes[0], "cluster", "remove", id_of(cluster, leaver_of(cluster, second)), "--yes")
+    assert "force it and lose them" in said, said
+    second.start()
+
+    cairn_of(cluster.nodes[0], "cluster", "set", "--erasure", "off")
+    wait_for_room(cluster, total, 2.95, 3.05, "whole copies again")
+    check_through_all(cluster, ledger)
