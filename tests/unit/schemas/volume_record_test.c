@@ -395,14 +395,14 @@ static void a_verified_digest_reads_back_at_its_length_alone(void **state)
 			assert_int_equal(verified_record_decode(&out, span_of(bytes, length)), ERR_CORRUPT);
 }
 
-static void only_xorbs_files_and_claims_can_be_dropped(void **state)
+static void only_xorbs_files_claims_and_codings_can_be_dropped(void **state)
 {
 	(void)state;
 	for (int kind = 0; kind < 256; kind++) {
 		uint8_t bytes[DROP_RECORD_BYTES];
 		struct drop_record out, record = { (uint8_t)kind, hash_of(8), owner_of(9) };
 		drop_record_encode(bytes, &record);
-		bool may = kind == VOLUME_XORB || kind == VOLUME_FILE || kind == VOLUME_CLAIM;
+		bool may = kind == VOLUME_XORB || kind == VOLUME_FILE || kind == VOLUME_CLAIM || kind == VOLUME_CODED;
 		assert_int_equal(drop_record_decode(&out, span_of(bytes, sizeof(bytes))), may ? 0 : ERR_CORRUPT);
 		if (!may)
 			continue;
@@ -448,7 +448,7 @@ int main(void)
 		cmocka_unit_test(a_block_with_one_bit_flipped_is_refused),
 		cmocka_unit_test(a_claim_reads_back_at_its_length_alone),
 		cmocka_unit_test(a_verified_digest_reads_back_at_its_length_alone),
-		cmocka_unit_test(only_xorbs_files_and_claims_can_be_dropped),
+		cmocka_unit_test(only_xorbs_files_claims_and_codings_can_be_dropped),
 		cmocka_unit_test(a_touch_reads_back_at_its_length_alone),
 	};
 	return cmocka_run_group_tests_name("volume_record", tests, NULL, NULL);
