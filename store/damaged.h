@@ -1,6 +1,6 @@
 /* damaged.h - xorbs whose stored bytes, and files whose records, were found wrong: nothing new leans on them, and what is sent again replaces them.
  *
- * DESIGN. A list in memory for each, kept in the index under `d` (xorbs) and `e` (files) so that a restart remembers it. Whoever finds damage (a reader, a scrub, recovery) adds
+ * DESIGN. A list in memory for each, kept in the index under `d` (xorbs) and `k` (files) so that a restart remembers it. Whoever finds damage (a reader, a scrub, recovery) adds
  * to it; a copy that arrives later is recorded as *moved*, which takes the place of the damaged one (index.c), and strikes it off.
  * The list is short or the disk is lost: beyond DAMAGED_XORBS_MAX nothing is added.
  *

@@ -15,7 +15,7 @@
  *   e xorb hash                 -> its codings, record after record (coded.h)
  *   p xorb hash of a part       -> hash of the xorb that it is a part of
  *   d xorb hash                 -> nothing: found damaged (damaged.c)
- *   e file hash                 -> nothing: its record was found damaged
+ *   k file hash                 -> nothing: its record was found damaged
  *   n node                      -> how far that node's records were taken (copies.c)
  *   t                           -> totals;  l -> log position up to which volumes are in here;  v -> format of all this
  * Entries made from one group of records are written in one batch with the log position. What a crash takes from memory is made again from
@@ -34,7 +34,7 @@
 enum {
 	INDEX_DOMAIN = 0,
 	INDEX_DAMAGED = 'd',
-	INDEX_DAMAGED_FILE = 'e',
+	INDEX_DAMAGED_FILE = 'k',
 	INDEX_MARK = 'n',
 	INDEX_TERMS_INLINE_MAX = 16,
 	INDEX_KEY_BYTES_MAX = 2 + HASH_BYTES + 1 + HASH_BYTES,
