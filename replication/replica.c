@@ -282,6 +282,7 @@ static void init(struct replica *replica, const struct replica_config *config)
 	if (!replica->config.copies)
 		replica->config.copies = REPLICA_COPIES_DEFAULT;
 	replica->members = 1;
+	replica->compare_fd = -1;
 	for (size_t i = 0; i < FETCH_STREAMS_MAX; i++)
 		replica->fetch_fds[i] = -1;
 	pthread_mutex_init(&replica->lock, NULL);
@@ -316,7 +317,8 @@ int replica_open(struct replica **out, const struct replica_config *config, stru
 	replica->supervised = pthread_create(&replica->supervisor, NULL, supervise, replica) == 0;
 	replica->repairing = replica->supervised && pthread_create(&replica->repairer, NULL, repair, replica) == 0;
 	replica->walking = replica->repairing && pthread_create(&replica->walker, NULL, replica_walk, replica) == 0;
-	if (!replica->walking) {
+	replica->comparing = replica->walking && pthread_create(&replica->comparer, NULL, replica_compare, replica) == 0;
+	if (!replica->comparing) {
 		replica_close(replica);
 		return why_set(why, ERR_NO_MEMORY, "cannot start to copy bytes between nodes");
 	}
@@ -331,6 +333,8 @@ static void wake_all(struct replica *replica)
 	for (size_t i = 0; i < FETCH_STREAMS_MAX; i++)
 		if (replica->fetch_fds[i] >= 0)
 			shutdown(replica->fetch_fds[i], SHUT_RDWR);
+	if (replica->compare_fd >= 0)
+		shutdown(replica->compare_fd, SHUT_RDWR);
 	for (size_t i = 0; i < replica->peers_count; i++)
 		if (replica->peers[i].fd >= 0)
 			shutdown(replica->peers[i].fd, SHUT_RDWR);
@@ -351,6 +355,8 @@ void replica_close(struct replica *replica)
 		pthread_join(replica->repairer, NULL);
 	if (replica->walking)
 		pthread_join(replica->walker, NULL);
+	if (replica->comparing)
+		pthread_join(replica->comparer, NULL);
 	for (size_t i = 0; i < replica->peers_count; i++)
 		if (replica->peers[i].running)
 			stop_peer(&replica->peers[i]);
@@ -379,7 +385,7 @@ void replica_peer_status(struct replica *replica, uint64_t node_id, struct repli
 {
 	struct record_place published, acked = { 0 };
 	bool has_acked = false;
-	*out = (struct replica_peer_status){ .lacks_bytes = UINT64_MAX, .behind_ms = UINT64_MAX };
+	*out = (struct replica_peer_status){ .lacks_bytes = UINT64_MAX, .behind_ms = UINT64_MAX, .compared_ms = UINT64_MAX };
 	store_position(replica->config.store, &published);
 	pthread_mutex_lock(&replica->lock);
 	for (size_t i = 0; i < replica->peers_count; i++) {
@@ -397,6 +403,10 @@ void replica_peer_status(struct replica *replica, uint64_t node_id, struct repli
 		out->taken_bytes = peer->taken_bytes;
 		out->taken_xorbs = peer->taken_xorbs;
 		out->taken_records = peer->taken_records;
+		out->compared_ms = peer->compared ? replica_now_ms() - peer->compared_at_ms : UINT64_MAX;
+		out->compared_ranges = peer->compared_ranges;
+		out->compared_taken = peer->compared_taken;
+		out->compared_left = peer->compared_left;
 		snprintf(out->trouble, sizeof(out->trouble), "%s", peer->trouble);
 	}
 	pthread_mutex_unlock(&replica->lock);

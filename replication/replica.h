@@ -15,6 +15,9 @@
  * wait. Copies that placement does not want here are given up once all who should have them say so, by the same epoch (replica_walk.c). What is asked for and
  * not here yet, or damaged here, is asked of the other members at once (fetch); one transfer of a xorb serves all who want it.
  *
+ * What a node has lost behind a place that it remembers nobody tells it again. So it compares from time to time what it knows with what each other node knows, range by
+ * range, and takes what it lacks and should have (replica_digest.c).
+ *
  * Bounds: a stream for following and a few for fetches per other node, a thread each where they arrive; frames of REPLICA_PART_BYTES; a batch ends behind
  * REPLICA_BATCH_BODY_BYTES of bodies. The sender's disk and the receiver's set the pace: nothing is queued in between.
  *
@@ -45,6 +48,9 @@ enum {
 	REPLICA_SHUN_MS = 30 * 1000,          /* a node that did not answer is asked last */
 	REPLICA_WALK_MS = 60 * 1000,          /* between two walks, and twenty times as long as one took */
 	REPLICA_REPAIR_MS = 30 * 1000,        /* between two looks at what is known to be damaged */
+	REPLICA_COMPARE_MS = 60 * 60 * 1000,  /* between two comparisons of what is known with another node, a quarter more or less */
+	REPLICA_COMPARE_FIRST_MS = 30 * 1000, /* after the start: whoever starts may have lost something */
+	REPLICA_NAMES_MS = 24 * 60 * 60 * 1000, /* between two comparisons that ask the names about what is old */
 	REPLICA_FAR_BEHIND_BYTES = 256 << 20, /* bytes_per_s holds back only a node that is further behind */
 };
 
@@ -67,6 +73,9 @@ int replica_await(void *replica, const struct record_place *end, struct why *why
 int replica_fetch_file(void *replica, const struct hash *file, struct why *why);
 int replica_fetch_sha256(void *replica, const struct sha256 *sha256, struct why *why);
 int replica_fetch_xorb(void *replica, const struct hash *xorb, struct why *why);
+
+/* How the names are asked what they need (store_gc); NULL: not any more, and waits until nobody is asking. Who gives them lives until then. */
+void replica_set_names(struct replica *replica, store_roots names, void *context);
 
 struct replica_care { /* of what a node holds: docs/cluster.md */
 	uint64_t epoch;          /* that it goes by */
@@ -100,6 +109,10 @@ struct replica_peer_status { /* of one other node */
 	uint64_t behind_ms;      /* since all of it was here; UINT64_MAX: never since the start */
 	uint64_t told_ms;        /* when it last answered that all of it is here, by the monotonic clock; 0: never since the start */
 	uint64_t taken_bytes, taken_xorbs, taken_records; /* since the start */
+	uint64_t compared_ms;    /* since what is known there and here was compared last; UINT64_MAX: never since the start */
+	uint64_t compared_ranges; /* of 65,536, that differed then */
+	uint64_t compared_taken; /* records that were lost here and taken again, since the start */
+	uint64_t compared_left;  /* at the last time: claims that it has and this node does not want: garbage, or not asked about yet */
 	char trouble[128];       /* why not, as far as known */
 };
 void replica_peer_status(struct replica *replica, uint64_t node_id, struct replica_peer_status *out);
@@ -117,6 +130,8 @@ struct replica_status {
 	uint64_t coded_xorbs;    /* that this node has cut into parts, since the start */
 	unsigned erasure_data, erasure_parity; /* as set; 0: off */
 	uint64_t erasure_after_ms;
+	uint64_t rounds, rounds_failed; /* comparisons with another node that came to their end, or did not, since the start */
+	uint64_t ranges_differed, records_taken; /* what they found */
 };
 void replica_status(struct replica *replica, struct replica_status *out);
 

@@ -81,21 +81,13 @@ struct question {
 	int wait_ms;                  /* for the answer; 0: REPLICA_FETCH_WAIT_MS */
 };
 
-static int exchange(struct peer_stream *stream, uint8_t type, const struct buffer *body, uint8_t answer_type, struct peer_frame *out, struct why *why)
-{
-	int err = body->failed ? ERR_NO_MEMORY : peer_stream_send(stream, type, 0, buffer_span(body), why);
-	if (err == 0)
-		err = peer_stream_receive(stream, out, why);
-	return err ? err : out->type == answer_type ? 0 : error_of(out, why);
-}
-
 static int ask_kept(struct peer_stream *stream, const struct keep_call *call, struct kept *out, struct why *why)
 {
 	struct buffer body;
 	struct peer_frame frame;
 	buffer_init(&body, REPLICA_PART_BYTES);
 	keep_call_encode(&body, call->fetch, call->xorbs, call->count);
-	int err = exchange(stream, FRAME_KEEP, &body, FRAME_KEPT, &frame, why);
+	int err = call_exchange(stream, FRAME_KEEP, &body, FRAME_KEPT, &frame, why);
 	buffer_fini(&body);
 	if (err == 0 && (kept_decode(out, frame.body) != 0 || out->count != call->count))
 		err = why_set(why, ERR_CORRUPT, "an answer about xorbs does not parse");
@@ -109,7 +101,7 @@ static int ask_care(struct peer_stream *stream, struct replica_care *out, struct
 	buffer_init(&body, 16);
 	pack_array(&body, 1);
 	pack_u64(&body, 2); /* the version that is asked for */
-	int err = exchange(stream, FRAME_CARE, &body, FRAME_CARED, &frame, why);
+	int err = call_exchange(stream, FRAME_CARE, &body, FRAME_CARED, &frame, why);
 	buffer_fini(&body);
 	if (err)
 		return err;

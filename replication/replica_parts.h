@@ -37,6 +37,13 @@ struct peer {
 	uint64_t taken_bytes, taken_xorbs, taken_records;
 	char trouble[128];
 	struct peer_stream *idle[IDLE_STREAMS_MAX]; /* for fetches */
+	/* ---- rounds with it (replica_digest.c): under the lock ---- */
+	bool compares;             /* the three below are set */
+	uint64_t compare_at_ms, names_at_ms; /* when the next one is due, and the next one that asks the names */
+	uint64_t compare_number;   /* of the operator's request that was heeded last */
+	uint8_t compare_from;      /* where it begins: an earlier one may not have come to the end */
+	bool compared;             /* once, since the start */
+	uint64_t compared_at_ms, compared_ranges, compared_taken, compared_left;
 };
 
 struct replica {
@@ -66,8 +73,13 @@ struct replica {
 	unsigned fetches;
 	int fetch_fds[FETCH_STREAMS_MAX];     /* of streams in use for fetches, -1: free */
 	struct replica_status status;
-	pthread_t supervisor, repairer, walker;
-	bool supervised, repairing, walking;
+	int compare_fd;                       /* of the stream of a round, -1: none */
+	store_roots names;                    /* NULL: cannot be asked */
+	void *names_context;
+	bool asking_names;
+	atomic_bool names_leave;
+	pthread_t supervisor, repairer, walker, comparer;
+	bool supervised, repairing, walking, comparing;
 };
 
 static inline uint64_t replica_now_ms(void)
@@ -142,6 +154,10 @@ int replica_keep(struct replica *replica, uint64_t node_id, const struct keep_ca
 int replica_fetch_from(struct replica *replica, uint64_t first, const struct hash *xorb, struct why *why);
 /* What a placement wants is done, what it does not want goes: replica_walk.c. A thread. */
 void *replica_walk(void *replica);
+/* Looks from time to time whether this node has lost records that others have: replica_digest.c. A thread. */
+void *replica_compare(void *replica);
+int replica_serve_compare(struct replica *replica, struct peer_stream *stream, struct span body, struct why *why);
+int replica_serve_list(struct replica *replica, struct peer_stream *stream, struct span body, struct why *why);
 /* [blocks] Puts into the state who has not been reached for longer than the grace time, and who is back: replica_away.c */
 void replica_say_who_is_away(struct replica *replica);
 /* Somebody else serves on a stream of its own: replica_serve.c. */

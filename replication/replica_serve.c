@@ -97,7 +97,7 @@ static int serve_find(struct replica *replica, struct peer_stream *stream, struc
 	records_out_init(&batch.out, stream);
 	int err = call.what == FIND_CODED ? store_tell_codings(replica->config.store, &files[0], tell, &batch, why) : 0;
 	for (size_t i = 0; i < count && (err == 0 || err == ERR_NOT_FOUND); i++)
-		err = store_tell_file(replica->config.store, &files[i], tell, &batch, why);
+		err = (call.what == FIND_RECORD ? store_tell_record : store_tell_file)(replica->config.store, &files[i], tell, &batch, why);
 	if (err && err != ERR_CLOSED && batch.out.count == 0)
 		err = error_send(stream, err, why->text);
 	else if (err == 0 || err == ERR_NOT_FOUND)
@@ -241,6 +241,8 @@ void replica_serve(void *context, struct peer_stream *stream, const struct peer_
 		case FRAME_FIND: err = serve_find(replica, stream, frame.body, &why); break;
 		case FRAME_XORB: err = serve_xorb(replica, stream, frame.body, &why); break;
 		case FRAME_KEEP: err = serve_keep(replica, stream, frame.body, &why); break;
+		case FRAME_COMPARE: err = replica_serve_compare(replica, stream, frame.body, &why); break;
+		case FRAME_LIST: err = replica_serve_list(replica, stream, frame.body, &why); break;
 		case FRAME_CARE: err = serve_care(replica, stream, frame.body, &why); break;
 		default: err = ERR_UNSUPPORTED;
 		}

@@ -18,7 +18,7 @@
 
 enum { WALK_BATCH = 256, GIVE_UP_BATCH = 8, GIVE_UP_WAIT_MS = 60 * 1000, RECORDS_WAIT_MS = 10 * 1000, LOOK_MS = 500, PACE_MS_MAX = 30 * 1000, SETTLE_MS = 20 * 1000, WALKS_PART = 20,
 	COMPACT_BYTES = 1 << 30 /* given up while others are still fetched */ };
-#define OFFER_AGE_MS_MAX ((int64_t)10 * 24 * 3600 * 1000) /* less than half of the grace time of garbage, 21 days: a copy that was made of a copy is not offered when the first one goes */
+#define OFFER_AGE_MS_MAX STORE_YOUNG_MS /* less than half of the grace time of garbage: a copy that was made of a copy is not offered when the first one goes */
 
 struct walk {
 	struct replica *replica;

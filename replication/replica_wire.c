@@ -84,10 +84,141 @@ int find_call_decode(struct find_call *out, struct span body)
 	uint64_t what = cursor_u64(&cursor);
 	struct span digest = cursor_bytes(&cursor, HASH_BYTES);
 	*out = (struct find_call){ .what = (unsigned)what };
-	if (!two || !cursor_done(&cursor) || what > FIND_CODED || digest.length != HASH_BYTES)
+	if (!two || !cursor_done(&cursor) || what > FIND_RECORD || digest.length != HASH_BYTES)
 		return ERR_CORRUPT;
 	memcpy(out->digest, digest.data, HASH_BYTES);
 	return 0;
+}
+
+/* ---- comparing ---- */
+
+enum { COMPARE_VERSION = 1 };
+
+void compare_call_encode(struct buffer *out, const struct compare_call *call)
+{
+	pack_array(out, 3);
+	pack_u64(out, COMPARE_VERSION);
+	pack_u64(out, call->first);
+	pack_u64(out, call->seed);
+}
+
+int compare_call_decode(struct compare_call *out, struct span body)
+{
+	struct cursor cursor = cursor_of(body);
+	bool three = cursor_array(&cursor, 3) == 3;
+	uint64_t version = cursor_u64(&cursor), first = cursor_u64(&cursor);
+	*out = (struct compare_call){ .first = (uint8_t)first, .seed = cursor_u64(&cursor) };
+	return three && version == COMPARE_VERSION && first <= UINT8_MAX && cursor_done(&cursor) ? 0 : ERR_CORRUPT;
+}
+
+void compared_encode(struct buffer *out, const struct compared *compared)
+{
+	pack_array(out, 2);
+	pack_u64(out, COMPARE_VERSION);
+	pack_bytes(out, span_of(compared->ranges, sizeof(compared->ranges)));
+}
+
+int compared_decode(struct compared *out, struct span body)
+{
+	struct cursor cursor = cursor_of(body);
+	bool two = cursor_array(&cursor, 2) == 2;
+	uint64_t version = cursor_u64(&cursor);
+	struct span ranges = cursor_bytes(&cursor, sizeof(out->ranges));
+	if (!two || version != COMPARE_VERSION || !cursor_done(&cursor) || ranges.length != sizeof(out->ranges))
+		return ERR_CORRUPT;
+	memcpy(out->ranges, ranges.data, sizeof(out->ranges));
+	return 0;
+}
+
+/* `length` bytes, or none: then nothing is copied. */
+static bool take_bytes(struct cursor *cursor, void *out, size_t length, bool *has)
+{
+	struct span bytes = cursor_bytes(cursor, length);
+	*has = bytes.length > 0;
+	if (bytes.length == length)
+		memcpy(out, bytes.data, length);
+	return bytes.length == 0 || bytes.length == length;
+}
+
+void list_call_encode(struct buffer *out, const struct list_call *call)
+{
+	bool has_owner = call->is_next && call->kind == VOLUME_CLAIM;
+	pack_array(out, 5);
+	pack_u64(out, COMPARE_VERSION);
+	pack_u64(out, call->kind);
+	pack_u64(out, call->range);
+	pack_bytes(out, span_of(call->after.file.bytes, call->is_next ? HASH_BYTES : 0));
+	pack_bytes(out, span_of(call->after.owner.bytes, has_owner ? ENTITY_ID_BYTES : 0));
+}
+
+int list_call_decode(struct list_call *out, struct span body)
+{
+	struct cursor cursor = cursor_of(body);
+	bool five = cursor_array(&cursor, 5) == 5, has_owner;
+	uint64_t version = cursor_u64(&cursor), kind = cursor_u64(&cursor), range = cursor_u64(&cursor);
+	*out = (struct list_call){ .kind = (uint8_t)kind, .range = (uint16_t)range };
+	bool whole = take_bytes(&cursor, out->after.file.bytes, HASH_BYTES, &out->is_next) && take_bytes(&cursor, out->after.owner.bytes, ENTITY_ID_BYTES, &has_owner);
+	if (!five || !whole || version != COMPARE_VERSION || range > UINT16_MAX || !cursor_done(&cursor))
+		return ERR_CORRUPT;
+	bool fits = out->is_next == has_owner || kind == VOLUME_FILE;
+	return (kind == VOLUME_FILE && !has_owner) || (kind == VOLUME_CLAIM && fits) ? 0 : ERR_CORRUPT;
+}
+
+void listed_encode(struct buffer *out, const struct listed *listed)
+{
+	pack_array(out, 4);
+	pack_u64(out, COMPARE_VERSION);
+	pack_u64(out, listed->kind);
+	pack_bool(out, listed->more);
+	pack_array(out, (uint32_t)listed->count);
+	for (size_t i = 0; i < listed->count; i++) {
+		pack_array(out, 3);
+		if (listed->kind == VOLUME_FILE) {
+			const struct known_file *file = &listed->files[i];
+			pack_bytes(out, span_of(file->file.bytes, HASH_BYTES));
+			pack_u64(out, file->length);
+			pack_bytes(out, span_of(file->sha256.bytes, file->verified ? HASH_BYTES : 0));
+		} else {
+			const struct known_claim *claim = &listed->claims[i];
+			pack_bytes(out, span_of(claim->file.bytes, HASH_BYTES));
+			pack_bytes(out, span_of(claim->owner.bytes, ENTITY_ID_BYTES));
+			pack_i64(out, claim->claimed_ms);
+		}
+	}
+}
+
+static bool take_item(struct cursor *cursor, struct listed *out, size_t i)
+{
+	bool three = cursor_array(cursor, 3) == 3, has_hash, has_owner = true, whole;
+	if (out->kind == VOLUME_FILE) {
+		struct known_file *file = &out->files[i];
+		*file = (struct known_file){ 0 };
+		whole = take_bytes(cursor, file->file.bytes, HASH_BYTES, &has_hash);
+		file->length = cursor_u64(cursor);
+		whole = take_bytes(cursor, file->sha256.bytes, HASH_BYTES, &file->verified) && whole;
+	} else {
+		struct known_claim *claim = &out->claims[i];
+		whole = take_bytes(cursor, claim->file.bytes, HASH_BYTES, &has_hash);
+		whole = take_bytes(cursor, claim->owner.bytes, ENTITY_ID_BYTES, &has_owner) && whole;
+		claim->claimed_ms = cursor_i64(cursor);
+	}
+	return three && whole && has_hash && has_owner && !cursor->failed;
+}
+
+int listed_decode(struct listed *out, struct span body)
+{
+	struct cursor cursor = cursor_of(body);
+	bool four = cursor_array(&cursor, 4) == 4;
+	uint64_t version = cursor_u64(&cursor), kind = cursor_u64(&cursor);
+	out->kind = (uint8_t)kind;
+	out->more = cursor_bool(&cursor);
+	out->count = cursor_array(&cursor, LIST_ITEMS_MAX);
+	if (!four || version != COMPARE_VERSION || (kind != VOLUME_FILE && kind != VOLUME_CLAIM))
+		return ERR_CORRUPT;
+	for (size_t i = 0; i < out->count; i++)
+		if (!take_item(&cursor, out, i))
+			return ERR_CORRUPT;
+	return cursor_done(&cursor) ? 0 : ERR_CORRUPT;
 }
 
 void records_end_encode(struct buffer *out, const struct records_end *end)
@@ -137,6 +268,14 @@ int records_next(struct span *run, struct store_record *out)
 	*out = (struct store_record){ .kind = run->data[0], .payload = span_of(run->data + RECORD_HEAD_BYTES, length) };
 	*run = span_of(run->data + RECORD_HEAD_BYTES + length, run->length - RECORD_HEAD_BYTES - length);
 	return 1;
+}
+
+int records_add(struct buffer *run, uint8_t kind, struct span payload)
+{
+	uint8_t head[RECORD_HEAD_BYTES] = { kind };
+	le_write_u32(head + 4, (uint32_t)payload.length);
+	int err = buffer_append(run, head, sizeof(head));
+	return err ? err : buffer_append(run, payload.data, payload.length);
 }
 
 /* ---- over a stream ---- */
@@ -212,6 +351,14 @@ int records_receive(struct peer_stream *stream, struct buffer *run, struct recor
 		if (buffer_append(run, frame.body.data, frame.body.length) != 0)
 			return why_set(why, ERR_TOO_BIG, "the other node sends more records than one answer may hold");
 	}
+}
+
+int call_exchange(struct peer_stream *stream, uint8_t type, const struct buffer *body, uint8_t answer_type, struct peer_frame *out, struct why *why)
+{
+	int err = body->failed ? ERR_NO_MEMORY : peer_stream_send(stream, type, 0, buffer_span(body), why);
+	if (err == 0)
+		err = peer_stream_receive(stream, out, why);
+	return err ? err : out->type == answer_type ? 0 : error_of(out, why);
 }
 
 int error_send(struct peer_stream *stream, int err, const char *sentence)

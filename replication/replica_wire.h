@@ -14,6 +14,8 @@ enum {
 	FIND_FILE = 0,
 	FIND_SHA256 = 1,
 	FIND_CODED = 2, /* how a xorb was coded */
+	FIND_RECORD = 3, /* only asked of who has answered FRAME_COMPARE */
+	LIST_ITEMS_MAX = 512,
 };
 
 struct pull_call {
@@ -47,6 +49,40 @@ struct find_call {
 void find_call_encode(struct buffer *out, const struct find_call *call);
 int find_call_decode(struct find_call *out, struct span body);
 
+struct compare_call {
+	uint8_t first;
+	uint64_t seed;
+};
+void compare_call_encode(struct buffer *out, const struct compare_call *call);
+int compare_call_decode(struct compare_call *out, struct span body);
+
+struct compared {
+	struct range_digest ranges[STORE_RANGES];
+};
+void compared_encode(struct buffer *out, const struct compared *compared);
+int compared_decode(struct compared *out, struct span body);
+
+struct list_call {
+	uint8_t kind; /* VOLUME_FILE or VOLUME_CLAIM */
+	uint16_t range;
+	bool is_next; /* behind `after`, of which files have no owner */
+	struct known_claim after;
+};
+void list_call_encode(struct buffer *out, const struct list_call *call);
+int list_call_decode(struct list_call *out, struct span body);
+
+struct listed {
+	uint8_t kind;
+	bool more;
+	size_t count;
+	union {
+		struct known_file files[LIST_ITEMS_MAX];
+		struct known_claim claims[LIST_ITEMS_MAX];
+	};
+};
+void listed_encode(struct buffer *out, const struct listed *listed);
+int listed_decode(struct listed *out, struct span body);
+
 struct records_end {
 	uint32_t records;
 	struct record_place next;
@@ -66,6 +102,9 @@ int xorb_name_decode(struct xorb_name *out, struct span payload);
 /* The next record of a run: 1 and *out, which borrows; 0 at the end; ERR_CORRUPT. */
 int records_next(struct span *run, struct store_record *out);
 
+/* Appends one. ERR_NO_MEMORY. */
+int records_add(struct buffer *run, uint8_t kind, struct span payload);
+
 /* ---- over a stream; all [block] ---- */
 
 /* Sends records in parts of REPLICA_PART_BYTES. */
@@ -82,6 +121,8 @@ int records_out_end(struct records_out *out, const struct records_end *end, stru
 /* Receives an answer whole: the run into `run` (cleared before), what is said behind it into *end. A refusal is the result. */
 int records_receive(struct peer_stream *stream, struct buffer *run, struct records_end *end, struct why *why);
 
+/* One call and its answer; a refusal is the result. */
+int call_exchange(struct peer_stream *stream, uint8_t type, const struct buffer *body, uint8_t answer_type, struct peer_frame *out, struct why *why);
 int error_send(struct peer_stream *stream, int err, const char *sentence);
 /* The error that a frame carries; ERR_CORRUPT when it is not one of errors. */
 int error_of(const struct peer_frame *frame, struct why *why);

@@ -184,16 +184,22 @@ uint64_t store_distance(struct store *store, const struct record_place *from, co
 	return bytes;
 }
 
-int store_tell_file(struct store *store, const struct hash *file, store_each_record each, void *context, struct why *why)
+int store_tell_record(struct store *store, const struct hash *file, store_each_record each, void *context, struct why *why)
 {
-	struct index_scan scan;
-	struct index_file known;
 	struct buffer record;
 	buffer_init(&record, VOLUME_PAYLOAD_BYTES_MAX);
 	int err = store_file_record(store, file, &record, why);
 	if (err == 0)
 		err = each(context, VOLUME_FILE, buffer_span(&record));
 	buffer_fini(&record);
+	return err;
+}
+
+int store_tell_file(struct store *store, const struct hash *file, store_each_record each, void *context, struct why *why)
+{
+	struct index_scan scan;
+	struct index_file known;
+	int err = store_tell_record(store, file, each, context, why);
 	if (err || (err = index_file(store->index, file, &known)) != 0)
 		return err;
 	index_scan_open(&scan, store->index, 'o', span_of(file->bytes, HASH_BYTES), span_of(NULL, 0));

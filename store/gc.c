@@ -495,6 +495,18 @@ static int compact(struct gc *gc)
 	return err;
 }
 
+/* What says of claims that they were dropped while young, once they are not any more: by then names are asked of them anyway. */
+static void forget_drops(struct gc *gc)
+{
+	struct index_scan scan;
+	int64_t young_ms = gc->started_ms - STORE_YOUNG_MS;
+	index_scan_open(&scan, gc->store->index, INDEX_DROPPED, span_of(NULL, 0), span_of(NULL, 0));
+	while (index_scan_next(&scan))
+		if (time_of(scan.value) < young_ms)
+			index_drop_raw(gc->store->index, INDEX_DROPPED, scan.key);
+	index_scan_close(&scan);
+}
+
 /* ------------------------------------------------------------------ the whole */
 
 static int mark_all(struct gc *gc, store_roots roots, void *context)
@@ -522,6 +534,7 @@ static int collect(struct gc *gc, store_roots roots, void *context)
 	if (err == 0)
 		err = sweep_coded(gc);
 	index_drop_prefix(store->index, 'm', span_of(NULL, 0));
+	forget_drops(gc);
 	if (err == 0 && !gc->dry_run)
 		err = compact(gc);
 	return err;
@@ -664,5 +677,6 @@ int store_gc_owner(struct store *store, const struct entity_id *owner, store_roo
 	if (err == 0)
 		err = sweep_owner(gc, owner, each, context, out);
 	index_drop_prefix(store->index, 'm', span_of(NULL, 0));
+	forget_drops(gc);
 	return gc_close(gc, err);
 }

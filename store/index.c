@@ -368,9 +368,9 @@ int index_file(struct index *index, const struct hash *file, struct index_file *
 	return err;
 }
 
-int index_claim(struct index *index, const struct hash *file, const struct entity_id *owner, int64_t *claimed_ms)
+static int claim_time(struct index *index, char letter, const struct hash *file, const struct entity_id *owner, int64_t *claimed_ms)
 {
-	struct key key = key_of('o', file->bytes, HASH_BYTES, owner->bytes, ENTITY_ID_BYTES);
+	struct key key = key_of(letter, file->bytes, HASH_BYTES, owner->bytes, ENTITY_ID_BYTES);
 	rocksdb_pinnableslice_t *value;
 	int found = entry_get(index, &key, &value);
 	if (found != 1)
@@ -379,6 +379,16 @@ int index_claim(struct index *index, const struct hash *file, const struct entit
 	*claimed_ms = bytes.length == 8 ? (int64_t)le_read_u64(bytes.data) : 0;
 	rocksdb_pinnableslice_destroy(value);
 	return 0;
+}
+
+int index_claim(struct index *index, const struct hash *file, const struct entity_id *owner, int64_t *claimed_ms)
+{
+	return claim_time(index, 'o', file, owner, claimed_ms);
+}
+
+int index_dropped_claim(struct index *index, const struct hash *file, const struct entity_id *owner, int64_t *claimed_ms)
+{
+	return claim_time(index, INDEX_DROPPED, file, owner, claimed_ms);
 }
 
 int index_usage(struct index *index, const struct entity_id *owner, uint64_t *files, uint64_t *bytes)
@@ -400,15 +410,26 @@ int index_usage(struct index *index, const struct entity_id *owner, uint64_t *fi
 
 /* ------------------------------------------------------------------ scans */
 
-void index_scan_open(struct index_scan *scan, struct index *index, char letter, struct span rest, struct span from)
+static void open_scan(struct index_scan *scan, struct index *index, char letter, struct span rest, struct span from, bool keep)
 {
 	*scan = (struct index_scan){ .options = rocksdb_readoptions_create() };
+	rocksdb_readoptions_set_fill_cache(scan->options, keep);
 	struct key prefix = key_of(letter, rest.data, rest.length, NULL, 0);
 	memcpy(scan->prefix, prefix.bytes, prefix.length);
 	scan->prefix_length = prefix.length;
 	scan->iterator = rocksdb_create_iterator(index->db, scan->options);
 	struct key start = key_of(letter, rest.data, rest.length, from.data, from.length);
 	rocksdb_iter_seek(scan->iterator, (const char *)start.bytes, start.length);
+}
+
+void index_scan_open(struct index_scan *scan, struct index *index, char letter, struct span rest, struct span from)
+{
+	open_scan(scan, index, letter, rest, from, true);
+}
+
+void index_scan_open_once(struct index_scan *scan, struct index *index, char letter, struct span rest)
+{
+	open_scan(scan, index, letter, rest, span_of(NULL, 0), false);
 }
 
 void index_scan_open_sha256(struct index_scan *scan, struct index *index, const struct sha256 *sha256, bool verified)

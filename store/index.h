@@ -16,6 +16,7 @@
  *   p xorb hash of a part       -> hash of the xorb that it is a part of
  *   d xorb hash                 -> nothing: found damaged (damaged.c)
  *   k file hash                 -> nothing: its record was found damaged
+ *   y file hash, owner          -> when claimed: a claim that was dropped while it was young, so that it is not taken for lost (record_ranges.c)
  *   n node                      -> how far that node's records were taken (copies.c)
  *   t                           -> totals;  l -> log position up to which volumes are in here;  v -> format of all this
  * Entries made from one group of records are written in one batch with the log position. What a crash takes from memory is made again from
@@ -36,6 +37,7 @@ enum {
 	INDEX_DAMAGED = 'd',
 	INDEX_DAMAGED_FILE = 'k',
 	INDEX_MARK = 'n',
+	INDEX_DROPPED = 'y',
 	INDEX_TERMS_INLINE_MAX = 16,
 	INDEX_KEY_BYTES_MAX = 2 + HASH_BYTES + 1 + HASH_BYTES,
 };
@@ -96,6 +98,8 @@ int index_file(struct index *index, const struct hash *file, struct index_file *
 int index_file_decode(struct index_file *out, const struct hash *file, struct span value);
 /* When `owner` claimed it. 0, ERR_NOT_FOUND, ERR_IO. */
 int index_claim(struct index *index, const struct hash *file, const struct entity_id *owner, int64_t *claimed_ms);
+/* When one that was dropped while it was young was claimed. The same. */
+int index_dropped_claim(struct index *index, const struct hash *file, const struct entity_id *owner, int64_t *claimed_ms);
 int index_usage(struct index *index, const struct entity_id *owner, uint64_t *files, uint64_t *bytes);
 
 /* Walks keys below a prefix in order. */
@@ -110,6 +114,8 @@ struct index_scan {
 };
 /* `letter`, then `rest` of the prefix. `from`: bytes after the prefix to begin at (may be empty). */
 void index_scan_open(struct index_scan *scan, struct index *index, char letter, struct span rest, struct span from);
+/* The same for much that will not be asked for again soon: the cache keeps what it has. */
+void index_scan_open_once(struct index_scan *scan, struct index *index, char letter, struct span rest);
 /* Files that have this digest (`verified`), or are said to; keys are file hashes. */
 void index_scan_open_sha256(struct index_scan *scan, struct index *index, const struct sha256 *sha256, bool verified);
 bool index_scan_next(struct index_scan *scan); /* false at the end; then scan->key is empty */

@@ -3,6 +3,7 @@
 
 #include "schemas/little_endian.h"
 #include "store/coded.h"
+#include "store/core.h"
 #include "store/index_entries.h"
 
 enum { SUBJECT_SLOTS = 512 };
@@ -373,6 +374,20 @@ static int drop_coded(struct index_batch *batch, const struct hash *xorb)
 	return 0;
 }
 
+/* Other nodes may have it still. */
+static int remember_drop(struct index_batch *batch, const struct drop_record *record)
+{
+	int64_t claimed_ms;
+	uint8_t value[8];
+	int known = index_claim(batch->index, &record->hash, &record->owner, &claimed_ms);
+	if (known || store_now_ms() - claimed_ms > STORE_YOUNG_MS)
+		return known == ERR_NOT_FOUND ? 0 : known;
+	struct key key = key_of(INDEX_DROPPED, record->hash.bytes, HASH_BYTES, record->owner.bytes, ENTITY_ID_BYTES);
+	le_write_u64(value, (uint64_t)claimed_ms);
+	entry_put(batch->batch, &key, value, sizeof(value));
+	return 0;
+}
+
 static int drop_claim(struct index_batch *batch, const struct drop_record *record)
 {
 	struct key length_key = key_of('w', record->owner.bytes, ENTITY_ID_BYTES, record->hash.bytes, HASH_BYTES);
@@ -387,6 +402,8 @@ static int drop_claim(struct index_batch *batch, const struct drop_record *recor
 	struct key key = key_of('o', record->hash.bytes, HASH_BYTES, record->owner.bytes, ENTITY_ID_BYTES);
 	entry_forget(batch->batch, &key);
 	entry_forget(batch->batch, &length_key);
+	if (err == 0)
+		err = remember_drop(batch, record);
 	return err;
 }
 

@@ -158,7 +158,7 @@ static void check_file(struct scrub *scrub, const struct hash *file)
 static int visit_files(struct scrub *scrub, bool check)
 {
 	struct index_scan scan;
-	index_scan_open(&scan, scrub->store->index, 'f', span_of(NULL, 0), span_of(NULL, 0));
+	index_scan_open_once(&scan, scrub->store->index, 'f', span_of(NULL, 0));
 	while (index_scan_next(&scan) && !(scrub->progress && scrub->progress->cancel)) {
 		struct index_file known;
 		struct hash file;

@@ -264,6 +264,8 @@ int store_read_records(struct store *store, struct record_place *from, size_t re
 uint64_t store_distance(struct store *store, const struct record_place *from, const struct record_place *to);
 /* [blocks] The record of one file that is here, as another node takes it, and its claims, newest facts included. ERR_NOT_FOUND; stops at what `each` returns. */
 int store_tell_file(struct store *store, const struct hash *file, store_each_record each, void *context, struct why *why);
+/* [blocks] The record alone. */
+int store_tell_record(struct store *store, const struct hash *file, store_each_record each, void *context, struct why *why);
 /* Files that are here and have this digest, then those that are said to; how many. */
 size_t store_files_with_sha256(struct store *store, const struct sha256 *sha256, struct hash *out, size_t max);
 
@@ -315,6 +317,40 @@ int store_compact(struct store *store, struct store_gc_report *out, struct why *
 size_t store_damaged_xorbs(struct store *store, const struct hash *after, struct hash *out, size_t max);
 /* [blocks] Replaces what is known to be damaged, xorbs and records of files, by copies of other nodes; how many. */
 uint64_t store_repair(struct store *store, struct store_progress *progress);
+/* ---- have we lost what another node has? record_ranges.c ---- */
+enum { STORE_RANGES = 256, RANGE_DIGEST_BYTES = 16 };
+struct range_digest {
+	uint8_t bytes[RANGE_DIGEST_BYTES];
+};
+/* [blocks] What is known of files whose hashes begin with `first`: of range i all with `first`, i. *records: how many files and claims that were. ERR_IO. */
+int store_digest_ranges(struct store *store, uint8_t first, uint64_t seed, struct range_digest out[STORE_RANGES], uint64_t *records);
+struct known_file {
+	struct hash file;
+	uint64_t length;
+	bool verified; /* then the SHA-256 is true */
+	struct sha256 sha256;
+};
+struct known_claim {
+	struct hash file;
+	struct entity_id owner;
+	int64_t claimed_ms;
+};
+/* [blocks] Those of one range (the first two bytes of the hash, the first one high), the first ones behind `after` (NULL: all). ERR_IO. */
+int store_files_of_range(struct store *store, uint16_t range, const struct hash *after, struct known_file *out, size_t max, size_t *count);
+int store_claims_of_range(struct store *store, uint16_t range, const struct known_claim *after, struct known_claim *out, size_t max, size_t *count);
+bool store_file_is_claimed(struct store *store, const struct hash *file);
+
+/* Less than half of the grace time of garbage, 21 days: what is older may have been collected here, or be about to be where it is told of. */
+#define STORE_YOUNG_MS ((int64_t)10 * 24 * 3600 * 1000)
+enum claim_state {
+	CLAIM_HERE,
+	CLAIM_MISSING, /* young, and not dropped here: it was lost, or has not come yet */
+	CLAIM_DROPPED, /* young, and dropped here since: names decide */
+	CLAIM_OLD,     /* not here, which may be so because it was collected: names decide */
+};
+/* How it is here with a claim that another node tells of. */
+enum claim_state store_claim_state(struct store *store, const struct known_claim *claim);
+
 /* [blocks] How far another node's records were taken: zero at first. Not synced: older after a crash, which costs nothing but work. */
 int store_mark_put(struct store *store, uint64_t peer, const struct record_place *place);
 int store_mark_get(struct store *store, uint64_t peer, struct record_place *out);

@@ -79,6 +79,12 @@ static void write_bytes(struct json_writer *json, struct replica *replica, const
 	json_u64(json, "taken_records", status.taken_records);
 	json_text(json, "trouble", status.trouble);
 	json_object_end(json);
+	json_object_begin(json, "compared");
+	write_known(json, "since_ms", status.compared_ms);
+	json_u64(json, "ranges", status.compared_ranges);
+	json_u64(json, "taken_records", status.compared_taken);
+	json_u64(json, "left_records", status.compared_left);
+	json_object_end(json);
 }
 
 /* What a node holds, and what it should; of another one, if it answers. *all: it has what it should by the epoch that the state is at. */
@@ -129,6 +135,10 @@ static void write_copies(struct json_writer *json, struct replica *replica)
 		json_u64(json, "erasure_after_s", status.erasure_after_ms / 1000);
 	}
 	json_text(json, "erasure", erasure);
+	json_u64(json, "rounds", status.rounds);
+	json_u64(json, "rounds_failed", status.rounds_failed);
+	json_u64(json, "ranges_differed", status.ranges_differed);
+	json_u64(json, "records_taken", status.records_taken);
 	json_object_end(json);
 }
 

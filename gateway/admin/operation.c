@@ -104,6 +104,12 @@ static int all_roots(void *context, int (*emit)(void *gc, const struct entity_id
 	return err ? err : repo_gc_roots(context, emit, gc, why);
 }
 
+int operation_needs(void *gateway, int (*emit)(void *asker, const struct entity_id *owner, const struct hash *file), void *asker, struct why *why)
+{
+	int err = newest_names(gateway, why);
+	return err ? err : repo_needs(gateway, emit, asker, why);
+}
+
 static int one_root(void *context, int (*emit)(void *gc, const struct entity_id *owner, const struct hash *file), void *gc, struct why *why)
 {
 	int err = newest_names(((const struct repo_roots *)context)->gateway, why);

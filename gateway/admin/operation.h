@@ -11,4 +11,7 @@ void admin_operations(struct http_request *request, const struct route_match *ma
 void admin_operation_get(struct http_request *request, const struct route_match *match);
 void admin_operation_cancel(struct http_request *request, const struct route_match *match);
 
+/* [blocks] What the names need (repo_needs), by state that is not older than the call. `gateway`: a struct gateway. */
+int operation_needs(void *gateway, int (*emit)(void *asker, const struct entity_id *owner, const struct hash *file), void *asker, struct why *why);
+
 #endif

@@ -143,6 +143,8 @@ int repo_copy(struct gateway *gateway, const struct repo *source, const struct r
 /* [blocks] Emits every (repository, store file) that must stay: all packs, the files of their maps, and what a ref of any repository reaches; the roots of
  * store_gc. `context` is the gateway. */
 int repo_gc_roots(void *context, int (*emit)(void *gc, const struct entity_id *owner, const struct hash *file), void *gc, struct why *why);
+/* The same. A large object is named by its SHA-256, and one that is not here is of no file: the other nodes are asked for it, and bring it, first. */
+int repo_needs(void *context, int (*emit)(void *gc, const struct entity_id *owner, const struct hash *file), void *gc, struct why *why);
 /* The same of one repository: the roots of store_gc_owner. `context` is a struct repo_roots. */
 struct repo_roots { struct gateway *gateway; struct entity_id repo; };
 int repo_gc_roots_of(void *context, int (*emit)(void *gc, const struct entity_id *owner, const struct hash *file), void *gc, struct why *why);

@@ -28,6 +28,7 @@ struct marking {
 	emit_function emit;
 	void *gc;
 	struct why *why;
+	bool asks_others;       /* for objects that are not here */
 	struct oid_set seen;
 	struct oid *queue;      /* commits to look at */
 	size_t queue_count, queue_capacity;
@@ -42,7 +43,7 @@ static int emit_object(struct marking *marking, const struct git_object *object)
 	if (!object->is_lfs_pointer)
 		return object->length ? marking->emit(marking->gc, marking->repo, &object->file) : 0;
 	struct file_info info;
-	int err = store_file_by_sha256(marking->gateway->store, marking->repo, &object->sha256, &info);
+	int err = (marking->asks_others ? store_find_by_sha256 : store_file_by_sha256)(marking->gateway->store, marking->repo, &object->sha256, &info);
 	if (err)
 		return err == ERR_NOT_FOUND ? 0 : err;
 	return marking->emit(marking->gc, marking->repo, &info.file);
@@ -225,7 +226,7 @@ static int mark_packs(struct marking *marking, const struct pack *packs, size_t 
 	return err;
 }
 
-static int mark_repo(struct gateway *gateway, const struct entity_id *repo, emit_function emit, void *gc, struct why *why)
+static int mark_repo(struct gateway *gateway, const struct entity_id *repo, bool asks_others, emit_function emit, void *gc, struct why *why)
 {
 	struct pack *packs;
 	size_t count;
@@ -233,7 +234,7 @@ static int mark_repo(struct gateway *gateway, const struct entity_id *repo, emit
 	struct marking *marking = err ? NULL : calloc(1, sizeof(*marking));
 	if (!marking)
 		return why_set(why, err ? err : ERR_NO_MEMORY, "the packs of a repository cannot be listed");
-	*marking = (struct marking){ .gateway = gateway, .repo = repo, .emit = emit, .gc = gc, .why = why };
+	*marking = (struct marking){ .gateway = gateway, .repo = repo, .emit = emit, .gc = gc, .why = why, .asks_others = asks_others };
 	oid_set_init(&marking->seen, SEEN_MAX);
 	err = mark_packs(marking, packs, count);
 	if (err == 0)
@@ -273,23 +274,32 @@ static int add_repo(void *context, const struct repo *repo)
 	return 0;
 }
 
-int repo_gc_roots(void *context, int (*emit)(void *gc, const struct entity_id *owner, const struct hash *file), void *gc, struct why *why)
+static int mark_all(struct gateway *gateway, bool asks_others, emit_function emit, void *gc, struct why *why)
 {
-	struct gateway *gateway = context;
 	struct repo_ids list = { 0 };
 	int err = repo_list(gateway->ns, 0, NULL, NULL, add_repo, &list);
 	if (err)
 		why_set(why, err, "the repositories cannot be listed");
 	for (size_t i = 0; i < list.count && err == 0; i++)
-		err = mark_repo(gateway, &list.ids[i], emit, gc, why);
+		err = mark_repo(gateway, &list.ids[i], asks_others, emit, gc, why);
 	for (size_t i = 0; i < list.count && err == 0; i++)
 		err = mark_bucket(gateway, &list.ids[i], emit, gc, why);
 	free(list.ids);
 	return err;
 }
 
+int repo_gc_roots(void *context, int (*emit)(void *gc, const struct entity_id *owner, const struct hash *file), void *gc, struct why *why)
+{
+	return mark_all(context, false, emit, gc, why);
+}
+
+int repo_needs(void *context, int (*emit)(void *gc, const struct entity_id *owner, const struct hash *file), void *gc, struct why *why)
+{
+	return mark_all(context, true, emit, gc, why);
+}
+
 int repo_gc_roots_of(void *context, int (*emit)(void *gc, const struct entity_id *owner, const struct hash *file), void *gc, struct why *why)
 {
 	const struct repo_roots *roots = context;
-	return mark_repo(roots->gateway, &roots->repo, emit, gc, why);
+	return mark_repo(roots->gateway, &roots->repo, false, emit, gc, why);
 }

@@ -179,6 +179,10 @@ static void replica_metrics(struct buffer *out, const struct gateway *gateway)
 	metric_write(out, "cairn_replica_fetched_files_total", "counter", "Files that a reader missed here, asked of other nodes.", status.fetched_files);
 	metric_write(out, "cairn_replica_fetched_xorbs_total", "counter", "Xorbs that a reader missed here, taken from other nodes.", status.fetched_xorbs);
 	metric_write(out, "cairn_replica_repaired_xorbs_total", "counter", "Damaged xorbs replaced by copies of other nodes.", status.repaired_xorbs);
+	metric_write(out, "cairn_replica_rounds_total", "counter", "Comparisons of what is known with another node.", status.rounds);
+	metric_write(out, "cairn_replica_rounds_failed_total", "counter", "Those that did not come to their end.", status.rounds_failed);
+	metric_write(out, "cairn_replica_ranges_differed_total", "counter", "Ranges that differed in comparisons.", status.ranges_differed);
+	metric_write(out, "cairn_replica_records_taken_total", "counter", "Records that were lost here and taken again from other nodes.", status.records_taken);
 	replica_care(gateway->replica, &care);
 	metric_write(out, "cairn_replica_coded_xorbs_total", "counter", "Cold xorbs that this node has cut into parts.", status.coded_xorbs);
 	metric_write(out, "cairn_replica_missing_xorbs", "gauge", "Xorbs that should be here and are not, and may be on other nodes.", care.missing_xorbs);

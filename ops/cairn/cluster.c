@@ -120,6 +120,25 @@ static void print_held(const json_t *answer, const json_t *nodes)
 		     "after its grace time; what is still lost then, a revision needs. Until then keep the disks of nodes that are gone: who has the bytes can push them again.");
 }
 
+/* What this node has compared with others. */
+static void print_compared(const json_t *nodes)
+{
+	size_t i;
+	const json_t *node;
+	json_array_foreach(nodes, i, node) {
+		const json_t *compared = json_object_get(node, "compared");
+		if (!compared)
+			continue;
+		printf("  compared with %s ", *member_text(node, "name") ? member_text(node, "name") : member_text(node, "id"));
+		if (json_is_integer(json_object_get(compared, "since_ms")))
+			printf("%llu s ago: %llu ranges differed, %llu records of files and claims there are not wanted here; ", (unsigned long long)member_u64(compared, "since_ms") / 1000,
+				(unsigned long long)member_u64(compared, "ranges"), (unsigned long long)member_u64(compared, "left_records"));
+		else
+			printf("not yet; ");
+		printf("%llu lost records were taken again since the start\n", (unsigned long long)member_u64(compared, "taken_records"));
+	}
+}
+
 static int status(const struct settings *settings)
 {
 	struct api *api = api_open(settings);
@@ -150,6 +169,7 @@ static int status(const struct settings *settings)
 		printf("WARNING: with two voters neither may fail: make a third one\n");
 	print_bytes(answer, nodes);
 	print_held(answer, nodes);
+	print_compared(nodes);
 	json_decref(answer);
 	return EXIT_OK;
 }

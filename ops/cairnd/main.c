@@ -14,6 +14,7 @@
 #include <sodium.h>
 
 #include "gateway/admin/admin.h"
+#include "gateway/admin/operation.h"
 #include "gateway/audit/audit.h"
 #include "gateway/auth/device_login.h"
 #include "gateway/auth/grant.h"
@@ -144,6 +145,7 @@ static int open_core(struct daemon *daemon, struct why *why)
 		err = backup_desk_open(&gateway->backups, gateway, why);
 	if (err)
 		return err;
+	replica_set_names(gateway->replica, operation_needs, gateway);
 	return bootstrap_admin(gateway->ns, daemon->dir.admin_token, daemon->config.new_admin_token, &daemon->is_new_token, why);
 }
 
@@ -164,6 +166,7 @@ static int open_door(struct daemon *daemon, struct why *why)
 static void close_all(struct daemon *daemon)
 {
 	struct gateway *gateway = &daemon->gateway;
+	replica_set_names(gateway->replica, NULL, NULL);
 	backup_desk_close(gateway->backups);
 	device_logins_close(gateway->device_logins);
 	openid_keys_close(gateway->openid_keys);

@@ -42,6 +42,42 @@ static void check_calls(struct span bytes)
 	buffer_fini(&out);
 }
 
+static void check_comparing(struct span bytes)
+{
+	struct compare_call call, call_again;
+	struct list_call list, list_again;
+	static struct compared compared, compared_again;
+	static struct listed listed, listed_again;
+	struct buffer out;
+	buffer_init(&out, 256 << 10);
+	if (compare_call_decode(&call, bytes) == 0) {
+		compare_call_encode(&out, &call);
+		assert(compare_call_decode(&call_again, buffer_span(&out)) == 0 && call_again.first == call.first && call_again.seed == call.seed);
+	}
+	buffer_clear(&out);
+	if (compared_decode(&compared, bytes) == 0) {
+		compared_encode(&out, &compared);
+		assert(compared_decode(&compared_again, buffer_span(&out)) == 0 && memcmp(&compared, &compared_again, sizeof(compared)) == 0);
+	}
+	buffer_clear(&out);
+	if (list_call_decode(&list, bytes) == 0) {
+		list_call_encode(&out, &list);
+		assert(list_call_decode(&list_again, buffer_span(&out)) == 0 && list_again.kind == list.kind && list_again.range == list.range &&
+			list_again.is_next == list.is_next && hash_equal(&list.after.file, &list_again.after.file) &&
+			memcmp(&list.after.owner, &list_again.after.owner, ENTITY_ID_BYTES) == 0);
+	}
+	buffer_clear(&out);
+	if (listed_decode(&listed, bytes) == 0) {
+		listed_encode(&out, &listed);
+		assert(!out.failed && listed_decode(&listed_again, buffer_span(&out)) == 0);
+		assert(listed_again.kind == listed.kind && listed_again.more == listed.more && listed_again.count == listed.count);
+		for (size_t i = 0; i < listed.count; i++)
+			assert(listed.kind == 3 ? hash_equal(&listed.files[i].file, &listed_again.files[i].file) && listed.files[i].verified == listed_again.files[i].verified
+				: listed.claims[i].claimed_ms == listed_again.claims[i].claimed_ms);
+	}
+	buffer_fini(&out);
+}
+
 static void check_run(struct span run)
 {
 	struct store_record record;
@@ -61,9 +97,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t length)
 {
 	if (length == 0)
 		return 0;
-	if (data[0] & 1)
+	if (data[0] & 1) {
 		check_calls(span_of(data + 1, length - 1));
-	else
+		check_comparing(span_of(data + 1, length - 1));
+	} else {
 		check_run(span_of(data + 1, length - 1));
+	}
 	return 0;
 }

@@ -695,6 +695,113 @@ static void a_collection_spares_what_arrives_beside_it(void **state)
 	free(late_content.data);
 }
 
+/* ------------------------------------------------------------------ what was lost */
+
+/* Ranges in which the two stores differ, the last one into *range. */
+static unsigned differing(uint64_t seed, uint16_t *range)
+{
+	static struct range_digest ours[STORE_RANGES], theirs[STORE_RANGES];
+	uint64_t records;
+	unsigned count = 0;
+	for (unsigned first = 0; first < 256; first++) {
+		assert_ok(store_digest_ranges(store, (uint8_t)first, seed, ours, &records));
+		assert_ok(store_digest_ranges(other, (uint8_t)first, seed, theirs, &records));
+		for (unsigned i = 0; i < STORE_RANGES; i++)
+			if (memcmp(&ours[i], &theirs[i], sizeof(ours[i])) != 0) {
+				count++;
+				*range = (uint16_t)(first << 8 | i);
+			}
+	}
+	return count;
+}
+
+static uint16_t range_of(const struct hash *file)
+{
+	return (uint16_t)(file->bytes[0] << 8 | file->bytes[1]);
+}
+
+static void stores_that_know_the_same_have_the_same_digests(void **state)
+{
+	(void)state;
+	struct bytes contents[FILES];
+	struct upload_result results[FILES];
+	struct record_place place = { 0 };
+	struct known_file files[4];
+	struct known_claim claims[4];
+	uint16_t range = 0;
+	size_t count;
+	push_some(contents, results, FILES);
+	assert_true(differing(1, &range) >= FILES - 1);
+	follow(&place);
+	assert_int_equal(differing(1, &range), 0);
+	assert_int_equal(differing(UINT64_MAX, &range), 0);
+	assert_ok(store_claim(store, &ada, &results[4].file, &why)); /* bob's */
+	assert_int_equal(differing(2, &range), 1);
+	assert_int_equal(range, range_of(&results[4].file));
+
+	/* What is in it, piece by piece. */
+	assert_ok(store_files_of_range(store, range, NULL, files, 4, &count));
+	assert_int_equal(count, 1);
+	assert_true(hash_equal(&files[0].file, &results[4].file) && files[0].length == contents[4].length && files[0].verified &&
+		memcmp(&files[0].sha256, &results[4].sha256, sizeof(files[0].sha256)) == 0);
+	assert_ok(store_files_of_range(store, range, &files[0].file, files + 1, 3, &count));
+	assert_int_equal(count, 0);
+	assert_ok(store_claims_of_range(store, range, NULL, claims, 1, &count));
+	assert_int_equal(count, 1);
+	assert_ok(store_claims_of_range(store, range, &claims[0], claims + 1, 3, &count));
+	assert_int_equal(count, 1);
+	assert_true(memcmp(&claims[0].owner, &ada, sizeof(ada)) == 0 && memcmp(&claims[1].owner, &bob, sizeof(bob)) == 0);
+	assert_ok(store_claims_of_range(store, range, &claims[1], claims + 2, 2, &count));
+	assert_int_equal(count, 0);
+	assert_true(hash_equal(&claims[1].file, &results[4].file) && claims[1].claimed_ms > 0);
+
+	change_sides();
+	assert_int_equal(store_claim_state(store, &claims[0]), CLAIM_MISSING);
+	assert_int_equal(store_claim_state(store, &claims[1]), CLAIM_HERE);
+	change_sides();
+	follow(&place);
+	assert_int_equal(differing(3, &range), 0);
+	free_contents(contents, FILES);
+}
+
+/* What one store has collected another one may have for long. */
+static void what_was_dropped_here_is_not_taken_for_lost(void **state)
+{
+	(void)state;
+	struct bytes kept = bytes_random(200 * KIB, 70), dropped = bytes_random(200 * KIB, 71);
+	struct record_place place = { 0 };
+	struct known_claim claim;
+	uint16_t range = 0;
+	size_t count;
+	struct upload_result needed = push(&ada, &kept), garbage = push(&ada, &dropped);
+	follow(&place);
+	struct timespec pause = { .tv_nsec = 5 * 1000000L };
+	nanosleep(&pause, NULL);
+	collect(&needed);
+	assert_int_equal(differing(1, &range), 1);
+	assert_int_equal(range, range_of(&garbage.file));
+	assert_ok(store_claims_of_range(other, range, NULL, &claim, 1, &count));
+	assert_int_equal(count, 1);
+	for (int i = 0; i < 3; i++) { /* also by an index that was made anew from what is in the volumes */
+		assert_int_equal(store_claim_state(store, &claim), CLAIM_DROPPED);
+		assert_false(store_file_is_claimed(store, &garbage.file));
+		if (i)
+			recount();
+		else
+			reopen_store();
+	}
+	struct known_claim renewed = claim, old = claim;
+	renewed.claimed_ms++; /* since it was dropped here */
+	assert_int_equal(store_claim_state(store, &renewed), CLAIM_MISSING);
+	old.claimed_ms -= STORE_YOUNG_MS + 1;
+	assert_int_equal(store_claim_state(store, &old), CLAIM_OLD);
+	collect(&needed); /* forgets only what is old */
+	assert_int_equal(store_claim_state(store, &claim), CLAIM_DROPPED);
+	assert_true(store_file_is_claimed(store, &needed.file));
+	free(kept.data);
+	free(dropped.data);
+}
+
 /* ------------------------------------------------------------------ waiting */
 
 static struct record_place awaited;
@@ -961,6 +1068,8 @@ int main(void)
 		TEST(a_damaged_record_of_few_terms_is_written_again_from_the_index),
 		TEST(a_damaged_record_is_whole_again_once_the_file_is_pushed_again),
 		TEST(a_collection_spares_what_arrives_beside_it),
+		TEST(stores_that_know_the_same_have_the_same_digests),
+		TEST(what_was_dropped_here_is_not_taken_for_lost),
 		TEST(an_acknowledgement_waits_for_copies),
 		TEST(a_place_is_awaited),
 		TEST(who_claims_what_is_in_a_xorb_is_told),
