@@ -43,6 +43,7 @@ struct driver {
 		uint64_t id, since_ms;
 		unsigned refusals;
 	} short_logs[SERVERS_MAX];  /* servers that refuse what they have acknowledged, again and again */
+	size_t in_flight;           /* cached entries that somebody waits for */
 	bool leads, installing;
 	uint64_t contact_ms;        /* last word of a leader */
 	struct log_entry *late_configuration; /* came again after the state was ahead of the log; not known to be committed yet */
@@ -135,6 +136,7 @@ static void cache_append(struct driver *driver, struct log_entry *entry)
 	note_length(driver, entry->index, entry->length);
 	if (entry->index > driver->handed) {
 		driver->cache[driver->cache_count++] = log_entry_hold(entry);
+		driver->in_flight += entry->waiters != NULL;
 	} else if (entry->type == ENTRY_CONFIGURATION && holds(driver, RULE_LATE_CONFIGURATION)) { /* a state machine ahead of its log has it already, the engine has not */
 		if (driver->late_configuration)
 			log_entry_release(driver->late_configuration);
@@ -146,6 +148,7 @@ static void cache_append(struct driver *driver, struct log_entry *entry)
 static void drop_cached(struct driver *driver)
 {
 	struct log_entry *entry = driver->cache[--driver->cache_count];
+	driver->in_flight -= entry->waiters != NULL;
 	proposals_return(entry->waiters);
 	entry->waiters = NULL;
 	log_entry_release(entry);
@@ -305,6 +308,7 @@ static void hand_commits(struct driver *driver)
 	driver->handed += count;
 	struct log_entry *configuration = NULL;
 	for (size_t i = 0; i < count; i++) {
+		driver->in_flight -= entries[i]->waiters != NULL;
 		for (struct proposal *proposal = entries[i]->waiters; proposal; proposal = proposal->next)
 			atomic_fetch_sub(&proposal->queue->unreplicated_bytes, proposal->length);
 		if (entries[i]->type == ENTRY_CONFIGURATION)
@@ -923,14 +927,22 @@ uint64_t driver_snapshot_bytes(const struct driver *driver)
 	return driver->bytes_since_snapshot;
 }
 
+uint64_t driver_leads(const struct driver *driver)
+{
+	return engine_role(driver->engine) == ROLE_LEADER ? engine_term(driver->engine) : 0;
+}
+
+bool driver_ready(const struct driver *driver)
+{
+	return driver->leads && driver->barrier_applied != 0;
+}
+
 void driver_status(const struct driver *driver, struct driver_status *out)
 {
 	*out = (struct driver_status){ .role = engine_role(driver->engine), .term = engine_term(driver->engine),
 		.committed = engine_commit(driver->engine), .stored = driver->stored, .last_index = driver->last,
 		.snapshot_index = driver->snapshot_index, .generation = driver->generation, .voters = engine_voters(driver->engine),
-		.leader = engine_leader(driver->engine), .changing = engine_uncommitted_configuration(driver->engine),
+		.in_flight = driver->in_flight, .leader = engine_leader(driver->engine), .changing = engine_uncommitted_configuration(driver->engine),
 		.contact_ms = driver->leads ? driver->rio->now_ms(driver->rio->context) : driver->contact_ms, .installing = driver->installing };
-	for (size_t i = 0; i < driver->cache_count; i++)
-		out->in_flight += driver->cache[i]->waiters != NULL;
-	out->ready = driver->leads && driver->barrier_applied != 0;
+	out->ready = driver_ready(driver);
 }

@@ -4,6 +4,7 @@
  * timer set. Rules that close known defects of the engine, each with a test:
  *  - a stale sender's append or install is answered here and never stepped (the engine would send an uninitialised index);
  *  - a refused vote goes out with at least our term (else pre-vote can deadlock);
+ *  - an answer to a request for votes is stepped by a candidate only (else its term is taken over or not by bytes that mean something else);
  *  - a received append is split so that a configuration is only ever its first entry (else the engine notes a wrong index for it);
  *  - an append that begins before our snapshot is taken as one that begins behind it (else compacted entries are appended anew);
  *  - a refused append that later acknowledgements have overtaken is not stepped (else the follower gets nothing more);
@@ -72,6 +73,11 @@ void driver_pin(struct driver *driver, uint64_t from);
 /* Log bytes appended since the last snapshot. */
 uint64_t driver_snapshot_bytes(const struct driver *driver);
 
+/* The term in which this node leads, 0: it does not. */
+uint64_t driver_leads(const struct driver *driver);
+/* Leads, and its own barrier is applied. */
+bool driver_ready(const struct driver *driver);
+
 struct driver_status {
 	enum raft_role role;
 	uint64_t term, committed, stored, last_index, snapshot_index, generation;
@@ -81,7 +87,7 @@ struct driver_status {
 	uint64_t changing;   /* index of a membership change that is not committed; 0: none */
 	uint64_t contact_ms; /* when this node last heard of a leader, or led; on the clock of rio */
 	bool installing;
-	bool ready;          /* leads, and its own barrier is applied */
+	bool ready;          /* as driver_ready says */
 };
 void driver_status(const struct driver *driver, struct driver_status *out);
 

@@ -16,6 +16,7 @@ enum {
 	INFLIGHT_ENTRIES_MAX = 64,
 	INSTALL_MS_MAX = 30 * 60 * 1000,
 	CAPACITY_THRESHOLD_KIB = 16 << 10,
+	ADDRESS_BYTES = 17,
 };
 
 static_assert((int)ENTRY_COMMANDS == (int)RAFT_COMMAND && (int)ENTRY_BARRIER == (int)RAFT_BARRIER &&
@@ -26,7 +27,17 @@ struct raft_engine {
 	uint64_t last_stored;    /* mirror of what was reported, for precondition checks */
 	uint64_t snapshot_index;
 	bool started;
+	struct message *messages; /* of the last step */
+	size_t messages_capacity;
 };
+
+/* The transport finds peers by id; the engine only wants distinct texts. Made for each message that comes, so not by printf. */
+static void address_of(char address[ADDRESS_BYTES], uint64_t node_id)
+{
+	address[ADDRESS_BYTES - 1] = 0;
+	for (unsigned i = ADDRESS_BYTES - 1; i-- > 0; node_id >>= 4)
+		address[i] = "0123456789abcdef"[node_id & 15];
+}
 
 int raft_engine_open(struct raft_engine **out, uint64_t node_id, uint32_t seed, struct why *why)
 {
@@ -35,8 +46,8 @@ int raft_engine_open(struct raft_engine **out, uint64_t node_id, uint32_t seed, 
 		return why_set(why, ERR_INVALID, "a node id is not zero");
 	struct raft_engine *engine = must_alloc(sizeof(*engine));
 	struct raft *r = &engine->raft;
-	char address[32]; /* the transport finds peers by id; the engine only wants distinct texts */
-	snprintf(address, sizeof(address), "%016llx", (unsigned long long)node_id);
+	char address[ADDRESS_BYTES];
+	address_of(address, node_id);
 	if (raft_init(r, NULL, NULL, node_id, address) != 0) {
 		free(engine);
 		return why_set(why, ERR_NO_MEMORY, "no memory for the raft engine");
@@ -58,6 +69,7 @@ void raft_engine_close(struct raft_engine *engine)
 	if (!engine)
 		return;
 	raft_close(&engine->raft, NULL);
+	free(engine->messages);
 	free(engine);
 }
 
@@ -67,8 +79,8 @@ int raft_engine_configuration_of(struct buffer *out, const struct server *server
 	raft_configuration_init(&configuration);
 	int rv = 0;
 	for (size_t i = 0; i < count && rv == 0; i++) {
-		char address[32];
-		snprintf(address, sizeof(address), "%016llx", (unsigned long long)servers[i].id);
+		char address[ADDRESS_BYTES];
+		address_of(address, servers[i].id);
 		rv = raft_configuration_add(&configuration, servers[i].id, address, servers[i].role == SERVER_VOTER ? RAFT_VOTER : RAFT_STANDBY);
 	}
 	struct raft_buffer encoded = { 0 };
@@ -153,7 +165,6 @@ void engine_update_fini(struct engine_update *update)
 		if (update->entries[i])
 			log_entry_release(update->entries[i]);
 	free(update->entries);
-	free(update->messages);
 	*update = (struct engine_update){ 0 };
 }
 
@@ -209,8 +220,19 @@ static void message_from_raft(struct message *out, const struct raft_message *in
 	}
 }
 
+/* What the engine wants stored of an append is what came in it. */
+static struct log_entry *received_entry(const struct message *message, uint64_t index, uint64_t term)
+{
+	if (!message || message->type != MESSAGE_APPEND || index <= message->append.previous_index ||
+		index - message->append.previous_index > message->append.count)
+		return NULL;
+	struct log_entry *entry = message->append.entries[index - message->append.previous_index - 1];
+	assert(entry->index == index && entry->term == term);
+	return entry;
+}
+
 /* What every event shares: step, then take over all that came out. */
-static int step(struct raft_engine *engine, struct engine_clock clock, struct raft_event *event, struct engine_update *update)
+static int step(struct raft_engine *engine, struct engine_clock clock, struct raft_event *event, const struct message *received, struct engine_update *update)
 {
 	struct raft_update out = { 0 };
 	event->time = clock.now_ms;
@@ -244,7 +266,8 @@ static int step(struct raft_engine *engine, struct engine_clock clock, struct ra
 		update->entries = must_alloc(out.entries.n * sizeof(*update->entries));
 		for (unsigned i = 0; i < out.entries.n; i++) {
 			const struct raft_entry *entry = &out.entries.batch[i];
-			update->entries[i] = log_entry_make((uint8_t)entry->type, out.entries.index + i, entry->term,
+			struct log_entry *same = received_entry(received, out.entries.index + i, entry->term);
+			update->entries[i] = same ? log_entry_hold(same) : log_entry_make((uint8_t)entry->type, out.entries.index + i, entry->term,
 				span_of(entry->buf.base, entry->buf.len));
 		}
 		raft_free(out.entries.batch[0].batch);
@@ -252,7 +275,11 @@ static int step(struct raft_engine *engine, struct engine_clock clock, struct ra
 	update->install = (out.flags & (RAFT_UPDATE_SNAPSHOT)) != 0;
 	if ((out.flags & (RAFT_UPDATE_MESSAGES)) && out.messages.n > 0) {
 		update->messages_count = out.messages.n;
-		update->messages = must_alloc(out.messages.n * sizeof(*update->messages));
+		if (out.messages.n > engine->messages_capacity) {
+			engine->messages_capacity = out.messages.n;
+			engine->messages = must_realloc(engine->messages, out.messages.n * sizeof(*engine->messages));
+		}
+		update->messages = engine->messages;
 		for (unsigned i = 0; i < out.messages.n; i++)
 			message_from_raft(&update->messages[i], &out.messages.batch[i]);
 	}
@@ -309,7 +336,7 @@ int engine_step_start(struct raft_engine *engine, struct engine_clock clock, con
 	event.start.start_index = start->first_index;
 	event.start.entries = entries;
 	event.start.n_entries = (unsigned)start->count;
-	int err = step(engine, clock, &event, update);
+	int err = step(engine, clock, &event, NULL, update);
 	if (err)
 		return err; /* the engine has freed the entries */
 	raft_free(entries);
@@ -337,7 +364,7 @@ int engine_step_submit(struct raft_engine *engine, struct engine_clock clock, ui
 	struct raft_event event = { .type = RAFT_SUBMIT };
 	event.submit.entries = &entry;
 	event.submit.n = 1;
-	int err = step(engine, clock, &event, update);
+	int err = step(engine, clock, &event, NULL, update);
 	if (err)
 		raft_free(block); /* a refused submission stays ours */
 	return err;
@@ -351,7 +378,7 @@ int engine_step_persisted(struct raft_engine *engine, struct engine_clock clock,
 		return ERR_INVALID;
 	struct raft_event event = { .type = RAFT_PERSISTED_ENTRIES };
 	event.persisted_entries.index = index;
-	return step(engine, clock, &event, update);
+	return step(engine, clock, &event, NULL, update);
 }
 
 int engine_step_configuration(struct raft_engine *engine, struct engine_clock clock, uint64_t index, struct span configuration, struct engine_update *update)
@@ -361,7 +388,7 @@ int engine_step_configuration(struct raft_engine *engine, struct engine_clock cl
 	event.configuration.index = index;
 	if (index == 0 || decode(&event.configuration.conf, configuration) != 0)
 		return ERR_CORRUPT;
-	return step(engine, clock, &event, update); /* the engine owns the configuration from here */
+	return step(engine, clock, &event, NULL, update); /* the engine owns the configuration from here */
 }
 
 int engine_step_snapshot(struct raft_engine *engine, struct engine_clock clock, uint64_t index, uint64_t term, uint64_t configuration_index,
@@ -377,7 +404,7 @@ int engine_step_snapshot(struct raft_engine *engine, struct engine_clock clock, 
 	event.snapshot.trailing = trailing;
 	if (decode(&event.snapshot.metadata.configuration, configuration) != 0)
 		return ERR_CORRUPT;
-	int err = step(engine, clock, &event, update);
+	int err = step(engine, clock, &event, NULL, update);
 	if (err == 0)
 		engine->snapshot_index = index;
 	return err;
@@ -386,16 +413,15 @@ int engine_step_snapshot(struct raft_engine *engine, struct engine_clock clock, 
 int engine_step_timeout(struct raft_engine *engine, struct engine_clock clock, struct engine_update *update)
 {
 	struct raft_event event = { .type = RAFT_TIMEOUT };
-	return step(engine, clock, &event, update);
+	return step(engine, clock, &event, NULL, update);
 }
 
 /* Received payloads share one block, set as the batch of each entry. The engine frees it unless it hands entries back to be persisted. */
-static struct raft_entry *received_entries(const struct message *message)
+static void received_entries(struct raft_entry *entries, const struct message *message)
 {
 	size_t bytes = 1;
 	for (size_t i = 0; i < message->append.count; i++)
 		bytes += (message->append.entries[i]->length + 7) & ~(size_t)7;
-	struct raft_entry *entries = must_alloc(message->append.count * sizeof(*entries));
 	uint8_t *block = raft_malloc(bytes);
 	if (!block)
 		node_stop("no memory for %zu bytes of received entries", bytes);
@@ -407,19 +433,20 @@ static struct raft_entry *received_entries(const struct message *message)
 		memcpy(block + offset, entry->payload, entry->length);
 		offset += (entry->length + 7) & ~(size_t)7;
 	}
-	return entries;
 }
 
-static int message_to_raft(struct raft_message *out, const struct message *in, struct raft_entry **entries)
+static int message_to_raft(struct raft_message *out, const struct message *in, struct raft_entry entries[RAFT_ENTRIES_MAX])
 {
 	*out = (struct raft_message){ .server_id = in->peer };
 	switch (in->type) {
 	case MESSAGE_APPEND:
 		out->type = RAFT_APPEND_ENTRIES;
+		if (in->append.count > RAFT_ENTRIES_MAX)
+			return ERR_INVALID;
 		if (in->append.count)
-			*entries = received_entries(in);
+			received_entries(entries, in);
 		out->append_entries = (struct raft_append_entries){ .term = in->term, .prev_log_index = in->append.previous_index,
-			.prev_log_term = in->append.previous_term, .leader_commit = in->append.commit, .entries = *entries,
+			.prev_log_term = in->append.previous_term, .leader_commit = in->append.commit, .entries = in->append.count ? entries : NULL,
 			.n_entries = (unsigned)in->append.count };
 		return 0;
 	case MESSAGE_APPEND_RESULT:
@@ -460,18 +487,20 @@ int engine_step_receive(struct raft_engine *engine, struct engine_clock clock, c
 	*update = (struct engine_update){ 0 };
 	if (message->type == MESSAGE_INSTALL && engine->raft.snapshot.installing)
 		return 0; /* it would be ignored, and its configuration lost */
+	/* The engine asks the state of a candidate first of all. In any other it would take bytes of a pointer for it, and now enter the term of the answer and now not. */
+	if (message->type == MESSAGE_VOTE_RESULT && raft_state(&engine->raft) != RAFT_CANDIDATE)
+		return 0;
 	struct raft_message raw;
-	struct raft_entry *entries = NULL;
-	int err = message_to_raft(&raw, message, &entries);
+	struct raft_entry entries[RAFT_ENTRIES_MAX];
+	int err = message_to_raft(&raw, message, entries);
 	if (err)
 		return err;
-	char address[32];
-	snprintf(address, sizeof(address), "%016llx", (unsigned long long)message->peer);
+	char address[ADDRESS_BYTES];
+	address_of(address, message->peer);
 	raw.server_address = address;
 	struct raft_event event = { .type = RAFT_RECEIVE };
 	event.receive.message = &raw;
-	err = step(engine, clock, &event, update);
-	free(entries);
+	err = step(engine, clock, &event, message, update);
 	/* The engine hands the configuration back with the wish to install, or frees it; the driver hands in a copy when the state is here. */
 	if (message->type == MESSAGE_INSTALL && update->install)
 		raft_configuration_close(&raw.install_snapshot.conf);
@@ -491,7 +520,7 @@ int engine_step_installed(struct raft_engine *engine, struct engine_clock clock,
 	event.persisted_snapshot.last = true;
 	if (decode(&event.persisted_snapshot.metadata.configuration, configuration) != 0)
 		return ERR_CORRUPT;
-	int err = step(engine, clock, &event, update); /* the engine owns the configuration from here */
+	int err = step(engine, clock, &event, NULL, update); /* the engine owns the configuration from here */
 	if (err == 0)
 		engine->snapshot_index = index;
 	return err;
@@ -504,7 +533,7 @@ int engine_step_transfer(struct raft_engine *engine, struct engine_clock clock, 
 		return ERR_CLOSED;
 	struct raft_event event = { .type = RAFT_TRANSFER };
 	event.transfer.server_id = server_id;
-	return step(engine, clock, &event, update);
+	return step(engine, clock, &event, NULL, update);
 }
 
 uint64_t engine_term(const struct raft_engine *engine)

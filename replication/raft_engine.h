@@ -34,7 +34,7 @@ struct engine_update {
 	struct log_entry **entries; /* owned by the caller of the step, array and references */
 	size_t entries_count;
 	bool install;     /* the state up to an index must be fetched from a peer */
-	struct message *messages; /* owned by the caller of the step */
+	struct message *messages; /* the engine's, until its next step */
 	size_t messages_count;
 };
 void engine_update_fini(struct engine_update *update);

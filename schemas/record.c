@@ -3,9 +3,15 @@
 #include <assert.h>
 #include <msgpack.h>
 
-static int append(void *context, const char *data, size_t length)
+/* Most of what is packed are a few bytes: where there is room, they cost no call. */
+static inline int append(void *context, const char *data, size_t length)
 {
-	return buffer_append(context, data, length);
+	struct buffer *out = context;
+	if (length > out->capacity - out->length || out->capacity > out->limit)
+		return buffer_append(out, data, length);
+	memcpy(out->data + out->length, data, length);
+	out->length += length;
+	return 0;
 }
 
 static msgpack_packer packer_of(struct buffer *out)

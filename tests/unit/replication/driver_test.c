@@ -451,6 +451,21 @@ static void a_leader_that_hears_of_a_higher_term_steps_down(void **state)
 	assert_int_equal(driver_submit(driver, ENTRY_COMMANDS, span_text("x"), NULL, false), ERR_CLOSED);
 }
 
+/* The engine would look at bytes that mean something else in a follower, so that now it would enter the term and now not. */
+static void a_vote_that_comes_when_none_is_asked_for_changes_nothing(void **state)
+{
+	(void)state;
+	assert_int_equal(receive_append(5, 1, 1, 1, ""), 0);
+	for (int i = 0; i < 4; i++) {
+		struct message answer = { .type = MESSAGE_VOTE_RESULT, .peer = THIRD, .term = 6 };
+		answer.vote_result.granted = i & 1;
+		answer.vote_result.pre_vote = i & 2;
+		assert_int_equal(driver_receive(driver, &answer), 0);
+		assert_int_equal(status().term, 5);
+		assert_int_equal(status().role, ROLE_FOLLOWER);
+	}
+}
+
 /* ---- what a leader does for others ---- */
 
 static uint64_t append_result(uint64_t peer, uint64_t rejected, uint64_t last_index)
@@ -630,6 +645,7 @@ int main(void)
 		THREE(the_vote_is_durable_before_anyone_is_asked_for_theirs),
 		THREE(a_new_leader_is_ready_when_its_own_barrier_is_applied),
 		THREE(a_leader_that_hears_of_a_higher_term_steps_down),
+		THREE(a_vote_that_comes_when_none_is_asked_for_changes_nothing),
 		THREE(a_read_waits_for_a_majority_that_knows_of_no_later_term),
 		THREE(reads_that_come_during_a_round_share_the_next_one),
 		THREE(a_read_of_a_lost_leadership_is_not_answered),
