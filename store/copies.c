@@ -83,7 +83,7 @@ int store_open_xorb(struct store *store, const struct hash *hash, bool may_block
 	if (!may_block)
 		return ERR_AGAIN;
 	/* What was fetched is one too many here, and may be given up again before it is opened. */
-	for (int i = 0; i < FETCHES_MAX && (err == ERR_NOT_FOUND || err == ERR_CORRUPT) && store_fetch_xorb(store, hash, NULL) == 0; i++)
+	for (int i = 0; i < FETCHES_MAX && (i == 0 || err == ERR_NOT_FOUND) && store_fetch_xorb(store, hash, NULL) == 0; i++)
 		err = stored_xorb_open(out, store->xorbs, hash, true, why);
 	return err;
 }
