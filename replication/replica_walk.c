@@ -10,14 +10,15 @@
  *
  * Where erasure coding is on, cold xorbs are cut into parts on the way, and parts and wholes are looked after as replica_coding.c says.
  *
- * What no member has is lost, not missing: a node that died for good took it along. Nobody waits for it, but it is looked for again. */
+ * What no member has is lost, not missing: a node that died for good took it along. Nobody waits for it, but it is looked for again, and files that are read by it
+ * take the terms of nodes that know others. */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "replication/replica_parts.h"
 
 enum { WALK_BATCH = 256, GIVE_UP_BATCH = 8, GIVE_UP_WAIT_MS = 60 * 1000, RECORDS_WAIT_MS = 10 * 1000, LOOK_MS = 500, PACE_MS_MAX = 30 * 1000, SETTLE_MS = 20 * 1000, WALKS_PART = 20,
-	COMPACT_BYTES = 1 << 30 /* given up while others are still fetched */ };
+	LOST_FILES_MAX = 4, COMPACT_BYTES = 1 << 30 /* given up while others are still fetched */ };
 #define OFFER_AGE_MS_MAX STORE_YOUNG_MS /* less than half of the grace time of garbage: a copy that was made of a copy is not offered when the first one goes */
 
 struct walk {
@@ -244,6 +245,19 @@ struct shortfall {
 	uint64_t missing, lost;
 };
 
+/* Of what no node has: a part, or a whole by which a file is read here of which nobody knows other terms? */
+static bool is_missed(struct replica *replica, const struct hash *xorb)
+{
+	struct store *store = replica->config.store;
+	struct hash files[LOST_FILES_MAX], whole;
+	if (store_xorb_of_part(store, xorb, &whole) == 0)
+		return true;
+	size_t count = store_note_lost(store, xorb, files, LOST_FILES_MAX);
+	for (size_t i = 0; i < count; i++)
+		replica_fetch_file(replica, &files[i], NULL);
+	return count > 0 && store_note_lost(store, xorb, files, LOST_FILES_MAX) > 0;
+}
+
 /* True when it came. */
 static bool fetch_one(struct walk *walk, const struct hash *xorb, struct shortfall *shortfall)
 {
@@ -258,7 +272,7 @@ static bool fetch_one(struct walk *walk, const struct hash *xorb, struct shortfa
 		walk->care.held_bytes += info.body_length;
 		walk->moved_bytes += info.body_length;
 	} else if (err == ERR_NOT_FOUND && all && all_are_here(replica)) {
-		shortfall->lost++;
+		shortfall->lost += is_missed(replica, xorb);
 	} else {
 		shortfall->missing++;
 	}

@@ -144,7 +144,7 @@ void xorb_record_chunk_at(struct xorb_record_chunk *out, const uint8_t *chunks, 
 
 /* ------------------------------------------------------------------ files */
 
-enum { FILE_HAS_SHA256 = 1, FILE_SHA256_VERIFIED = 2 };
+enum { FILE_FLAGS_OFFSET = 64, FILE_HAS_SHA256 = 1, FILE_SHA256_VERIFIED = 2, FILE_OTHER_TERMS = 4 };
 
 void file_term_encode(uint8_t out[FILE_RECORD_TERM_BYTES], const struct file_term *term)
 {
@@ -188,7 +188,8 @@ int file_record_encode(struct buffer *out, const struct file_record *record, con
 	uint8_t fixed[FILE_RECORD_FIXED_BYTES] = { 0 };
 	memcpy(fixed, record->file.bytes, HASH_BYTES);
 	memcpy(fixed + 32, record->sha256.bytes, HASH_BYTES);
-	fixed[64] = (uint8_t)((record->has_sha256 ? FILE_HAS_SHA256 : 0) | (record->sha256_verified ? FILE_SHA256_VERIFIED : 0));
+	fixed[FILE_FLAGS_OFFSET] = (uint8_t)((record->has_sha256 ? FILE_HAS_SHA256 : 0) | (record->sha256_verified ? FILE_SHA256_VERIFIED : 0) |
+		(record->other_terms ? FILE_OTHER_TERMS : 0));
 	le_write_u64(fixed + 72, record->length);
 	le_write_u64(fixed + 80, (uint64_t)record->registered_ms);
 	le_write_u32(fixed + 88, record->terms_count);
@@ -219,14 +220,20 @@ int file_record_decode(struct file_record *out, struct span payload)
 		return ERR_CORRUPT;
 	memcpy(out->file.bytes, payload.data, HASH_BYTES);
 	memcpy(out->sha256.bytes, payload.data + 32, HASH_BYTES);
-	out->has_sha256 = payload.data[64] & FILE_HAS_SHA256;
-	out->sha256_verified = payload.data[64] & FILE_SHA256_VERIFIED;
+	out->has_sha256 = payload.data[FILE_FLAGS_OFFSET] & FILE_HAS_SHA256;
+	out->sha256_verified = payload.data[FILE_FLAGS_OFFSET] & FILE_SHA256_VERIFIED;
+	out->other_terms = payload.data[FILE_FLAGS_OFFSET] & FILE_OTHER_TERMS;
 	out->length = le_read_u64(payload.data + 72);
 	out->registered_ms = (int64_t)le_read_u64(payload.data + 80);
 	out->terms_count = le_read_u32(payload.data + 88);
 	uint64_t want = FILE_RECORD_FIXED_BYTES + (uint64_t)file_blocks_count(out->terms_count) * FILE_BLOCK_HEAD_BYTES +
 		(uint64_t)out->terms_count * FILE_RECORD_TERM_BYTES;
 	return want == payload.length ? 0 : ERR_CORRUPT;
+}
+
+void file_record_set_other_terms(uint8_t *payload, bool other)
+{
+	payload[FILE_FLAGS_OFFSET] = (uint8_t)((payload[FILE_FLAGS_OFFSET] & ~FILE_OTHER_TERMS) | (other ? FILE_OTHER_TERMS : 0));
 }
 
 int file_block_decode(struct file_block *out, struct span bytes)

@@ -123,6 +123,7 @@ struct file_record {
 	struct hash file;
 	struct sha256 sha256;
 	bool has_sha256, sha256_verified;
+	bool other_terms; /* the file was known already: its terms stay what they are, and what these name is needed too */
 	uint64_t length;
 	int64_t registered_ms;
 	uint32_t terms_count;
@@ -130,6 +131,7 @@ struct file_record {
 int file_record_encode(struct buffer *out, const struct file_record *record, const struct file_term *terms);
 /* Checks the fixed part and that the payload has the size its terms need. */
 int file_record_decode(struct file_record *out, struct span payload);
+void file_record_set_other_terms(uint8_t *payload, bool other);
 /* The terms of block k: its head and checksum are checked. `bytes` is the block (the last one is shorter). */
 struct file_block {
 	uint64_t raw_start; /* where in the file its first term begins */

@@ -8,6 +8,7 @@
 #include "store/coded.h"
 #include "store/core.h"
 #include "store/file_terms.h"
+#include "store/other_terms.h"
 #include "store/xorb_body.h"
 
 /* ------------------------------------------------------------------ xorbs */
@@ -175,6 +176,13 @@ static int read_terms(struct store *store, const struct hash *file, struct index
 	return err;
 }
 
+/* Not those of a file that was dropped since, and came back. */
+static int move_other_terms(struct mover *mover, const struct file_record *record, const struct index_file *known, struct span payload)
+{
+	bool lives = record->other_terms && !other_terms_name_more(mover->store, known, payload);
+	return lives ? write_again(mover, VOLUME_FILE, payload.data, payload.length) : 0;
+}
+
 static int move_file(struct mover *mover, const struct record_place *place, struct span payload)
 {
 	struct file_record record;
@@ -184,7 +192,9 @@ static int move_file(struct mover *mover, const struct record_place *place, stru
 	if (file_record_decode(&record, payload) != 0)
 		return 0;
 	int err = index_file(mover->store->index, &record.file, &entry);
-	if (err == ERR_NOT_FOUND || (err == 0 && (entry.place.volume != place->volume || entry.place.offset != place->offset)))
+	if (err == 0 && (entry.place.volume != place->volume || entry.place.offset != place->offset))
+		return move_other_terms(mover, &record, &entry, payload);
+	if (err == ERR_NOT_FOUND)
 		return 0;
 	if (err == 0)
 		err = read_terms(mover->store, &record.file, &entry, &terms, mover->why);

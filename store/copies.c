@@ -5,6 +5,7 @@
 #include "schemas/little_endian.h"
 #include "store/coded.h"
 #include "store/core.h"
+#include "store/other_terms.h"
 
 enum { TAKE_MAX = 4096, CLAIMS_TOLD_MAX = 4096, REPAIR_BATCH = 64, FETCHES_MAX = 3 };
 
@@ -267,7 +268,8 @@ static bool is_news(struct store *store, uint8_t kind, struct span payload)
 	switch (kind) {
 	case VOLUME_FILE:
 		return file_record_decode(&record.file, payload) == 0 && (index_file(store->index, &record.file.file, &known) != 0 ||
-			tells_sha256(&known.record, &record.file) || damaged_list_has(&store->damaged_files, &record.file.file));
+			tells_sha256(&known.record, &record.file) || other_terms_name_more(store, &known, payload) ||
+			other_terms_are_better(store, &known.record.file, payload));
 	case VOLUME_CLAIM:
 		return claim_record_decode(&record.claim, payload) == 0 &&
 			(index_claim(store->index, &record.claim.file, &record.claim.owner, &claimed_ms) != 0 || claimed_ms < record.claim.claimed_ms);
@@ -304,30 +306,63 @@ static void note_replaced(struct store *store, const struct journal_record *reco
 {
 	struct file_record file;
 	for (size_t i = 0; i < count; i++)
-		if (records[i].kind == VOLUME_FILE && file_record_decode(&file, records[i].payload) == 0)
+		if (records[i].kind == VOLUME_FILE && file_record_decode(&file, records[i].payload) == 0 && !file.other_terms)
 			damaged_list_remove(&store->damaged_files, &file.file);
+}
+
+struct news {
+	struct journal_record records[TAKE_MAX];
+	size_t count;
+	uint64_t bytes;
+	uint8_t *copies[TAKE_MAX]; /* of records that are taken otherwise than they were told */
+	size_t copies_count;
+};
+
+static int add_news(struct store *store, struct news *news, const struct store_record *told)
+{
+	struct file_record file;
+	struct index_file known;
+	struct span payload = told->payload;
+	if (told->kind == VOLUME_FILE && file_record_decode(&file, payload) == 0) {
+		bool other = index_file(store->index, &file.file, &known) == 0 && !other_terms_are_better(store, &file.file, payload);
+		uint8_t *copy = other != file.other_terms ? other_terms_copy(payload, other) : NULL;
+		if (other != file.other_terms && !copy)
+			return ERR_NO_MEMORY;
+		if (copy) {
+			news->copies[news->copies_count++] = copy;
+			payload = span_of(copy, payload.length);
+		}
+	}
+	news->records[news->count++] = (struct journal_record){ .kind = told->kind, .payload = payload };
+	news->bytes += payload.length;
+	return 0;
+}
+
+static void clear_news(struct news *news)
+{
+	for (size_t i = 0; i < news->copies_count; i++)
+		free(news->copies[i]);
+	news->count = news->copies_count = 0;
+	news->bytes = 0;
 }
 
 int store_take_records(struct store *store, const struct store_record *records, size_t count, struct why *why)
 {
-	struct journal_record *news = malloc((count < TAKE_MAX ? count + 1 : TAKE_MAX) * sizeof(*news));
+	struct news *news = calloc(1, sizeof(*news));
 	int err = news ? 0 : why_set(why, ERR_NO_MEMORY, "no memory for records of another node");
 	for (size_t at = 0; at < count && err == 0;) {
-		size_t used = 0;
-		uint64_t bytes = 0;
 		pthread_rwlock_rdlock(&store->registration);
-		for (; at < count && used < TAKE_MAX && bytes < VOLUME_PAYLOAD_BYTES_MAX; at++) {
-			if (!is_news(store, records[at].kind, records[at].payload))
-				continue;
-			bytes += records[at].payload.length;
-			news[used++] = (struct journal_record){ .kind = records[at].kind, .payload = records[at].payload };
-		}
-		err = spare_claims(store, news, used);
-		if (used && err == 0)
-			err = journal_commit(store->journal, news, used, why);
+		for (; at < count && err == 0 && news->count < TAKE_MAX && news->bytes < VOLUME_PAYLOAD_BYTES_MAX; at++)
+			if (is_news(store, records[at].kind, records[at].payload))
+				err = add_news(store, news, &records[at]);
 		if (err == 0)
-			note_replaced(store, news, used);
+			err = spare_claims(store, news->records, news->count);
+		if (news->count && err == 0)
+			err = journal_commit(store->journal, news->records, news->count, why);
+		if (err == 0)
+			note_replaced(store, news->records, news->count);
 		pthread_rwlock_unlock(&store->registration);
+		clear_news(news);
 	}
 	free(news);
 	return err;
@@ -379,6 +414,15 @@ static uint64_t repair_files(struct store *store, struct store_progress *progres
 	return repaired;
 }
 
+/* It was lost, and nothing needs it now. */
+static bool is_of_no_use(struct store *store, const struct hash *xorb)
+{
+	struct index_xorb entry;
+	int err = index_xorb(store->index, xorb, &entry);
+	index_xorb_fini(&entry);
+	return err == ERR_NOT_FOUND && store_files_of_xorb(store, xorb, 1) == 0;
+}
+
 uint64_t store_repair(struct store *store, struct store_progress *progress)
 {
 	struct hash some[REPAIR_BATCH], after;
@@ -388,8 +432,11 @@ uint64_t store_repair(struct store *store, struct store_progress *progress)
 		for (size_t i = 0; i < count; i++) {
 			if (progress && progress->cancel)
 				return repaired;
-			repaired += store_fetch_xorb(store, &some[i], NULL) == 0;
 			after = some[i];
+			if (is_of_no_use(store, &some[i]))
+				damaged_list_remove(&store->damaged, &some[i]);
+			else
+				repaired += store_fetch_xorb(store, &some[i], NULL) == 0;
 		}
 	return repaired;
 }

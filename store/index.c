@@ -340,6 +340,7 @@ int index_file_decode(struct index_file *out, const struct hash *file, struct sp
 	at += HASH_BYTES;
 	record->has_sha256 = at[0] & 1;
 	record->sha256_verified = (at[0] & 2) != 0;
+	record->other_terms = false; /* whatever its record says: now they are its own */
 	record->length = le_read_u64(at + 4);
 	record->registered_ms = (int64_t)le_read_u64(at + 12);
 	record->terms_count = le_read_u32(at + 20);

@@ -237,16 +237,21 @@ static int put_file(struct index_batch *batch, const struct index_file *file)
 	return 0;
 }
 
+static void say_sha256(struct file_record *record, const struct file_record *as)
+{
+	record->sha256 = as->sha256;
+	record->has_sha256 = as->has_sha256;
+	record->sha256_verified = as->sha256_verified;
+}
+
 /* What an earlier registration said of the SHA-256 stays when it was verified; a verified one replaces what was only said. */
 static void keep_sha256(struct file_record *record, const struct file_record *old)
 {
-	if (old->sha256_verified || !record->has_sha256) {
-		record->sha256 = old->sha256;
-		record->has_sha256 = old->has_sha256;
-		record->sha256_verified = old->sha256_verified;
-	}
+	if (old->sha256_verified || !record->has_sha256)
+		say_sha256(record, old);
 }
 
+/* Other terms of a known file add to what it needs, and perhaps its digest: other_terms.h. */
 static int apply_file(struct index_batch *batch, struct span payload, const struct record_place *place)
 {
 	struct index_file file = { .place = *place }, old;
@@ -279,7 +284,10 @@ static int apply_file(struct index_batch *batch, struct span payload, const stru
 	}
 	if (known == ERR_NOT_FOUND)
 		batch->totals.files++;
-	return put_file(batch, &file);
+	if (known == ERR_NOT_FOUND || !file.record.other_terms)
+		return put_file(batch, &file);
+	say_sha256(&old.record, &file.record);
+	return put_file(batch, &old);
 }
 
 static int apply_claim(struct index_batch *batch, struct span payload)

@@ -6,13 +6,16 @@ import time
 import pytest
 
 import nemesis
+from chaos_proxy import eventually
 from cluster_process import Cluster, cairn_of
 from nemesis import Nemesis
 from pushers import Crowd
 from ref_clients import RefClients
 from test_cluster_bytes import AnyNode, Look, make_ledger, wait_for_bytes
+from test_cluster_placement import holders
 
 FAULT_SECONDS = {"NETWORK": 12, "PROCESS": 14, "DISK": 8}
+TAKEN_OVER_SECONDS_MAX = 120
 
 
 @pytest.fixture
@@ -64,3 +67,65 @@ def test_what_was_acknowledged_holds_while_it_fails(make_chaos, check_disk, chan
     print(faults.done, refs.counts(), ledger.counts())
     check_everything(cluster, ledger, refs, check_disk, chance)
     assert refs.counts()["calls"] > 60 and len(ledger.facts) > 15
+
+
+@pytest.mark.timeout(900)  # five nodes, clients and a proxy on two cores
+def test_growing_to_five_and_shrinking_to_three_under_load(make_chaos, check_disk, chance, seed, tmp_path):
+    cluster = make_chaos(1)
+    ledger = make_ledger(cluster, AnyNode(cluster, seed), tmp_path)
+    refs = RefClients(cluster, ledger.user, [ledger.user.repo()], seed)
+    crowd = Crowd(ledger, sorted(ledger.repos), seed)
+    crowd.may_be_refused()
+    refs.start(3)
+    for _ in range(4):
+        cluster.grow()
+    cluster.wait_for_voters(5)
+    Nemesis(cluster, chance, ("restart",)).strike()
+    # Two die for good, one after the other: their disks are not asked any more.
+    ids = {each["name"]: each["id"] for each in cluster.nodes[0].status()["nodes"]}
+    for count in (4, 3):
+        wait_until_taken_over(cluster)
+        print(f"{time.strftime('%H:%M:%S')} all taken over by {count + 1} nodes, {len(ledger.facts)} facts", flush=True)
+        gone = cluster.nodes.pop(chance.randrange(1, count + 1))
+        gone.kill()
+        # An upload that it had begun and nobody has acknowledged may be nowhere else; what was acknowledged is checked below.
+        cairn_of(cluster.nodes[0], "cluster", "remove", ids[gone.name], "--force", "--yes")
+        cluster.wait_for_voters(count)
+    wait_until_taken_over(cluster)
+    refs.stop()
+    crowd.stop()
+    print(refs.counts(), ledger.counts())
+    check_mirror(cluster, ledger, refs, check_disk)
+    assert refs.counts()["calls"] > 50 and len(ledger.facts) > 50
+
+
+def wait_until_taken_over(cluster):
+    """While clients push nobody is ever level; but each has had everything a moment ago, and what it should by who is there now."""
+    def so():
+        for node in cluster.living():
+            members = [each for each in node.status()["nodes"] if each["role"] != "removed"]
+            held = [each.get("held") for each in members]  # of one that answers
+            behind_ms = [each["bytes"]["behind_ms"] for each in members if not each["self"]]
+            if not all(each and each["complete"] for each in held) or len({each["epoch"] for each in held}) > 1:
+                return False
+            if not all(ms is not None and ms < 3000 for ms in behind_ms):
+                return False
+        return len({each["id"] for each in members}) == len(cluster.nodes)
+    try:
+        eventually(so, TAKEN_OVER_SECONDS_MAX, "all taken over")
+    except AssertionError:
+        raise AssertionError("\n".join(f"{node.status()}\n{node.tail(800)}" for node in cluster.living())) from None
+
+
+def check_mirror(cluster, ledger, refs, check_disk):
+    """All that was acknowledged is on each of the nodes that are left: they have the same xorbs, one of them serves each upload, and the disks say that they are whole."""
+    wait_for_bytes(cluster)
+    cluster.wait_until_same()
+    refs.check()
+    few = {xorb[:8]: sorted(names) for xorb, names in holders(cluster).items() if len(names) != len(cluster.nodes)}
+    assert not few, few
+    for i, node in enumerate(cluster.nodes):
+        Look(ledger, node).check(ledger.facts[i::len(cluster.nodes)])
+    for node in cluster.nodes:
+        assert node.stop() == 0, node.tail()
+        check_disk(node)

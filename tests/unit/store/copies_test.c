@@ -1049,6 +1049,136 @@ static void volumes_of_what_was_given_up_are_compacted(void **state)
 	free(content.data);
 }
 
+/* ------------------------------------------------------------------ other terms */
+
+enum { NEEDED_MAX = 64 };
+
+static void follow_each_other(void)
+{
+	for (int side = 0; side < 2; side++) {
+		struct record_place place = { 0 };
+		follow(&place);
+		change_sides();
+	}
+}
+
+/* Both need the same xorbs, have them, and read the file. Returns how many there are. */
+static size_t assert_same_needs(const struct hash *file, const struct bytes *content)
+{
+	struct hash xorbs[2][NEEDED_MAX];
+	size_t counts[2];
+	for (int side = 0; side < 2; side++) {
+		counts[side] = store_needed_xorbs(store, NULL, xorbs[side], NEEDED_MAX);
+		for (size_t i = 0; i < counts[side]; i++)
+			assert_true(store_has_xorb(store, &xorbs[side][i]));
+		assert_content(file, content);
+		change_sides();
+	}
+	assert_int_equal(counts[0], counts[1]);
+	assert_memory_equal(xorbs[0], xorbs[1], counts[0] * sizeof(struct hash));
+	return counts[0];
+}
+
+static void what_either_knows_a_file_by_is_needed_by_both(void **state)
+{
+	(void)state;
+	/* One has the first half already, in a xorb that begins with something else; the other stores all of it anew. */
+	struct bytes content = bytes_random(3 * MIB, 31), half = { content.data, 2 * MIB }, rest = bytes_random(6 * MIB, 32);
+	struct store_stats before, after;
+	push(&bob, &half);
+	struct upload_result result = push(&ada, &content);
+	change_sides();
+	push(&bob, &rest);
+	push(&ada, &content);
+	change_sides();
+	follow_each_other();
+	assert_true(assert_same_needs(&result.file, &content) >= 4);
+	store_stats(other, &before);
+	follow_each_other(); /* they know it now */
+	store_stats(other, &after);
+	assert_int_equal(before.acknowledged, after.acknowledged);
+
+	/* Nothing goes by which the other reads, neither from the index made anew nor from volumes that were emptied. */
+	struct timespec pause = { .tv_nsec = 5 * 1000000L };
+	nanosleep(&pause, NULL);
+	for (int side = 0; side < 2; side++) {
+		struct store_gc_report report;
+		recount();
+		assert_ok(store_gc(store, no_roots, &result, -1, false, NULL, &report, &why));
+		assert_true(report.files_dropped == 2 && report.volumes_compacted > 0);
+		recount();
+		change_sides();
+	}
+	assert_true(assert_same_needs(&result.file, &content) >= 3);
+	free(content.data);
+	free(rest.data);
+}
+
+static void confirm_all(void *context, const struct hash *xorbs, size_t count, const struct record_place *end, bool *ok)
+{
+	(void)context, (void)xorbs, (void)end;
+	memset(ok, true, count * sizeof(*ok));
+}
+
+/* Not here any more. */
+static void lose(const struct hash *xorb)
+{
+	static const struct store_give_up how = { .confirm = confirm_all, .begin = begin, .end = end };
+	uint64_t bytes;
+	may_begin = true;
+	assert_ok(store_give_up(store, xorb, 1, &how, &bytes, &why));
+	assert_false(store_has_xorb(store, xorb));
+}
+
+static void what_no_node_has_is_needed_by_those_alone_who_read_by_it(void **state)
+{
+	(void)state;
+	struct bytes content = bytes_random(400 * KIB, 41), beside = bytes_random(100 * KIB, 42);
+	struct hash needed[4], files[4];
+	struct file_info info;
+	struct upload *upload = begin_upload(&ada);
+	add_file(upload, &beside); /* in the same xorb */
+	struct upload_result result = add_file(upload, &content);
+	end_upload(upload);
+	change_sides();
+	push(&ada, &content);
+	change_sides();
+	assert_int_equal(store_needed_xorbs(store, NULL, needed, 4), 1);
+	struct hash own = needed[0];
+	assert_ok(take_told(&result.file));
+	assert_int_equal(store_needed_xorbs(store, NULL, needed, 4), 2);
+
+	/* What only the other read by. */
+	struct hash theirs = needed[hash_equal(&needed[0], &own)];
+	assert_int_equal(store_note_lost(store, &theirs, files, 4), 0);
+	assert_int_equal(store_needed_xorbs(store, NULL, needed, 4), 1);
+	assert_true(hash_equal(&needed[0], &own));
+	assert_content(&result.file, &content);
+
+	/* What this one reads by: it takes the other's terms. */
+	lose(&own);
+	assert_int_equal(store_note_lost(store, &own, files, 4), 2);
+	assert_ok(store_file_by_sha256(store, &ada, &result.sha256, &info));
+	assert_true(info.is_damaged);
+	assert_ok(take_told(&result.file));
+	assert_ok(store_file_by_sha256(store, &ada, &result.sha256, &info));
+	assert_false(info.is_damaged);
+	join_stores();
+	assert_content(&result.file, &content);
+	assert_int_equal(store_note_lost(store, &own, files, 4), 1);
+	store_set_copies(store, &(struct store_copies){ 0 });
+
+	/* What nobody knows otherwise is stored anew when it is sent again. */
+	struct upload_result again = push(&ada, &beside);
+	assert_content(&again.file, &beside);
+	assert_int_equal(store_note_lost(store, &own, files, 4), 0);
+	join_stores();
+	assert_int_equal(store_repair(store, NULL), 0);
+	assert_int_equal(store_damaged_xorbs(store, NULL, files, 4), 0);
+	free(content.data);
+	free(beside.data);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up_both, tear_down_both)
 
 int main(void)
@@ -1076,6 +1206,8 @@ int main(void)
 		TEST(what_others_hold_is_given_up_and_nothing_else),
 		TEST(what_comes_to_be_needed_meanwhile_stays_or_is_stored_anew),
 		TEST(volumes_of_what_was_given_up_are_compacted),
+		TEST(what_either_knows_a_file_by_is_needed_by_both),
+		TEST(what_no_node_has_is_needed_by_those_alone_who_read_by_it),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
