@@ -13,7 +13,7 @@ struct leading {
 
 int leading_init(struct leading *leading); /* ERR_NO_MEMORY */
 void leading_fini(struct leading *leading);
-/* What was so at most half a second ago. */
+/* [blocks] What was so at most half a second ago. With the first true one the state here is not older than what was acknowledged before. */
 bool leading_now(struct leading *leading, struct namespace *ns);
 
 #endif

@@ -20,6 +20,7 @@ enum {
 	SAVE_MS = 2000,          /* after a change: how late the position is stored */
 	ROUND_MS_MIN = 20,       /* between looks at the changes, however often they come */
 	FAILED_MS = 500,         /* the state could not be read or written */
+	BARRIER_MS = 2000,
 	POSITION_LAG_MAX = 1024, /* changes read again after a crash, at most */
 };
 
@@ -57,6 +58,16 @@ static int tell(struct gateway *gateway, const struct notification *event, bool 
 	return err;
 }
 
+/* A repository is of another group than the changes in it, and what was told of that one may be applied here later. ERR_NOT_FOUND: it is gone. */
+static int find_repo(struct gateway *gateway, const struct change *change, struct repo *out)
+{
+	int err = repo_get_record(gateway->ns, NULL, &change->repo, out);
+	if (err != ERR_NOT_FOUND)
+		return err;
+	int late = consensus_read_barrier(namespace_consensus(gateway->ns), GROUP_CLUSTER, BARRIER_MS, NULL);
+	return late ? late : repo_get_record(gateway->ns, NULL, &change->repo, out);
+}
+
 struct found_event {
 	struct discussion_event event;
 	struct buffer text;
@@ -79,7 +90,7 @@ static int tell_discussion(struct gateway *gateway, const struct change *change,
 	struct discussion discussion;
 	struct recipients recipients = { 0 };
 	struct found_event found = { .wants_text = says };
-	int err = repo_get_record(gateway->ns, NULL, &change->repo, &repo);
+	int err = find_repo(gateway, change, &repo);
 	if (err == 0)
 		err = discussion_get(gateway->ns, &change->repo, number, &discussion);
 	if (err)
@@ -105,7 +116,7 @@ static int tell_access(struct gateway *gateway, const struct change *change)
 {
 	struct repo repo;
 	struct recipients recipients = { 0 };
-	int err = repo_get_record(gateway->ns, NULL, &change->repo, &repo);
+	int err = find_repo(gateway, change, &repo);
 	if (err || change->action == 0)
 		return err == ERR_NOT_FOUND ? 0 : err;
 	struct notification told = { .repo = repo.id, .subject = repo.id, .event = change->number, .updated_ms = change->when_ms, .access = change->action };
