@@ -82,21 +82,47 @@ def test_growing_to_five_and_shrinking_to_three_under_load(make_chaos, check_dis
     cluster.wait_for_voters(5)
     Nemesis(cluster, chance, ("restart",)).strike()
     # Two die for good, one after the other: their disks are not asked any more.
-    ids = {each["name"]: each["id"] for each in cluster.nodes[0].status()["nodes"]}
     for count in (4, 3):
         wait_until_taken_over(cluster)
         print(f"{time.strftime('%H:%M:%S')} all taken over by {count + 1} nodes, {len(ledger.facts)} facts", flush=True)
-        gone = cluster.nodes.pop(chance.randrange(1, count + 1))
-        gone.kill()
-        # An upload that it had begun and nobody has acknowledged may be nowhere else; what was acknowledged is checked below.
-        cairn_of(cluster.nodes[0], "cluster", "remove", ids[gone.name], "--force", "--yes")
-        cluster.wait_for_voters(count)
+        lose_for_good(cluster, cluster.nodes[chance.randrange(1, count + 1)])
     wait_until_taken_over(cluster)
     refs.stop()
     crowd.stop()
     print(refs.counts(), ledger.counts())
     check_mirror(cluster, ledger, refs, check_disk)
     assert refs.counts()["calls"] > 50 and len(ledger.facts) > 50
+
+
+def test_a_node_is_replaced_under_load(make_chaos, check_disk, chance, seed, tmp_path):
+    cluster = make_chaos(3)
+    ledger = make_ledger(cluster, AnyNode(cluster, seed), tmp_path)
+    refs = RefClients(cluster, ledger.user, [ledger.user.repo()], seed)
+    crowd = Crowd(ledger, sorted(ledger.repos), seed)
+    crowd.may_be_refused()
+    refs.start(3)
+    time.sleep(4)
+    wait_until_taken_over(cluster)
+    before, gone = len(ledger.facts), cluster.nodes[2]
+    lose_for_good(cluster, gone)
+    gone.data_dir.rename(gone.data_dir.with_name("gone"))
+    cluster.grow()
+    cluster.wait_for_voters(3)
+    wait_until_taken_over(cluster)
+    refs.stop()
+    crowd.stop()
+    print(refs.counts(), ledger.counts())
+    check_mirror(cluster, ledger, refs, check_disk)
+    assert 15 < before < len(ledger.facts)
+
+
+def lose_for_good(cluster, node):
+    ids = {each["name"]: each["id"] for each in cluster.nodes[0].status()["nodes"] if each["role"] != "removed"}
+    cluster.nodes.remove(node)
+    node.kill()
+    # An upload that it had begun and nobody has acknowledged may be nowhere else; what was acknowledged is checked afterwards.
+    cairn_of(cluster.nodes[0], "cluster", "remove", ids[node.name], "--force", "--yes")
+    cluster.wait_for_voters(len(cluster.nodes))
 
 
 def wait_until_taken_over(cluster):
