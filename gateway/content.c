@@ -96,6 +96,10 @@ void reply_content(struct http_request *request, struct gateway *gateway, const 
 	struct file_reader *reader;
 	struct why why = { 0 };
 	int err = file_reader_open(&reader, gateway->store, &content->file, start, end, &why);
+	if (err == 0 && gateway->replica && file_reader_begin(reader, &why) != 0) {
+		file_reader_close(reader);
+		err = ERR_NOT_FOUND;
+	}
 	if (err == ERR_NOT_FOUND && gateway->replica) {
 		answer_err(request, ERR_BUSY, &(struct why){ "The nodes of the cluster that have this file do not answer now; try again" });
 		return;

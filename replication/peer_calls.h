@@ -36,6 +36,9 @@ enum peer_frame_type {
 	FRAME_COMPARED = 49,   /* [1, 256 digests of 16 bytes] */
 	FRAME_LIST = 50,       /* [1, 3 files or 4 claims, range, file or nothing, owner or nothing]: what is known of that range, behind that one. Answer: */
 	FRAME_LISTED = 51,     /* [1, 3 or 4, more?, [hash, length, SHA-256 or nothing] ... or [hash, owner, claimed ms] ...] */
+	FRAME_TABLE = 52,      /* [hash]: the chunks of a xorb. Answer: FRAME_TABLE_CHUNKS, all in one; or FRAME_ERROR */
+	FRAME_TABLE_CHUNKS = 53, /* 40 bytes a chunk: hash, u32 end in the body, u32 end of what it holds */
+	FRAME_CHUNKS = 54,     /* [hash, first, end]: chunks of a xorb as they are stored. Answered like FRAME_XORB, with whole chunks in each frame */
 	FRAME_JOIN = 24,       /* [command id, node] */
 	FRAME_JOINED = 25,     /* [cluster view] */
 };

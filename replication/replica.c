@@ -247,6 +247,7 @@ static void *supervise(void *context)
 	struct cluster_view *view = must_alloc(sizeof(*view));
 	while (!atomic_load(&replica->stop)) {
 		refresh(replica, view);
+		store_tidy(replica->config.store);
 		struct timespec until = replica_in_ms(SUPERVISE_MS);
 		pthread_mutex_lock(&replica->lock);
 		while (!atomic_load(&replica->stop) && pthread_cond_timedwait(&replica->wake, &replica->lock, &until) == 0)
@@ -312,7 +313,8 @@ int replica_open(struct replica **out, const struct replica_config *config, stru
 	take_view(replica, view);
 	free(view);
 	store_set_copies(config->store, &(struct store_copies){ .context = replica, .await = replica_await, .fetch_file = replica_fetch_file,
-		.fetch_sha256 = replica_fetch_sha256, .fetch_xorb = replica_fetch_xorb });
+		.fetch_sha256 = replica_fetch_sha256, .fetch_xorb = replica_fetch_xorb, .keeps = replica_keeps, .fetch_table = replica_fetch_table,
+		.fetch_chunks = replica_fetch_chunks });
 	consensus_on_bulk(config->consensus, replica_serve, replica);
 	replica->supervised = pthread_create(&replica->supervisor, NULL, supervise, replica) == 0;
 	replica->repairing = replica->supervised && pthread_create(&replica->repairer, NULL, repair, replica) == 0;

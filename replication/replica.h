@@ -13,7 +13,8 @@
  * stored here, sending it again costs little). In a mirror the places that followers acknowledge tell; else nodes are asked for each xorb, in the order of
  * placement, and get it if they lack it (replica_settle.c). How many copies a xorb gets may be its repositories' to say (replica_copies.c). Alone there is no
  * wait. Copies that placement does not want here are given up once all who should have them say so, by the same epoch (replica_walk.c). What is asked for and
- * not here yet, or damaged here, is asked of the other members at once (fetch); one transfer of a xorb serves all who want it.
+ * not here yet, or damaged here, is asked of the other members at once (fetch); one transfer of a xorb serves all who want it. Of what belongs elsewhere only the
+ * chunks that are read come, and do not stay (store/remote_xorb.h).
  *
  * What a node has lost behind a place that it remembers nobody tells it again. So it compares from time to time what it knows with what each other node knows, range by
  * range, and takes what it lacks and should have (replica_digest.c).
@@ -36,6 +37,7 @@ enum {
 	REPLICA_PULL_MS = 1000,               /* a call without news is held this long */
 	REPLICA_STREAM_WAIT_MS = 60 * 1000,
 	REPLICA_FETCH_WAIT_MS = 15 * 1000,
+	REPLICA_READ_WAIT_MS = 4 * 1000,      /* for chunks of what belongs elsewhere, before the next node is asked */
 	REPLICA_FETCHES_MAX = 16,             /* under way at once for readers; others wait in line */
 	REPLICA_PART_BYTES = 512 << 10,
 	REPLICA_BATCH_RECORDS = 1024,
@@ -73,6 +75,9 @@ int replica_await(void *replica, const struct record_place *end, struct why *why
 int replica_fetch_file(void *replica, const struct hash *file, struct why *why);
 int replica_fetch_sha256(void *replica, const struct sha256 *sha256, struct why *why);
 int replica_fetch_xorb(void *replica, const struct hash *xorb, struct why *why);
+bool replica_keeps(void *replica, const struct hash *xorb);
+int replica_fetch_table(void *replica, const struct hash *xorb, struct table_taker *taker, struct why *why);
+int replica_fetch_chunks(void *replica, const struct hash *xorb, struct chunk_taker *taker, struct why *why);
 
 /* How the names are asked what they need (store_gc); NULL: not any more, and waits until nobody is asking. Who gives them lives until then. */
 void replica_set_names(struct replica *replica, store_roots names, void *context);
@@ -126,6 +131,7 @@ struct replica_status {
 	uint64_t awaiting;       /* callers who wait for copies now */
 	uint64_t awaited, refused; /* since the start: waits for copies, and those that were in vain */
 	uint64_t fetched_files, fetched_xorbs; /* for readers, since the start */
+	uint64_t read_xorbs, read_runs; /* of xorbs that belong elsewhere, for readers: tables, and runs of chunks */
 	uint64_t repaired_xorbs; /* damaged ones that were replaced, since the start */
 	uint64_t coded_xorbs;    /* that this node has cut into parts, since the start */
 	unsigned erasure_data, erasure_parity; /* as set; 0: off */

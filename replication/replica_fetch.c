@@ -74,7 +74,9 @@ static void give_back(struct replica *replica, struct peer *peer, struct peer_st
 
 struct question {
 	const struct find_call *find; /* or */
-	const struct hash *xorb;      /* or */
+	const struct hash *xorb;      /* whole; or, with one of the next two, what that takes */
+	struct table_taker *table;
+	struct chunk_taker *chunks;   /* or */
 	const struct keep_call *keep; /* with an answer in *kept, or */
 	struct kept *kept;
 	struct replica_care *care;
@@ -135,6 +137,10 @@ static int ask_on(struct replica *replica, struct peer_stream *stream, const str
 		*broken = answer != 0;
 		return answer;
 	}
+	if (question->table)
+		return take_table(stream, question->xorb, question->table, broken, why);
+	if (question->chunks)
+		return take_chunks(stream, question->xorb, question->chunks, broken, why);
 	take_init(&take, replica, NULL, stream);
 	int err = question->find ? take_found(&take, question->find, why) : take_xorb(&take, question->xorb, broken, why);
 	if (question->find)
@@ -243,24 +249,63 @@ int replica_fetch_sha256(void *context, const struct sha256 *sha256, struct why 
 	return find(context, FIND_SHA256, sha256->bytes, why);
 }
 
-/* Of `first`, then in the order of placement, those that should have it before those that might. */
+static bool is_shunned(struct replica *replica, const struct peer *peer)
+{
+	pthread_mutex_lock(&replica->lock);
+	bool shunned = peer->shunned_until_ms >= replica_now_ms();
+	pthread_mutex_unlock(&replica->lock);
+	return shunned;
+}
+
+static void shun(struct replica *replica, struct peer *peer)
+{
+	pthread_mutex_lock(&replica->lock);
+	peer->shunned_until_ms = replica_now_ms() + REPLICA_SHUN_MS;
+	pthread_mutex_unlock(&replica->lock);
+}
+
+/* Of `first`, then in the order of placement, those that should have it before those that might; who has not answered lately comes last. */
 static int ask_holders(struct replica *replica, uint64_t first, const struct question *question, struct why *why)
 {
 	struct placement placement;
 	uint64_t order[CLUSTER_NODES_MAX + 1] = { first };
-	size_t holders;
+	struct peer *late[CLUSTER_NODES_MAX + 1];
+	size_t holders, late_count = 0;
 	int err = ERR_NOT_FOUND;
 	replica_placement(replica, &placement);
 	size_t count = 1 + placement_order(&placement, question->xorb, placement.copies, order + 1, &holders);
-	for (size_t i = 0; i < count; i++) {
-		struct peer *peer = i > 0 && order[i] == first ? NULL : askable_peer(replica, order[i]);
+	for (size_t i = 0; i < count + late_count; i++) {
+		bool is_late = i >= count;
+		struct peer *peer = is_late ? late[i - count] : i > 0 && order[i] == first ? NULL : askable_peer(replica, order[i]);
 		if (!peer)
 			continue;
+		if (!is_late && is_shunned(replica, peer)) {
+			late[late_count++] = peer;
+			continue;
+		}
 		int answer = ask(replica, peer, question, why);
 		if (answer == 0)
 			return 0;
+		if (answer == ERR_CLOSED)
+			shun(replica, peer);
 		err = err == ERR_NOT_FOUND ? answer : err;
 	}
+	return err;
+}
+
+static int ask_for_reader(struct replica *replica, uint64_t first, const struct question *question, uint64_t *counter, struct why *why)
+{
+	bool in_parts = question->table || question->chunks;
+	struct question hasty = *question;
+	if (!begin(replica))
+		return why_set(why, ERR_BUSY, "too much is being asked of the other nodes");
+	if (in_parts)
+		hasty.wait_ms = REPLICA_READ_WAIT_MS;
+	int err = ask_holders(replica, first, &hasty, why);
+	/* It may have gone from one that was asked late to one that was asked early; or all are slow. */
+	if (err == ERR_NOT_FOUND || (err == ERR_CLOSED && in_parts))
+		err = ask_holders(replica, first, question, why);
+	end(replica, counter, err == 0);
 	return err;
 }
 
@@ -269,13 +314,31 @@ static int fetch_xorb(struct replica *replica, uint64_t first, const struct hash
 	struct xorb_info info;
 	struct question question = { .xorb = xorb };
 	bool known = store_xorb_info(replica->config.store, xorb, &info) == 0;
-	if (!begin(replica))
-		return why_set(why, ERR_BUSY, "too much is being asked of the other nodes");
-	int err = ask_holders(replica, first, &question, why);
-	if (err == ERR_NOT_FOUND) /* it may have gone from one that was asked late to one that was asked early */
-		err = ask_holders(replica, first, &question, why);
-	end(replica, known ? &replica->status.repaired_xorbs : &replica->status.fetched_xorbs, err == 0);
-	return err;
+	return ask_for_reader(replica, first, &question, known ? &replica->status.repaired_xorbs : &replica->status.fetched_xorbs, why);
+}
+
+bool replica_keeps(void *context, const struct hash *xorb)
+{
+	struct replica *replica = context;
+	struct placement placement;
+	struct coded_record codings[CODINGS_MAX];
+	replica_placement(replica, &placement);
+	return placement.epoch == 0 || replica_holds(replica, &placement, xorb, replica->node_id) ||
+		store_codings(replica->config.store, xorb, codings) > 0; /* it is joined of its parts */
+}
+
+int replica_fetch_table(void *context, const struct hash *xorb, struct table_taker *taker, struct why *why)
+{
+	struct replica *replica = context;
+	struct question question = { .xorb = xorb, .table = taker };
+	return consensus_alone(replica->config.consensus) ? ERR_NOT_FOUND : ask_for_reader(replica, 0, &question, &replica->status.read_xorbs, why);
+}
+
+int replica_fetch_chunks(void *context, const struct hash *xorb, struct chunk_taker *taker, struct why *why)
+{
+	struct replica *replica = context;
+	struct question question = { .xorb = xorb, .chunks = taker };
+	return consensus_alone(replica->config.consensus) ? ERR_NOT_FOUND : ask_for_reader(replica, 0, &question, &replica->status.read_runs, why);
 }
 
 int replica_fetch_part(struct replica *replica, uint64_t holder, bool any, const struct hash *part, struct why *why)

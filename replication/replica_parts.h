@@ -184,6 +184,11 @@ int take_run(struct take *take, struct why *why);
 int take_found(struct take *take, const struct find_call *call, struct why *why);
 /* Fetches one xorb unless it is here. ERR_NOT_FOUND, ERR_CORRUPT as the other node says; *broken: the stream is of no use any more. */
 int take_xorb(struct take *take, const struct hash *xorb, bool *broken, struct why *why);
+/* Asks for the table of a xorb, or for chunks of it, and hands on what comes: replica_chunks.c. As with take_xorb. */
+int take_table(struct peer_stream *stream, const struct hash *xorb, struct table_taker *taker, bool *broken, struct why *why);
+int take_chunks(struct peer_stream *stream, const struct hash *xorb, struct chunk_taker *taker, bool *broken, struct why *why);
+/* The length in the answer to a call for bytes. */
+int receive_length(struct peer_stream *stream, uint64_t *length, bool *broken, struct why *why);
 /* Registers a transfer; false: somebody else has it. With `wait` until it has not, at most REPLICA_FETCH_WAIT_MS; then look again what is here. */
 bool transfer_begin(struct replica *replica, const struct hash *xorb, bool wait);
 void transfer_end(struct replica *replica, const struct hash *xorb);

@@ -127,29 +127,80 @@ static int send_body(struct peer_stream *stream, struct xorb_reader *reader, uin
 	return err;
 }
 
-/* A xorb that is missing or damaged here is refused, never fetched for somebody else: two nodes without it would ask each other for ever. */
-static int serve_xorb(struct replica *replica, struct peer_stream *stream, struct span body, struct why *why)
+static int hash_of_call(struct hash *out, struct span body)
 {
-	struct store *store = replica->config.store;
-	struct xorb_reader *reader = NULL;
-	struct xorb_info info = { 0 };
-	struct hash xorb;
 	struct cursor cursor = cursor_of(body);
 	cursor_array(&cursor, 1);
 	struct span digest = cursor_bytes(&cursor, HASH_BYTES);
 	if (!cursor_done(&cursor) || digest.length != HASH_BYTES)
 		return ERR_CORRUPT;
-	memcpy(xorb.bytes, digest.data, HASH_BYTES);
-	int err = store_has_xorb(store, &xorb) ? store_xorb_info(store, &xorb, &info) : ERR_NOT_FOUND;
+	memcpy(out->bytes, digest.data, HASH_BYTES);
+	return 0;
+}
+
+/* Sends body bytes [start, end) of a xorb that may be here, or says why not. */
+static int serve_body(struct replica *replica, struct peer_stream *stream, int err, const struct hash *xorb, uint64_t start, uint64_t end, struct why *why)
+{
+	struct xorb_reader *reader = NULL;
 	if (err == 0)
-		err = xorb_reader_open(&reader, store, &xorb, 0, info.body_length, why);
+		err = xorb_reader_open_here(&reader, replica->config.store, xorb, start, end, why);
 	if (err)
 		return error_send(stream, err == ERR_NO_MEMORY ? ERR_BUSY : err, "this node has no good copy of the xorb");
-	err = send_body(stream, reader, info.body_length, why);
+	err = send_body(stream, reader, end - start, why);
 	if (err && err != ERR_CLOSED) /* instead of the rest; whoever gets it knows that it is not whole */
 		err = error_send(stream, err, "this node's copy of the xorb is damaged");
 	xorb_reader_close(reader);
 	return err;
+}
+
+/* A xorb that is missing or damaged here is refused, never fetched for somebody else: two nodes without it would ask each other for ever. */
+static int serve_xorb(struct replica *replica, struct peer_stream *stream, struct span body, struct why *why)
+{
+	struct store *store = replica->config.store;
+	struct xorb_info info = { 0 };
+	struct hash xorb;
+	if (hash_of_call(&xorb, body) != 0)
+		return ERR_CORRUPT;
+	int err = store_has_xorb(store, &xorb) ? store_xorb_info(store, &xorb, &info) : ERR_NOT_FOUND;
+	return serve_body(replica, stream, err, &xorb, 0, info.body_length, why);
+}
+
+static int serve_table(struct replica *replica, struct peer_stream *stream, struct span body, struct why *why)
+{
+	struct store *store = replica->config.store;
+	struct xorb_table *table = NULL;
+	struct hash xorb;
+	struct buffer answer;
+	if (hash_of_call(&xorb, body) != 0)
+		return ERR_CORRUPT;
+	int err = store_has_xorb(store, &xorb) ? store_xorb_table(store, &xorb, &table, why) : ERR_NOT_FOUND;
+	if (err)
+		return error_send(stream, err == ERR_NO_MEMORY ? ERR_BUSY : err, "this node has no good copy of the xorb");
+	buffer_init(&answer, XORB_CHUNKS_MAX * TABLE_CHUNK_BYTES);
+	table_chunks_encode(&answer, table->chunks, table->count);
+	xorb_table_release(table);
+	err = answer.failed ? error_send(stream, ERR_BUSY, "no memory for a chunk table") : peer_stream_send(stream, FRAME_TABLE_CHUNKS, 0, buffer_span(&answer), why);
+	buffer_fini(&answer);
+	return err;
+}
+
+static int serve_chunks(struct replica *replica, struct peer_stream *stream, struct span body, struct why *why)
+{
+	struct store *store = replica->config.store;
+	struct xorb_table *table = NULL;
+	struct chunks_call call;
+	uint64_t start = 0, end = 0;
+	if (chunks_call_decode(&call, body) != 0)
+		return ERR_CORRUPT;
+	int err = store_has_xorb(store, &call.xorb) ? store_xorb_table(store, &call.xorb, &table, why) : ERR_NOT_FOUND;
+	if (err == 0 && call.end > table->count) {
+		err = ERR_RANGE;
+	} else if (err == 0) {
+		start = call.first ? table->chunks[call.first - 1].body_end : 0;
+		end = table->chunks[call.end - 1].body_end;
+	}
+	xorb_table_release(table);
+	return serve_body(replica, stream, err, &call.xorb, start, end, why);
 }
 
 /* ---- what is held here ---- */
@@ -240,6 +291,8 @@ void replica_serve(void *context, struct peer_stream *stream, const struct peer_
 		case FRAME_PULL: err = serve_pull(replica, stream, frame.body, &why); break;
 		case FRAME_FIND: err = serve_find(replica, stream, frame.body, &why); break;
 		case FRAME_XORB: err = serve_xorb(replica, stream, frame.body, &why); break;
+		case FRAME_TABLE: err = serve_table(replica, stream, frame.body, &why); break;
+		case FRAME_CHUNKS: err = serve_chunks(replica, stream, frame.body, &why); break;
 		case FRAME_KEEP: err = serve_keep(replica, stream, frame.body, &why); break;
 		case FRAME_COMPARE: err = replica_serve_compare(replica, stream, frame.body, &why); break;
 		case FRAME_LIST: err = replica_serve_list(replica, stream, frame.body, &why); break;

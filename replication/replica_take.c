@@ -90,10 +90,10 @@ static int ask_xorb(struct take *take, const struct hash *xorb, struct why *why)
 	return err;
 }
 
-static int receive_length(struct take *take, uint64_t *length, bool *broken, struct why *why)
+int receive_length(struct peer_stream *stream, uint64_t *length, bool *broken, struct why *why)
 {
 	struct peer_frame frame;
-	int err = peer_stream_receive(take->stream, &frame, why);
+	int err = peer_stream_receive(stream, &frame, why);
 	if (err) {
 		*broken = true;
 		return err;
@@ -136,7 +136,7 @@ static int receive_xorb(struct take *take, const struct hash *xorb, bool *broken
 	struct xorb_upload *upload = NULL;
 	uint64_t length = 0;
 	bool inserted = false;
-	int err = receive_length(take, &length, broken, why);
+	int err = receive_length(take->stream, &length, broken, why);
 	if (err)
 		return err;
 	err = xorb_copy_open(&upload, take->replica->config.store, xorb, length, why);

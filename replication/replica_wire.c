@@ -221,6 +221,51 @@ int listed_decode(struct listed *out, struct span body)
 	return cursor_done(&cursor) ? 0 : ERR_CORRUPT;
 }
 
+void chunks_call_encode(struct buffer *out, const struct chunks_call *call)
+{
+	pack_array(out, 3);
+	pack_bytes(out, span_of(call->xorb.bytes, HASH_BYTES));
+	pack_u64(out, call->first);
+	pack_u64(out, call->end);
+}
+
+int chunks_call_decode(struct chunks_call *out, struct span body)
+{
+	struct cursor cursor = cursor_of(body);
+	bool three = cursor_array(&cursor, 3) == 3;
+	struct span digest = cursor_bytes(&cursor, HASH_BYTES);
+	uint64_t first = cursor_u64(&cursor), end = cursor_u64(&cursor);
+	if (!three || !cursor_done(&cursor) || digest.length != HASH_BYTES || first >= end || end > XORB_CHUNKS_MAX)
+		return ERR_CORRUPT;
+	*out = (struct chunks_call){ .first = (uint32_t)first, .end = (uint32_t)end };
+	memcpy(out->xorb.bytes, digest.data, HASH_BYTES);
+	return 0;
+}
+
+void table_chunks_encode(struct buffer *out, const struct xorb_chunk *chunks, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		uint8_t bytes[TABLE_CHUNK_BYTES];
+		memcpy(bytes, chunks[i].hash.bytes, HASH_BYTES);
+		le_write_u32(bytes + HASH_BYTES, chunks[i].body_end);
+		le_write_u32(bytes + HASH_BYTES + 4, chunks[i].raw_end);
+		buffer_append(out, bytes, sizeof(bytes));
+	}
+}
+
+uint32_t table_chunks_decode(struct xorb_chunk *out, struct span body)
+{
+	size_t count = body.length / TABLE_CHUNK_BYTES;
+	if (count > XORB_CHUNKS_MAX || count * TABLE_CHUNK_BYTES != body.length)
+		return 0;
+	for (size_t i = 0; i < count; i++) {
+		const uint8_t *bytes = body.data + i * TABLE_CHUNK_BYTES;
+		out[i] = (struct xorb_chunk){ .body_end = le_read_u32(bytes + HASH_BYTES), .raw_end = le_read_u32(bytes + HASH_BYTES + 4) };
+		memcpy(out[i].hash.bytes, bytes, HASH_BYTES);
+	}
+	return (uint32_t)count;
+}
+
 void records_end_encode(struct buffer *out, const struct records_end *end)
 {
 	pack_array(out, 5);

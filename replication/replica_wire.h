@@ -83,6 +83,18 @@ struct listed {
 void listed_encode(struct buffer *out, const struct listed *listed);
 int listed_decode(struct listed *out, struct span body);
 
+struct chunks_call {
+	struct hash xorb;
+	uint32_t first, end;
+};
+void chunks_call_encode(struct buffer *out, const struct chunks_call *call);
+int chunks_call_decode(struct chunks_call *out, struct span body);
+
+enum { TABLE_CHUNK_BYTES = HASH_BYTES + 8 };
+void table_chunks_encode(struct buffer *out, const struct xorb_chunk *chunks, uint32_t count);
+/* How many there are, XORB_CHUNKS_MAX at most; nothing is said of their sense. 0: it does not parse. */
+uint32_t table_chunks_decode(struct xorb_chunk *out, struct span body);
+
 struct records_end {
 	uint32_t records;
 	struct record_place next;

@@ -3,12 +3,17 @@
 #include <stdlib.h>
 #include <sys/uio.h>
 
+#include "store/remote_xorb.h"
+
 int chunk_run_read(struct chunk_run *run, struct stored_xorb *xorb, uint32_t chunk, uint32_t end, bool may_block, const uint8_t **bytes,
 	struct xorb_chunk_header *header, struct why *why)
 {
 	if (run->xorb != xorb || chunk < run->first || chunk >= run->end) {
 		uint32_t start = stored_chunk_start(xorb, chunk), last = chunk + 1;
-		while (last < end && xorb->table.chunks[last].body_end - start <= CHUNK_RUN_BYTES)
+		int brought = xorb->remote ? remote_xorb_bring(xorb, chunk, end, &run->ahead_bytes, may_block, why) : 0;
+		if (brought != 0)
+			return brought;
+		while (last < end && xorb->table.chunks[last].body_end - start <= CHUNK_RUN_BYTES && stored_chunk_is_here(xorb, last))
 			last++;
 		if (!run->bytes && !(run->bytes = malloc(CHUNK_RUN_BYTES)))
 			return why_set(why, ERR_NO_MEMORY, "no memory to read a file");

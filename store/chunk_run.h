@@ -13,6 +13,7 @@ struct chunk_run {
 	bool has_checked;
 	uint32_t checked;         /* the chunk that was checked last, */
 	struct xorb_chunk_header header; /* and its header */
+	uint32_t ahead_bytes;     /* of a remote xorb: remote_xorb_bring */
 };
 
 /* Stored bytes of a chunk and its header, checked; loads it and as many of those up to `end` behind it as fit. ERR_AGAIN, ERR_CORRUPT, ERR_IO, ... */

@@ -131,7 +131,7 @@ static int make_part(struct store *store, const struct coded_record *coded, unsi
 	if (err)
 		why_set(why, err, "no memory to code a xorb");
 	if (err == 0)
-		err = xorb_reader_open_here(&reader, store, &coded->xorb, why);
+		err = xorb_reader_open_here(&reader, store, &coded->xorb, 0, UINT64_MAX, why);
 	if (err == 0)
 		err = xorb_made_open(&upload, store, coded_part_length(coded->body_length, coded->k), why);
 	if (err == 0)
@@ -213,7 +213,7 @@ static int open_parts(struct join *join, struct store *store, struct why *why)
 	const struct coded_record *coded = join->coded;
 	unsigned count = 0;
 	for (uint8_t i = 0; i < coded->k + coded->m && count < coded->k; i++) {
-		if (!store_has_xorb(store, &coded->parts[i]) || xorb_reader_open_here(&join->readers[count], store, &coded->parts[i], why) != 0)
+		if (!store_has_xorb(store, &coded->parts[i]) || xorb_reader_open_here(&join->readers[count], store, &coded->parts[i], 0, UINT64_MAX, why) != 0)
 			continue;
 		uint8_t head[HEAD_BYTES];
 		join->from[count] = i;

@@ -6,6 +6,7 @@
 #include "store/coded.h"
 #include "store/core.h"
 #include "store/other_terms.h"
+#include "store/remote_xorb.h"
 
 enum { TAKE_MAX = 4096, CLAIMS_TOLD_MAX = 4096, REPAIR_BATCH = 64, FETCHES_MAX = 3 };
 
@@ -68,10 +69,33 @@ int store_find_file(struct store *store, const struct entity_id *owner, const st
 	}
 }
 
-int store_find_xorb(struct store *store, const struct hash *xorb, struct xorb_info *out)
+int store_find_xorb(struct store *store, const struct hash *hash, struct xorb_info *out)
 {
-	int err = store_xorb_info(store, xorb, out);
-	return err == ERR_NOT_FOUND && store_fetch_xorb(store, xorb, NULL) == 0 ? store_xorb_info(store, xorb, out) : err;
+	struct stored_xorb *xorb;
+	int err = store_xorb_info(store, hash, out);
+	if (err != ERR_NOT_FOUND || store_open_xorb(store, hash, true, &xorb, NULL) != 0)
+		return err;
+	const struct xorb_chunk *last = &xorb->table.chunks[xorb->table.count - 1];
+	*out = (struct xorb_info){ .body_length = last->body_end, .chunks_count = xorb->table.count, .raw_length = last->raw_end };
+	stored_xorb_release(xorb);
+	return 0;
+}
+
+int store_bring_xorb(struct store *store, const struct hash *xorb)
+{
+	struct xorb_info info;
+	int err = store_xorb_info(store, xorb, &info);
+	return err == ERR_NOT_FOUND ? store_fetch_xorb(store, xorb, NULL) : err;
+}
+
+static bool keeps(struct store *store, const struct hash *xorb)
+{
+	return !store->copies.keeps || store->copies.keeps(store->copies.context, xorb);
+}
+
+void store_tidy(struct store *store)
+{
+	remote_xorbs_tidy(store->remotes, false);
 }
 
 int store_open_xorb(struct store *store, const struct hash *hash, bool may_block, struct stored_xorb **out, struct why *why)
@@ -79,10 +103,17 @@ int store_open_xorb(struct store *store, const struct hash *hash, bool may_block
 	int err = stored_xorb_open(out, store->xorbs, hash, may_block, why);
 	if (err == ERR_CORRUPT)
 		damaged_list_add(&store->damaged, hash);
+	if ((err == ERR_NOT_FOUND || err == ERR_AGAIN) && remote_xorb_find(store->remotes, hash, out))
+		return 0;
 	if ((err != ERR_NOT_FOUND && err != ERR_CORRUPT) || !store->copies.fetch_xorb)
 		return err;
 	if (!may_block)
 		return ERR_AGAIN;
+	if (err == ERR_NOT_FOUND && !keeps(store, hash)) {
+		if (remote_xorb_open(store->remotes, hash, out, why) == 0)
+			return 0;
+		/* A node of an older version sends it whole only; of one that is coded there may be only parts. */
+	}
 	/* What was fetched is one too many here, and may be given up again before it is opened. */
 	for (int i = 0; i < FETCHES_MAX && (i == 0 || err == ERR_NOT_FOUND) && store_fetch_xorb(store, hash, NULL) == 0; i++)
 		err = stored_xorb_open(out, store->xorbs, hash, true, why);

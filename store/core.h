@@ -29,6 +29,8 @@ struct condemned {
 	size_t count;
 };
 
+struct remote_xorbs;
+
 struct store {
 	char volumes_dir[4096], index_dir[4096];
 	int lock_fd;
@@ -38,6 +40,7 @@ struct store {
 	struct writer *writer;
 	struct journal *journal;
 	struct xorb_cache *xorbs;
+	struct remote_xorbs *remotes;
 	/* Held for reading from the moment on which a registration found that what it names exists, until it is visible; for writing while
 	 * a garbage collection drops things. */
 	pthread_rwlock_t registration;
@@ -71,7 +74,8 @@ int store_fetch_file(struct store *store, const struct hash *file, struct why *w
 int store_fetch_xorb(struct store *store, const struct hash *xorb, struct why *why);
 /* [blocks] Fetches a file that is not here; outside of every lock. Nothing to do on a node that is alone. */
 void store_want_file(struct store *store, const struct hash *file);
-/* stored_xorb_open, and from another node when it is missing or damaged here. */
+/* stored_xorb_open, and from another node when it is missing or damaged here: what this node should have is fetched, of all else only what is read passes through
+ * (remote_xorb.h). */
 int store_open_xorb(struct store *store, const struct hash *hash, bool may_block, struct stored_xorb **out, struct why *why);
 /* An equal xorb was stored: if the one before was damaged, it is no more. */
 void store_xorb_replaced(struct store *store, const struct hash *xorb);

@@ -3,6 +3,7 @@
 
 #include "store/chunk_run.h"
 #include "store/file_terms.h"
+#include "store/remote_xorb.h"
 
 enum { CACHED_STRETCH_BYTES = 512 << 10 };
 
@@ -17,8 +18,8 @@ struct file_reader {
 	struct chunk_run run;
 	uint8_t *raw;              /* CHUNK_BYTES_MAX: a chunk that is handed out piecemeal */
 	bool raw_valid;            /* holds the current chunk */
-	bool repaired;             /* a damaged xorb was replaced while reading */
-	bool mended;               /* so was the file's record */
+	bool repaired;             /* the xorb of the current term was looked for once more */
+	bool mended;               /* a damaged record of the file was replaced while reading */
 	const struct volume *cached_volume; /* where a stretch was found in the page cache; NULL: nowhere */
 	uint64_t cached_from, cached_until;
 };
@@ -62,6 +63,7 @@ static void leave_term(struct file_reader *reader)
 	reader->xorb = NULL;
 	reader->run.xorb = NULL;
 	reader->raw_valid = false;
+	reader->cached_volume = NULL; /* another may come to lie at its address */
 }
 
 static int find_term(struct file_reader *reader, bool may_block, struct why *why)
@@ -74,8 +76,10 @@ static int find_term(struct file_reader *reader, bool may_block, struct why *why
 	if (reader->at < reader->terms.raw_start + reader->terms.term.raw_length)
 		return 0;
 	int more = file_terms_next(&reader->terms, may_block, why);
-	if (more == 1)
+	if (more == 1) {
 		leave_term(reader);
+		reader->repaired = false;
+	}
 	return more == 1 ? 0 : more ? more : why_set(why, ERR_CORRUPT, "a file's terms are shorter than the file");
 }
 
@@ -136,16 +140,38 @@ static int settle(struct file_reader *reader, bool may_block, struct why *why)
 	return err;
 }
 
-/* A xorb that is damaged here may be whole elsewhere. ERR_AGAIN: it is now, the reader looks again; else the error as it was. */
+/* A xorb that is damaged here may be whole elsewhere; one that is read from elsewhere may have moved, even to this node. ERR_AGAIN: the reader looks again; else the
+ * error as it was. */
 static int repair(struct file_reader *reader, int err)
 {
 	struct hash hash = reader->xorb->table.xorb;
-	damaged_list_add(&reader->store->damaged, &hash);
-	if (reader->repaired || store_fetch_xorb(reader->store, &hash, NULL) != 0)
+	if (reader->xorb->remote)
+		remote_xorb_drop(reader->store->remotes, &hash);
+	else
+		damaged_list_add(&reader->store->damaged, &hash);
+	if (reader->repaired || (!reader->xorb->remote && store_fetch_xorb(reader->store, &hash, NULL) != 0))
 		return err;
 	reader->repaired = true; /* once: it would not end on a disk that damages what is written */
 	leave_term(reader);
 	return ERR_AGAIN;
+}
+
+/* Where the chunks of the current term end that hold what is wanted of it. */
+static uint32_t wanted_end(const struct file_reader *reader)
+{
+	const struct file_term *term = &reader->terms.term;
+	uint32_t low = reader->chunk + 1, high = term->chunk_end;
+	if (reader->end >= reader->terms.raw_start + term->raw_length)
+		return high;
+	uint64_t end = stored_chunk_raw_start(reader->xorb, term->chunk_start) + (reader->end - reader->terms.raw_start); /* in the xorb */
+	while (low < high) {
+		uint32_t middle = (low + high) / 2;
+		if (stored_chunk_raw_start(reader->xorb, middle) < end)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
 }
 
 /* What was found whole a moment ago is not looked at again while it is in the page cache. ERR_AGAIN: it may not be. */
@@ -168,9 +194,9 @@ static int read_chunk(struct file_reader *reader, uint8_t *out, size_t length, s
 	if (!reader->raw_valid) {
 		const uint8_t *bytes;
 		struct xorb_chunk_header header;
-		int err = chunk_run_read(&reader->run, reader->xorb, reader->chunk, reader->terms.term.chunk_end, may_block, &bytes, &header, why);
-		if (err == ERR_CORRUPT || err == ERR_IO)
-			return repair(reader, err);
+		int err = chunk_run_read(&reader->run, reader->xorb, reader->chunk, wanted_end(reader), may_block, &bytes, &header, why);
+		if (err == ERR_CORRUPT || err == ERR_IO || (reader->xorb->remote && err && err != ERR_AGAIN))
+			return may_block ? repair(reader, err) : ERR_AGAIN;
 		if (err)
 			return err;
 		const uint8_t *payload = bytes + XORB_CHUNK_HEADER_BYTES;
@@ -189,6 +215,11 @@ static int read_chunk(struct file_reader *reader, uint8_t *out, size_t length, s
 	}
 	memcpy(out, reader->raw + skip, want);
 	return 0;
+}
+
+int file_reader_begin(struct file_reader *reader, struct why *why)
+{
+	return reader->at < reader->end ? place(reader, true, why) : 0;
 }
 
 int64_t file_reader_read(struct file_reader *reader, void *out, size_t length, bool may_block, struct why *why)

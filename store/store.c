@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "store/file_terms.h"
+#include "store/remote_xorb.h"
 #include "store/sha256.h"
 
 enum { VERIFY_BYTES = 256 << 10, CANDIDATES_MAX = 1 << 16 /* files for one digest */, LIES_READ_MAX = 32 };
@@ -120,6 +121,8 @@ static int open_parts(struct store *store, const struct store_config *config, st
 		err = open_index(store, config->index_cache_bytes ? config->index_cache_bytes : STORE_INDEX_CACHE_BYTES_DEFAULT, why);
 	if (err == 0 && xorb_cache_open(&store->xorbs, store->volumes, store->index) != 0)
 		err = why_set(why, ERR_NO_MEMORY, "no memory for the store");
+	if (err == 0 && remote_xorbs_open(&store->remotes, store) != 0)
+		err = why_set(why, ERR_NO_MEMORY, "no memory for the store");
 	if (err == 0)
 		err = store_recover(store, why);
 	if (err == 0 && (damaged_list_load(&store->damaged, store->index, INDEX_DAMAGED) != 0 ||
@@ -173,6 +176,7 @@ void store_close(struct store *store)
 	scrubber_close(store->scrubber);
 	journal_close(store->journal);
 	writer_close(store->writer);
+	remote_xorbs_close(store->remotes);
 	xorb_cache_close(store->xorbs);
 	index_close(store->index);
 	volumes_close(store->volumes);

@@ -74,6 +74,8 @@ int store_find_verified(struct store *store, const struct entity_id *owner, cons
 int store_find_file(struct store *store, const struct entity_id *owner, const struct hash *file, struct file_info *out);
 /* [blocks] The same as store_xorb_info, and asks other nodes for what is not here. */
 int store_find_xorb(struct store *store, const struct hash *xorb, struct xorb_info *out);
+/* [blocks] Fetches what is not here, wherever it belongs, to stay until it is given up. */
+int store_bring_xorb(struct store *store, const struct hash *xorb);
 /* 0 if `owner` has a claim on `file`, else ERR_NOT_FOUND. */
 int store_claim_check(struct store *store, const struct entity_id *owner, const struct hash *file);
 /* [blocks] Gives `owner` a claim on a file that exists; durable on return. Idempotent. */
@@ -188,6 +190,8 @@ void plan_fini(struct plan *plan);
 struct file_reader;
 int file_reader_open(struct file_reader **out, struct store *store, const struct hash *file, uint64_t start,
 	uint64_t end, struct why *why);
+/* [blocks] Finds where the first bytes are, so that an error is known before an answer begins. Need not be called. */
+int file_reader_begin(struct file_reader *reader, struct why *why);
 /* Bytes read (0 at the end) or ERR_*. With may_block false: ERR_AGAIN when the disk would be waited for; call again
  * with true on a thread that may wait. */
 int64_t file_reader_read(struct file_reader *reader, void *out, size_t length, bool may_block, struct why *why);
@@ -200,8 +204,8 @@ void file_reader_close(struct file_reader *reader);
 /* Streams bytes [start, end) of a stored xorb's body, verified the same way. Same calling rules. */
 struct xorb_reader;
 int xorb_reader_open(struct xorb_reader **out, struct store *store, const struct hash *xorb, uint64_t start, uint64_t end, struct why *why);
-/* The whole of one that is here; no other node is asked. ERR_NOT_FOUND. */
-int xorb_reader_open_here(struct xorb_reader **out, struct store *store, const struct hash *xorb, struct why *why);
+/* The same of one that is here; no other node is asked. ERR_NOT_FOUND. */
+int xorb_reader_open_here(struct xorb_reader **out, struct store *store, const struct hash *xorb, uint64_t start, uint64_t end, struct why *why);
 int64_t xorb_reader_read(struct xorb_reader *reader, void *out, size_t length, bool may_block, struct why *why);
 /* The same without a copy: at least the next chunk, or what the range has of it, and whole chunks behind it that were read with it. *out is empty at the end, and
  * borrowed until the next call. */
@@ -236,6 +240,15 @@ int store_git_drop(struct store *store, const struct entity_id *repo);
 
 /* ------------------------------------------------------------------ copies on other nodes */
 
+/* Takes what another node sends of a xorb. Every `take` [blocks]; ERR_CORRUPT: that is not what the xorb has, another node may be asked. */
+struct table_taker {
+	int (*take)(struct table_taker *taker, const struct xorb_chunk *chunks, uint32_t count, struct why *why); /* `check` is not looked at */
+};
+struct chunk_taker {
+	uint32_t next, end; /* wanted; `next` moves on with what is taken */
+	int (*take)(struct chunk_taker *taker, struct span chunks, struct why *why); /* whole ones, from `next` on */
+};
+
 /* How this store reaches the others; all may be NULL: it is alone. Set before anybody else uses the store. Each [blocks], on any thread. */
 struct store_copies {
 	void *context;
@@ -245,8 +258,15 @@ struct store_copies {
 	int (*fetch_file)(void *context, const struct hash *file, struct why *why);       /* its record and claims; xorbs come when they are read */
 	int (*fetch_sha256)(void *context, const struct sha256 *sha256, struct why *why); /* the same of all files with it */
 	int (*fetch_xorb)(void *context, const struct hash *xorb, struct why *why);
+	/* What this node should have is fetched when it is read, and stays; of all else only what is read is fetched (remote_xorb.h). NULL: it should have everything. */
+	bool (*keeps)(void *context, const struct hash *xorb);
+	int (*fetch_table)(void *context, const struct hash *xorb, struct table_taker *taker, struct why *why);
+	int (*fetch_chunks)(void *context, const struct hash *xorb, struct chunk_taker *taker, struct why *why);
 };
 void store_set_copies(struct store *store, const struct store_copies *copies);
+
+/* Forgets what was read from other nodes some time ago. From time to time. */
+void store_tidy(struct store *store);
 
 /* True when other nodes have, or will have, what this one has. */
 bool store_has_others(struct store *store);

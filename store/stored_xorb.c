@@ -34,6 +34,8 @@ static void destroy(struct stored_xorb *xorb)
 {
 	for (uint32_t i = 0; i < xorb->fragments_count; i++)
 		volume_release(xorb->fragments[i].volume);
+	if (xorb->remote)
+		xorb->free_remote(xorb);
 	free(xorb->fragments);
 	free(xorb->seen);
 	free(xorb);
@@ -45,20 +47,27 @@ void stored_xorb_release(struct stored_xorb *xorb)
 		destroy(xorb);
 }
 
-static int take_chunks(struct stored_xorb *xorb, const struct xorb_record *record)
+int stored_chunks_check(const struct xorb_chunk *chunks, uint32_t count, struct why *why)
 {
 	uint32_t body = 0, raw = 0;
+	bool good = count > 0 && count <= XORB_CHUNKS_MAX;
+	for (uint32_t i = 0; i < count && good; i++) {
+		good = chunks[i].body_end > body && chunks[i].body_end - body > XORB_CHUNK_HEADER_BYTES && chunks[i].body_end - body <= CHUNK_STORED_BYTES_MAX &&
+			chunks[i].raw_end > raw && chunks[i].raw_end - raw <= CHUNK_BYTES_MAX;
+		body = chunks[i].body_end;
+		raw = chunks[i].raw_end;
+	}
+	return good && body <= XORB_BODY_BYTES_MAX ? 0 : why_set(why, ERR_CORRUPT, "its chunk table is damaged");
+}
+
+static int take_chunks(struct stored_xorb *xorb, const struct xorb_record *record, struct why *why)
+{
 	for (uint32_t i = 0; i < record->chunks_count; i++) {
 		struct xorb_record_chunk from;
 		xorb_record_chunk_at(&from, record->chunks, i);
-		if (from.body_end <= body + XORB_CHUNK_HEADER_BYTES || from.body_end - body > CHUNK_STORED_BYTES_MAX || from.raw_end <= raw ||
-			from.raw_end - raw > CHUNK_BYTES_MAX)
-			return ERR_CORRUPT;
 		xorb->table.chunks[i] = (struct xorb_chunk){ .hash = from.hash, .body_end = from.body_end, .raw_end = from.raw_end, .check = from.check };
-		body = from.body_end;
-		raw = from.raw_end;
 	}
-	return 0;
+	return stored_chunks_check(xorb->table.chunks, xorb->table.count, why);
 }
 
 static int take_fragments(struct stored_xorb *xorb, struct volumes *volumes, const struct xorb_fragment *fragments, uint32_t count,
@@ -80,26 +89,47 @@ static int take_fragments(struct stored_xorb *xorb, struct volumes *volumes, con
 	return at == body_length ? 0 : why_set(why, ERR_CORRUPT, "its fragments do not make its body");
 }
 
+/* Without chunks and fragments; NULL: no memory. */
+static struct stored_xorb *make_empty(const struct hash *hash, uint32_t chunks_count, uint32_t fragments_count)
+{
+	struct stored_xorb *xorb = calloc(1, sizeof(*xorb) + chunks_count * sizeof(struct xorb_chunk));
+	if (!xorb)
+		return NULL;
+	xorb->references = 1;
+	xorb->bytes = sizeof(*xorb) + chunks_count * (sizeof(struct xorb_chunk) + 1) + fragments_count * sizeof(struct stored_fragment);
+	xorb->seen_since_ms = monotonic_ms();
+	xorb->table.xorb = *hash;
+	xorb->table.count = chunks_count;
+	xorb->seen = calloc(chunks_count, 1);
+	xorb->fragments = calloc(fragments_count, sizeof(struct stored_fragment));
+	if (xorb->seen && xorb->fragments)
+		return xorb;
+	destroy(xorb);
+	return NULL;
+}
+
+int stored_xorb_make_whole(struct stored_xorb **out, const struct hash *hash, const struct xorb_chunk *chunks, uint32_t count, struct volume *volume,
+	struct why *why)
+{
+	struct stored_xorb *xorb = make_empty(hash, count, 1);
+	if (!xorb)
+		return why_set(why, ERR_NO_MEMORY, "no memory for a chunk table");
+	memcpy(xorb->table.chunks, chunks, count * sizeof(*chunks));
+	xorb->fragments[0] = (struct stored_fragment){ .volume = volume_hold(volume), .end = chunks[count - 1].body_end };
+	xorb->fragments_count = 1;
+	*out = xorb;
+	return 0;
+}
+
 int stored_xorb_make(struct stored_xorb **out, struct volumes *volumes, const struct xorb_record *record, const struct xorb_fragment *fragments,
 	struct why *why)
 {
-	size_t bytes = sizeof(struct stored_xorb) + record->chunks_count * (sizeof(struct xorb_chunk) + 1) +
-		record->fragments_count * sizeof(struct stored_fragment);
 	if (record->chunks_count > XORB_CHUNKS_MAX)
 		return why_set(why, ERR_CORRUPT, "a xorb of %u chunks", record->chunks_count);
-	struct stored_xorb *xorb = calloc(1, sizeof(*xorb) + record->chunks_count * sizeof(struct xorb_chunk));
+	struct stored_xorb *xorb = make_empty(&record->xorb, record->chunks_count, record->fragments_count);
 	if (!xorb)
 		return why_set(why, ERR_NO_MEMORY, "no memory for a chunk table");
-	xorb->references = 1;
-	xorb->bytes = bytes;
-	xorb->seen_since_ms = monotonic_ms();
-	xorb->table.xorb = record->xorb;
-	xorb->table.count = record->chunks_count;
-	xorb->seen = calloc(record->chunks_count, 1);
-	xorb->fragments = calloc(record->fragments_count, sizeof(struct stored_fragment));
-	int err = !xorb->seen || !xorb->fragments ? why_set(why, ERR_NO_MEMORY, "no memory for a chunk table") : 0;
-	if (err == 0 && take_chunks(xorb, record) != 0)
-		err = why_set(why, ERR_CORRUPT, "its chunk table is damaged");
+	int err = take_chunks(xorb, record, why);
 	if (err == 0)
 		err = take_fragments(xorb, volumes, fragments, record->fragments_count, record->body_length, why);
 	if (err) {

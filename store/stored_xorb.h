@@ -27,6 +27,8 @@ struct stored_fragment {
 	uint32_t start, end;   /* body bytes */
 };
 
+struct remote_part;
+
 struct stored_xorb {
 	_Atomic int references;
 	struct xorb_cache *cache;
@@ -36,6 +38,8 @@ struct stored_xorb {
 	_Atomic uint8_t *seen; /* enum xorb_chunk_seen, a chunk */
 	uint32_t fragments_count;
 	struct stored_fragment *fragments;
+	struct remote_part *remote; /* NULL: all of its bytes are this node's (remote_xorb.h) */
+	void (*free_remote)(struct stored_xorb *xorb);
 	struct xorb_table table; /* last: ends in the chunks */
 };
 
@@ -50,6 +54,11 @@ int stored_xorb_open(struct stored_xorb **out, struct xorb_cache *cache, const s
 /* From its record, outside the cache (recovery, scrub, fsck). Fragments must be resolved. */
 int stored_xorb_make(struct stored_xorb **out, struct volumes *volumes, const struct xorb_record *record, const struct xorb_fragment *fragments,
 	struct why *why);
+/* Of a file that begins with its body, which is held from here on; chunks as stored_chunks_check finds them good. */
+int stored_xorb_make_whole(struct stored_xorb **out, const struct hash *hash, const struct xorb_chunk *chunks, uint32_t count, struct volume *volume,
+	struct why *why);
+/* 0, or ERR_CORRUPT: no xorb has such a table. */
+int stored_chunks_check(const struct xorb_chunk *chunks, uint32_t count, struct why *why);
 void stored_xorb_release(struct stored_xorb *xorb);
 
 static inline uint32_t stored_chunk_start(const struct stored_xorb *xorb, uint32_t chunk)

@@ -336,7 +336,7 @@ static int error_of_errno(int number)
 	return number == ENOSPC || number == EDQUOT ? ERR_NO_SPACE : ERR_IO;
 }
 
-static int check_free(struct volumes *volumes, uint64_t bytes, struct why *why)
+int volumes_check_room(struct volumes *volumes, uint64_t bytes, struct why *why)
 {
 	struct statvfs status;
 	if (fstatvfs(volumes->dir_fd, &status) != 0)
@@ -394,16 +394,31 @@ static int create(struct volumes *volumes, struct why *why)
 	return 0;
 }
 
+int volumes_make_unnamed(struct volumes *volumes, struct volume **out, struct why *why)
+{
+	struct volume *volume = calloc(1, sizeof(*volume));
+	if (!volume)
+		return why_set(why, ERR_NO_MEMORY, "no memory for a file");
+	*volume = (struct volume){ .direct_fd = -1, .references = 1 };
+	volume->fd = openat(volumes->dir_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	if (volume->fd < 0) {
+		free(volume);
+		return why_set(why, error_of_errno(errno), "cannot make a file beside the volumes: %s", strerror(errno));
+	}
+	*out = volume;
+	return 0;
+}
+
 /* Allocates the file ahead of `end`; under the lock. */
 static int extend(struct volumes *volumes, struct volume *volume, uint64_t end, struct why *why)
 {
 	if (end <= volume->allocated)
-		return check_free(volumes, 0, why);
-	int err = check_free(volumes, end - volume->allocated, why);
+		return volumes_check_room(volumes, 0, why);
+	int err = volumes_check_room(volumes, end - volume->allocated, why);
 	if (err)
 		return err;
 	uint64_t step = VOLUME_ALLOCATE_STEP_BYTES;
-	if (check_free(volumes, end - volume->allocated + step, NULL) != 0)
+	if (volumes_check_room(volumes, end - volume->allocated + step, NULL) != 0)
 		step = STEP_BYTES_MIN;
 	uint64_t want = volume_align(end, step);
 	if (posix_fallocate(volume->fd, (off_t)volume->allocated, (off_t)(want - volume->allocated)) != 0) {
@@ -433,7 +448,7 @@ int volumes_allocate(struct volumes *volumes, uint64_t length, struct volume **o
 		active = NULL;
 	}
 	if (!active) {
-		err = check_free(volumes, length, why);
+		err = volumes_check_room(volumes, length, why);
 		err = err ? err : create(volumes, why);
 	}
 	active = err ? NULL : volumes->items[volumes->count - 1];

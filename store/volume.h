@@ -81,6 +81,11 @@ int volumes_remove(struct volumes *volumes, uint32_t id, struct why *why);
 uint64_t volumes_disk_bytes(struct volumes *volumes);
 size_t volumes_count(struct volumes *volumes);
 
+/* ERR_NO_SPACE: with that many bytes more the disk would have less than its reserve. */
+int volumes_check_room(struct volumes *volumes, uint64_t bytes, struct why *why);
+/* [blocks] A file without a name beside the volumes, gone when it is released. It is none of them. */
+int volumes_make_unnamed(struct volumes *volumes, struct volume **out, struct why *why);
+
 /* [blocks] Reads exactly `length` bytes. 0, ERR_IO. */
 int volume_read(struct volume *volume, void *out, size_t length, uint64_t offset, struct why *why);
 

@@ -3,6 +3,7 @@
 
 #include "store/chunk_run.h"
 #include "store/core.h"
+#include "store/remote_xorb.h"
 
 struct xorb_reader {
 	struct store *store;
@@ -48,9 +49,9 @@ int xorb_reader_open(struct xorb_reader **out, struct store *store, const struct
 	return open_reader(out, store, xorb, start, end, false, why);
 }
 
-int xorb_reader_open_here(struct xorb_reader **out, struct store *store, const struct hash *xorb, struct why *why)
+int xorb_reader_open_here(struct xorb_reader **out, struct store *store, const struct hash *xorb, uint64_t start, uint64_t end, struct why *why)
 {
-	return open_reader(out, store, xorb, 0, UINT64_MAX, true, why);
+	return open_reader(out, store, xorb, start, end, true, why);
 }
 
 void xorb_reader_close(struct xorb_reader *reader)
@@ -84,7 +85,9 @@ static int load(struct xorb_reader *reader, bool may_block, const uint8_t **byte
 	struct xorb_chunk_header header;
 	bool loaded = reader->run.xorb && reader->chunk >= reader->run.first && reader->chunk < reader->run.end;
 	int err = chunk_run_read(&reader->run, reader->xorb, reader->chunk, loaded ? reader->run.end : chunks_end(reader), may_block, bytes, &header, why);
-	if (err == ERR_CORRUPT || err == ERR_IO)
+	if (err && err != ERR_AGAIN && reader->xorb->remote)
+		remote_xorb_drop(reader->store->remotes, &reader->xorb->table.xorb);
+	else if (err == ERR_CORRUPT || err == ERR_IO)
 		damaged_list_add(&reader->store->damaged, &reader->xorb->table.xorb);
 	return err;
 }

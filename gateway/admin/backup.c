@@ -172,7 +172,6 @@ static int fetch_bytes(struct gateway *gateway, struct why *why)
 {
 	struct replica_status copies;
 	struct hash xorbs[XORBS_AT_ONCE], after;
-	struct xorb_info info;
 	uint64_t missing = 0;
 	if (!gateway->replica)
 		return 0;
@@ -182,7 +181,7 @@ static int fetch_bytes(struct gateway *gateway, struct why *why)
 	size_t count = store_needed_xorbs(gateway->store, NULL, xorbs, XORBS_AT_ONCE);
 	for (; count > 0; count = store_needed_xorbs(gateway->store, &after, xorbs, XORBS_AT_ONCE)) {
 		for (size_t i = 0; i < count; i++)
-			missing += store_find_xorb(gateway->store, &xorbs[i], &info) != 0;
+			missing += store_bring_xorb(gateway->store, &xorbs[i]) != 0;
 		after = xorbs[count - 1];
 	}
 	return missing ? why_set(why, ERR_BUSY, "%llu xorbs that files need are on none of the nodes that answer, or there is no room for them here: "

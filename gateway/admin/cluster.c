@@ -127,6 +127,8 @@ static void write_copies(struct json_writer *json, struct replica *replica)
 	json_u64(json, "refused", status.refused);
 	json_u64(json, "fetched_files", status.fetched_files);
 	json_u64(json, "fetched_xorbs", status.fetched_xorbs);
+	json_u64(json, "read_xorbs", status.read_xorbs);
+	json_u64(json, "read_runs", status.read_runs);
 	json_u64(json, "repaired_xorbs", status.repaired_xorbs);
 	json_u64(json, "coded_xorbs", status.coded_xorbs);
 	char erasure[16] = "off";

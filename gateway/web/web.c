@@ -178,6 +178,8 @@ static void replica_metrics(struct buffer *out, const struct gateway *gateway)
 	metric_write(out, "cairn_replica_refused_total", "counter", "Acknowledgements refused for want of copies.", status.refused);
 	metric_write(out, "cairn_replica_fetched_files_total", "counter", "Files that a reader missed here, asked of other nodes.", status.fetched_files);
 	metric_write(out, "cairn_replica_fetched_xorbs_total", "counter", "Xorbs that a reader missed here, taken from other nodes.", status.fetched_xorbs);
+	metric_write(out, "cairn_replica_read_xorbs_total", "counter", "Xorbs that belong on other nodes and were opened here by readers.", status.read_xorbs);
+	metric_write(out, "cairn_replica_read_runs_total", "counter", "Runs of chunks of such xorbs that were asked of other nodes.", status.read_runs);
 	metric_write(out, "cairn_replica_repaired_xorbs_total", "counter", "Damaged xorbs replaced by copies of other nodes.", status.repaired_xorbs);
 	metric_write(out, "cairn_replica_rounds_total", "counter", "Comparisons of what is known with another node.", status.rounds);
 	metric_write(out, "cairn_replica_rounds_failed_total", "counter", "Those that did not come to their end.", status.rounds_failed);

@@ -1,4 +1,5 @@
 """What three nodes on this machine cost: commits of names against etcd's, pushes and reads against one node, recovery of a lost leader, refill of a wiped node."""
+import http.client
 import json
 import os
 import pathlib
@@ -14,6 +15,8 @@ IN_FLIGHT = (1, 16, 256)
 RATIOS = {1: 1.5, 16: 2.0, 256: 4.0}
 ELECTION_SECONDS = 1.0
 MIB = 1 << 20
+ONE_XORB_BYTES = 56 * MIB  # of weights: less than a xorb holds
+READS_AGAIN = 16
 
 
 class Talker:
@@ -155,6 +158,8 @@ class ClusterBench:
             self.refill(cluster)
         finally:
             cluster.close()
+        shutil.rmtree(cluster.dir)
+        self.elsewhere(alone)
 
     def cpu(self, nodes):
         return sum(time.clock_gettime(~node.process.pid << 3 | 2) for node in nodes)
@@ -176,6 +181,84 @@ class ClusterBench:
         before = self.cpu(nodes)
         self.bench.drive(node.port, job, 1, "--repeat", 32)  # many: a read takes hundredths of a second
         return self.cpu(nodes) - before
+
+    # ---- reads through a node that does not hold the bytes
+
+    def elsewhere(self, alone):
+        """Four nodes, two copies: each file is one xorb, so that two nodes have all of it and two have nothing. CPU of all nodes per that of one that is alone, of the
+        first read of a file and of those that follow, and the time to the first byte of the first read."""
+        cluster = Cluster(self.work / "elsewhere")
+        cluster.dir.mkdir()
+        try:
+            for _ in range(4):
+                cluster.grow()
+            cluster.wait_for_voters(4)
+            cairn_of(cluster.nodes[0], "cluster", "set", "--replication-factor", "2")
+            for node in (cluster.nodes[0], alone):
+                node.create_repo(node.admin_token, "bytes")
+            ratios = {(who, when): [] for who in ("holds", "lacks") for when in ("first", "again")}
+            waits = {who: [] for who in ("alone", "holds", "lacks")}
+            for _ in range(5 if self.bench.options.quick else 9):
+                seed = self.bench.next_seeds(1)
+                self.push(alone, [alone], seed, ONE_XORB_BYTES)
+                before = set(self.holders(cluster))
+                self.push(cluster.nodes[0], cluster.nodes, seed, ONE_XORB_BYTES)
+                held = self.holders_of_new(cluster, before)
+                readers = {"holds": next(node for node in cluster.nodes if node.name in held),
+                           "lacks": next(node for node in cluster.nodes if node.name not in held)}
+                one = self.read_twice(alone, [alone], seed, waits["alone"])
+                for who, node in readers.items():
+                    for when, cpu in self.read_twice(node, cluster.nodes, seed, waits[who]).items():
+                        ratios[who, when].append(cpu / one[when])
+        finally:
+            cluster.close()
+        for (who, when), values in ratios.items():
+            bar = {"holds": 1.1, "lacks": 1.6}[who]
+            self.table.row(f"read {when}, node that {who} it: CPU per one alone", values, "x", bar, above=False)
+        for who, values in waits.items():
+            self.table.row(f"  to the first byte, {'node alone' if who == 'alone' else f'node that {who} it'}", [value * 1000 for value in values], "ms")
+
+    @staticmethod
+    def holders(cluster):
+        """Every xorb of the cluster that is large, and the names of the nodes that have it."""
+        found = {}
+        for node in cluster.nodes:
+            for each in node.admin("GET", "/xorbs"):
+                if each["body_length"] > MIB:
+                    found.setdefault(each["xorb"], set()).add(node.name)
+        return found
+
+    def holders_of_new(self, cluster, before):
+        def found():
+            new = {xorb: names for xorb, names in self.holders(cluster).items() if xorb not in before}
+            return next(iter(new.values())) if len(new) == 1 and all(len(names) == 2 for names in new.values()) else None
+        cairn_of(cluster.nodes[0], "cluster", "repair")  # or what was taken by the wrong node goes a minute later
+        return eventually(found, 120, "two copies of what was pushed")
+
+    def read_twice(self, node, nodes, seed, waits):
+        """CPU seconds of the first read, and of one of those behind it."""
+        target = self.bench.final_target(node, f"/admin/bytes/resolve/main/{seed}.bin")
+        times = [self.cpu(nodes)]
+        waits.append(self.first_byte(node, target))
+        times.append(self.cpu(nodes))
+        self.bench.drive(node.port, [("GET", target, "-", "-")], 1, "--repeat", READS_AGAIN)
+        times.append(self.cpu(nodes))
+        return {"first": times[1] - times[0], "again": (times[2] - times[1]) / READS_AGAIN}
+
+    @staticmethod
+    def first_byte(node, target):
+        """Reads all of it; seconds until the first byte of the body was here."""
+        start = time.monotonic()
+        connection = http.client.HTTPConnection("127.0.0.1", node.port, timeout=60)
+        connection.request("GET", target)
+        answer = connection.getresponse()
+        assert answer.status == 200 and len(answer.read(1)) == 1, answer.status
+        elapsed, length = time.monotonic() - start, 1
+        while some := answer.read(MIB):
+            length += len(some)
+        assert length == ONE_XORB_BYTES, length
+        connection.close()
+        return elapsed
 
     # ---- after a failure
 

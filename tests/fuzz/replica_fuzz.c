@@ -35,6 +35,17 @@ static void check_calls(struct span bytes)
 		assert(find_call_decode(&find_again, buffer_span(&out)) == 0 && memcmp(find.digest, find_again.digest, HASH_BYTES) == 0);
 	}
 	buffer_clear(&out);
+	struct chunks_call chunks, chunks_again;
+	static struct xorb_chunk table[XORB_CHUNKS_MAX];
+	if (chunks_call_decode(&chunks, bytes) == 0) {
+		chunks_call_encode(&out, &chunks);
+		assert(chunks_call_decode(&chunks_again, buffer_span(&out)) == 0 && memcmp(&chunks, &chunks_again, sizeof(chunks)) == 0);
+	}
+	buffer_clear(&out);
+	uint32_t count = bytes.length <= 64 << 10 ? table_chunks_decode(table, bytes) : 0;
+	table_chunks_encode(&out, table, count);
+	assert(count == 0 || (out.length == bytes.length && memcmp(out.data, bytes.data, bytes.length) == 0));
+	buffer_clear(&out);
 	if (records_end_decode(&end, bytes) == 0) {
 		records_end_encode(&out, &end);
 		assert(records_end_decode(&end_again, buffer_span(&out)) == 0 && end_again.records == end.records && end_again.at_end == end.at_end);

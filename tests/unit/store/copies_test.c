@@ -1,5 +1,6 @@
 /* Two stores in one process, joined by function calls as the replica joins them over the network: what one has the other gets, whatever happens in
  * between; what is missing or damaged in one is fetched from the other. */
+#include <pthread.h>
 #include <time.h>
 
 #include "schemas/volume_record.h"
@@ -142,12 +143,13 @@ static void assert_same_stores(void)
 /* ------------------------------------------------------------------ fetching: `store` asks `other` */
 
 static unsigned fetched_files, fetched_xorbs;
+static const struct hash *foreign_table; /* of any xorb the table of this one comes, and nothing else */
 
 static int fetch_xorb(void *context, const struct hash *xorb, struct why *unused)
 {
 	(void)context, (void)unused;
 	fetched_xorbs++;
-	return copy_xorb(store, other, xorb);
+	return foreign_table ? ERR_NOT_FOUND : copy_xorb(store, other, xorb);
 }
 
 static int take_told(const struct hash *file)
@@ -177,6 +179,63 @@ static int fetch_sha256(void *context, const struct sha256 *sha256, struct why *
 	for (size_t i = 0; i < count; i++)
 		take_told(&files[i]);
 	return count ? 0 : ERR_NOT_FOUND;
+}
+
+/* What of `store` belongs to `other` only, as the replica sends it. Then some of it goes wrong. */
+static _Atomic unsigned fetched_tables, fetched_runs;
+static _Atomic uint64_t fetched_bytes;
+static bool keeps_all;
+static unsigned runs_until_death; /* 0: it lives; the last run before ends in the middle */
+static unsigned lies;             /* runs, from now on, in which a byte is another */
+
+static bool keeps(void *context, const struct hash *xorb)
+{
+	(void)context, (void)xorb;
+	return keeps_all;
+}
+
+static int fetch_table(void *context, const struct hash *xorb, struct table_taker *taker, struct why *unused)
+{
+	(void)context;
+	struct xorb_table *table;
+	fetched_tables++;
+	if (!store_has_xorb(other, xorb) || store_xorb_table(other, foreign_table ? foreign_table : xorb, &table, NULL) != 0)
+		return ERR_NOT_FOUND;
+	int err = taker->take(taker, table->chunks, table->count, unused);
+	xorb_table_release(table);
+	return err;
+}
+
+static int fetch_chunks(void *context, const struct hash *xorb, struct chunk_taker *taker, struct why *unused)
+{
+	(void)context;
+	struct xorb_table *table;
+	struct xorb_reader *reader;
+	bool dies = runs_until_death > 0 && --runs_until_death == 0;
+	fetched_runs++;
+	if (store_xorb_table(other, xorb, &table, NULL) != 0)
+		return ERR_NOT_FOUND;
+	assert_true(taker->next < taker->end && taker->end <= table->count);
+	uint32_t start = taker->next ? table->chunks[taker->next - 1].body_end : 0, end = table->chunks[taker->end - 1].body_end;
+	xorb_table_release(table);
+	assert_int_equal(xorb_reader_open_here(&reader, other, xorb, start, end, unused), 0);
+	int err = 0;
+	for (uint32_t sent = 0; sent < end - start && err == 0;) {
+		struct span run;
+		assert_int_equal(xorb_reader_run(reader, true, &run, unused), 0);
+		uint8_t *copy = malloc(run.length);
+		memcpy(copy, run.data, run.length);
+		if (lies > 0 && lies-- > 0)
+			copy[run.length / 2] ^= 1;
+		err = taker->take(taker, span_of(copy, run.length), unused);
+		free(copy);
+		sent += (uint32_t)run.length;
+		fetched_bytes += run.length;
+		if (dies)
+			err = ERR_CLOSED;
+	}
+	xorb_reader_close(reader);
+	return err;
 }
 
 static void join_stores(void)
@@ -496,6 +555,212 @@ static void what_is_missing_is_fetched(void **state)
 	assert_content(&claimed.file, &second);
 	free(content.data);
 	free(second.data);
+}
+
+/* A file that `store` knows and of which it has no bytes, nor should have any. */
+static struct upload_result push_elsewhere(const struct bytes *content)
+{
+	struct file_info info;
+	change_sides();
+	struct upload_result result = push(&ada, content);
+	change_sides();
+	fetched_tables = fetched_runs = runs_until_death = lies = 0;
+	fetched_bytes = 0;
+	keeps_all = false;
+	fetched_xorbs = 0;
+	store_set_copies(store, &(struct store_copies){ .fetch_file = fetch_file, .fetch_sha256 = fetch_sha256, .fetch_xorb = fetch_xorb, .keeps = keeps,
+		.fetch_table = fetch_table, .fetch_chunks = fetch_chunks });
+	assert_ok(store_find_file(store, &ada, &result.file, &info));
+	return result;
+}
+
+static void assert_nothing_is_kept(void)
+{
+	struct store_stats stats;
+	store_stats(store, &stats);
+	assert_true(fetched_xorbs == 0 && stats.xorbs == 0 && stats.stored_bytes == 0);
+}
+
+static void what_belongs_elsewhere_is_read_through_and_not_kept(void **state)
+{
+	(void)state;
+	struct bytes content = bytes_random(9 * MIB, 7), words = bytes_random(2 * MIB, 8);
+	for (size_t i = 256; i < words.length; i++)
+		if (i & 256)
+			words.data[i] = words.data[i - 256];
+	struct upload_result result = push_elsewhere(&content);
+	assert_range_in(&result.file, &content, 5 * MIB + 17, 5 * MIB + 18, 64 * KIB);
+	assert_int_equal(fetched_runs, 1);
+	assert_content(&result.file, &content);
+	unsigned runs = fetched_runs;
+	assert_true(fetched_tables == 1 && runs > 2 && runs < 12);
+	assert_content(&result.file, &content); /* again: it is still here */
+	assert_true(fetched_tables == 1 && fetched_runs == runs);
+	result = push_elsewhere(&words); /* coded */
+	assert_content(&result.file, &words);
+	assert_content(&result.file, &words);
+	assert_true(fetched_tables == 1);
+	assert_nothing_is_kept();
+	free(content.data);
+	free(words.data);
+}
+
+static void its_pages_leave_without_a_copy_once_they_are_here(void **state)
+{
+	(void)state;
+	struct bytes content = bytes_random(3 * MIB, 9);
+	struct upload_result result = push_elsewhere(&content);
+	struct file_reader *reader;
+	uint8_t *piece = malloc(4 * KIB);
+	uint64_t offset;
+	size_t length, extents = 0;
+	int fd;
+	assert_ok(file_reader_open(&reader, store, &result.file, 0, content.length, &why));
+	assert_int_equal(file_reader_next_extent(reader, MIB, &fd, &offset, &length), ERR_AGAIN);
+	assert_int_equal(file_reader_read(reader, piece, 4 * KIB, false, &why), ERR_AGAIN); /* who must not wait does not */
+	for (size_t at = 0; at < content.length; at += length) {
+		if (file_reader_next_extent(reader, 4 * KIB, &fd, &offset, &length) == 0) {
+			extents++;
+			assert_int_equal(pread(fd, piece, length, (off_t)offset), length);
+		} else {
+			int64_t got = file_reader_read(reader, piece, 4 * KIB, true, &why);
+			assert_true(got > 0);
+			length = (size_t)got;
+		}
+		assert_memory_equal(piece, content.data + at, length);
+	}
+	assert_true(extents > content.length / (8 * KIB));
+	file_reader_close(reader);
+	assert_nothing_is_kept();
+	free(piece);
+	free(content.data);
+}
+
+static void no_wrong_byte_comes_from_another_node(void **state)
+{
+	(void)state;
+	struct bytes content = bytes_random(3 * MIB, 10);
+	struct upload_result result = push_elsewhere(&content);
+	lies = 1; /* once: it is asked for again */
+	assert_content(&result.file, &content);
+	struct bytes second = bytes_random(3 * MIB, 11);
+	result = push_elsewhere(&second);
+	lies = 1000;
+	uint8_t *out = malloc(second.length);
+	assert_int_equal(try_read(&result.file, 0, second.length, out, second.length, 64 * KIB), ERR_CORRUPT);
+	free(out);
+	lies = 0;
+	assert_content(&result.file, &second);
+	struct hash damaged[4];
+	assert_int_equal(store_damaged_xorbs(store, NULL, damaged, 4), 0); /* nothing of this node's is */
+	free(content.data);
+	free(second.data);
+}
+
+static void a_read_goes_on_when_the_other_dies_in_the_middle(void **state)
+{
+	(void)state;
+	struct bytes content = bytes_random(9 * MIB, 12);
+	struct upload_result result = push_elsewhere(&content);
+	runs_until_death = 3;
+	assert_content(&result.file, &content);
+	assert_nothing_is_kept();
+	free(content.data);
+}
+
+enum { READERS = 6 };
+
+struct reading {
+	pthread_t thread;
+	const struct upload_result *result;
+	const struct bytes *content;
+	size_t start;
+	bool right;
+};
+
+static void *read_all(void *context)
+{
+	struct reading *reading = context;
+	struct file_reader *reader;
+	size_t length = reading->content->length - reading->start, have = 0;
+	uint8_t *out = malloc(length);
+	int64_t got = file_reader_open(&reader, store, &reading->result->file, reading->start, reading->content->length, NULL);
+	for (got = got == 0 ? 1 : -1; got > 0; have += got > 0 ? (size_t)got : 0)
+		got = file_reader_read(reader, out + have, length - have < 300 * KIB ? length - have : 300 * KIB, true, NULL);
+	reading->right = got == 0 && have == length && memcmp(out, reading->content->data + reading->start, length) == 0;
+	file_reader_close(reader);
+	free(out);
+	return NULL;
+}
+
+static void readers_share_what_comes(void **state)
+{
+	(void)state;
+	struct bytes content = bytes_random(12 * MIB, 16);
+	struct upload_result result = push_elsewhere(&content);
+	struct reading readings[READERS];
+	for (size_t i = 0; i < READERS; i++) {
+		readings[i] = (struct reading){ .result = &result, .content = &content, .start = i / 2 * 3 * MIB };
+		assert_int_equal(pthread_create(&readings[i].thread, NULL, read_all, &readings[i]), 0);
+	}
+	for (size_t i = 0; i < READERS; i++) {
+		pthread_join(readings[i].thread, NULL);
+		assert_true(readings[i].right);
+	}
+	unsigned runs = fetched_runs;
+	assert_content(&result.file, &content);
+	assert_int_equal(fetched_runs, runs); /* all of it is here, and each chunk came once */
+	assert_true(fetched_bytes < content.length + 64 * KIB);
+	assert_nothing_is_kept();
+	free(content.data);
+}
+
+static void what_has_become_this_nodes_own_meanwhile_is_read_here(void **state)
+{
+	(void)state;
+	struct bytes content = bytes_random(9 * MIB, 13);
+	struct upload_result result = push_elsewhere(&content);
+	struct file_reader *reader;
+	uint8_t *out = malloc(content.length);
+	assert_ok(file_reader_open(&reader, store, &result.file, 0, content.length, &why));
+	assert_int_equal(file_reader_read(reader, out, 100 * KIB, true, &why), 100 * KIB);
+	keeps_all = true; /* placement has changed */
+	struct hash xorbs[4];
+	assert_int_equal(store_needed_xorbs(store, NULL, xorbs, 4), 1);
+	assert_ok(copy_xorb(store, other, &xorbs[0]));
+	runs_until_death = 1;
+	store_set_copies(store, &(struct store_copies){ .fetch_xorb = fetch_xorb, .keeps = keeps, .fetch_table = fetch_table }); /* no chunks come any more */
+	for (size_t at = 100 * KIB; at < content.length;) {
+		int64_t got = file_reader_read(reader, out + at, content.length - at, true, &why);
+		assert_true(got > 0);
+		at += (size_t)got;
+	}
+	assert_memory_equal(out, content.data, content.length);
+	file_reader_close(reader);
+	free(out);
+	free(content.data);
+}
+
+static void a_table_that_is_not_the_xorbs_is_refused(void **state)
+{
+	(void)state;
+	struct bytes content = bytes_random(MIB, 14), strange = bytes_random(MIB, 15);
+	struct upload_result result = push_elsewhere(&content);
+	change_sides();
+	push(&ada, &strange);
+	change_sides();
+	struct hash mine[4];
+	struct held_xorb held[4];
+	assert_int_equal(store_needed_xorbs(store, NULL, mine, 4), 1);
+	size_t count = store_held_xorbs(other, NULL, held, 4);
+	assert_int_equal(count, 2);
+	foreign_table = &held[hash_equal(&held[0].xorb, &mine[0])].xorb;
+	uint8_t out[64];
+	assert_int_equal(try_read(&result.file, 0, 64, out, 64, 64), ERR_CORRUPT);
+	foreign_table = NULL;
+	assert_content(&result.file, &content);
+	free(content.data);
+	free(strange.data);
 }
 
 static void damage_is_repaired_from_the_other(void **state)
@@ -1193,6 +1458,13 @@ int main(void)
 		TEST(a_damaged_place_is_passed_over),
 		TEST(a_mark_survives_as_far_as_it_was_written),
 		TEST(what_is_missing_is_fetched),
+		TEST(what_belongs_elsewhere_is_read_through_and_not_kept),
+		TEST(its_pages_leave_without_a_copy_once_they_are_here),
+		TEST(no_wrong_byte_comes_from_another_node),
+		TEST(a_read_goes_on_when_the_other_dies_in_the_middle),
+		TEST(readers_share_what_comes),
+		TEST(what_has_become_this_nodes_own_meanwhile_is_read_here),
+		TEST(a_table_that_is_not_the_xorbs_is_refused),
 		TEST(damage_is_repaired_from_the_other),
 		TEST(a_damaged_record_of_a_file_is_replaced_by_the_others),
 		TEST(a_damaged_record_of_few_terms_is_written_again_from_the_index),
