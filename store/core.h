@@ -20,6 +20,7 @@ enum {
 	STORE_RESERVE_BYTES_DEFAULT = 256 << 20,
 	STORE_BUFFER_BYTES_DEFAULT = 24 << 20,
 	STORE_INDEX_CACHE_BYTES_DEFAULT = 16 << 20,
+	STORE_STOP_STATUS = 71, /* EX_OSERR: a supervisor starts it again */
 };
 
 /* Xorbs that a garbage collection is about to drop (gc.c). */

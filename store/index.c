@@ -140,11 +140,20 @@ void index_close(struct index *index)
 }
 
 /* What RocksDB says into `why`; frees it. */
-static int failed(char *error, struct why *why)
+static int failed(struct index *index, char *error, struct why *why)
 {
-	int err = why_set(why, strstr(error, "No space left") ? ERR_NO_SPACE : ERR_IO, "the index failed: %.300s", error);
+	bool is_bad = strstr(error, "Corruption") != NULL;
+	if (is_bad && index && index->on_damage)
+		index->on_damage(index->context, error);
+	int err = why_set(why, is_bad ? ERR_CORRUPT : strstr(error, "No space left") ? ERR_NO_SPACE : ERR_IO, "the index failed: %.300s", error);
 	rocksdb_free(error);
 	return err;
+}
+
+void index_when_damaged(struct index *index, void (*on_damage)(void *context, const char *what), void *context)
+{
+	index->context = context;
+	index->on_damage = on_damage;
 }
 
 int index_flush(struct index *index, struct why *why)
@@ -154,7 +163,7 @@ int index_flush(struct index *index, struct why *why)
 	rocksdb_flushoptions_set_wait(options, 1);
 	rocksdb_flush(index->db, options, &error);
 	rocksdb_flushoptions_destroy(options);
-	return error ? failed(error, why) : 0;
+	return error ? failed(index, error, why) : 0;
 }
 
 int index_destroy(const char *dir, struct why *why)
@@ -163,7 +172,7 @@ int index_destroy(const char *dir, struct why *why)
 	rocksdb_options_t *options = rocksdb_options_create();
 	rocksdb_destroy_db(options, dir, &error);
 	rocksdb_options_destroy(options);
-	return error ? failed(error, why) : 0;
+	return error ? failed(NULL, error, why) : 0;
 }
 
 void index_totals(struct index *index, struct index_totals *out)
@@ -187,7 +196,7 @@ int entry_get(struct index *index, const struct key *key, rocksdb_pinnableslice_
 	char *error = NULL;
 	*value = rocksdb_get_pinned(index->db, index->read, (const char *)key->bytes, key->length, &error);
 	if (error)
-		return failed(error, NULL);
+		return failed(index, error, NULL);
 	return *value != NULL;
 }
 
@@ -225,7 +234,7 @@ static int find_some(struct index *index, const struct hash *chunks, size_t coun
 	for (size_t i = 0; i < count; i++) {
 		out[i].found = false;
 		if (errors[i])
-			err = failed(errors[i], why);
+			err = failed(index, errors[i], why);
 		if (values[i]) {
 			chunk_decode(&out[i], entry_bytes(values[i]));
 			rocksdb_pinnableslice_destroy(values[i]);
@@ -413,7 +422,7 @@ int index_usage(struct index *index, const struct entity_id *owner, uint64_t *fi
 
 static void open_scan(struct index_scan *scan, struct index *index, char letter, struct span rest, struct span from, bool keep)
 {
-	*scan = (struct index_scan){ .options = rocksdb_readoptions_create() };
+	*scan = (struct index_scan){ .index = index, .options = rocksdb_readoptions_create() };
 	rocksdb_readoptions_set_fill_cache(scan->options, keep);
 	struct key prefix = key_of(letter, rest.data, rest.length, NULL, 0);
 	memcpy(scan->prefix, prefix.bytes, prefix.length);
@@ -464,7 +473,7 @@ int index_scan_close(struct index_scan *scan)
 	rocksdb_iter_get_error(scan->iterator, &error);
 	rocksdb_iter_destroy(scan->iterator);
 	rocksdb_readoptions_destroy(scan->options);
-	return error ? failed(error, NULL) : 0;
+	return error ? failed(scan->index, error, NULL) : 0;
 }
 
 /* ------------------------------------------------------------------ raw entries */
@@ -473,7 +482,7 @@ int entries_write(struct index *index, rocksdb_writebatch_t *batch, struct why *
 {
 	char *error = NULL;
 	rocksdb_write(index->db, index->write, batch, &error);
-	return error ? failed(error, why) : 0;
+	return error ? failed(index, error, why) : 0;
 }
 
 void entry_put(rocksdb_writebatch_t *batch, const struct key *key, const void *value, size_t length)

@@ -26,6 +26,8 @@ struct index {
 	struct index_totals totals;   /* changed by the one that applies */
 	struct record_place position;
 	pthread_mutex_t lock;         /* over the two above, for readers */
+	void (*on_damage)(void *context, const char *what); /* or NULL */
+	void *context;
 	atomic_bool has_coded;        /* something is, or was */
 };
 

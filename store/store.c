@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
@@ -93,15 +94,41 @@ int store_lock_dir(const char *dir, int *fd, struct why *why)
 	return 0;
 }
 
+static void damage_note(char out[PATH_MAX], const struct store *store)
+{
+	snprintf(out, PATH_MAX, "%.4000s-damaged", store->index_dir);
+}
+
+/* What a damaged index does not find would be told as absent: nobody answers from one. */
+static void stop_for_damage(void *context, const char *what)
+{
+	char path[PATH_MAX];
+	damage_note(path, context);
+	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	if (fd >= 0)
+		close(fd);
+	fprintf(stderr, "cairn: store: the index is damaged: %.300s; this node stops, and makes it anew from the volumes when it is started\n", what);
+	fflush(stderr);
+	_exit(STORE_STOP_STATUS);
+}
+
 static int open_index(struct store *store, uint64_t cache_bytes, struct why *why)
 {
 	struct why inner = { 0 };
-	int err = index_open(&store->index, store->index_dir, cache_bytes, &inner);
-	if (err != ERR_CORRUPT)
-		return err ? why_set(why, err, "%s", inner.text) : 0;
-	fprintf(stderr, "cairn: %s; it is made anew from the volumes\n", inner.text);
-	index_destroy(store->index_dir, NULL);
-	return index_open(&store->index, store->index_dir, cache_bytes, why);
+	char note[PATH_MAX];
+	damage_note(note, store);
+	int err = access(note, F_OK) == 0 ? why_set(&inner, ERR_CORRUPT, "the index was found damaged") :
+		index_open(&store->index, store->index_dir, cache_bytes, &inner);
+	if (err == ERR_CORRUPT) {
+		fprintf(stderr, "cairn: %s; it is made anew from the volumes\n", inner.text);
+		index_destroy(store->index_dir, NULL);
+		unlink(note);
+		err = index_open(&store->index, store->index_dir, cache_bytes, &inner);
+	}
+	if (err)
+		return why_set(why, err, "%s", inner.text);
+	index_when_damaged(store->index, stop_for_damage, store);
+	return 0;
 }
 
 static void log_broken(void *context, const char *name)

@@ -1,8 +1,11 @@
 /* What a store is after it ended badly: whatever was acknowledged is there, whatever is damaged is named, nothing else is made up. */
 #include "tests/unit/store/store_fixture.h"
 
+#include <dirent.h>
+
 #include "schemas/little_endian.h"
 #include "schemas/volume_record.h"
+#include "store/core.h"
 #include "store/index.h"
 
 enum { FILES = 12, KIB = 1 << 10 };
@@ -221,6 +224,70 @@ static void an_index_that_cannot_be_opened_is_made_again(void **state)
 	close(fd);
 	open_store();
 	assert_files(0, 3);
+}
+
+/* The beginning of each large table of the index, where the entries are that sort first. */
+static void flip_tables(void)
+{
+	char dir[128], path[512];
+	snprintf(dir, sizeof(dir), "%s/index", store_dir);
+	DIR *entries = opendir(dir);
+	assert_non_null(entries);
+	for (struct dirent *entry; (entry = readdir(entries));) {
+		uint8_t byte;
+		if (!strstr(entry->d_name, ".sst"))
+			continue;
+		snprintf(path, sizeof(path), "%s/%s", dir, entry->d_name);
+		int fd = open(path, O_RDWR);
+		assert_true(fd >= 0 && pread(fd, &byte, 1, 100) == 1);
+		byte ^= 0x10;
+		if (lseek(fd, 0, SEEK_END) > 16 * KIB)
+			assert_true(pwrite(fd, &byte, 1, 100) == 1);
+		close(fd);
+	}
+	closedir(entries);
+}
+
+static void note_damage(void *context, const char *what)
+{
+	assert_non_null(strstr(what, "Corruption"));
+	*(bool *)context = true;
+}
+
+static void a_damaged_index_is_noticed_when_it_is_read_and_made_again(void **state)
+{
+	(void)state;
+	uint8_t key[4] = { 0 }, value[100];
+	char path[128];
+	struct buffer found;
+	struct index *index;
+	bool noticed = false;
+	buffer_init(&found, 256);
+	push_files(0, 3);
+	for (uint32_t i = 0; i < 10000; i++) { /* entries of nobody that sort before all others, more than a block of them */
+		le_write_u32(key, i);
+		memset(value, (int)(i * 2654435761u >> 24), sizeof(value));
+		assert_ok(index_put_raw(store->index, &(struct index_raw){ 'A', span_of(key, sizeof(key)), span_of(value, sizeof(value)) }, 1));
+	}
+	close_store();
+	flip_tables();
+	snprintf(path, sizeof(path), "%s/index", store_dir);
+	assert_ok(index_open(&index, path, 1 << 20, &why));
+	index_when_damaged(index, note_damage, &noticed);
+	le_write_u32(key, 0);
+	assert_int_equal(index_get_raw(index, 'A', span_of(key, sizeof(key)), &found), ERR_CORRUPT);
+	assert_true(noticed);
+	index_close(index);
+
+	/* What a store leaves behind that has met such damage and stopped. */
+	snprintf(path, sizeof(path), "%s/index-damaged", store_dir);
+	int fd = open(path, O_WRONLY | O_CREAT, 0600);
+	assert_true(fd >= 0 && close(fd) == 0);
+	open_store();
+	assert_int_equal(access(path, F_OK), -1);
+	assert_int_equal(index_get_raw(store->index, 'A', span_of(key, sizeof(key)), &found), ERR_NOT_FOUND);
+	assert_files(0, 3);
+	buffer_fini(&found);
 }
 
 static void an_index_of_another_version_is_made_again(void **state)
@@ -533,6 +600,7 @@ int main(int argc, char **argv)
 		TEST(a_copy_of_an_open_store_holds_all_that_was_acknowledged),
 		TEST(an_index_that_is_gone_is_made_again),
 		TEST(an_index_that_cannot_be_opened_is_made_again),
+		TEST(a_damaged_index_is_noticed_when_it_is_read_and_made_again),
 		TEST(an_index_of_another_version_is_made_again),
 		TEST(a_store_that_is_open_cannot_be_opened_again),
 		TEST(garbage_behind_the_last_record_is_cut_off),
