@@ -197,12 +197,13 @@ static int copy_all(struct backup *backup, const json_t *old, const json_t *lent
 {
 	char from[PATH_MAX];
 	snprintf(backup->names, sizeof(backup->names), "names-%.48s", member_text(lent, "backup"));
-	if (each_file(member_text(lent, "names"), copy_name, backup) || copy_volumes(backup, old, json_object_get(lent, "volumes")))
-		return 1;
-	if (path_of(from, backup->data_dir, "admin-token") == 0 && access(from, R_OK) == 0 &&
-		backup->target->put_file(backup->target, "admin-token", from, UINT64_MAX, NULL, NULL) != 0)
-		return 1;
-	return put_manifest(backup, lent, manifest);
+	int status = path_of(from, backup->data_dir, "admin-token") || each_file(member_text(lent, "names"), copy_name, backup) ||
+		copy_volumes(backup, old, json_object_get(lent, "volumes")) ||
+		(access(from, R_OK) == 0 && backup->target->put_file(backup->target, "admin-token", from, UINT64_MAX, NULL, NULL) != 0);
+	if (status == 0)
+		return put_manifest(backup, lent, manifest); /* may be there even if it is said to have failed: what it names stays */
+	remove_names(backup->target, backup->names_files);
+	return status;
 }
 
 static int print_backup(const struct backup *backup, const json_t *manifest, bool json)
@@ -229,8 +230,6 @@ static int back_up(struct backup *backup, const json_t *old, bool json)
 		progress_begin(&backup->progress, "copying");
 		status = copy_all(backup, old, lent, &manifest) ? EXIT_FAILED : EXIT_OK;
 		progress_end(&backup->progress);
-		if (status != EXIT_OK)
-			remove_names(backup->target, backup->names_files);
 	}
 	json_t *ended = api_call(backup->api, "DELETE", backup->lease, NULL);
 	if (!ended)
@@ -308,13 +307,7 @@ static int restore_names(struct backup *restore, const json_t *manifest, const c
 		const char *name = member_text(file, "name");
 		if (path_of(path, to, name + root + 1))
 			return 1;
-		for (char *slash = strchr(path + strlen(to) + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-			*slash = 0;
-			if (make_directory(path))
-				return 1;
-			*slash = '/';
-		}
-		if (restore->target->get_file(restore->target, name, path, member_u64(file, "bytes"), on_step, restore))
+		if (make_parents(path, strlen(to)) || restore->target->get_file(restore->target, name, path, member_u64(file, "bytes"), on_step, restore))
 			return 1;
 	}
 	return sync_tree(to);

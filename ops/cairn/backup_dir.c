@@ -36,19 +36,6 @@ static int prepare(struct backup_target *target)
 	return make_directory(dir->path);
 }
 
-/* The directories that a name is in. */
-static int make_parents(char *path, size_t root_length)
-{
-	for (char *slash = strchr(path + root_length + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-		*slash = 0;
-		int status = make_directory(path);
-		*slash = '/';
-		if (status)
-			return status;
-	}
-	return 0;
-}
-
 static int put_file(struct backup_target *target, const char *name, const char *from, uint64_t length, copy_step step, void *context)
 {
 	char path[PATH_MAX];

@@ -82,7 +82,7 @@ static size_t take_bytes(char *data, size_t size, size_t count, void *context)
 	size_t length = size * count;
 	long status = 0;
 	curl_easy_getinfo(call->curl, CURLINFO_RESPONSE_CODE, &status);
-	if (call->out < 0 || status != 200)
+	if (call->out < 0 || (status != 200 && status != 206))
 		return buffer_append(&call->answer, data, length) == 0 ? length : 0;
 	for (size_t at = 0; at < length;) {
 		ssize_t some = write(call->out, data + at, length - at);
@@ -177,6 +177,11 @@ static void set_call(struct backup_s3 *s3, struct call *call, const char *url, s
 	curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, (long)STALLED_S_MAX);
 	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_bytes);
 	curl_easy_setopt(curl, CURLOPT_WRITEDATA, call);
+	char range[32];
+	if (call->out >= 0 && call->length > 0) { /* the object may have grown since: an interrupted backup replaces volumes before the manifest */
+		snprintf(range, sizeof(range), "0-%llu", (unsigned long long)call->length - 1);
+		curl_easy_setopt(curl, CURLOPT_RANGE, range);
+	}
 	if (strcmp(call->method, "HEAD") == 0)
 		curl_easy_setopt(curl, CURLOPT_NOBODY, 1L);
 	if (call->in < 0 && !call->text)
@@ -304,11 +309,12 @@ static int fill(void *context, int fd)
 {
 	struct getting *getting = context;
 	getting->call.out = fd;
-	long status = make_call(getting->s3, &getting->call, 200);
+	long status = make_call(getting->s3, &getting->call, 206);
 	buffer_fini(&getting->call.answer);
-	if (status == 200 && getting->call.sent == getting->call.length)
+	bool came = status == 200 || status == 206;
+	if (came && getting->call.sent == getting->call.length)
 		return 0;
-	if (status == 200)
+	if (came)
 		fprintf(stderr, "cairn: %s has %llu bytes and should have %llu\n", getting->call.name, (unsigned long long)getting->call.sent,
 			(unsigned long long)getting->call.length);
 	return 1;

@@ -48,6 +48,17 @@ int make_directory(const char *path)
 	return mkdir(path, 0700) == 0 || errno == EEXIST ? 0 : failed("make", path);
 }
 
+int make_parents(char *path, size_t root_length)
+{
+	int status = 0;
+	for (char *slash = strchr(path + root_length + 1, '/'); slash && status == 0; slash = strchr(slash + 1, '/')) {
+		*slash = 0;
+		status = make_directory(path);
+		*slash = '/';
+	}
+	return status;
+}
+
 bool directory_is_empty(const char *path)
 {
 	DIR *dir = opendir(path);
@@ -153,15 +164,21 @@ int make_file(const char *to, int (*fill)(void *context, int fd), void *context)
 	return fd < 0 ? failed("write", to) : finish(fd, temporary, to, fill(context, fd));
 }
 
+struct text_file {
+	const char *path, *text;
+};
+
 static int fill_text(void *context, int fd)
 {
-	size_t length = strlen(context);
-	return write(fd, context, length) == (ssize_t)length ? 0 : failed("write", "a file");
+	const struct text_file *file = context;
+	size_t length = strlen(file->text);
+	return write(fd, file->text, length) == (ssize_t)length ? 0 : failed("write", file->path);
 }
 
 int write_file(const char *path, const char *text)
 {
-	return make_file(path, fill_text, (void *)text);
+	struct text_file file = { path, text };
+	return make_file(path, fill_text, &file);
 }
 
 static int each_file_of(const char *dir, const char *inside, int (*each)(void *context, const char *path, const char *name), void *context)
@@ -189,25 +206,25 @@ int each_file(const char *dir, int (*each)(void *context, const char *path, cons
 	return each_file_of(dir, "", each, context);
 }
 
+struct directory_copy {
+	const char *to;
+	copy_step step;
+	void *context;
+};
+
+static int copy_one(void *context, const char *path, const char *name)
+{
+	const struct directory_copy *copy = context;
+	char to[PATH_MAX];
+	if (snprintf(to, sizeof(to), "%s/%s", copy->to, name) >= PATH_MAX)
+		return failed("write", copy->to);
+	return make_parents(to, strlen(copy->to)) || copy_file(path, to, UINT64_MAX, copy->step, copy->context);
+}
+
 int copy_directory(const char *from, const char *to, copy_step step, void *context)
 {
-	DIR *dir = opendir(from);
-	if (!dir)
-		return failed("read", from);
-	int status = mkdir(to, 0700) == 0 ? 0 : failed("make", to);
-	for (struct dirent *entry; status == 0 && (entry = readdir(dir));) {
-		char source[PATH_MAX], target[PATH_MAX];
-		struct stat info;
-		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 || strcmp(entry->d_name, "LOCK") == 0)
-			continue;
-		if (snprintf(source, sizeof(source), "%s/%s", from, entry->d_name) >= PATH_MAX ||
-			snprintf(target, sizeof(target), "%s/%s", to, entry->d_name) >= PATH_MAX || lstat(source, &info) != 0)
-			status = failed("read", source);
-		else if (S_ISDIR(info.st_mode))
-			status = copy_directory(source, target, step, context);
-		else
-			status = copy_file(source, target, UINT64_MAX, step, context);
-	}
-	closedir(dir);
-	return status ? status : sync_directory(to);
+	struct directory_copy copy = { to, step, context };
+	if (mkdir(to, 0700) != 0)
+		return failed("make", to);
+	return each_file(from, copy_one, &copy) || sync_tree(to);
 }

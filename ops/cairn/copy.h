@@ -3,6 +3,7 @@
 #define CAIRN_OPS_CAIRN_COPY_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* Called between pieces with the bytes copied since the last call. False: stop. */
@@ -24,6 +25,8 @@ int sync_directory(const char *path);
 int sync_tree(const char *path);
 /* 0700; one that exists is fine. */
 int make_directory(const char *path);
+/* Those below the first `root_length` bytes of a path that its file is in; the path is as it was. */
+int make_parents(char *path, size_t root_length);
 /* Removes a directory with the files in it and in the directories in it. */
 void remove_directory(const char *path);
 /* True when it is not there or holds nothing. */

@@ -86,6 +86,20 @@ def test_a_backup_keeps_collections_out_and_frees_what_they_freed(hub, make_hub,
     assert other.request("GET", f"/api/models/{gone}", token=user.token).status == 404
 
 
+def test_a_backup_that_does_not_list_its_names_is_restored(hub, make_hub, tmp_path):
+    user = hub.make_user("ada")
+    repo = user.repo()
+    assert hub.commit(user.token, repo, {"a.txt": b"as earlier versions wrote it"}).status == 200
+    cairn(hub, "backup", tmp_path / "backup")
+    manifest = tmp_path / "backup" / "manifest.json"
+    told = json.loads(manifest.read_text())
+    assert told.pop("names_files")
+    manifest.write_text(json.dumps(told))
+    restore(tmp_path / "backup", tmp_path / "restored")
+    other = make_hub(tmp_path / "restored", "--volume-size", "32M")
+    assert other.request("GET", f"/{repo}/resolve/main/a.txt", token=user.token).body == b"as earlier versions wrote it"
+
+
 def test_a_backup_goes_only_where_nothing_else_is(hub, tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "letter.txt").write_text("not yours")

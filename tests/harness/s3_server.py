@@ -1,6 +1,7 @@
 """An S3 service (moto) that checks signatures, run by its own environment's Python: prints address and keys as a line of JSON and serves until it is killed.
 
-With --unreliable, one PUT in five is answered 503 and one in seven has its connection closed, as a service far away does now and then."""
+With --unreliable, one PUT in five is answered 503 and one in seven has its connection closed, as a service far away does now and then. With --one-manifest, a
+second manifest is refused, so that a backup breaks off at its end."""
 import itertools
 import json
 import socket
@@ -18,9 +19,15 @@ BUCKET = "backups"
 class Unreliable:
     def __init__(self, app):
         self.app, self.puts, self.fails = app, itertools.count(1), False
+        self.manifests = 1 if "--one-manifest" in sys.argv else 1000
 
     def __call__(self, environ, start_response):
         number = next(self.puts) if self.fails and environ["REQUEST_METHOD"] == "PUT" else 1
+        if environ["REQUEST_METHOD"] == "PUT" and environ["PATH_INFO"].endswith("/manifest.json"):
+            self.manifests -= 1
+            if self.manifests < 0:
+                start_response("403 Forbidden", [("Content-Type", "application/xml")])
+                return [b"<Error><Code>AccessDenied</Code><Message>No more of them.</Message></Error>"]
         if number % 7 == 0:
             environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
             raise ConnectionError("closed on purpose")
