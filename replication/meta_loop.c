@@ -238,7 +238,7 @@ static bool serve_read(struct consensus *c, struct request *request, uint64_t no
 		return true;
 	}
 	if (now >= request->deadline_ms) {
-		settle_request(c, request, ERR_BUSY, "no leader answered in time");
+		settle_request(c, request, ERR_BUSY, "no leader answered in time; try again");
 		return true;
 	}
 	return false;
