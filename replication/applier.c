@@ -43,7 +43,7 @@ struct applier {
 	const struct state_machine *machine;
 	struct applier_calls calls;
 	struct applied_record found[GROUPS_MAX], records[GROUPS_MAX]; /* records: the thread's own */
-	atomic_uint_fast64_t applied[GROUPS_MAX], ids_dropped_hour[GROUPS_MAX];
+	atomic_uint_fast64_t applied[GROUPS_MAX], ids_dropped_hour[GROUPS_MAX], cluster_changed;
 	atomic_int_fast64_t leader_ms[GROUPS_MAX];
 	atomic_uint_fast64_t commands;
 	pthread_t thread;
@@ -223,7 +223,7 @@ static int apply_command(struct applier *applier, const struct log_entry *entry,
 	if (err != ERR_NOT_FOUND)
 		return err; /* a retry gets the first outcome */
 	struct apply_context context = { .group = group, .index = entry->index, .leader_ms = record->leader_ms, .db = applier->db,
-		.batch = applier->batch, .read_options = applier->read_options };
+		.batch = applier->batch, .read_options = applier->read_options, .cluster_changed = &applier->cluster_changed };
 	if (command.type < COMMAND_TYPE_NAMESPACE)
 		err = apply_own(applier, group, &command, &out->why);
 	else
@@ -352,6 +352,8 @@ static void install(struct applier *applier, const struct work *work)
 	if (applier_install_now(applier, work->group, work->install, &why) != 0)
 		node_stop("%s", why.text);
 	touched[work->group] = true;
+	if (work->group == GROUP_CLUSTER)
+		atomic_store(&applier->cluster_changed, applier->records[work->group].index);
 	if (applier->machine->replaced)
 		applier->machine->replaced(applier->machine->context);
 	publish(applier, touched);
@@ -403,8 +405,8 @@ void applier_put(struct applier *applier, uint32_t group, struct log_entry **ent
 	pthread_mutex_lock(&applier->lock);
 	*applier->tail = work;
 	applier->tail = &work->next;
-	pthread_cond_signal(&applier->wake);
 	pthread_mutex_unlock(&applier->lock);
+	pthread_cond_signal(&applier->wake); /* not under the lock: who wakes would wait for it at once */
 }
 
 void applier_install(struct applier *applier, uint32_t group, const char *dir)
@@ -521,6 +523,11 @@ const struct applied_record *applier_record(const struct applier *applier, uint3
 uint64_t applier_applied(const struct applier *applier, uint32_t group)
 {
 	return atomic_load(&applier->applied[group]);
+}
+
+uint64_t applier_cluster_changed(const struct applier *applier)
+{
+	return atomic_load(&applier->cluster_changed);
 }
 
 uint64_t applier_commands(const struct applier *applier)

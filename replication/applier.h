@@ -62,6 +62,8 @@ rocksdb_t *applier_db(struct applier *applier);
 /* As found at open. */
 const struct applied_record *applier_record(const struct applier *applier, uint32_t group);
 uint64_t applier_applied(const struct applier *applier, uint32_t group); /* atomic */
+/* Of the last entry that may have changed what state_machine.cluster reads, 0: none since the start. Before applier_applied reaches it. Atomic. */
+uint64_t applier_cluster_changed(const struct applier *applier);
 uint64_t applier_commands(const struct applier *applier);
 int64_t applier_leader_ms(const struct applier *applier, uint32_t group);  /* atomic */
 uint64_t applier_ids_dropped_hour(const struct applier *applier, uint32_t group); /* atomic */

@@ -121,7 +121,7 @@ static void on_frame(void *context, uint64_t peer, const struct peer_frame *fram
 		take_lost(group, peer, frame->body);
 	else
 		forward_frame(c, group, peer, frame);
-	uv_async_send(&c->wake);
+	c->turn_due = true;
 }
 
 /* ---- bulk calls and joining: a thread each ---- */
@@ -409,7 +409,8 @@ static void refresh_view(struct consensus *c)
 {
 	const struct state_machine *machine = c->config.machine;
 	uint64_t applied = applier_applied(c->applier, GROUP_CLUSTER);
-	if (!machine->cluster || applied == c->view_applied)
+	bool changed = c->view_applied == 0 || applier_cluster_changed(c->applier) > c->view_applied;
+	if (!machine->cluster || applied == c->view_applied || !changed)
 		return;
 	struct cluster_view *view = must_alloc(sizeof(*view));
 	c->view_applied = applied;
@@ -418,7 +419,7 @@ static void refresh_view(struct consensus *c)
 	if (err)
 		node_stop("the nodes of the cluster cannot be read from the state (%s)", err_name(err));
 	/* A new node's state knows less than it was told, at first. */
-	bool changed = view->count != c->view.count || view->has_secret != c->view.has_secret ||
+	changed = view->count != c->view.count || view->has_secret != c->view.has_secret ||
 		memcmp(view->nodes, c->view.nodes, sizeof(view->nodes)) != 0 || memcmp(&view->settings, &c->view.settings, sizeof(view->settings)) != 0;
 	view->applied = applied;
 	if (view->has_secret && cluster_view_find(view, c->identity.node_id) && applied > c->view.applied && changed) {

@@ -342,6 +342,7 @@ static int join_token_create_apply(const struct apply_context *apply, const stru
 
 int cluster_node_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why)
 {
+	atomic_store(apply->cluster_changed, apply->index);
 	switch (command->type) {
 	case COMMAND_NODE_ANNOUNCE:
 		return node_announce_apply(apply, command, result, why);

@@ -45,6 +45,7 @@ static void write_settings(const struct apply_context *apply, struct cluster_set
 {
 	struct key key;
 	settings->epoch++;
+	atomic_store(apply->cluster_changed, apply->index);
 	key_cluster_settings(&key);
 	state_put(apply, &key, &settings_schema, settings);
 }

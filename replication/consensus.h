@@ -16,6 +16,7 @@
 #include "schemas/error.h"
 
 #include <rocksdb/c.h>
+#include <stdatomic.h>
 
 struct consensus;
 
@@ -35,6 +36,7 @@ struct apply_context {
 	rocksdb_t *db;                     /* reads see the state before this batch ... */
 	rocksdb_writebatch_wi_t *batch;    /* ... use the indexed batch to read your own writes */
 	rocksdb_readoptions_t *read_options;
+	atomic_uint_fast64_t *cluster_changed; /* to be set to `index` by whatever may change what state_machine.cluster reads */
 };
 struct state_machine {
 	/* Applies one encoded command (schemas/command.h). Deterministic. Appends its msgpack result to `result`. Returns 0 or the ERR_* of a

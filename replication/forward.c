@@ -108,11 +108,10 @@ void forward_take_back(struct group *group)
 	proposals_return(list);
 }
 
-static bool serve_forwarded(struct consensus *c, struct group *group, uint64_t leader)
+static void serve_forwarded(struct consensus *c, struct group *group, uint64_t leader)
 {
 	struct forward *forward = &group->forward;
 	uint64_t now = monotonic_ms(NULL), applied = applier_applied(c->applier, group->number);
-	bool waits = false;
 	for (struct forwarded **link = &forward->list; *link;) {
 		struct forwarded *item = *link;
 		bool over = item->answered && applied >= item->index;
@@ -124,7 +123,6 @@ static bool serve_forwarded(struct consensus *c, struct group *group, uint64_t l
 			forwarded_free(item);
 			continue;
 		}
-		waits = waits || item->answered;
 		if (!item->answered && leader && leader != c->identity.node_id &&
 			(item->leader != leader || now - item->sent_ms >= FORWARD_REPEAT_MS))
 			send_proposal(c, group, item, leader);
@@ -133,7 +131,6 @@ static bool serve_forwarded(struct consensus *c, struct group *group, uint64_t l
 	forward->tail = &forward->list;
 	while (*forward->tail)
 		forward->tail = &(*forward->tail)->next;
-	return waits;
 }
 
 static void take_proposed(struct consensus *c, struct group *group, uint64_t peer, struct span body)
@@ -334,14 +331,14 @@ static void serve_reads_of_others(struct consensus *c, struct group *group)
 
 /* ---- turning ---- */
 
-bool forward_turn(struct consensus *c, struct group *group)
+void forward_turn(struct consensus *c, struct group *group)
 {
 	struct forward *forward = &group->forward;
 	struct driver_status status;
 	driver_status(group->driver, &status);
 	answer_others(c);
 	if (!c->peers)
-		return false;
+		return;
 	serve_reads_of_others(c, group);
 	if (forward->read.asking && (forward->read.leader != status.leader || monotonic_ms(NULL) - forward->read.sent_ms >= READ_REPEAT_MS)) {
 		bool wanted = forward->read.wanted;
@@ -349,7 +346,7 @@ bool forward_turn(struct consensus *c, struct group *group)
 		ask(c, group, status.leader);
 		forward->read.wanted = wanted;
 	}
-	return serve_forwarded(c, group, status.leader);
+	serve_forwarded(c, group, status.leader);
 }
 
 void forward_frame(struct consensus *c, struct group *group, uint64_t peer, const struct peer_frame *frame)

@@ -57,8 +57,8 @@ void forward_fini(struct forward *forward);
 void forward_pump(struct consensus *consensus, struct group *group, uint64_t leader);
 /* Leading now: what nobody has answered goes back into the queue. */
 void forward_take_back(struct group *group);
-/* Settles, sends again, answers others. True: something waits for the applier. */
-bool forward_turn(struct consensus *consensus, struct group *group);
+/* Settles, sends again, answers others. */
+void forward_turn(struct consensus *consensus, struct group *group);
 /* A read of this node: joins a round. */
 uint64_t forward_read(struct consensus *consensus, struct group *group);
 void forward_frame(struct consensus *consensus, struct group *group, uint64_t peer, const struct peer_frame *frame);

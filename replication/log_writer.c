@@ -114,6 +114,6 @@ void log_writer_put(struct log_writer *writer, struct log_job *job)
 	job->next = NULL;
 	*writer->tail = job;
 	writer->tail = &job->next;
-	pthread_cond_signal(&writer->wake);
 	pthread_mutex_unlock(&writer->lock);
+	pthread_cond_signal(&writer->wake); /* not under the lock: who wakes would wait for it at once */
 }

@@ -13,7 +13,7 @@ enum {
 	ROOM_BYTES_MIN = 16 << 20,  /* below it only what releases space is accepted: the engine's threshold */
 	CLOSE_WAIT_MS = 10 * 1000,  /* for entries under way when closing */
 	HOUSEKEEPING_MS = 1000,
-	GATHER_GAP_MS = 1,          /* without another proposal: the entry is complete */
+	GATHER_GAP_MS = 1,          /* without another proposal, and nothing under way: the entry is complete */
 	GATHER_MAX_MS = 4,          /* from the first of an entry */
 };
 
@@ -112,27 +112,42 @@ void meta_loop_stored(void *context, struct log_job *jobs)
 void meta_loop_applied(void *context)
 {
 	struct consensus *c = context;
-	if (atomic_exchange(&c->applied_wanted, false) || c->peers) /* a new leader waits for its barrier, too */
+	uint64_t changed = applier_cluster_changed(c->applier);
+	if (atomic_exchange(&c->applied_wanted, false) || changed != c->changed_seen)
 		uv_async_send(&c->wake);
+	c->changed_seen = changed;
 }
 
 /* ---- the meta loop ---- */
 
 static void on_gathered(uv_timer_t *timer);
 
-/* A log that syncs faster than callers come would sync once for each. So when there are several callers an entry waits while more keep coming, as
- * the store's journal does; a lone caller never waits. */
+/* A log that syncs faster than callers come would sync once for each. So an entry waits until most of those who were there of late are back; others of them
+ * may be in an entry that is under way. A lone caller never waits. */
 static bool gathering(struct group *group)
 {
+	size_t waiting = proposals_waiting(&group->proposals);
+	if (waiting == 0 || 4 * waiting >= 3 * group->callers || group->consensus->stopping) {
+		uv_timer_stop(&group->gather);
+		return false;
+	}
 	if (uv_is_active((uv_handle_t *)&group->gather))
 		return true;
-	size_t waiting = proposals_waiting(&group->proposals);
-	if (waiting == 0 || (waiting == 1 && !group->crowded) || group->consensus->stopping)
-		return false;
 	group->gather_seen = waiting;
 	group->gather_until_ms = monotonic_ms(NULL) + GATHER_MAX_MS;
 	uv_timer_start(&group->gather, on_gathered, GATHER_GAP_MS, 0);
 	return true;
+}
+
+/* Those of the entry and of the one that is under way; or nearly as many as before. */
+static void note_callers(struct group *group, const struct proposal *waiters, bool another_under_way)
+{
+	size_t count = 0;
+	for (; waiters; waiters = waiters->next)
+		count++;
+	size_t seen = count + (another_under_way ? group->submitted : 0), before = group->callers - (group->callers + 7) / 8;
+	group->callers = seen > before ? seen : before;
+	group->submitted = count;
 }
 
 static void submit_proposals(struct consensus *c, struct group *group)
@@ -146,7 +161,7 @@ static void submit_proposals(struct consensus *c, struct group *group)
 		buffer_init(&payload, COMMAND_BYTES_MAX + PROPOSAL_ENTRY_BYTES_MAX + 64);
 		bool short_of_room = room_bytes(c) < ROOM_BYTES_MIN;
 		struct proposal *waiters = proposals_gather(&group->proposals, wall_ms(NULL), short_of_room, &payload);
-		group->crowded = waiters && waiters->next;
+		note_callers(group, waiters, status.in_flight > 0);
 		int err = waiters ? driver_submit(group->driver, ENTRY_COMMANDS, buffer_span(&payload), waiters, short_of_room) : 0;
 		buffer_fini(&payload);
 		if (err == ERR_CLOSED) { /* leadership is moving: the next leader gets them */
@@ -165,8 +180,10 @@ static void submit_proposals(struct consensus *c, struct group *group)
 static void on_gathered(uv_timer_t *timer)
 {
 	struct group *group = timer->data;
+	struct driver_status status;
 	size_t waiting = proposals_waiting(&group->proposals);
-	if (waiting > group->gather_seen && monotonic_ms(NULL) < group->gather_until_ms) {
+	driver_status(group->driver, &status);
+	if ((waiting > group->gather_seen || status.in_flight > 0) && monotonic_ms(NULL) < group->gather_until_ms) {
 		group->gather_seen = waiting;
 		uv_timer_start(timer, on_gathered, GATHER_GAP_MS, 0);
 		return;
@@ -444,9 +461,19 @@ static void stop_when_idle(struct consensus *c)
 	uv_stop(&c->loop);
 }
 
-static void on_wake(uv_async_t *wake)
+/* A leader whose barrier is not applied yet, or a caller whose change another node has taken into the log. */
+static bool awaits_applier(struct consensus *c)
 {
-	struct consensus *c = wake->data;
+	bool awaits = false;
+	for (uint32_t i = 0; i < GROUPS_MAX; i++)
+		awaits = awaits || c->groups[i].forward.list || (driver_leads(c->groups[i].driver) && !driver_ready(c->groups[i].driver));
+	return awaits;
+}
+
+static void turn(struct consensus *c)
+{
+	if (awaits_applier(c)) /* before it is looked at what is applied: what comes after raises the loop */
+		atomic_store(&c->applied_wanted, true);
 	pthread_mutex_lock(&c->lock);
 	struct log_job *stored = c->stored;
 	c->stored = NULL;
@@ -477,11 +504,25 @@ static void on_wake(uv_async_t *wake)
 		driver_tell_commit(c->groups[i].driver);
 	serve_requests(c);
 	for (uint32_t i = 0; i < GROUPS_MAX; i++)
-		if (forward_turn(c, &c->groups[i]))
-			atomic_store(&c->applied_wanted, true);
+		forward_turn(c, &c->groups[i]);
 	maybe_snapshot(c);
 	if (c->stopping)
 		stop_when_idle(c);
+}
+
+static void on_wake(uv_async_t *wake)
+{
+	((struct consensus *)wake->data)->turn_due = true;
+}
+
+/* Once for all that a round of events has brought. */
+static void on_turn(uv_check_t *check)
+{
+	struct consensus *c = check->data;
+	if (!c->turn_due)
+		return;
+	c->turn_due = false;
+	turn(c);
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -522,7 +563,7 @@ static void on_housekeeping(uv_timer_t *timer)
 	struct consensus *c = timer->data;
 	for (uint32_t i = 0; i < GROUPS_MAX; i++)
 		drop_old_ids(&c->groups[i]);
-	on_wake(&c->wake);
+	turn(c);
 }
 
 static void *run(void *context)
@@ -545,6 +586,9 @@ void meta_loop_open(struct consensus *c)
 	uv_loop_init(&c->loop);
 	uv_async_init(&c->loop, &c->wake, on_wake);
 	c->wake.data = c;
+	uv_check_init(&c->loop, &c->turn);
+	c->turn.data = c;
+	uv_check_start(&c->turn, on_turn);
 	uv_timer_init(&c->loop, &c->housekeeping);
 	c->housekeeping.data = c;
 	for (uint32_t i = 0; i < GROUPS_MAX; i++) {

@@ -42,7 +42,7 @@ struct group {
 	uv_timer_t gather;         /* active while an entry waits for more proposals */
 	size_t gather_seen;        /* proposals when it was started */
 	uint64_t gather_until_ms;
-	bool crowded;              /* the last entry was of several callers */
+	size_t callers, submitted; /* about how many there were of late; in the last entry */
 	uint64_t snapshot_at_ms;
 	uint64_t ids_hour_proposed;
 	uint64_t flushed;          /* applied when the flush that runs began: on disk when it ends */
@@ -63,6 +63,8 @@ struct consensus {
 	struct group groups[GROUPS_MAX];
 	uv_loop_t loop;
 	uv_async_t wake;
+	uv_check_t turn;           /* behind each round of events */
+	bool turn_due;             /* the loop's own */
 	uv_timer_t housekeeping;
 	pthread_t thread;
 	bool thread_started;
@@ -74,6 +76,7 @@ struct consensus {
 	struct cluster_view view;  /* as the transport has it */
 	char address[NODE_ADDRESS_BYTES_MAX];
 	uint64_t view_applied;
+	uint64_t changed_seen;     /* of applier_cluster_changed; the applier's thread's own */
 	uv_timer_t tick;
 	atomic_bool alone, streams_stop;
 	atomic_int streams;

@@ -157,10 +157,17 @@ static void flush(struct connection *connection)
 {
 	if (connection->is_writing || connection->queued.length == 0)
 		return;
+	uv_buf_t bytes = uv_buf_init((char *)connection->queued.data, (unsigned)connection->queued.length);
+	int written = uv_try_write((uv_stream_t *)&connection->tcp, &bytes, 1);
+	if (written == (int)connection->queued.length) {
+		buffer_clear(&connection->queued);
+		return;
+	}
 	struct buffer swap = connection->writing;
 	connection->writing = connection->queued;
 	connection->queued = swap;
-	uv_buf_t bytes = uv_buf_init((char *)connection->writing.data, (unsigned)connection->writing.length);
+	bytes.base += written > 0 ? written : 0; /* what went wrong is told by the callback */
+	bytes.len -= written > 0 ? (size_t)written : 0;
 	connection->write.data = connection;
 	connection->is_writing = true;
 	if (uv_write(&connection->write, (uv_stream_t *)&connection->tcp, &bytes, 1, on_written) != 0) {

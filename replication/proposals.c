@@ -128,9 +128,10 @@ void proposal_settle(struct proposal *proposal, int err, uint64_t index, struct 
 		if (sentence)
 			why_set(&proposal->why, err, "%s", sentence);
 		atomic_fetch_sub(&proposal->queue->unapplied_bytes, proposal->length);
-		pthread_cond_signal(&proposal->settled_wake);
 	}
 	pthread_mutex_unlock(&proposal->lock);
+	if (first)
+		pthread_cond_signal(&proposal->settled_wake); /* not under the lock: who wakes would wait for it at once */
 	if (first && proposal->remote_peer)
 		forward_settled(proposal);
 }

@@ -152,8 +152,15 @@ void token_mint(struct token *token, char text[TOKEN_TEXT_BYTES_MAX])
 {
 	static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 	memcpy(text, "hf_", 3);
-	for (size_t i = 0; i < TOKEN_RANDOM_CHARACTERS; i++)
-		text[3 + i] = alphabet[randombytes_uniform(sizeof(alphabet) - 1)];
+	uint8_t random[4 * TOKEN_RANDOM_CHARACTERS];
+	size_t made = 0;
+	while (made < TOKEN_RANDOM_CHARACTERS) { /* nearly always once: a byte in four is over */
+		randombytes_buf(random, sizeof(random));
+		for (size_t i = 0; i < sizeof(random) && made < TOKEN_RANDOM_CHARACTERS; i++)
+			if ((random[i] & 63) < sizeof(alphabet) - 1)
+				text[3 + made++] = alphabet[random[i] & 63];
+	}
+	sodium_memzero(random, sizeof(random));
 	text[3 + TOKEN_RANDOM_CHARACTERS] = '\0';
 	entity_id_make(&token->id);
 	digest_of(&token->digest, span_text(text));
