@@ -14,7 +14,7 @@ enum {
 	CLOSE_WAIT_MS = 10 * 1000,  /* for entries under way when closing */
 	HOUSEKEEPING_MS = 1000,
 	GATHER_GAP_MS = 1,          /* without another proposal, and nothing under way: the entry is complete */
-	GATHER_MAX_MS = 4,          /* from the first of an entry */
+	GATHER_MAX_MS = 8,          /* from the first of an entry */
 };
 
 /* ---- rio: the world, in production ---- */

@@ -1,5 +1,7 @@
 #include "store/erasure.h"
 
+#include "schemas/avx.h"
+
 #include <isa-l/erasure_code.h>
 #include <stdbool.h>
 #include <string.h>
@@ -42,4 +44,5 @@ int erasure_map_init(struct erasure_map *out, unsigned k, unsigned m, const uint
 void erasure_map_apply(const struct erasure_map *map, size_t length, uint8_t *const *sources, uint8_t *const *out)
 {
 	ec_encode_data((int)length, (int)map->k, (int)map->rows, (unsigned char *)map->tables, (unsigned char **)sources, (unsigned char **)out);
+	avx_leave();
 }
