@@ -13,8 +13,6 @@ enum {
 	ROOM_BYTES_MIN = 16 << 20,  /* below it only what releases space is accepted: the engine's threshold */
 	CLOSE_WAIT_MS = 10 * 1000,  /* for entries under way when closing */
 	HOUSEKEEPING_MS = 1000,
-	GATHER_GAP_MS = 1,          /* without another proposal, and nothing under way: the entry is complete */
-	GATHER_MAX_MS = 8,          /* from the first of an entry */
 };
 
 /* ---- rio: the world, in production ---- */
@@ -122,73 +120,70 @@ void meta_loop_applied(void *context)
 
 static void on_gathered(uv_timer_t *timer);
 
-/* A log that syncs faster than callers come would sync once for each. So an entry waits until most of those who were there of late are back; others of them
- * may be in an entry that is under way. A lone caller never waits. */
+/* An entry waits for more proposals. */
 static bool gathering(struct group *group)
 {
 	size_t waiting = proposals_waiting(&group->proposals);
-	if (waiting == 0 || 4 * waiting >= 3 * group->callers || group->consensus->stopping) {
-		uv_timer_stop(&group->gather);
+	if (waiting == 0 || gather_enough(&group->gather, waiting) || group->consensus->stopping) {
+		uv_timer_stop(&group->gather_timer);
 		return false;
 	}
-	if (uv_is_active((uv_handle_t *)&group->gather))
-		return true;
-	group->gather_seen = waiting;
-	group->gather_until_ms = monotonic_ms(NULL) + GATHER_MAX_MS;
-	uv_timer_start(&group->gather, on_gathered, GATHER_GAP_MS, 0);
+	if (!uv_is_active((uv_handle_t *)&group->gather_timer))
+		uv_timer_start(&group->gather_timer, on_gathered, gather_begin(&group->gather, waiting, monotonic_ms(NULL)), 0);
 	return true;
 }
 
-/* Those of the entry and of the one that is under way; or nearly as many as before. */
-static void note_callers(struct group *group, const struct proposal *waiters, bool another_under_way)
+static size_t length_of(const struct proposal *list)
 {
 	size_t count = 0;
-	for (; waiters; waiters = waiters->next)
+	for (; list; list = list->next)
 		count++;
-	size_t seen = count + (another_under_way ? group->submitted : 0), before = group->callers - (group->callers + 7) / 8;
-	group->callers = seen > before ? seen : before;
-	group->submitted = count;
+	return count;
+}
+
+/* One entry. False: there is nothing to submit, or it must wait. */
+static bool submit_entry(struct consensus *c, struct group *group)
+{
+	struct driver_status status;
+	driver_status(group->driver, &status);
+	if (status.role != ROLE_LEADER || status.in_flight >= PROPOSAL_ENTRIES_IN_FLIGHT_MAX || proposals_waiting(&group->proposals) == 0)
+		return false;
+	struct buffer payload;
+	buffer_init(&payload, COMMAND_BYTES_MAX + PROPOSAL_ENTRY_BYTES_MAX + 64);
+	bool short_of_room = room_bytes(c) < ROOM_BYTES_MIN;
+	struct proposal *waiters = proposals_gather(&group->proposals, wall_ms(NULL), short_of_room, &payload);
+	gather_note(&group->gather, length_of(waiters));
+	int err = waiters ? driver_submit(group->driver, ENTRY_COMMANDS, buffer_span(&payload), waiters, short_of_room) : 0;
+	buffer_fini(&payload);
+	if (err == ERR_CLOSED) { /* leadership is moving: the next leader gets them */
+		proposals_return(waiters);
+		return false;
+	}
+	for (struct proposal *proposal = err ? waiters : NULL; proposal; proposal = proposal->next) {
+		atomic_fetch_sub(&proposal->queue->unreplicated_bytes, proposal->length);
+		proposal_settle(proposal, err, 0, (struct span){ 0 }, "the change was not accepted, try again");
+	}
+	if (err)
+		proposals_release(waiters);
+	return true;
 }
 
 static void submit_proposals(struct consensus *c, struct group *group)
 {
-	struct driver_status status;
-	for (;;) {
-		driver_status(group->driver, &status);
-		if (status.role != ROLE_LEADER || status.in_flight >= PROPOSAL_ENTRIES_IN_FLIGHT_MAX || proposals_waiting(&group->proposals) == 0)
-			return;
-		struct buffer payload;
-		buffer_init(&payload, COMMAND_BYTES_MAX + PROPOSAL_ENTRY_BYTES_MAX + 64);
-		bool short_of_room = room_bytes(c) < ROOM_BYTES_MIN;
-		struct proposal *waiters = proposals_gather(&group->proposals, wall_ms(NULL), short_of_room, &payload);
-		note_callers(group, waiters, status.in_flight > 0);
-		int err = waiters ? driver_submit(group->driver, ENTRY_COMMANDS, buffer_span(&payload), waiters, short_of_room) : 0;
-		buffer_fini(&payload);
-		if (err == ERR_CLOSED) { /* leadership is moving: the next leader gets them */
-			proposals_return(waiters);
-			return;
-		}
-		for (struct proposal *proposal = err ? waiters : NULL; proposal; proposal = proposal->next) {
-			atomic_fetch_sub(&proposal->queue->unreplicated_bytes, proposal->length);
-			proposal_settle(proposal, err, 0, (struct span){ 0 }, "the change was not accepted, try again");
-		}
-		if (err)
-			proposals_release(waiters);
-	}
+	while (!gathering(group) && submit_entry(c, group))
+		;
 }
 
 static void on_gathered(uv_timer_t *timer)
 {
 	struct group *group = timer->data;
 	struct driver_status status;
-	size_t waiting = proposals_waiting(&group->proposals);
 	driver_status(group->driver, &status);
-	if ((waiting > group->gather_seen || status.in_flight > 0) && monotonic_ms(NULL) < group->gather_until_ms) {
-		group->gather_seen = waiting;
-		uv_timer_start(timer, on_gathered, GATHER_GAP_MS, 0);
-		return;
-	}
-	submit_proposals(group->consensus, group);
+	uint64_t more_ms = gather_look(&group->gather, proposals_waiting(&group->proposals), status.in_flight > 0, monotonic_ms(NULL));
+	if (more_ms > 0)
+		uv_timer_start(timer, on_gathered, more_ms, 0);
+	else if (submit_entry(group->consensus, group))
+		submit_proposals(group->consensus, group);
 }
 
 static void pump_proposals(struct consensus *c, struct group *group)
@@ -199,8 +194,7 @@ static void pump_proposals(struct consensus *c, struct group *group)
 		forward_pump(c, group, status.leader);
 	else if (c->peers && group->forward.list)
 		forward_take_back(group);
-	if (!gathering(group))
-		submit_proposals(c, group);
+	submit_proposals(c, group);
 }
 
 static void settle_request(struct consensus *c, struct request *request, int err, const char *sentence)
@@ -598,8 +592,8 @@ void meta_loop_open(struct consensus *c)
 		group->snapshot_at_ms = monotonic_ms(NULL) + c->config.snapshot_ms;
 		uv_timer_init(&c->loop, &group->timer);
 		group->timer.data = group;
-		uv_timer_init(&c->loop, &group->gather);
-		group->gather.data = group;
+		uv_timer_init(&c->loop, &group->gather_timer);
+		group->gather_timer.data = group;
 		proposals_init(&group->proposals);
 		forward_init(&group->forward);
 		atomic_init(&group->pin, 0);

@@ -9,6 +9,7 @@
 #include "replication/applier.h"
 #include "replication/driver.h"
 #include "replication/forward.h"
+#include "replication/gather.h"
 #include "replication/identity.h"
 #include "replication/log_writer.h"
 #include "replication/peers.h"
@@ -39,10 +40,8 @@ struct group {
 	struct driver *driver;
 	struct proposals proposals;
 	uv_timer_t timer;
-	uv_timer_t gather;         /* active while an entry waits for more proposals */
-	size_t gather_seen;        /* proposals when it was started */
-	uint64_t gather_until_ms;
-	size_t callers, submitted; /* about how many there were of late; in the last entry */
+	struct gather gather;
+	uv_timer_t gather_timer;   /* active while an entry waits for more proposals */
 	uint64_t snapshot_at_ms;
 	uint64_t ids_hour_proposed;
 	uint64_t flushed;          /* applied when the flush that runs began: on disk when it ends */

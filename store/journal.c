@@ -7,8 +7,8 @@
 
 enum {
 	STAGE_BYTES = 256 << 10,
-	GATHER_GAP_US = 500,  /* without another operation: the group is complete */
-	GATHER_MAX_US = 4000, /* from the first of a group */
+	GATHER_GAP_US = 800,  /* without another operation: the group is complete */
+	GATHER_MAX_US = 6000, /* from the first of a group */
 };
 
 struct journal {
