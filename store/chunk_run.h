@@ -3,13 +3,16 @@
 #define CAIRN_STORE_CHUNK_RUN_H
 
 #include "store/stored_xorb.h"
+#include "store/volume.h"
 
 enum { CHUNK_RUN_BYTES = CHUNK_STORED_BYTES_MAX > 256 << 10 ? CHUNK_STORED_BYTES_MAX : 256 << 10 };
 
 struct chunk_run {
 	struct stored_xorb *xorb; /* borrowed; NULL: nothing is loaded */
 	uint32_t first, end;      /* chunks */
-	uint8_t *bytes;           /* CHUNK_RUN_BYTES, allocated at the first load */
+	uint8_t *room;            /* VOLUME_DIRECT_ROOM(CHUNK_RUN_BYTES), allocated at the first load */
+	const uint8_t *bytes;     /* in it: where the first chunk begins */
+	bool once;                /* nobody here reads the same soon: past the page cache, where that can be */
 	bool has_checked;
 	uint32_t checked;         /* the chunk that was checked last, */
 	struct xorb_chunk_header header; /* and its header */

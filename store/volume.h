@@ -86,6 +86,10 @@ int volumes_check_room(struct volumes *volumes, uint64_t bytes, struct why *why)
 /* [blocks] A file without a name beside the volumes, gone when it is released. It is none of them. */
 int volumes_make_unnamed(struct volumes *volumes, struct volume **out, struct why *why);
 
+/* [blocks] Reads `length` bytes and the rest of their blocks past the page cache into `room`, which begins at a block boundary of memory and has
+ * VOLUME_DIRECT_ROOM(length) bytes; *bytes: where in it they are. False: not here, not now; use volume_read. Only a volume that this process has written can do it. */
+#define VOLUME_DIRECT_ROOM(length) ((length) + 2 * VOLUME_BLOCK_BYTES)
+bool volume_read_direct(struct volume *volume, uint8_t *room, size_t length, uint64_t offset, const uint8_t **bytes);
 /* [blocks] Reads exactly `length` bytes. 0, ERR_IO. */
 int volume_read(struct volume *volume, void *out, size_t length, uint64_t offset, struct why *why);
 

@@ -19,6 +19,7 @@ static int open_reader(struct xorb_reader **out, struct store *store, const stru
 	if (!reader)
 		return why_set(why, ERR_NO_MEMORY, "no memory to read a xorb");
 	reader->store = store;
+	reader->run.once = here;
 	int err = here ? stored_xorb_open(&reader->xorb, store->xorbs, xorb, true, why) : store_open_xorb(store, xorb, true, &reader->xorb, why);
 	if (here && err == ERR_CORRUPT)
 		damaged_list_add(&store->damaged, xorb);

@@ -1032,12 +1032,12 @@ static int64_t read_xorb(const struct hash *xorb, uint64_t start, uint64_t end, 
 	return some < 0 ? some : total;
 }
 
-static int64_t read_xorb_by_runs(const struct hash *xorb, uint64_t start, uint64_t end, uint8_t *out, size_t capacity)
+static int64_t read_xorb_by_runs(const struct hash *xorb, uint64_t start, uint64_t end, uint8_t *out, size_t capacity, bool here)
 {
 	struct xorb_reader *reader;
 	struct span run;
 	size_t total = 0;
-	int err = xorb_reader_open(&reader, store, xorb, start, end, &why);
+	int err = here ? xorb_reader_open_here(&reader, store, xorb, start, end, &why) : xorb_reader_open(&reader, store, xorb, start, end, &why);
 	if (err)
 		return err;
 	while ((err = xorb_reader_run(reader, true, &run, &why)) == 0 && run.length > 0 && run.length <= capacity - total) {
@@ -1067,11 +1067,42 @@ static void every_range_of_a_stored_xorb_reads_back(void **state)
 		assert_int_equal(read_xorb(&xorb.hash, start, end, got.data, got.length, i % 2 ? 333 : SIZE_MAX), end - start);
 		assert_memory_equal(got.data, xorb.body.data + start, end - start);
 		memset(got.data, 0, end - start);
-		assert_int_equal(read_xorb_by_runs(&xorb.hash, start, end, got.data, got.length), end - start);
+		assert_int_equal(read_xorb_by_runs(&xorb.hash, start, end, got.data, got.length, i % 2), end - start);
 		assert_memory_equal(got.data, xorb.body.data + start, end - start);
 	}
 	assert_int_equal(read_xorb(&xorb.hash, xorb.body.length, UINT64_MAX, got.data, got.length, 1), ERR_RANGE);
 	assert_int_equal(read_xorb(&xorb.file, 0, 1, got.data, got.length, 1), ERR_NOT_FOUND);
+	free(got.data);
+	free_xorb(&xorb);
+}
+
+/* Nodes send each other what they will not send again soon. */
+static void what_other_nodes_get_is_read_past_the_page_cache(void **state)
+{
+	(void)state;
+	struct client_xorb xorb = make_xorb(44);
+	struct bytes got = bytes_make(xorb.body.length + 1);
+	char path[128];
+	uint64_t seed = 6;
+	store_config.direct_io = true;
+	reopen_store();
+	send_xorb(&xorb);
+	for (int i = 0; i < 100; i++) {
+		size_t start = random_next(&seed) % xorb.body.length, end = start + 1 + random_next(&seed) % (xorb.body.length - start);
+		memset(got.data, 0, end - start);
+		assert_int_equal(read_xorb_by_runs(&xorb.hash, start, end, got.data, got.length, true), end - start);
+		assert_memory_equal(got.data, xorb.body.data + start, end - start);
+	}
+	/* Bytes that are only in the page cache yet count. */
+	snprintf(path, sizeof(path), "%s/volumes/00000001.vol", store_dir);
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+	uint8_t byte;
+	off_t middle = (off_t)(xorb.body.length / 2);
+	assert_int_equal(pread(fd, &byte, 1, middle), 1);
+	byte ^= 1;
+	assert_int_equal(pwrite(fd, &byte, 1, middle), 1);
+	assert_int_equal(read_xorb_by_runs(&xorb.hash, 0, UINT64_MAX, got.data, got.length, true), ERR_CORRUPT);
+	close(fd);
 	free(got.data);
 	free_xorb(&xorb);
 }
@@ -1330,6 +1361,7 @@ int main(void)
 		TEST(a_chunk_that_only_others_use_is_not_answered),
 		TEST(chunks_of_invisible_files_are_hidden_in_an_answer),
 		TEST(every_range_of_a_stored_xorb_reads_back),
+		TEST(what_other_nodes_get_is_read_past_the_page_cache),
 		TEST(extents_of_a_xorb_are_its_bytes),
 		TEST(a_chunk_table_says_what_was_sent),
 		TEST(git_objects_are_kept_for_each_repository),
