@@ -5,6 +5,8 @@
 #include "store/core.h"
 #include "store/remote_xorb.h"
 
+enum { FRESH_MS = 60 * 1000 };
+
 struct xorb_reader {
 	struct store *store;
 	struct stored_xorb *xorb;
@@ -13,13 +15,19 @@ struct xorb_reader {
 	struct chunk_run run;
 };
 
+/* What has just come was written past the page cache, and each other node asks for it once. Of what is older a node may ask for all, for which the system reads ahead. */
+static bool is_fresh(struct store *store, const struct hash *xorb)
+{
+	struct xorb_info info;
+	return store_xorb_info(store, xorb, &info) == 0 && info.age_ms < FRESH_MS;
+}
+
 static int open_reader(struct xorb_reader **out, struct store *store, const struct hash *xorb, uint64_t start, uint64_t end, bool here, struct why *why)
 {
 	struct xorb_reader *reader = calloc(1, sizeof(*reader));
 	if (!reader)
 		return why_set(why, ERR_NO_MEMORY, "no memory to read a xorb");
 	reader->store = store;
-	reader->run.once = here;
 	int err = here ? stored_xorb_open(&reader->xorb, store->xorbs, xorb, true, why) : store_open_xorb(store, xorb, true, &reader->xorb, why);
 	if (here && err == ERR_CORRUPT)
 		damaged_list_add(&store->damaged, xorb);
@@ -30,6 +38,7 @@ static int open_reader(struct xorb_reader **out, struct store *store, const stru
 		xorb_reader_close(reader);
 		return err;
 	}
+	reader->run.once = here && is_fresh(store, xorb);
 	reader->at = (uint32_t)start;
 	reader->end = end < length ? (uint32_t)end : length;
 	uint32_t low = 0, high = reader->xorb->table.count;

@@ -155,7 +155,7 @@ class ClusterBench:
             self.table.row("push of new weights into 3 nodes: CPU per one node's", pushes, "x", 3.3, above=False)
             self.table.row("read through another node: CPU per one node's", reads, "x", 1.1, above=False)
             self.recovery(cluster)
-            self.refill(cluster)
+            self.refill(cluster, seed, length)
         finally:
             cluster.close()
         shutil.rmtree(cluster.dir)
@@ -280,27 +280,48 @@ class ClusterBench:
         self.table.row(f"leader killed to next acknowledged change, election timeouts, {len(waits)} times", waits, "x", 3, above=False)
         self.table.row("  the longest", max(waits), "x")
 
-    def refill(self, cluster):
+    def read_rate(self, node, seed, length, is_over):
+        """Bytes a second that four clients read, until it is over."""
+        target = self.bench.final_target(node, f"/admin/bytes/resolve/main/{seed}.bin")
+        start, total = time.monotonic(), 0
+        while total == 0 or not is_over():
+            self.bench.drive(node.port, [("GET", target, "-", "-")] * 4, 4, "--repeat", 4)
+            total += 16 * length
+        return total / (time.monotonic() - start)
+
+    def refill(self, cluster, seed, length):
         """A node that was wiped comes back as another one and takes everything, as a part of what the disk writes when it is asked to, synced. With more nodes
         than copies it would take its share only."""
-        lost = cluster.nodes[-1]
+        self.wipe(cluster, cluster.nodes[-1])
+        total = cluster.nodes[0].stats()["stored_bytes"]
+        disk = self.disk_write_speed(total)
+        start, fresh = time.monotonic(), cluster.grow()
+        there, runs = fresh.stats()["stored_bytes"], time.monotonic()
+        eventually(lambda: fresh.stats()["stored_bytes"] >= total, 300, "a new node has all bytes")
+        end = time.monotonic()
+        cpu = self.cpu([fresh])
+        self.table.row(f"a new node takes {total // MIB} MiB, of the disk's speed", total / (end - start) / disk, "x")
+        if there < total:
+            self.table.row("  once it runs", (total - there) / (end - runs) / disk, "x", 0.8)
+        self.table.row("  CPU of the new node, a GiB", cpu / total * (MIB << 10), "s")
+        # Once more, while clients read.
+        quiet_until = time.monotonic() + 2
+        quiet = self.read_rate(cluster.nodes[0], seed, length, lambda: time.monotonic() > quiet_until)
+        self.wipe(cluster, fresh)
+        fresh = cluster.grow()
+        there, runs = fresh.stats()["stored_bytes"], time.monotonic()
+        busy = self.read_rate(cluster.nodes[0], seed, length, lambda: fresh.stats()["stored_bytes"] >= total)
+        self.table.row("clients' reads while a node is filled, of those before", busy / quiet, "x", 0.5)
+        self.table.row("  filling meanwhile, of the disk's speed", (total - there) / (time.monotonic() - runs) / disk, "x")
+
+    @staticmethod
+    def wipe(cluster, lost):
         lost_id = lost.me()["id"]
         lost.kill()
         cairn_of(cluster.nodes[0], "cluster", "remove", lost_id, "--yes")
         cluster.nodes.remove(lost)
         cluster.wait_for_voters(2)
         shutil.rmtree(lost.data_dir)
-        total = cluster.nodes[0].stats()["stored_bytes"]
-        disk = self.disk_write_speed(total)
-        start = time.monotonic()
-        fresh = cluster.grow()
-        there, runs = fresh.stats()["stored_bytes"], time.monotonic()
-        eventually(lambda: fresh.stats()["stored_bytes"] >= total, 300, "a new node has all bytes")
-        end = time.monotonic()
-        self.table.row(f"a new node takes {total // MIB} MiB, of the disk's speed", total / (end - start) / disk, "x")
-        if there < total:
-            self.table.row("  once it runs", (total - there) / (end - runs) / disk, "x", 0.8)
-        self.table.row("  CPU of the new node, a GiB", self.cpu([fresh]) / total * (MIB << 10), "s")
 
     def disk_write_speed(self, total):
         path, block = self.work / "write-speed", os.urandom(4 * MIB)
