@@ -16,6 +16,7 @@ class Node(Hub):
         super().__init__(data_dir or cluster.dir / f"node{number}", *flags)
         self.log = cluster.dir / f"node{number}.log"
         self.cluster = cluster
+        self.number = number
         self.name = f"node{number}"
         self.cluster_port = free_port()
         address = cluster.proxy.add(self.name, self.cluster_port) if cluster.proxy else self.cluster_port
@@ -53,8 +54,9 @@ class Cluster:
         self.prepare = None  # called with each node before its first start
 
     def grow(self, role="voter", data_dir=None):
-        """One more node; the first founds the cluster."""
-        node = Node(self, len(self.nodes) + 1, *self.flags, data_dir=data_dir)
+        """One more node; the first founds the cluster. Its number is that of none that is there."""
+        number = 1 + max([len(self.nodes), *(node.number for node in self.nodes)])
+        node = Node(self, number, *self.flags, data_dir=data_dir)
         if self.nodes:
             token = cairn_of(self.any_node(), "cluster", "token", *(["--voter"] if role == "voter" else [])).strip()
             node.flags += ["--join", token]
