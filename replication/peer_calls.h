@@ -23,7 +23,7 @@ enum peer_frame_type {
 	FRAME_PULL = 32,       /* [volume, offset, wait ms] or [..., false]: records behind that place; all before it is durable at the caller, without false with all xorbs. Answer: FRAME_RECORDS, FRAME_RECORDS_END */
 	FRAME_RECORDS = 33,    /* part of a run of {u8 kind, u8[3] 0, u32 length, payload}; of a xorb the payload is its hash and u32 body length */
 	FRAME_RECORDS_END = 34, /* [records, volume, offset, at the end, bytes behind it] */
-	FRAME_FIND = 35,       /* [0 file hash, 1 SHA-256, 2 xorb or 3 file hash, hash]: records of files and their claims, how a xorb was coded, or one file without its claims. Answered like FRAME_PULL */
+	FRAME_FIND = 35,       /* [0 file hash, 1 SHA-256, 2 xorb, 3 file hash or 4 range, hash]: records of files and their claims, how a xorb or those of a range were coded, or one file without its claims. Answered like FRAME_PULL */
 	FRAME_XORB = 36,       /* [hash]. Answer: FRAME_XORB_BODY [length], FRAME_XORB_BYTES until it is there; or FRAME_ERROR */
 	FRAME_XORB_BODY = 37,
 	FRAME_XORB_BYTES = 38,
@@ -32,7 +32,7 @@ enum peer_frame_type {
 	FRAME_CARE = 41,       /* []: how is it with what you hold? Answer: */
 	FRAME_CARED = 42,      /* [epoch, held, surplus, missing, surplus bytes/s, walking] */
 	/* Have I lost what you have? (replica_digest.c). A node that does not know these ends the stream. */
-	FRAME_COMPARE = 48,    /* [1, first byte, seed]: digests of the 256 ranges of files whose hashes begin with it (store.h). Answer: */
+	FRAME_COMPARE = 48,    /* [1, first byte, seed]: digests of the 256 ranges of files and coded xorbs whose hashes begin with it (store.h). Answer: */
 	FRAME_COMPARED = 49,   /* [1, 256 digests of 16 bytes] */
 	FRAME_LIST = 50,       /* [1, 3 files or 4 claims, range, file or nothing, owner or nothing]: what is known of that range, behind that one. Answer: */
 	FRAME_LISTED = 51,     /* [1, 3 or 4, more?, [hash, length, SHA-256 or nothing] ... or [hash, owner, claimed ms] ...] */

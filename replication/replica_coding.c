@@ -2,7 +2,9 @@
  *
  * What a coding is: store/coded.h. Its record is on every node, as that of a file is; the parts lie where placement_parts says. The first node in the order of a
  * xorb cuts it when it is cold: old enough, large enough, and wanted in no more copies than the parts bear losses. Then every node that has a whole copy gives it up, once all
- * parts are where they should be (KEEPERS below, confirmed as for copies: replica_walk.c).
+ * parts are where they should be (replica_keepers, confirmed as for copies: replica_walk.c).
+ *
+ * A record that a node has lost it gets again by comparing what is known (replica_digest.c): a node without it would neither look after its parts nor keep them.
  *
  * Nobody gives up what another one leans on: whether a coding stays depends on the epoch and on its record alone, so nodes of one epoch that know the record agree on
  * it, and whoever is asked to confirm has the record. A coding stays while the setting is on and no node has to hold more than m parts. If it does not stay, whole

@@ -1,4 +1,4 @@
-/* replica_digest.c - compares from time to time what this node knows of files with what each other node knows, and takes what was lost here.
+/* replica_digest.c - compares from time to time what this node knows of files and of codings with what each other node knows, and takes what was lost here.
  *
  * DESIGN. Every node follows the others' records from a place that it remembers (replica_follow.c). What it loses behind that place (a damaged block of a volume, an
  * index made anew from one, an older copy of the disk) is not told again. So it goes over the 65,536 ranges of file hashes (store.h) with each other member, 256 at a
@@ -15,6 +15,7 @@
  * So nothing that is needed stays lost: what a name needs is taken at the latest within a day, what no name has had time to need is young. And nothing comes back for
  * ever: what is taken is needed, or was not dropped here, and once it is dropped it is old or remembered; only an index that was made anew may have forgotten that, once.
  * A file's record is asked for without its claims, so that no other claim comes back with it.
+ * How a xorb was coded is taken when a file here needs the xorb: then no collection has dropped it here, or it would be needed again.
  *
  * What came within a moment is on its way: RECENT_MS.
  *
@@ -57,6 +58,15 @@ static void sleep_ms(struct replica *replica, uint64_t ms)
 	while (!atomic_load(&replica->stop) && pthread_cond_timedwait(&replica->wake, &replica->lock, &until) == 0)
 		;
 	pthread_mutex_unlock(&replica->lock);
+}
+
+/* Else nobody leans on codings. */
+static bool is_coding(struct replica *replica)
+{
+	pthread_mutex_lock(&replica->lock);
+	bool coding = replica->placement.erasure_data > 0;
+	pthread_mutex_unlock(&replica->lock);
+	return coding;
 }
 
 static bool goes_on(const struct round *round)
@@ -140,15 +150,13 @@ static void close_stream(struct round *round)
 	peer_stream_close(&round->stream);
 }
 
-/* The record of a file into the run, which is empty before. ERR_NOT_FOUND, ERR_CORRUPT: the other node has no good one. */
-static int find_record(struct round *round, const struct hash *file, bool *broken, struct why *why)
+/* Records into the run, which is empty before. ERR_NOT_FOUND, ERR_CORRUPT: the other node has no good ones. */
+static int find_records(struct round *round, const struct find_call *call, bool *broken, struct why *why)
 {
-	struct find_call call = { .what = FIND_RECORD };
 	struct records_end end;
 	struct buffer body;
-	memcpy(call.digest, file->bytes, HASH_BYTES);
 	buffer_init(&body, 64);
-	find_call_encode(&body, &call);
+	find_call_encode(&body, call);
 	int err = body.failed ? ERR_NO_MEMORY : peer_stream_send(&round->stream, FRAME_FIND, 0, buffer_span(&body), why);
 	buffer_fini(&body);
 	if (err == 0)
@@ -175,7 +183,9 @@ static int take_file(struct round *round, const struct hash *file, const struct 
 	if (!here) {
 		struct file_record record;
 		struct store_record told;
-		int err = find_record(round, file, &broken, why);
+		struct find_call call = { .what = FIND_RECORD };
+		memcpy(call.digest, file->bytes, HASH_BYTES);
+		int err = find_records(round, &call, &broken, why);
 		struct span run = buffer_span(&round->take.run);
 		if (err)
 			return broken ? err : 0;
@@ -257,6 +267,44 @@ static int compare_kind(struct round *round, uint16_t range, uint8_t kind, struc
 	return err;
 }
 
+static bool is_lost_coding(struct store *store, const struct store_record *told)
+{
+	struct coded_record coded, known[CODINGS_MAX];
+	if (told->kind != VOLUME_CODED || coded_record_decode(&coded, told->payload) != 0)
+		return false;
+	size_t count = store_codings(store, &coded.xorb, known);
+	for (size_t i = 0; i < count; i++)
+		if (memcmp(&known[i], &coded, sizeof(coded)) == 0)
+			return false;
+	return count < CODINGS_MAX && store_files_of_xorb(store, &coded.xorb, 1) > 0;
+}
+
+/* How the xorbs of a range were coded. */
+static int compare_codings(struct round *round, uint16_t range, struct why *why)
+{
+	struct find_call call = { .what = FIND_RANGE_CODED, .digest = { (uint8_t)(range >> 8), (uint8_t)range } };
+	struct buffer lost;
+	struct store_record told;
+	bool broken;
+	int err = find_records(round, &call, &broken, why);
+	struct span run = buffer_span(&round->take.run);
+	uint64_t count = 0;
+	int more = 0;
+	if (err)
+		return broken ? err : 0;
+	buffer_init(&lost, RECORDS_BYTES_MAX);
+	while ((more = records_next(&run, &told)) == 1)
+		if (is_lost_coding(round->replica->config.store, &told)) {
+			records_add(&lost, told.kind, told.payload);
+			count++;
+		}
+	buffer_clear(&round->take.run);
+	if (more || lost.failed || buffer_append(&round->take.run, lost.data, lost.length) != 0)
+		err = why_set(why, more ? ERR_CORRUPT : ERR_NO_MEMORY, "codings of another node cannot be taken");
+	buffer_fini(&lost);
+	return err || count == 0 ? err : take_run_of(round, count, why);
+}
+
 static int compare_part(struct round *round, uint8_t first, struct why *why)
 {
 	struct compare_call call = { first, round->seed };
@@ -279,6 +327,8 @@ static int compare_part(struct round *round, uint8_t first, struct why *why)
 		err = compare_kind(round, range, VOLUME_FILE, why);
 		if (err == 0)
 			err = compare_kind(round, range, VOLUME_CLAIM, why);
+		if (err == 0 && is_coding(round->replica))
+			err = compare_codings(round, range, why);
 	}
 	return err;
 }

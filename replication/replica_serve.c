@@ -90,12 +90,13 @@ static int serve_find(struct replica *replica, struct peer_stream *stream, struc
 		return ERR_CORRUPT;
 	memcpy(files[0].bytes, call.digest, HASH_BYTES);
 	memcpy(sha256.bytes, call.digest, HASH_BYTES);
-	if (call.what == FIND_CODED)
+	if (call.what == FIND_CODED || call.what == FIND_RANGE_CODED)
 		count = 0;
 	if (call.what == FIND_SHA256)
 		count = store_files_with_sha256(replica->config.store, &sha256, files, SHA256_FILES_MAX);
 	records_out_init(&batch.out, stream);
-	int err = call.what == FIND_CODED ? store_tell_codings(replica->config.store, &files[0], tell, &batch, why) : 0;
+	int err = call.what == FIND_CODED ? store_tell_codings(replica->config.store, &files[0], tell, &batch, why) :
+		call.what == FIND_RANGE_CODED ? store_codings_of_range(replica->config.store, (uint16_t)(call.digest[0] << 8 | call.digest[1]), RANGE_CODED_MAX, tell, &batch) : 0;
 	for (size_t i = 0; i < count && (err == 0 || err == ERR_NOT_FOUND); i++)
 		err = (call.what == FIND_RECORD ? store_tell_record : store_tell_file)(replica->config.store, &files[i], tell, &batch, why);
 	if (err && err != ERR_CLOSED && batch.out.count == 0)

@@ -84,7 +84,7 @@ int find_call_decode(struct find_call *out, struct span body)
 	uint64_t what = cursor_u64(&cursor);
 	struct span digest = cursor_bytes(&cursor, HASH_BYTES);
 	*out = (struct find_call){ .what = (unsigned)what };
-	if (!two || !cursor_done(&cursor) || what > FIND_RECORD || digest.length != HASH_BYTES)
+	if (!two || !cursor_done(&cursor) || what > FIND_RANGE_CODED || digest.length != HASH_BYTES)
 		return ERR_CORRUPT;
 	memcpy(out->digest, digest.data, HASH_BYTES);
 	return 0;

@@ -15,7 +15,9 @@ enum {
 	FIND_SHA256 = 1,
 	FIND_CODED = 2, /* how a xorb was coded */
 	FIND_RECORD = 3, /* only asked of who has answered FRAME_COMPARE */
+	FIND_RANGE_CODED = 4, /* how the xorbs of a range were coded, RANGE_CODED_MAX of them: the digest begins with the range */
 	LIST_ITEMS_MAX = 512,
+	RANGE_CODED_MAX = RECORDS_MAX / 4, /* CODINGS_MAX each */
 };
 
 struct pull_call {

@@ -1,16 +1,17 @@
-/* record_ranges.c - what this store knows of files, range by range, so that two nodes find out cheaply whether one has lost records that the other has.
+/* record_ranges.c - what this store knows of files and of codings, range by range, so that two nodes find out cheaply whether one has lost records that the other has.
  *
- * DESIGN. A range is all files whose hashes begin with the same two bytes. Its digest is the XOR of a checksum of each identity in it: of a file (hash, length, whether
- * its SHA-256 was computed) and of each claim on it (file, owner). Terms and times are no part of it: they may differ. The checksum is seeded by who asks, so that
- * nobody can make files that cancel out.
+ * DESIGN. A range is all files whose hashes begin with the same two bytes, and all coded xorbs whose hashes do. Its digest is the XOR of a checksum of each identity in
+ * it: of a file (hash, length, whether its SHA-256 was computed), of each claim on it (file, owner), and of all codings of a xorb (the records). Terms and times are no
+ * part of it: they may differ. The checksum is seeded by who asks, so that nobody can make files that cancel out.
  *
  * Digests are not kept but made by a scan of the index when they are asked for: 256 ranges, a 256th of all, at a time. So they are true of what the index says now,
  * whatever has become of it, cost nothing while files are pushed, and two nodes who ask each other part by part compare the same moment. */
 #include "schemas/little_endian.h"
 #include "schemas/xxh3.h"
+#include "store/coded.h"
 #include "store/core.h"
 
-enum { IDENTITY_BYTES_MAX = 8 + 1 + HASH_BYTES + ENTITY_ID_BYTES };
+enum { IDENTITY_BYTES_MAX = 8 + 1 + CODINGS_MAX * CODED_RECORD_BYTES_MAX };
 
 static void fold(struct range_digest *digest, const uint8_t *identity, size_t length)
 {
@@ -44,6 +45,31 @@ static void fold_claim(struct range_digest *digest, uint64_t seed, const uint8_t
 	fold(digest, identity, 9 + HASH_BYTES + ENTITY_ID_BYTES);
 }
 
+/* Of the codings of one xorb, which are in the same order on every node. */
+static void fold_codings(struct range_digest *digest, uint64_t seed, struct span codings)
+{
+	uint8_t identity[IDENTITY_BYTES_MAX];
+	if (codings.length > sizeof(identity) - 9)
+		return;
+	le_write_u64(identity, seed);
+	identity[8] = VOLUME_CODED;
+	memcpy(identity + 9, codings.data, codings.length);
+	fold(digest, identity, 9 + codings.length);
+}
+
+static int digest_codings(struct store *store, uint8_t first, uint64_t seed, struct range_digest out[STORE_RANGES], uint64_t *records)
+{
+	struct index_scan scan;
+	index_scan_open_once(&scan, store->index, 'e', span_of(&first, 1));
+	while (index_scan_next(&scan)) {
+		if (scan.key.length != HASH_BYTES - 1)
+			continue;
+		fold_codings(&out[scan.key.data[0]], seed, scan.value);
+		++*records;
+	}
+	return index_scan_close(&scan);
+}
+
 int store_digest_ranges(struct store *store, uint8_t first, uint64_t seed, struct range_digest out[STORE_RANGES], uint64_t *records)
 {
 	struct index_scan scan;
@@ -69,7 +95,8 @@ int store_digest_ranges(struct store *store, uint8_t first, uint64_t seed, struc
 		++*records;
 	}
 	int closed = index_scan_close(&scan);
-	return err ? err : closed;
+	err = err ? err : closed;
+	return err || !store_has_coded(store) ? err : digest_codings(store, first, seed, out, records);
 }
 
 /* ------------------------------------------------------------------ what is in a range */
@@ -122,6 +149,24 @@ int store_claims_of_range(struct store *store, uint16_t range, const struct know
 		claim->claimed_ms = (int64_t)le_read_u64(scan.value.data);
 	}
 	return index_scan_close(&scan);
+}
+
+int store_codings_of_range(struct store *store, uint16_t range, size_t xorbs_max, store_each_record each, void *context)
+{
+	struct index_scan scan;
+	struct hash xorb = { { (uint8_t)(range >> 8), (uint8_t)range } };
+	int err = 0;
+	open_range(&scan, store, 'e', range, NULL, HASH_BYTES);
+	for (size_t i = 0; err == 0 && i < xorbs_max && index_scan_next(&scan); i++) {
+		if (scan.key.length != HASH_BYTES - 2)
+			continue;
+		memcpy(xorb.bytes + 2, scan.key.data, HASH_BYTES - 2);
+		err = store_tell_codings(store, &xorb, each, context, NULL);
+		if (err == ERR_NOT_FOUND) /* collected meanwhile */
+			err = 0;
+	}
+	int closed = index_scan_close(&scan);
+	return err ? err : closed;
 }
 
 /* ------------------------------------------------------------------ what is to be had again */

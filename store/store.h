@@ -345,7 +345,8 @@ enum { STORE_RANGES = 256, RANGE_DIGEST_BYTES = 16 };
 struct range_digest {
 	uint8_t bytes[RANGE_DIGEST_BYTES];
 };
-/* [blocks] What is known of files whose hashes begin with `first`: of range i all with `first`, i. *records: how many files and claims that were. ERR_IO. */
+/* [blocks] What is known of files, and of coded xorbs, whose hashes begin with `first`: of range i all with `first`, i. *records: how many files, claims and coded
+ * xorbs that were. ERR_IO. */
 int store_digest_ranges(struct store *store, uint8_t first, uint64_t seed, struct range_digest out[STORE_RANGES], uint64_t *records);
 struct known_file {
 	struct hash file;
@@ -361,6 +362,8 @@ struct known_claim {
 /* [blocks] Those of one range (the first two bytes of the hash, the first one high), the first ones behind `after` (NULL: all). ERR_IO. */
 int store_files_of_range(struct store *store, uint16_t range, const struct hash *after, struct known_file *out, size_t max, size_t *count);
 int store_claims_of_range(struct store *store, uint16_t range, const struct known_claim *after, struct known_claim *out, size_t max, size_t *count);
+/* [blocks] Records of the codings of the xorbs of a range, of the first ones when there are more. ERR_IO, or what `each` says. */
+int store_codings_of_range(struct store *store, uint16_t range, size_t xorbs_max, store_each_record each, void *context);
 bool store_file_is_claimed(struct store *store, const struct hash *file);
 
 /* Less than half of the grace time of garbage, 21 days: what is older may have been collected here, or be about to be where it is told of. */

@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "schemas/volume_record.h"
+#include "store/coded.h"
 #include "tests/unit/store/store_fixture.h"
 
 enum { KIB = 1 << 10, MIB = 1 << 20, DAY_MS = 24 * 3600 * 1000, RECORDS_MAX = 512 };
@@ -1029,6 +1030,53 @@ static void stores_that_know_the_same_have_the_same_digests(void **state)
 	free_contents(contents, FILES);
 }
 
+struct told_coding {
+	unsigned count;
+	uint8_t payload[CODED_RECORD_BYTES_MAX];
+	struct span record;
+};
+
+static int note_coding(void *context, uint8_t kind, struct span payload)
+{
+	struct told_coding *told = context;
+	assert_int_equal(kind, VOLUME_CODED);
+	memcpy(told->payload, payload.data, payload.length);
+	told->record = span_of(told->payload, payload.length);
+	told->count++;
+	return 0;
+}
+
+static void a_coding_that_one_store_lacks_is_found_and_told(void **state)
+{
+	(void)state;
+	struct bytes content = bytes_random(600 * KIB, 71);
+	struct record_place place = { 0 };
+	struct coded_record codings[CODINGS_MAX];
+	struct told_coding told = { 0 };
+	struct hash xorb;
+	uint64_t bytes;
+	uint16_t range = 0;
+	push(&ada, &content);
+	follow(&place);
+	assert_int_equal(store_needed_xorbs(store, NULL, &xorb, 1), 1);
+	assert_ok(store_code_xorb(store, &xorb, 4, 2, &bytes, &why));
+	assert_int_equal(differing(1, &range), 1);
+	assert_int_equal(range, range_of(&xorb));
+	assert_ok(store_codings_of_range(other, range, 8, note_coding, &told));
+	assert_ok(store_codings_of_range(store, (uint16_t)(range + 1), 8, note_coding, &told));
+	assert_ok(store_codings_of_range(store, range, 0, note_coding, &told));
+	assert_int_equal(told.count, 0);
+	assert_ok(store_codings_of_range(store, range, 8, note_coding, &told));
+	assert_int_equal(told.count, 1);
+	assert_ok(store_take_records(other, &(struct store_record){ VOLUME_CODED, told.record }, 1, &why));
+	assert_int_equal(differing(2, &range), 0);
+	/* Another coding of the same xorb is another record. */
+	assert_ok(store_code_xorb(store, &xorb, 2, 1, &bytes, &why));
+	assert_int_equal(store_codings(store, &xorb, codings), 2);
+	assert_int_equal(differing(3, &range), 1);
+	free(content.data);
+}
+
 /* What one store has collected another one may have for long. */
 static void what_was_dropped_here_is_not_taken_for_lost(void **state)
 {
@@ -1471,6 +1519,7 @@ int main(void)
 		TEST(a_damaged_record_is_whole_again_once_the_file_is_pushed_again),
 		TEST(a_collection_spares_what_arrives_beside_it),
 		TEST(stores_that_know_the_same_have_the_same_digests),
+		TEST(a_coding_that_one_store_lacks_is_found_and_told),
 		TEST(what_was_dropped_here_is_not_taken_for_lost),
 		TEST(an_acknowledgement_waits_for_copies),
 		TEST(a_place_is_awaited),
