@@ -236,15 +236,35 @@ struct need {
 	struct why *why;
 };
 
+/* How a xorb was coded is told behind the files that need it: it is asked for here, or a node that is new would take whole copies of what it should have parts of. */
+static int learn_coding(struct take *take, const struct hash *xorb, struct why *why)
+{
+	struct coded_record known[CODINGS_MAX];
+	struct find_call call = { .what = FIND_CODED };
+	struct take inner;
+	if (!take->peer || take->placement.erasure_data == 0 || store_codings(take->replica->config.store, xorb, known) > 0)
+		return 0;
+	memcpy(call.digest, xorb->bytes, HASH_BYTES);
+	take_init(&inner, take->replica, take->peer, take->stream);
+	int err = take_found(&inner, &call, why);
+	take_fini(&inner);
+	return err == ERR_NOT_FOUND ? 0 : err;
+}
+
+/* Parts are left to the walk. */
 static int take_needed_xorb(void *context, const struct hash *xorb)
 {
 	struct need *need = context;
 	struct replica *replica = need->take->replica;
-	if (!replica_holds(replica, &need->take->placement, xorb, replica->node_id)) {
+	bool holds = replica_holds(replica, &need->take->placement, xorb, replica->node_id);
+	int err = holds ? learn_coding(need->take, xorb, need->why) : 0;
+	if (err)
+		return err;
+	if (!holds || !replica_holds(replica, &need->take->placement, xorb, replica->node_id)) {
 		need->take->partial = true;
 		return 0;
 	}
-	int err = take_after_others(need->take, xorb, need->why);
+	err = take_after_others(need->take, xorb, need->why);
 	if (err || store_has_xorb(replica->config.store, xorb))
 		return err;
 	err = replica_fetch_xorb(replica, xorb, need->why);

@@ -4,6 +4,8 @@
  * A copy is given up when all who should hold the xorb say, by the same epoch as this node's, that they do (they are asked to get it first if they lack it): so
  * whoever gives up a copy later in turn needs as many others. What is moved is paced so that it takes at most half of the time.
  *
+ * A walk before this node has come level once with each member that it reaches has not seen all: it counts for nothing, and the next one comes soon.
+ *
  * Every node knows the xorbs that files need, and fetches its own. A xorb that was acknowledged and is in no file yet is known only to those that have it: after
  * each change of the placement they offer it to the others that should. Not when it is old: else nodes that collect garbage at different times would give it back to
  * each other for ever.
@@ -38,6 +40,7 @@ struct walk {
 	uint64_t began_ms, moved_bytes;
 	bool gave_up;
 	bool owes;                           /* not everybody has what was offered by this epoch */
+	bool early;                          /* records that others have had for long were still to come */
 	uint64_t silent[CLUSTER_NODES_MAX];  /* nodes that have not answered in this walk: nobody waits for one again */
 	size_t silent_count;
 };
@@ -390,7 +393,7 @@ static void count_held(struct walk *walk)
 static void note_complete(struct walk *walk)
 {
 	struct replica *replica = walk->replica;
-	bool complete = goes_on(walk) && walk->care.missing_xorbs == 0 && !walk->owes;
+	bool complete = goes_on(walk) && walk->care.missing_xorbs == 0 && !walk->owes && !walk->early;
 	pthread_mutex_lock(&replica->lock);
 	replica->complete_epoch = complete ? walk->placement.epoch : 0;
 	pthread_mutex_unlock(&replica->lock);
@@ -425,7 +428,7 @@ static void take_walk(struct walk *walk)
 static uint64_t rest_ms(const struct walk *walk, bool all_are_here, uint64_t last_took_ms)
 {
 	const struct replica *replica = walk->replica;
-	if (walk->care.surplus_bytes > 0 || walk->care.missing_xorbs > 0 || (walk->owes && all_are_here))
+	if (walk->care.surplus_bytes > 0 || walk->care.missing_xorbs > 0 || walk->early || (walk->owes && all_are_here))
 		return REPLICA_RETRY_MS_MAX + last_took_ms;
 	/* A mirror makes no copies that are one too many: nothing is to be found there unless something has happened. */
 	bool mirror = replica->placement.eligible <= placement_least(&replica->placement);
@@ -438,11 +441,13 @@ static bool is_due(struct walk *walk, uint64_t last_took_ms)
 {
 	struct replica *replica = walk->replica;
 	uint64_t now = replica_now_ms();
-	bool behind = false, all = all_are_here(replica);
+	bool behind = false, early = false, all = all_are_here(replica);
 	pthread_mutex_lock(&replica->lock);
-	for (size_t i = 0; i < replica->peers_count; i++)
-		behind = behind || (replica->peers[i].member && replica->peers[i].connected && !replica->peers[i].current &&
-			replica->peers[i].behind_bytes > REPLICA_FAR_BEHIND_BYTES);
+	for (size_t i = 0; i < replica->peers_count; i++) {
+		const struct peer *peer = &replica->peers[i];
+		behind = behind || (peer->member && peer->connected && !peer->current && peer->behind_bytes > REPLICA_FAR_BEHIND_BYTES);
+		early = early || (peer->member && peer->connected && !peer->was_current);
+	}
 	bool is_new = replica->placement.epoch != replica->walk_epoch, asked = replica->settings.walks != replica->walk_number;
 	bool rested = now - replica->walked_at_ms >= rest_ms(walk, all, last_took_ms);
 	bool due = replica->members > 1 && replica->placement.epoch > 0 && !behind && (is_new || asked || rested);
@@ -451,6 +456,7 @@ static bool is_due(struct walk *walk, uint64_t last_took_ms)
 		replica->walk_number = replica->settings.walks;
 		walk->placement = replica->placement;
 		walk->owes = walk->owes || is_new || asked;
+		walk->early = early;
 	}
 	pthread_mutex_unlock(&replica->lock);
 	return due;

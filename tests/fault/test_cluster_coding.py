@@ -1,14 +1,21 @@
-"""Cold content as 4 + 2 parts on as many nodes: half of the room of three copies, read through every node bit for bit, also when two nodes are gone; and back to whole copies."""
+"""Cold content as 4 + 2 parts on as many nodes: half of the room of three copies, read through every node bit for bit, also when two nodes are gone; and back to whole copies.
+A node that comes takes parts and no whole copies; one that has lost the records of codings gets them again."""
+import itertools
+import json
 import time
 
 from chaos_proxy import eventually
 from cluster_process import cairn_of
 from ledger import Commit, Lost, ask, digest
+from store_index import StoreIndex
 from test_cluster_bytes import AnyNode, Look, make_ledger
-from test_cluster_placement import held_by, id_of, make_cluster, refused  # noqa: F401
+from test_cluster_digest import repair_and_wait
+from test_cluster_placement import held_by, holders, id_of, make_cluster, refused  # noqa: F401
+from xet_wire import File, Xorb, shard
 
 NODES = 7
 PIECES = 5
+CODED_BYTES_MIN = 1 << 20
 CONVERGE_SECONDS_MAX = 90
 
 
@@ -31,6 +38,14 @@ def push_bytes(cluster, ledger, data, chance):
             if attempt == 19:
                 raise
             time.sleep(0.5)
+
+
+def push_many_records(node, ledger, chance):
+    """More files, each with a claim, than one answer to a node that follows has records."""
+    token = ask(node, "GET", f"/api/models/{sorted(ledger.repos)[0]}/xet-write-token/main", token=ledger.user.token).json()["accessToken"]
+    xorb = Xorb([chance.randbytes(1000) for _ in range(36)])
+    ask(node, "POST", xorb.path, xorb.body, token=token)
+    ask(node, "POST", "/v1/shards", shard([File([(xorb, *ends)]) for ends in itertools.combinations(range(37), 2)], [xorb]), token=token)
 
 
 def stored(cluster):
@@ -76,6 +91,91 @@ def remove_another(cluster, down):
 
 def wait_until_complete(cluster):
     eventually(lambda: all(node.status()["bytes_replicated"] for node in cluster.living()), CONVERGE_SECONDS_MAX, "all fully replicated")
+
+
+def make_coded_cluster(make_cluster, seed, chance, tmp_path):  # noqa: F811
+    """Seven nodes and what was pushed to them, all of it coded; the names of the xorbs that were large enough, which nobody holds whole any more."""
+    cluster = make_cluster(3)
+    ledger = make_ledger(cluster, AnyNode(cluster, seed), tmp_path)
+    while len(cluster.nodes) < NODES:
+        cluster.grow("learner")
+    cluster.wait_for_voters(3)
+    total = 0
+    for _ in range(PIECES):
+        data = chance.randbytes(chance.randint(1_200_000, 3_000_000))
+        total += len(data)
+        push_bytes(cluster, ledger, data, chance)
+    push_many_records(cluster.nodes[0], ledger, chance)
+    wholes = {xorb for node in cluster.nodes for xorb, length in held_by(node).items() if length >= CODED_BYTES_MIN}
+    cairn_of(cluster.nodes[0], "cluster", "set", "--erasure", "4+2", "--erasure-after", "0", "--grace", "5")
+    wait_for_room(cluster, total, 1.45, 1.55, "coded")
+    assert len(wholes) >= PIECES and not wholes & set(holders(cluster))
+    return cluster, ledger, total, wholes
+
+
+def watch_until_level(cluster, fresh, total):
+    """Every xorb that was seen on a new node until it has its share."""
+    seen, peak = set(), 0
+
+    def level():
+        nonlocal peak
+        answer = fresh.request("GET", "/api/admin/xorbs", token=fresh.admin_token)
+        if answer.status != 200:  # it may have heard of no leader yet
+            return False
+        held = {each["xorb"]: each["body_length"] for each in json.loads(answer.body)}
+        seen.update(held)
+        peak = max(peak, sum(held.values()))
+        return sum(held.values()) > 0.05 * total and all(node.status()["bytes_replicated"] for node in cluster.living())
+    began = time.monotonic()
+    eventually(level, CONVERGE_SECONDS_MAX, "a new node has its share")
+    print(f"a new node has its share after {time.monotonic() - began:.1f} s: {sum(held_by(fresh).values()) / total:.2f} times the content, {peak / total:.2f} at most")
+    return seen
+
+
+def codings(node):
+    """{xorb: records of its codings} as a node that is stopped knows it."""
+    with StoreIndex(node) as index:
+        return index.entries("e")
+
+
+def test_a_new_node_takes_parts_and_one_that_lost_records_of_codings_gets_them_again(make_cluster, chance, seed, tmp_path):  # noqa: F811
+    cluster, ledger, total, wholes = make_coded_cluster(make_cluster, seed, chance, tmp_path)
+
+    # One more node: it takes its share of parts, and never a whole xorb on the way.
+    fresh = cluster.grow("learner")
+    seen = watch_until_level(cluster, fresh, total)
+    wait_for_room(cluster, total, 1.45, 1.55, "shared with a new one")
+    assert seen and not seen & wholes, (seen & wholes, fresh.tail())
+    assert sum(each.get("taken_xorbs", 0) for each in fresh.status()["nodes"]) == 0, fresh.status()
+
+    # One goes for good while another one comes.
+    gone = chance.choice(cluster.nodes[3:NODES])
+    gone_id = id_of(cluster, gone)
+    gone.kill()
+    cluster.nodes.remove(gone)
+    cairn_of(cluster.nodes[0], "cluster", "remove", gone_id, "--force", "--yes")
+    fresh = cluster.grow("learner")
+    watch_until_level(cluster, fresh, total)
+    wait_for_room(cluster, total, 1.45, 1.55, "made up for the node that is gone, and shared with a new one")
+    wait_until_complete(cluster)
+
+    # A node has lost how everything was coded, behind the places that it remembers: nobody asks for it, and it is there again.
+    victim = chance.choice(cluster.nodes[1:3])
+    assert victim.stop() == 0, victim.tail()
+    known = codings(victim)
+    assert len(known) == len(wholes), known.keys()
+    with StoreIndex(victim) as index:
+        for letter in "ep":
+            for key in index.entries(letter):
+                index.drop(letter, key)
+    victim.start()
+    eventually(lambda: victim.request("GET", "/readyz").status == 200, 30, "ready")
+    repair_and_wait(cluster, [victim], CONVERGE_SECONDS_MAX)
+    wait_for_room(cluster, total, 1.45, 1.55, "with the records of codings again")
+    wait_until_complete(cluster)
+    check_through_all(cluster, ledger)
+    assert victim.stop() == 0, victim.tail()
+    assert codings(victim) == known
 
 
 def test_cold_content_lies_as_parts_and_any_two_nodes_may_go(make_cluster, chance, seed, tmp_path):  # noqa: F811
