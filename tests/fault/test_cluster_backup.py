@@ -2,8 +2,7 @@
 import json
 import time
 
-from chaos_proxy import eventually
-from cluster_process import Cluster, cairn_of
+from cluster_process import Cluster, cairn_again, cairn_of
 from hub_process import Hub
 from ledger import Commit, digest
 from pushers import Crowd
@@ -69,16 +68,6 @@ def test_what_was_acknowledged_through_any_node_is_in_a_backup_through_another(m
         other.close()
 
 
-def backs_up(node, directory):
-    """False when a leader is far away just now, on a link as slow as this: that is said, and is to be tried again."""
-    try:
-        cairn_of(node, "backup", directory)
-    except AssertionError as error:
-        assert "try again" in str(error), error
-        return False
-    return True
-
-
 def test_a_node_waits_for_bytes_that_its_names_need_already(make_cluster, make_hub, tmp_path):  # noqa: F811
     """One copy is enough here and the link is slow: names are on the other node long before bytes are."""
     cluster = make_cluster(2, "--copies", "1", with_proxy=True)
@@ -92,7 +81,7 @@ def test_a_node_waits_for_bytes_that_its_names_need_already(make_cluster, make_h
     assert one.request("PUT", entry["actions"]["upload"]["href"], data).status == 200
     answer = one.commit(token, repo, [("lfsFile", {"path": "large.bin", "algo": "sha256", "oid": digest(data), "size": len(data)})])
     assert answer.status == 200, answer
-    eventually(lambda: backs_up(other, tmp_path / "backup"), 60, "a backup")
+    cairn_again(other, "backup", tmp_path / "backup")
     restore(tmp_path / "backup", tmp_path / "restored")
     hub = make_hub(tmp_path / "restored")
     answer = hub.request("GET", f"/{repo}/resolve/main/large.bin", token=token)

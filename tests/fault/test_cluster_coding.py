@@ -5,7 +5,7 @@ import json
 import time
 
 from chaos_proxy import eventually
-from cluster_process import cairn_of
+from cluster_process import cairn_again, cairn_of
 from ledger import Commit, Lost, ask, digest
 from store_index import StoreIndex
 from test_cluster_bytes import AnyNode, Look, make_ledger
@@ -83,7 +83,7 @@ def leaver_of(cluster, down):
 def remove_another(cluster, down):
     """For good, and without force."""
     leaver = leaver_of(cluster, down)
-    cairn_of(cluster.nodes[0], "cluster", "remove", id_of(cluster, leaver), "--yes")
+    cairn_again(cluster.nodes[0], "cluster", "remove", id_of(cluster, leaver), "--yes")
     cluster.nodes.remove(leaver)
     eventually(lambda: sum(each["role"] != "removed" for each in cluster.nodes[0].status()["nodes"]) == len(cluster.nodes), 30, "out")
     leaver.kill()

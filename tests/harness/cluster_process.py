@@ -2,6 +2,7 @@
 import json
 import os
 import signal
+import time
 
 from chaos_proxy import ChaosProxy, eventually, free_port
 from hub_process import Hub, cairn
@@ -119,3 +120,15 @@ def cairn_of(node, *arguments, **more):
         return cairn(node, *arguments, **more)
     finally:
         del os.environ["CAIRN_TOKEN_FILE"]
+
+
+def cairn_again(node, *arguments):
+    """The same, and again while the answer says so: a leader may be far away just now, or a node behind."""
+    end = time.monotonic() + 60
+    while True:
+        try:
+            return cairn_of(node, *arguments)
+        except AssertionError as error:
+            if "try again" not in str(error) or time.monotonic() > end:
+                raise
+        time.sleep(0.5)
