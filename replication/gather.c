@@ -4,7 +4,7 @@ enum {
 	GAP_MS = 2,       /* without another proposal, and no entry under way: it is complete */
 	GAP_LONG_MS = 4,  /* while fewer than half of the callers are there */
 	WAIT_MS_MAX = 10, /* from the first of an entry */
-	LOOK_EVERY = 64,  /* entries one waits for more callers than are known */
+	LOOK_EVERY = 128, /* entries one waits for more callers than are known */
 };
 
 static bool are_most(const struct gather *gather, size_t count)
