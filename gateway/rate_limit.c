@@ -100,7 +100,7 @@ static bool begins(const char *text, const char *with)
 enum rate_class rate_class_of(const char *route)
 {
 	static const char *const unmetered[] = { "hub-telemetry", "hub-agent-harnesses", "hub-validate-yaml", "hub-whoami", "web-healthz", "web-readyz",
-		"web-metrics", "admin-", "xet-", "lfs-upload", "lfs-part", "lfs-complete", "lfs-verify", "lfs-download" };
+		"web-metrics", "admin-", "xet-", "lfs-upload", "lfs-part", "lfs-complete", "lfs-verify", "lfs-download", "hub-file-link" };
 	for (size_t i = 0; i < sizeof(unmetered) / sizeof(unmetered[0]); i++)
 		if (begins(route, unmetered[i]))
 			return RATE_FREE;

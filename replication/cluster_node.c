@@ -21,6 +21,7 @@ static const struct field node_fields[] = {
 	FIELD(struct cluster_node, weight, FIELD_ENUM, false),
 	FIELD(struct cluster_node, drained, FIELD_BOOL, false),
 	FIELD(struct cluster_node, away, FIELD_BOOL, false),
+	FIELD(struct cluster_node, node_url, FIELD_TEXT, false),
 };
 static const struct schema node_schema = SCHEMA(1, node_fields);
 
@@ -36,6 +37,16 @@ static const struct field token_fields[] = {
 	FIELD(struct stored_token, expires_ms, FIELD_I64, false),
 };
 static const struct schema token_schema = SCHEMA(1, token_fields);
+
+/* "", or "http://host" with what may follow, without a slash at the end: paths are put behind it. */
+static bool node_url_is_sound(const char *url)
+{
+	size_t length = strlen(url);
+	for (const char *p = url; *p; p++)
+		if ((unsigned char)*p <= 0x20 || (unsigned char)*p >= 0x7f || strchr("\"<>?#", *p))
+			return false;
+	return length == 0 || ((strncmp(url, "http://", 7) == 0 || strncmp(url, "https://", 8) == 0) && url[length - 1] != '/');
+}
 
 static bool node_is_sound(const struct cluster_node *node)
 {
@@ -82,6 +93,7 @@ static int node_announce_apply(const struct apply_context *apply, const struct c
 		node.role = NODE_VOTER;
 		node.joined_ms = apply->leader_ms;
 		node.drained = node.away = false;
+		node.node_url[0] = 0;
 	} else if (err) {
 		return err;
 	} else {
@@ -93,6 +105,7 @@ static int node_announce_apply(const struct apply_context *apply, const struct c
 		node.joined_ms = known.joined_ms;
 		node.drained = known.drained;
 		node.away = known.away;
+		memcpy(node.node_url, known.node_url, sizeof(node.node_url));
 		moves = node.weight != known.weight || strcmp(node.domain, known.domain) != 0;
 	}
 	err = moves ? cluster_epoch_next(apply, why) : 0;
@@ -256,6 +269,37 @@ static int nodes_change_apply(const struct apply_context *apply, const struct co
 	return err;
 }
 
+struct url_body {
+	uint64_t node_id;
+	char url[NODE_ADDRESS_BYTES_MAX];
+};
+static const struct field url_fields[] = {
+	FIELD(struct url_body, node_id, FIELD_U64, true),
+	FIELD(struct url_body, url, FIELD_TEXT, true),
+};
+static const struct schema url_schema = SCHEMA(1, url_fields);
+
+static int node_url_apply(const struct apply_context *apply, const struct command *command, struct why *why)
+{
+	struct url_body body;
+	struct cluster_node node;
+	struct key key;
+	int err = body_decode(&body, sizeof(body), &url_schema, command, why);
+	if (err)
+		return err;
+	if (!node_url_is_sound(body.url))
+		return why_set(why, ERR_INVALID, "\"%s\" is not the URL of a node", body.url);
+	key_cluster_node(&key, body.node_id);
+	err = state_get(apply, &key, &node_schema, &node, sizeof(node), why);
+	if (err == 0 && node.role == NODE_REMOVED)
+		err = ERR_NOT_FOUND;
+	if (err)
+		return err == ERR_NOT_FOUND ? why_set(why, err, "there is no such node") : err;
+	memcpy(node.node_url, body.url, sizeof(node.node_url));
+	state_put(apply, &key, &node_schema, &node);
+	return 0;
+}
+
 /* The body is [node id, secret]. */
 static int nodes_forsake_apply(const struct apply_context *apply, const struct command *command, struct why *why)
 {
@@ -352,6 +396,8 @@ int cluster_node_apply(const struct apply_context *apply, const struct command *
 		return nodes_change_apply(apply, command, NODE_REMOVED, change_role, why);
 	case COMMAND_NODE_PLACE:
 		return nodes_change_apply(apply, command, NODE_BACK, change_place, why);
+	case COMMAND_NODE_URL:
+		return node_url_apply(apply, command, why);
 	case COMMAND_JOIN_TOKEN_CREATE:
 		return join_token_create_apply(apply, command, result, why);
 	case COMMAND_NODES_FORSAKE:
@@ -377,6 +423,22 @@ int cluster_node_announce(struct namespace *ns, const struct cluster_node *node,
 	buffer_init(&body, COMMAND_BYTES_MAX);
 	record_encode(&body, &node_schema, &told);
 	return namespace_propose(ns, GROUP_CLUSTER, COMMAND_NODE_ANNOUNCE, NULL, &body, NULL, why);
+}
+
+int cluster_node_url(struct namespace *ns, uint64_t node_id, const char *url, struct why *why)
+{
+	struct url_body told = { .node_id = node_id };
+	struct cluster_node known;
+	struct key key;
+	key_cluster_node(&key, node_id);
+	if (namespace_get(ns, NULL, &key, &node_schema, &known, sizeof(known)) == 0 && strcmp(known.node_url, url) == 0)
+		return 0;
+	if ((size_t)snprintf(told.url, sizeof(told.url), "%s", url) >= sizeof(told.url))
+		return why_set(why, ERR_INVALID, "the URL of a node has at most %zu bytes", sizeof(told.url) - 1);
+	struct buffer body;
+	buffer_init(&body, COMMAND_BYTES_MAX);
+	record_encode(&body, &url_schema, &told);
+	return namespace_propose(ns, GROUP_CLUSTER, COMMAND_NODE_URL, NULL, &body, NULL, why);
 }
 
 static int propose_change(struct namespace *ns, uint16_t type, const char *actor, const uint64_t *ids, size_t count, uint64_t what, struct why *why)

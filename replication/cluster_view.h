@@ -34,7 +34,8 @@ struct cluster_node {
 	uint8_t public_key[NODE_KEY_BYTES];
 	char address[NODE_ADDRESS_BYTES_MAX]; /* of its port for peers */
 	char name[NODE_NAME_BYTES_MAX];
-	char url[NODE_ADDRESS_BYTES_MAX];     /* how clients reach it; "" when not told */
+	char url[NODE_ADDRESS_BYTES_MAX];     /* how clients reach the hub, as far as it knows; for people. "" when not told */
+	char node_url[NODE_ADDRESS_BYTES_MAX]; /* how clients reach this very node, as its operator says; "": not said, nobody is sent there */
 	enum node_role role;                  /* wanted; the groups' leaders make it so, one step at a time */
 	int64_t joined_ms;
 	/* ---- what placement.h asks ---- */

@@ -62,6 +62,7 @@ struct cluster_config {
 	const char *listen;     /* numeric "host:port" for the other nodes; NULL: this node is alone */
 	const char *advertise;  /* "host:port" at which they reach it; NULL: as it listens */
 	const char *name, *url; /* for people; may be NULL */
+	const char *node_url;   /* at which clients reach this very node; NULL: they are not sent to it */
 	const char *domain;     /* what fails together with this node; NULL: only itself */
 	uint32_t weight;        /* its share of the bytes; 0: NODE_WEIGHT_DEFAULT */
 	const char *join_token; /* for a data directory that is new: become a node of that cluster. Later starts do not need it */

@@ -97,6 +97,7 @@ static const struct {
 	[COMMAND_CLUSTER_SET - COMMAND_TYPE_NAMESPACE] = { cluster_set_apply, GROUP_CLUSTER },
 	[COMMAND_REPO_COPIES - COMMAND_TYPE_NAMESPACE] = { repo_copies_apply, GROUP_CLUSTER },
 	[COMMAND_CLUSTER_ERASURE - COMMAND_TYPE_NAMESPACE] = { cluster_erasure_apply, GROUP_CLUSTER },
+	[COMMAND_NODE_URL - COMMAND_TYPE_NAMESPACE] = { cluster_node_apply, GROUP_CLUSTER },
 	[COMMAND_NODES_FORSAKE - COMMAND_TYPE_NAMESPACE] = { cluster_node_apply, GROUP_CLUSTER },
 	[COMMAND_TOKEN_CREATE_FINE - COMMAND_TYPE_NAMESPACE] = { token_create_fine_apply, GROUP_CLUSTER },
 };
@@ -293,7 +294,8 @@ static int announce(struct namespace *ns, const struct cluster_config *cluster, 
 	snprintf(self.url, sizeof(self.url), "%s", cluster->url ? cluster->url : "");
 	snprintf(self.domain, sizeof(self.domain), "%s", cluster->domain ? cluster->domain : "");
 	self.weight = cluster->weight;
-	return cluster_node_announce(ns, &self, why);
+	err = cluster_node_announce(ns, &self, why);
+	return err ? err : cluster_node_url(ns, self.node_id, cluster->node_url ? cluster->node_url : "", why);
 }
 
 int namespace_open_cluster(struct namespace **out, const char *dir, const struct cluster_config *cluster, struct why *why)

@@ -47,6 +47,7 @@ enum {
 	REPLICA_RETRY_MS_MAX = 5 * 1000,
 	REPLICA_KEEP_WAIT_MS = 4 * 1000,      /* for the answer of a node before the next one is asked */
 	REPLICA_CARE_WAIT_MS = 1000,          /* for what another node holds: whoever asks for the status waits for each that stands still */
+	REPLICA_HOLDER_WAIT_MS = 1000,        /* for the answer of a node that clients might be sent to */
 	REPLICA_SHUN_MS = 30 * 1000,          /* a node that did not answer is asked last */
 	REPLICA_WALK_MS = 60 * 1000,          /* between two walks, and twenty times as long as one took */
 	REPLICA_REPAIR_MS = 30 * 1000,        /* between two looks at what is known to be damaged */
@@ -105,6 +106,16 @@ struct replica_loss { /* what would go with a node */
  * have one. ERR_BUSY: not all of their records are here yet, or a node does not know that epoch. */
 int replica_last_copies(struct replica *replica, const uint64_t *node_ids, size_t count, uint64_t epoch, struct replica_loss *out, struct why *why);
 
+/* ---- whom clients are sent to for bytes that are not here: replica_holders.c; docs/cluster.md ---- */
+/* Does any other node that is reached tell a URL at which clients reach it? Cheap. */
+bool replica_has_urls(struct replica *replica);
+/* That URL; false, and "": there is none, or the node is not reached any more. */
+bool replica_node_url(struct replica *replica, uint64_t node_id, char out[NODE_ADDRESS_BYTES_MAX]);
+/* [blocks] For each of these xorbs that is not here a node that has it and has a URL, or 0. */
+void replica_holders(struct replica *replica, const struct hash *xorbs, size_t count, uint64_t *holders);
+/* [blocks] One that has them all, 0: none is known. */
+uint64_t replica_holder_of_all(struct replica *replica, const struct hash *xorbs, size_t count);
+
 struct replica_peer_status { /* of one other node */
 	bool follows;            /* it asks for what is here */
 	uint64_t lacks_bytes;    /* of this node's volumes that it has not acknowledged; UINT64_MAX: never heard of it */
@@ -132,6 +143,7 @@ struct replica_status {
 	uint64_t awaited, refused; /* since the start: waits for copies, and those that were in vain */
 	uint64_t fetched_files, fetched_xorbs; /* for readers, since the start */
 	uint64_t read_xorbs, read_runs; /* of xorbs that belong elsewhere, for readers: tables, and runs of chunks */
+	uint64_t linked_files, linked_xorbs; /* that are not here, for which clients were sent to another node */
 	uint64_t repaired_xorbs; /* damaged ones that were replaced, since the start */
 	uint64_t coded_xorbs;    /* that this node has cut into parts, since the start */
 	unsigned erasure_data, erasure_parity; /* as set; 0: off */

@@ -93,6 +93,7 @@ enum command_type {
 	COMMAND_REPO_COPIES = 126,   /* how many a repository wants */
 	COMMAND_NODES_FORSAKE = 127, /* written by recovery, never proposed: one node goes on without the others */
 	COMMAND_CLUSTER_ERASURE = 128, /* whether and how cold xorbs are coded */
+	COMMAND_NODE_URL = 129,      /* at which clients reach one node */
 };
 
 enum {

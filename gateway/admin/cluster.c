@@ -129,6 +129,8 @@ static void write_copies(struct json_writer *json, struct replica *replica)
 	json_u64(json, "fetched_xorbs", status.fetched_xorbs);
 	json_u64(json, "read_xorbs", status.read_xorbs);
 	json_u64(json, "read_runs", status.read_runs);
+	json_u64(json, "linked_files", status.linked_files);
+	json_u64(json, "linked_xorbs", status.linked_xorbs);
 	json_u64(json, "repaired_xorbs", status.repaired_xorbs);
 	json_u64(json, "coded_xorbs", status.coded_xorbs);
 	char erasure[16] = "off";
@@ -151,6 +153,7 @@ static void write_node(struct json_writer *json, const struct cluster_status *st
 	json_text(json, "name", node->node.name);
 	json_text(json, "address", node->node.address);
 	json_text(json, "url", node->node.url);
+	json_text(json, "node_url", node->node.node_url);
 	json_text(json, "role", role_name(node->node.role));
 	json_bool(json, "self", node->self);
 	json_bool(json, "connected", node->connected);

@@ -18,6 +18,7 @@ enum grant_kind {
 	GRANT_GIT_READ = 7,     /* clone, fetch, LFS downloads of one repository; `object` is the SSH key that it came by */
 	GRANT_GIT_WRITE = 8,    /* and push, LFS uploads */
 	GRANT_GIT_BUNDLE = 9,   /* one bundle: store file and length */
+	GRANT_FILE = 10,        /* one file on another node: store file, name and ETag */
 };
 
 enum { GRANT_TEXT_BYTES_MAX = 560, GRANT_SKEW_MS = 60000 };

@@ -59,6 +59,8 @@ char *http_strndup(struct http_request *request, const void *text, size_t length
 
 /* Decodes %XX (and '+' as blank when `form`) into request memory, NUL-terminated. NULL for a bad escape or a NUL byte. */
 char *http_decode(struct http_request *request, struct span raw, bool form);
+/* The other way: all but unreserved characters become %XX. */
+char *http_encode(struct http_request *request, struct span raw);
 /* The k-th value (from 0) of a query key, decoded; NULL when there is none. Keys match with and without a trailing "[]". */
 char *http_query_value(struct http_request *request, const char *key, int k);
 /* Same for an application/x-www-form-urlencoded body. */

@@ -44,6 +44,24 @@ char *http_decode(struct http_request *request, struct span raw, bool form)
 	return out;
 }
 
+char *http_encode(struct http_request *request, struct span raw)
+{
+	static const char digits[] = "0123456789ABCDEF";
+	char *out = request_memory(request, raw.length * 3 + 1), *p = out;
+	for (size_t i = 0; i < raw.length; i++) {
+		uint8_t c = raw.data[i];
+		if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || (c && strchr("-._~", c))) {
+			*p++ = (char)c;
+		} else {
+			*p++ = '%';
+			*p++ = digits[c >> 4];
+			*p++ = digits[c & 15];
+		}
+	}
+	*p = 0;
+	return out;
+}
+
 /* Keys are short and rarely escaped: compared decoded, byte by byte, without memory. */
 static bool key_matches(struct span raw, const char *key)
 {

@@ -8,6 +8,7 @@
 #include "gateway/auth/xet_token.h"
 #include "gateway/hub/bucket_call.h"
 #include "gateway/hub/content.h"
+#include "gateway/hub/file_link.h"
 
 enum { TREE_LIMIT_MAX = 1000, PATHS_MAX = 1000, PATHS_BODY_BYTES_MAX = 4 << 20, CURSOR_BYTES_MAX = 2 * (BUCKET_PATH_BYTES_MAX + 8) };
 
@@ -189,15 +190,13 @@ static int resolve_run(struct http_request *request, struct call *call, enum rep
 	const char *base = http_base_url(request);
 	struct content content = { .file = file.file, .length = file.length, .etag = http_printf(request, "\"%s\"", hash),
 		.type = content_type_of(span_text(file.path)) };
-	add_content_disposition(request, span_text(file.path));
-	http_add_header(request, "X-Content-Type-Options", "nosniff");
-	http_add_header(request, "Content-Security-Policy", "default-src 'none'; sandbox");
+	add_content_headers(request, span_text(file.path));
 	http_add_headerf(request, "X-Linked-Size", "%llu", (unsigned long long)file.length);
 	http_add_header(request, "X-Linked-ETag", content.etag);
 	http_add_header(request, "X-Xet-Hash", hash);
 	http_add_headerf(request, "Link", "<%s/api/buckets/%s/%s/xet-read-token>; rel=\"xet-auth\", <%s/v1/reconstructions/%s>; rel=\"xet-reconstruction-info\"", base,
 		call->repo.owner, call->repo.name, base, hash);
-	if (!reply_content_head(request, &content))
+	if (!reply_content_head(request, &content) && !file_link_reply(request, call, &content, span_text(file.path)))
 		reply_content(request, call->gateway, &content);
 	return 0;
 }

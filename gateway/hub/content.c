@@ -32,27 +32,16 @@ const char *content_type_of(struct span path)
 	return "application/octet-stream";
 }
 
-void add_content_disposition(struct http_request *request, struct span path)
+static void add_content_disposition(struct http_request *request, struct span path)
 {
 	size_t at = path.length;
 	while (at > 0 && path.data[at - 1] != '/')
 		at--;
 	struct span name = span_of(path.data + at, path.length - at);
-	size_t capacity = name.length * 4 + 64;
+	const char *encoded = http_encode(request, name);
+	size_t capacity = strlen(encoded) + name.length + 64;
 	char *text = http_alloc(request, capacity);
-	char *p = text + snprintf(text, capacity, "inline; filename*=UTF-8''");
-	static const char digits[] = "0123456789ABCDEF";
-	for (size_t i = 0; i < name.length; i++) {
-		uint8_t c = name.data[i];
-		bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || strchr("-._~", c);
-		if (plain && c) {
-			*p++ = (char)c;
-		} else {
-			*p++ = '%';
-			*p++ = digits[c >> 4];
-			*p++ = digits[c & 15];
-		}
-	}
+	char *p = text + snprintf(text, capacity, "inline; filename*=UTF-8''%s", encoded);
 	p += snprintf(p, 16, "; filename=\"");
 	for (size_t i = 0; i < name.length; i++) {
 		uint8_t c = name.data[i];
@@ -60,4 +49,11 @@ void add_content_disposition(struct http_request *request, struct span path)
 	}
 	snprintf(p, 3, "\";");
 	http_add_header(request, "Content-Disposition", text);
+}
+
+void add_content_headers(struct http_request *request, struct span path)
+{
+	add_content_disposition(request, path);
+	http_add_header(request, "X-Content-Type-Options", "nosniff");
+	http_add_header(request, "Content-Security-Policy", "default-src 'none'; sandbox");
 }

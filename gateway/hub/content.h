@@ -6,6 +6,7 @@
 
 /* Media type of a file by its name: never one that a browser would run. */
 const char *content_type_of(struct span path);
-void add_content_disposition(struct http_request *request, struct span path);
+/* How it is called when it is saved, and what keeps a browser from running it. */
+void add_content_headers(struct http_request *request, struct span path);
 
 #endif

@@ -5,13 +5,17 @@
  * only a hidden repository has is the answer for one that nobody has. Only digests that this server computed count; what a Xet client merely named does not. */
 #include "gateway/auth/xet_token.h"
 #include "gateway/downloads.h"
+#include "gateway/elsewhere.h"
 #include "gateway/hub/lfs.h"
 #include "gateway/hub/lfs_body.h"
 #include "gateway/hub/lfs_call.h"
 #include "gateway/repo/quota.h"
 #include "schemas/json_writer.h"
 
-enum { BATCH_BODY_BYTES_MAX = 4 << 20 };
+enum {
+	BATCH_BODY_BYTES_MAX = 4 << 20,
+	ASK_OTHERS_MS = 2000, /* in one answer; the objects behind that are read through this node */
+};
 
 enum transfer { TRANSFER_BASIC, TRANSFER_MULTIPART, TRANSFER_XET };
 
@@ -29,17 +33,23 @@ struct batch {
 	struct known *known;   /* one per object; request memory */
 	enum transfer transfer;
 	int64_t expires_ms;
+	int64_t asks_until_ms;    /* other nodes, whether they have what this one lacks */
 	struct xet_token xet;     /* TRANSFER_XET */
 	const char *xet_href;
 	struct json_writer json;
 	struct why why;
 };
 
-static const char *grant_url(const struct batch *batch, const char *verb, const struct grant *grant)
+static const char *grant_url_at(const struct batch *batch, const char *base_url, const char *verb, const struct grant *grant)
 {
 	char text[GRANT_TEXT_BYTES_MAX];
 	grant_sign(batch->call->gateway, grant, text);
-	return http_printf(batch->request, "%s/api/lfs/%s/%s", http_base_url(batch->request), verb, text);
+	return http_printf(batch->request, "%s/api/lfs/%s/%s", base_url, verb, text);
+}
+
+static const char *grant_url(const struct batch *batch, const char *verb, const struct grant *grant)
+{
+	return grant_url_at(batch, http_base_url(batch->request), verb, grant);
 }
 
 static struct grant object_grant(const struct batch *batch, enum grant_kind kind, const struct sha256 *oid, uint64_t length)
@@ -142,10 +152,11 @@ static void write_download_actions(struct batch *batch, const struct sha256 *oid
 		return;
 	}
 	struct grant grant = object_grant(batch, GRANT_LFS_DOWNLOAD, oid, length);
+	const char *base = unix_ms() < batch->asks_until_ms ? elsewhere_file(batch->request, &known->file, length) : NULL;
 	json_bool(json, "authenticated", true);
 	json_object_begin(json, "actions");
 	json_object_begin(json, "download");
-	json_text(json, "href", grant_url(batch, "download", &grant));
+	json_text(json, "href", grant_url_at(batch, base ? base : http_base_url(batch->request), "download", &grant));
 	write_action_end(batch);
 	json_object_end(json);
 }
@@ -312,6 +323,7 @@ static void handle_batch(struct batch *batch)
 	if (lfs_call_may(batch->request, batch->call, batch->body.is_upload ? ACTION_PROPOSE : ACTION_READ_FILES) != 0)
 		return;
 	batch->expires_ms = unix_ms() + LFS_GRANT_MS;
+	batch->asks_until_ms = unix_ms() + ASK_OTHERS_MS;
 	int err = look_up_all(batch);
 	if (err == 0)
 		err = choose_transfer(batch);

@@ -11,6 +11,7 @@
 #include "gateway/downloads.h"
 #include "gateway/hub/call.h"
 #include "gateway/hub/content.h"
+#include "gateway/hub/file_link.h"
 #include "schemas/json_writer.h"
 
 enum resolve_kind { RESOLVE_FILE, RESOLVE_RAW, RESOLVE_CACHED };
@@ -30,9 +31,7 @@ static void add_file_headers(struct http_request *request, struct call *call, co
 {
 	const struct tree_entry *entry = &resolve->entry;
 	http_add_header(request, "X-Repo-Commit", call->revision.commit_text);
-	add_content_disposition(request, call->revision.path);
-	http_add_header(request, "X-Content-Type-Options", "nosniff");
-	http_add_header(request, "Content-Security-Policy", "default-src 'none'; sandbox");
+	add_content_headers(request, call->revision.path);
 	if (resolve->kind == RESOLVE_CACHED)
 		http_add_header(request, "Cache-Control",
 			call->repo.private ? "private, max-age=31536000, immutable" : "public, max-age=31536000, immutable");
@@ -161,7 +160,7 @@ static int resolve_run(struct http_request *request, struct call *call, enum rep
 		return ERR_AGAIN;
 	if (pointer || !entry->has_file)
 		reply_blob(request, call, resolve);
-	else
+	else if (resolve->kind == RESOLVE_CACHED || !file_link_reply(request, call, &resolve->content, call->revision.path)) /* caches keep it: a link expires */
 		reply_content(request, call->gateway, &resolve->content);
 	return 0;
 }

@@ -8,6 +8,7 @@
 #include "gateway/hub/commit.h"
 #include "gateway/hub/discussions.h"
 #include "gateway/hub/duplicate.h"
+#include "gateway/hub/file_link.h"
 #include "gateway/hub/follows.h"
 #include "gateway/hub/info.h"
 #include "gateway/hub/lfs.h"
@@ -48,6 +49,7 @@ const struct route hub_routes[] = {
 	{ READ, OTHER_PAGE "/raw/{}/**", resolve_raw, "hub-raw" },
 	{ READ, MODEL_PAGE "/raw/{}/**", resolve_raw, "hub-raw" },
 	{ READ, "/api/resolve-cache/{models|datasets|spaces|kernels}/{}/{}/{}/**", resolve_cached, "hub-resolve-cache" },
+	{ READ, "/api/files/{}/{}", file_link_get, "hub-file-link" },
 	{ READ, "/{}/resolve/{}/**", info_one_segment, "hub-one-segment" },
 
 	/* who, and whether */

@@ -180,6 +180,8 @@ static void replica_metrics(struct buffer *out, const struct gateway *gateway)
 	metric_write(out, "cairn_replica_fetched_xorbs_total", "counter", "Xorbs that a reader missed here, taken from other nodes.", status.fetched_xorbs);
 	metric_write(out, "cairn_replica_read_xorbs_total", "counter", "Xorbs that belong on other nodes and were opened here by readers.", status.read_xorbs);
 	metric_write(out, "cairn_replica_read_runs_total", "counter", "Runs of chunks of such xorbs that were asked of other nodes.", status.read_runs);
+	metric_write(out, "cairn_replica_linked_files_total", "counter", "Files that are not here, for which clients were sent to another node.", status.linked_files);
+	metric_write(out, "cairn_replica_linked_xorbs_total", "counter", "Xorbs that are not here, for which Xet clients were sent to another node.", status.linked_xorbs);
 	metric_write(out, "cairn_replica_repaired_xorbs_total", "counter", "Damaged xorbs replaced by copies of other nodes.", status.repaired_xorbs);
 	metric_write(out, "cairn_replica_rounds_total", "counter", "Comparisons of what is known with another node.", status.rounds);
 	metric_write(out, "cairn_replica_rounds_failed_total", "counter", "Those that did not come to their end.", status.rounds_failed);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "gateway/answer.h"
+#include "gateway/elsewhere.h"
 #include "gateway/process.h"
 #include "gateway/xet/batch_body.h"
 #include "gateway/xet/caller.h"
@@ -129,15 +130,30 @@ static void write_fetches_v2(struct json_writer *json, struct url_maker *maker, 
 	}
 }
 
+/* [blocks] Where to fetch each xorb of a merged list, in its order: NULL for those that are fetched here. The caller frees it. */
+static const char **nodes_of(struct http_request *request, const struct fetch_list *list)
+{
+	struct hash *xorbs = malloc((list->count + 1) * sizeof(*xorbs));
+	size_t count = 0;
+	for (size_t at = 0; xorbs && at < list->count; at = fetch_list_xorb_end(list, at))
+		xorbs[count++] = list->items[at].xorb;
+	const char **urls = xorbs ? elsewhere_xorbs(request, xorbs, count) : NULL;
+	free(xorbs);
+	return urls;
+}
+
 static void write_fetches(struct http_request *request, struct json_writer *json, const struct query *query, const struct fetch_list *list)
 {
-	struct url_maker maker = { .caller = query->caller, .base_url = http_base_url(request), .now_ms = unix_ms() };
+	struct url_maker maker = { .caller = query->caller, .now_ms = unix_ms() };
+	const char **nodes = nodes_of(request, list);
+	size_t number = 0; /* of the xorb */
 	buffer_init(&maker.url, DATA_URL_BYTES_MAX + GRANT_TEXT_BYTES_MAX);
 	json_object_begin(json, query->version == 2 ? "xorbs" : "fetch_info");
-	for (size_t at = 0; at < list->count && !json->out->failed;) {
+	for (size_t at = 0; at < list->count && !json->out->failed; number++) {
 		size_t end = fetch_list_xorb_end(list, at);
 		char text[HASH_TEXT_BYTES];
 		hash_to_text(text, &list->items[at].xorb);
+		maker.base_url = nodes && nodes[number] ? nodes[number] : http_base_url(request);
 		json_array_begin(json, text);
 		if (query->version == 2)
 			write_fetches_v2(json, &maker, &list->items[at], end - at);
@@ -148,6 +164,7 @@ static void write_fetches(struct http_request *request, struct json_writer *json
 	}
 	json_object_end(json);
 	buffer_fini(&maker.url);
+	free(nodes);
 }
 
 /* ------------------------------------------------------------------ one file */

@@ -41,6 +41,9 @@ static void print_nodes(const json_t *nodes)
 	}
 	table_print(table);
 	json_array_foreach(nodes, i, node)
+		if (*member_text(node, "node_url") && strcmp(member_text(node, "role"), "removed") != 0)
+			printf("node %s: clients may be sent to it at %s\n", member_text(node, "id"), member_text(node, "node_url"));
+	json_array_foreach(nodes, i, node)
 		if (*member_text(node, "trouble") && strcmp(member_text(node, "role"), "removed") != 0)
 			printf("node %s: %s\n", member_text(node, "id"), member_text(node, "trouble"));
 }

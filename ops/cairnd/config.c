@@ -24,6 +24,7 @@ static const char help[] =
 	"  --cluster-listen HOST:PORT numeric address for the other nodes; encrypted (none: this hub is one node)\n"
 	"  --cluster-address HOST:PORT how they reach it, if not as it listens\n"
 	"  --join TOKEN               a new DIR becomes a node of the cluster that made TOKEN; @FILE reads it from a file\n"
+	"  --node-url URL             how clients reach this very node; others send readers here for what they lack (they are not sent)\n"
 	"  --node-name NAME           for people, in `cairn cluster status` (host name)\n"
 	"  --copies N                 nodes that hold what is uploaded before the client is told so, at most as many as there are (2);\n"
 	"                             `cairn cluster set --copies` says it for all nodes\n"
@@ -82,7 +83,7 @@ enum option_id {
 	OPTION_DATA = 256, OPTION_LISTEN, OPTION_BASE_URL, OPTION_TRUST, OPTION_CERT, OPTION_KEY, OPTION_ACCESS_LOG, OPTION_CONNECTIONS,
 	OPTION_PER_ADDRESS, OPTION_REQUESTS, OPTION_WORKERS, OPTION_CONTROL, OPTION_BULK, OPTION_VOLUME, OPTION_RESERVE, OPTION_BUFFERS,
 	OPTION_INDEX, OPTION_TREES, OPTION_GIT_CACHE, OPTION_GIT_PROCESSES, OPTION_DRAIN, OPTION_BUFFERED, OPTION_NEW_TOKEN, OPTION_CLUSTER_LISTEN, OPTION_CLUSTER_ADDRESS, OPTION_JOIN,
-	OPTION_NODE_NAME, OPTION_COPIES, OPTION_COPY_RATE, OPTION_DOMAIN, OPTION_WEIGHT, OPTION_RATE_LIMITS, OPTION_RATE_API, OPTION_RATE_RESOLVE, OPTION_RATE_PAGES, OPTION_AUDIT_LOG, OPTION_AUDIT_READS,
+	OPTION_NODE_NAME, OPTION_NODE_URL, OPTION_COPIES, OPTION_COPY_RATE, OPTION_DOMAIN, OPTION_WEIGHT, OPTION_RATE_LIMITS, OPTION_RATE_API, OPTION_RATE_RESOLVE, OPTION_RATE_PAGES, OPTION_AUDIT_LOG, OPTION_AUDIT_READS,
 	OPTION_SCRUB_EVERY, OPTION_SCRUB_RATE, OPTION_OPENID_ISSUER, OPTION_OPENID_CLIENT, OPTION_OPENID_SECRET, OPTION_OPENID_NAME,
 	OPTION_HELP, OPTION_VERSION,
 };
@@ -127,6 +128,7 @@ static const struct option options[] = {
 	{ "cluster-address", required_argument, NULL, OPTION_CLUSTER_ADDRESS },
 	{ "join", required_argument, NULL, OPTION_JOIN },
 	{ "node-name", required_argument, NULL, OPTION_NODE_NAME },
+	{ "node-url", required_argument, NULL, OPTION_NODE_URL },
 	{ "copies", required_argument, NULL, OPTION_COPIES },
 	{ "failure-domain", required_argument, NULL, OPTION_DOMAIN },
 	{ "weight", required_argument, NULL, OPTION_WEIGHT },
@@ -209,18 +211,25 @@ static int read_time(uint64_t *out, const char *text)
 	return 0;
 }
 
-static int read_base_url(struct config *config, char *text)
+/* `option` names the option. Slashes at the end go. */
+static int read_url(const char **out, const char *option, char *text)
 {
 	size_t length = strlen(text);
 	while (length && text[length - 1] == '/')
 		text[--length] = 0;
 	for (const char *p = text; *p; p++)
 		if ((unsigned char)*p <= 0x20 || (unsigned char)*p >= 0x7f || strchr("\"<>?#", *p))
-			return wrong("--base-url wants a plain URL", text);
+			return wrong(option, text);
 	if (strncmp(text, "http://", 7) != 0 && strncmp(text, "https://", 8) != 0)
-		return wrong("--base-url begins with http:// or https://", text);
-	config->http.base_url = text;
+		return wrong(option, text);
+	*out = text;
 	return 0;
+}
+
+static int read_node_url(struct config *config, char *text)
+{
+	int err = read_url(&config->cluster.node_url, "--node-url wants a plain URL that begins with http:// or https://", text);
+	return err == 0 && strlen(text) >= NODE_ADDRESS_BYTES_MAX ? wrong("--node-url wants at most 255 bytes", text) : err;
 }
 
 /* The first line of a file. */
@@ -302,7 +311,7 @@ static int read_option(struct config *config, int option, char *value)
 	switch (option) {
 	case OPTION_DATA: config->data_dir = value; return 0;
 	case OPTION_LISTEN: return read_listen(config, value);
-	case OPTION_BASE_URL: return read_base_url(config, value);
+	case OPTION_BASE_URL: return read_url(&config->http.base_url, "--base-url wants a plain URL that begins with http:// or https://", value);
 	case OPTION_TRUST: config->http.trust_forwarded = config->rate.trust_forwarded = true; return 0;
 	case OPTION_CERT: config->http.tls_certificate_file = value; return 0;
 	case OPTION_KEY: config->http.tls_key_file = value; return 0;
@@ -318,6 +327,7 @@ static int read_option(struct config *config, int option, char *value)
 	case OPTION_CLUSTER_LISTEN: config->cluster.listen = value; return 0;
 	case OPTION_CLUSTER_ADDRESS: config->cluster.advertise = value; return 0;
 	case OPTION_JOIN: return read_join(config, value);
+	case OPTION_NODE_URL: return read_node_url(config, value);
 	case OPTION_NODE_NAME: config->cluster.name = value; return 0;
 	case OPTION_DOMAIN:
 		config->cluster.domain = value;
@@ -344,8 +354,8 @@ int config_read(struct config *out, int argc, char **argv)
 		fprintf(stderr, "cairnd: --tls-cert and --tls-key go together\n");
 		return ERR_INVALID;
 	}
-	if (!out->cluster.listen && (out->cluster.join_token || out->cluster.advertise)) {
-		fprintf(stderr, "cairnd: --join and --cluster-address go with --cluster-listen\n");
+	if (!out->cluster.listen && (out->cluster.join_token || out->cluster.advertise || out->cluster.node_url)) {
+		fprintf(stderr, "cairnd: --join, --cluster-address and --node-url go with --cluster-listen\n");
 		return ERR_INVALID;
 	}
 	static char host_name[NODE_NAME_BYTES_MAX];

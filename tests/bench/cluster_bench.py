@@ -7,6 +7,7 @@ import shutil
 import statistics
 import subprocess
 import time
+import urllib.parse
 
 from chaos_proxy import eventually, free_port
 from cluster_process import Cluster, cairn_of
@@ -185,10 +186,12 @@ class ClusterBench:
     # ---- reads through a node that does not hold the bytes
 
     def elsewhere(self, alone):
-        """Four nodes, two copies: each file is one xorb, so that two nodes have all of it and two have nothing. CPU of all nodes per that of one that is alone, of the
-        first read of a file and of those that follow, and the time to the first byte of the first read."""
+        """Four nodes, two copies: each file is one xorb, so that two nodes have all of it and two have nothing. One of these sends the client to a node that has it, as clients
+        reach every node; through the other it passes, as where they do not: under an address that caches may keep, nodes never send on. CPU of all nodes per that of one
+        that is alone, of the first read of a file and of those that follow, and the time to the first byte of the first read."""
         cluster = Cluster(self.work / "elsewhere")
         cluster.dir.mkdir()
+        cluster.prepare = self.tell_url
         try:
             for _ in range(4):
                 cluster.grow()
@@ -196,27 +199,42 @@ class ClusterBench:
             cairn_of(cluster.nodes[0], "cluster", "set", "--replication-factor", "2")
             for node in (cluster.nodes[0], alone):
                 node.create_repo(node.admin_token, "bytes")
-            ratios = {(who, when): [] for who in ("holds", "lacks") for when in ("first", "again")}
-            waits = {who: [] for who in ("alone", "holds", "lacks")}
+            ratios = {(who, when): [] for who in ("holds", "sends on", "passes") for when in ("first", "again")}
+            waits = {who: [] for who in ("alone", "holds", "sends on", "passes")}
             for _ in range(5 if self.bench.options.quick else 9):
                 seed = self.bench.next_seeds(1)
                 self.push(alone, [alone], seed, ONE_XORB_BYTES)
                 before = set(self.holders(cluster))
                 self.push(cluster.nodes[0], cluster.nodes, seed, ONE_XORB_BYTES)
                 held = self.holders_of_new(cluster, before)
-                readers = {"holds": next(node for node in cluster.nodes if node.name in held),
-                           "lacks": next(node for node in cluster.nodes if node.name not in held)}
-                one = self.read_twice(alone, [alone], seed, waits["alone"])
+                lacking = [node for node in cluster.nodes if node.name not in held]
+                there = self.sent_to(lacking[0].port, self.target_of(lacking[0], seed))
+                holder = next(node for node in cluster.nodes if node.name in held and node.port != there.port)  # which has not read it yet
+                readers = {"holds": holder, "sends on": lacking[0], "passes": lacking[1]}
+                one = self.read_twice(alone, [alone], self.target_of(alone, seed), waits["alone"])
                 for who, node in readers.items():
-                    for when, cpu in self.read_twice(node, cluster.nodes, seed, waits[who]).items():
+                    target = self.target_of(node, seed, "resolve-cache" if who == "passes" else "resolve")
+                    for when, cpu in self.read_twice(node, cluster.nodes, target, waits[who]).items():
                         ratios[who, when].append(cpu / one[when])
         finally:
             cluster.close()
+        words = {"alone": "node alone", "holds": "node that has it", "sends on": "sent on by a node without it", "passes": "passed through a node without it"}
         for (who, when), values in ratios.items():
-            bar = {"holds": 1.1, "lacks": 1.6}[who]
-            self.table.row(f"read {when}, node that {who} it: CPU per one alone", values, "x", bar, above=False)
+            bar = {"holds": 1.1, "sends on": 1.6, "passes": None}[who]
+            self.table.row(f"read {when}, {words[who]}: CPU per one alone", values, "x", bar, above=False)
         for who, values in waits.items():
-            self.table.row(f"  to the first byte, {'node alone' if who == 'alone' else f'node that {who} it'}", [value * 1000 for value in values], "ms")
+            self.table.row(f"  to the first byte, {words[who]}", [value * 1000 for value in values], "ms")
+
+    @staticmethod
+    def tell_url(node):
+        node.port = free_port()
+        node.flags += ["--node-url", node.url]
+
+    @staticmethod
+    def target_of(node, seed, how="resolve"):
+        head = node.request("HEAD", f"/admin/bytes/resolve/main/{seed}.bin")
+        assert head.status == 200, head
+        return f"/admin/bytes/resolve/main/{seed}.bin" if how == "resolve" else f"/api/resolve-cache/models/admin/bytes/{head.headers['x-repo-commit']}/{seed}.bin"
 
     @staticmethod
     def holders(cluster):
@@ -235,23 +253,39 @@ class ClusterBench:
         cairn_of(cluster.nodes[0], "cluster", "repair")  # or what was taken by the wrong node goes a minute later
         return eventually(found, 120, "two copies of what was pushed")
 
-    def read_twice(self, node, nodes, seed, waits):
+    def read_twice(self, node, nodes, target, waits):
         """CPU seconds of the first read, and of one of those behind it."""
-        target = self.bench.final_target(node, f"/admin/bytes/resolve/main/{seed}.bin")
         times = [self.cpu(nodes)]
-        waits.append(self.first_byte(node, target))
+        waits.append(self.first_byte(node.port, target))
         times.append(self.cpu(nodes))
         self.bench.drive(node.port, [("GET", target, "-", "-")], 1, "--repeat", READS_AGAIN)
+        there = self.sent_to(node.port, target)
+        if there:
+            self.bench.drive(there.port, [("GET", f"{there.path}?{there.query}", "-", "-")], 1, "--repeat", READS_AGAIN)
         times.append(self.cpu(nodes))
         return {"first": times[1] - times[0], "again": (times[2] - times[1]) / READS_AGAIN}
 
     @staticmethod
-    def first_byte(node, target):
-        """Reads all of it; seconds until the first byte of the body was here."""
+    def sent_to(port, target):
+        """The address that a client is sent on to, or None."""
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        connection.request("GET", target, headers={"Range": "bytes=0-0"})
+        answer = connection.getresponse()
+        connection.close()
+        return urllib.parse.urlsplit(answer.headers["Location"]) if answer.status == 302 else None
+
+    @classmethod
+    def first_byte(cls, port, target):
+        """Reads all of it, wherever it is; seconds until the first byte of the body was here."""
         start = time.monotonic()
-        connection = http.client.HTTPConnection("127.0.0.1", node.port, timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         connection.request("GET", target)
         answer = connection.getresponse()
+        if answer.status == 302:
+            there = urllib.parse.urlsplit(answer.headers["Location"])
+            connection.close()
+            sent_on = time.monotonic() - start
+            return sent_on + cls.first_byte(there.port, f"{there.path}?{there.query}")
         assert answer.status == 200 and len(answer.read(1)) == 1, answer.status
         elapsed, length = time.monotonic() - start, 1
         while some := answer.read(MIB):

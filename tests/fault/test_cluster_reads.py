@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from chaos_proxy import eventually
+from chaos_proxy import eventually, settled
 from cluster_process import Cluster, cairn_of
 from ledger import ask, digest
 
@@ -44,15 +44,15 @@ class Pushed:
         answer = node.commit(user.token, repo, [("lfsFile", {"path": name, "algo": "sha256", "oid": oid, "size": LENGTH})])
         assert answer.status == 200, answer
         cairn_of(node, "cluster", "repair")
-        self.xorb = eventually(lambda: self.find(before), 60, "two copies")
-        self.holders = [node for node in cluster.nodes if self.xorb in large_xorbs(node)]
+        self.xorb, self.holders = settled(lambda: self.find(before), 60, "two copies")  # one more may be on its way, and one go
         self.others = [node for node in cluster.nodes if node not in self.holders]
 
     def find(self, before):
         held = [large_xorbs(node) - before for node in self.cluster.nodes]
         new = set().union(*held)
         assert len(new) <= 1, new
-        return next((xorb for xorb in new if sum(xorb in each for each in held) == COPIES), None)
+        found = [(xorb, [node for node, each in zip(self.cluster.nodes, held) if xorb in each]) for xorb in new]
+        return next(((xorb, nodes) for xorb, nodes in found if len(nodes) == COPIES), None)
 
 
 class Refused(Exception):

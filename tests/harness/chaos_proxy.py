@@ -129,6 +129,19 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def settled(check, seconds, what, still=3):
+    """What `check` gives once it is true and stays the same for `still` seconds."""
+    seen, since = None, time.monotonic()
+
+    def is_still():
+        nonlocal seen, since
+        now = check()
+        if now != seen:
+            seen, since = now, time.monotonic()
+        return now if now and time.monotonic() - since >= still else None
+    return eventually(is_still, seconds, what)
+
+
 def eventually(check, seconds, what):
     """Repeats `check` until it is true; its value."""
     deadline = time.monotonic() + seconds

@@ -359,6 +359,57 @@ static void what_is_set_and_who_is_drained_is_known_to_all(void **state)
 	assert_int_equal(cluster_node_place(nodes[0], "", &id, 1, NODE_DRAINED, &why), ERR_CONFLICT);
 }
 
+/* What a node has applied of it, in time. */
+static bool tells_url(size_t i, uint64_t id, const char *url)
+{
+	for (int tries = 0; tries < 500; tries++) {
+		const struct cluster_node *node = cluster_view_find(view_of(i, 0), id);
+		if (node && strcmp(node->node_url, url) == 0)
+			return true;
+		usleep(10 * 1000);
+	}
+	return false;
+}
+
+static void at_which_url_clients_reach_a_node_is_known_to_all(void **state)
+{
+	(void)state;
+	static const char url[] = "https://two.example.org:8443/hub";
+	struct why why = { 0 };
+	char longest[NODE_ADDRESS_BYTES_MAX + 1] = "http://";
+	make_three();
+	uint64_t id = id_of(2), epoch = view_of(0, 1)->settings.epoch;
+	assert_string_equal(cluster_view_find(view_of(0, 0), id)->node_url, "");
+	memset(longest + 7, 'a', sizeof(longest) - 8);
+	static const char *const wrong[] = { "two.example.org", "ftp://two", "http://two/", "http://two ", "http://two/\r\nX: y", "http://two?a", "http://tw\xc3\xb6" };
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+		assert_int_equal(cluster_node_url(nodes[0], id, wrong[i], &why), ERR_INVALID);
+	assert_int_equal(cluster_node_url(nodes[0], id, longest, &why), ERR_INVALID);
+	assert_int_equal(cluster_node_url(nodes[0], 77, url, &why), ERR_NOT_FOUND);
+	longest[NODE_ADDRESS_BYTES_MAX - 1] = 0;
+	assert_int_equal(cluster_node_url(nodes[0], id, longest, &why), 0);
+	assert_true(tells_url(1, id, longest));
+	assert_int_equal(cluster_node_url(nodes[2], id, url, &why), 0);
+	for (size_t i = 0; i < 3; i++)
+		assert_true(tells_url(i, id, url));
+	assert_true(view_of(0, 0)->settings.epoch == epoch); /* nothing moves for it */
+	/* What else a node tells, and what is done with it, leaves the URL as it is. */
+	struct cluster_node self = *cluster_view_find(view_of(0, 0), id);
+	snprintf(self.name, sizeof(self.name), "renamed");
+	self.node_url[0] = 0;
+	assert_int_equal(cluster_node_announce(nodes[0], &self, &why), 0);
+	assert_int_equal(cluster_node_roles(nodes[0], "", &id, 1, NODE_LEARNER, &why), 0);
+	for (size_t i = 0; i < 3; i++)
+		assert_true(tells_url(i, id, url));
+	/* Started again without one it takes it back. */
+	close_node(2);
+	open_node(2, NULL);
+	for (size_t i = 0; i < 3; i++)
+		assert_true(tells_url(i, id, ""));
+	assert_int_equal(cluster_node_roles(nodes[0], "", &id, 1, NODE_REMOVED, &why), 0);
+	assert_int_equal(cluster_node_url(nodes[0], id, url, &why), ERR_NOT_FOUND);
+}
+
 static void what_a_repository_wants_is_known_to_all(void **state)
 {
 	(void)state;
@@ -436,6 +487,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_removed_node_is_not_let_in_again, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_leader_can_be_demoted_and_removed, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_is_set_and_who_is_drained_is_known_to_all, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(at_which_url_clients_reach_a_node_is_known_to_all, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_a_repository_wants_is_known_to_all, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(leadership_moves_before_a_planned_stop, set_up, tear_down),
 	};
