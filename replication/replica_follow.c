@@ -67,6 +67,8 @@ static void note_connected(struct peer *peer, int fd)
 	peer->fd = fd;
 	peer->connected = fd >= 0;
 	peer->current = peer->current && fd >= 0;
+	if (peer->connected)
+		peer->shunned_until_ms = 0; /* it answers again */
 	pthread_mutex_unlock(&peer->replica->lock);
 }
 
