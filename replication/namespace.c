@@ -1,5 +1,6 @@
 #include "replication/cluster_node.h"
 #include "replication/namespace_state.h"
+#include "replication/node.h"
 
 #include <sodium.h>
 #include <stdatomic.h>
@@ -382,16 +383,24 @@ void namespace_snapshot_close(struct namespace_snapshot *snapshot)
 
 /* ---- reading and proposing ---- */
 
+/* Where other nodes have the same state, one that meets damage in its own stops: its clients find another, and it says what is to be done. A node that is alone goes on with what can be
+ * read. */
+static int read_failed(struct namespace *ns, char *error)
+{
+	if (strncmp(error, "Corruption", strlen("Corruption")) == 0 && !consensus_alone(ns->consensus))
+		node_stop("the state is damaged (%s): remove this node from the cluster, wipe its data directory, and join it anew", error);
+	rocksdb_free(error);
+	return ERR_IO;
+}
+
 static rocksdb_pinnableslice_t *get_pinned(struct namespace *ns, const struct namespace_snapshot *snapshot, const struct key *key, int *err)
 {
 	char *error = NULL;
 	rocksdb_pinnableslice_t *slice = rocksdb_get_pinned(consensus_db(ns->consensus), snapshot ? snapshot->read_options : ns->read_options,
 		(const char *)key->bytes, key->length, &error);
 	*err = slice ? 0 : ERR_NOT_FOUND;
-	if (error) {
-		*err = ERR_IO;
-		rocksdb_free(error);
-	}
+	if (error)
+		*err = read_failed(ns, error);
 	return slice;
 }
 
@@ -460,10 +469,8 @@ int namespace_scan(struct namespace *ns, const struct namespace_snapshot *snapsh
 	}
 	char *error = NULL;
 	rocksdb_iter_get_error(iterator, &error);
-	if (error) {
-		err = err ? err : ERR_IO;
-		rocksdb_free(error);
-	}
+	if (error)
+		err = read_failed(ns, error);
 	rocksdb_iter_destroy(iterator);
 	rocksdb_readoptions_destroy(options);
 	return err;
