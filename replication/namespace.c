@@ -469,8 +469,8 @@ int namespace_scan(struct namespace *ns, const struct namespace_snapshot *snapsh
 	}
 	char *error = NULL;
 	rocksdb_iter_get_error(iterator, &error);
-	if (error)
-		err = read_failed(ns, error);
+	int failed = error ? read_failed(ns, error) : 0;
+	err = err ? err : failed;
 	rocksdb_iter_destroy(iterator);
 	rocksdb_readoptions_destroy(options);
 	return err;

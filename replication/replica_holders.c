@@ -45,15 +45,6 @@ bool replica_has_urls(struct replica *replica)
 	return has;
 }
 
-static void shun(struct replica *replica, uint64_t node_id)
-{
-	pthread_mutex_lock(&replica->lock);
-	for (size_t i = 0; i < replica->peers_count; i++)
-		if (replica->peers[i].node.node_id == node_id)
-			replica->peers[i].shunned_until_ms = replica_now_ms() + REPLICA_SHUN_MS;
-	pthread_mutex_unlock(&replica->lock);
-}
-
 struct asking {
 	struct replica *replica;
 	struct placement placement;
@@ -80,7 +71,7 @@ static bool ask(struct asking *asking, uint64_t node_id)
 {
 	if (replica_keep(asking->replica, node_id, &asking->call, REPLICA_HOLDER_WAIT_MS, &asking->kept, NULL) == 0)
 		return true;
-	shun(asking->replica, node_id);
+	replica_shun(asking->replica, node_id);
 	return false;
 }
 

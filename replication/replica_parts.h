@@ -150,6 +150,8 @@ int replica_settle(struct replica *replica, const struct record_place *end, uint
 void replica_settle_all(struct replica *replica, uint64_t wait_ms);
 /* [blocks] Asks one node which xorbs it has. */
 int replica_keep(struct replica *replica, uint64_t node_id, const struct keep_call *call, int wait_ms, struct kept *out, struct why *why);
+/* It has not answered in time: others are asked before it for REPLICA_SHUN_MS. */
+void replica_shun(struct replica *replica, uint64_t node_id);
 /* [blocks] Fetches a xorb, from `first` if it has it. */
 int replica_fetch_from(struct replica *replica, uint64_t first, const struct hash *xorb, struct why *why);
 /* What a placement wants is done, what it does not want goes: replica_walk.c. A thread. */

@@ -106,7 +106,7 @@ static bool may_ask(struct replica *replica, uint64_t node_id, bool shunned_too)
 	return may;
 }
 
-static void shun(struct replica *replica, uint64_t node_id)
+void replica_shun(struct replica *replica, uint64_t node_id)
 {
 	pthread_mutex_lock(&replica->lock);
 	for (size_t i = 0; i < replica->peers_count; i++)
@@ -144,7 +144,7 @@ static void ask_node(struct settle *settle, uint64_t node_id)
 		}
 	if ((settle->claims && !replica_has_records(settle->replica, node_id, settle->end, REPLICA_KEEP_WAIT_MS)) ||
 		replica_keep(settle->replica, node_id, &settle->call, REPLICA_KEEP_WAIT_MS, &settle->kept, NULL) != 0) {
-		shun(settle->replica, node_id);
+		replica_shun(settle->replica, node_id);
 		return;
 	}
 	for (size_t i = 0; i < settle->call.count; i++)

@@ -93,10 +93,8 @@ def wait_until_complete(cluster):
     eventually(lambda: all(node.status()["bytes_replicated"] for node in cluster.living()), CONVERGE_SECONDS_MAX, "all fully replicated")
 
 
-def make_coded_cluster(make_cluster, seed, chance, tmp_path):  # noqa: F811
-    """Seven nodes and what was pushed to them, all of it coded; the names of the xorbs that were large enough, which nobody holds whole any more."""
-    cluster = make_cluster(3)
-    ledger = make_ledger(cluster, AnyNode(cluster, seed), tmp_path)
+def grow_and_push(cluster, ledger, chance):
+    """Seven nodes, and pieces that are large enough to be coded; their bytes in all."""
     while len(cluster.nodes) < NODES:
         cluster.grow("learner")
     cluster.wait_for_voters(3)
@@ -105,6 +103,14 @@ def make_coded_cluster(make_cluster, seed, chance, tmp_path):  # noqa: F811
         data = chance.randbytes(chance.randint(1_200_000, 3_000_000))
         total += len(data)
         push_bytes(cluster, ledger, data, chance)
+    return total
+
+
+def make_coded_cluster(make_cluster, seed, chance, tmp_path):  # noqa: F811
+    """Seven nodes and what was pushed to them, all of it coded; the names of the xorbs that were large enough, which nobody holds whole any more."""
+    cluster = make_cluster(3)
+    ledger = make_ledger(cluster, AnyNode(cluster, seed), tmp_path)
+    total = grow_and_push(cluster, ledger, chance)
     push_many_records(cluster.nodes[0], ledger, chance)
     wholes = {xorb for node in cluster.nodes for xorb, length in held_by(node).items() if length >= CODED_BYTES_MIN}
     cairn_of(cluster.nodes[0], "cluster", "set", "--erasure", "4+2", "--erasure-after", "0", "--grace", "5")
@@ -184,14 +190,7 @@ def test_cold_content_lies_as_parts_and_any_two_nodes_may_go(make_cluster, chanc
     said = refused(cluster.nodes[0], "cluster", "set", "--erasure", "4+2")
     assert "4+2 parts cannot lie on different nodes: there are only 3" in said, said
     assert "or off" in refused(cluster.nodes[0], "cluster", "set", "--erasure", "11+2")
-    while len(cluster.nodes) < NODES:
-        cluster.grow("learner")
-    cluster.wait_for_voters(3)
-    total = 0
-    for _ in range(PIECES):
-        data = chance.randbytes(chance.randint(1_200_000, 3_000_000))
-        total += len(data)
-        push_bytes(cluster, ledger, data, chance)
+    total = grow_and_push(cluster, ledger, chance)
     cairn_of(cluster.nodes[0], "cluster", "set", "--erasure", "4+2", "--erasure-after", "0", "--grace", "5")
     eventually(lambda: "but 4+2 parts of what is older than 0 s" in cairn_of(cluster.nodes[1], "cluster", "status"), 10, "known to all")
     wait_for_room(cluster, total, 1.45, 1.7, "coded")
