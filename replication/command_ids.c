@@ -19,37 +19,28 @@ bool command_id_in_window(const struct command_id *id, int64_t leader_ms)
 	return ms > leader_ms - COMMAND_ID_WINDOW_MS && ms < leader_ms + COMMAND_ID_AHEAD_MS;
 }
 
-int command_ids_get(rocksdb_t *db, rocksdb_writebatch_wi_t *batch, const rocksdb_readoptions_t *options, uint32_t group,
-	const struct command_id *id, struct command_outcome *out, struct why *why)
+int command_ids_get(struct state_batch *batch, uint32_t group, const struct command_id *id, struct command_outcome *out, struct why *why)
 {
 	struct key key;
+	struct span value;
 	id_key(&key, group, id);
-	char *error = NULL;
-	size_t length;
-	char *value = rocksdb_writebatch_wi_get_from_batch_and_db(batch, db, options, (const char *)key.bytes, key.length, &length, &error);
-	if (error) {
-		int err = why_set(why, ERR_IO, "cannot read the state: %s", error);
-		rocksdb_free(error);
+	int err = state_batch_get(batch, key_span(&key), &value, why);
+	if (err)
 		return err;
-	}
-	if (!value)
-		return ERR_NOT_FOUND;
-	struct cursor cursor = cursor_of(span_of(value, length));
+	struct cursor cursor = cursor_of(value);
 	cursor_array(&cursor, 4);
 	out->index = cursor_u64(&cursor);
 	out->err = (int)cursor_i64(&cursor);
 	struct span result = cursor_bytes(&cursor, PROPOSAL_RESULT_BYTES_MAX);
 	struct span sentence = cursor_text(&cursor, WHY_BYTES_MAX - 1);
-	bool whole = cursor_done(&cursor);
-	if (whole) {
-		buffer_append(&out->result, result.data, result.length);
-		why_set(&out->why, 0, "%.*s", (int)sentence.length, sentence.data ? (const char *)sentence.data : "");
-	}
-	rocksdb_free(value);
-	return whole ? 0 : why_set(why, ERR_CORRUPT, "a remembered command outcome does not parse");
+	if (!cursor_done(&cursor))
+		return why_set(why, ERR_CORRUPT, "a remembered command outcome does not parse");
+	buffer_append(&out->result, result.data, result.length);
+	why_set(&out->why, 0, "%.*s", (int)sentence.length, sentence.data ? (const char *)sentence.data : "");
+	return 0;
 }
 
-void command_ids_put(rocksdb_writebatch_wi_t *batch, uint32_t group, const struct command_id *id, const struct command_outcome *outcome)
+void command_ids_put(struct state_batch *batch, uint32_t group, const struct command_id *id, const struct command_outcome *outcome)
 {
 	struct key key;
 	id_key(&key, group, id);
@@ -60,7 +51,7 @@ void command_ids_put(rocksdb_writebatch_wi_t *batch, uint32_t group, const struc
 	pack_i64(&value, outcome->err);
 	pack_bytes(&value, buffer_span(&outcome->result));
 	pack_text(&value, span_text(outcome->err ? outcome->why.text : ""));
-	rocksdb_writebatch_wi_put(batch, (const char *)key.bytes, key.length, (const char *)value.data, value.length);
+	state_batch_put(batch, key_span(&key), buffer_span(&value));
 	buffer_fini(&value);
 }
 

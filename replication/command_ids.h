@@ -7,6 +7,7 @@
 #define CAIRN_REPLICATION_COMMAND_IDS_H
 
 #include "replication/keys.h"
+#include "replication/state_batch.h"
 #include "schemas/command.h"
 
 #include <rocksdb/c.h>
@@ -27,9 +28,8 @@ struct command_outcome {
 /* True when `id` may be applied at `leader_ms`. */
 bool command_id_in_window(const struct command_id *id, int64_t leader_ms);
 /* 0 and the outcome (caller's result buffer is initialised), ERR_NOT_FOUND, ERR_IO, ERR_CORRUPT. */
-int command_ids_get(rocksdb_t *db, rocksdb_writebatch_wi_t *batch, const rocksdb_readoptions_t *options, uint32_t group,
-	const struct command_id *id, struct command_outcome *out, struct why *why);
-void command_ids_put(rocksdb_writebatch_wi_t *batch, uint32_t group, const struct command_id *id, const struct command_outcome *outcome);
+int command_ids_get(struct state_batch *batch, uint32_t group, const struct command_id *id, struct command_outcome *out, struct why *why);
+void command_ids_put(struct state_batch *batch, uint32_t group, const struct command_id *id, const struct command_outcome *outcome);
 /* Forgets the buckets of hours before `hour`. Outside any batch: those ids are refused whether their records are there or not. */
 int command_ids_drop(rocksdb_t *db, const rocksdb_writeoptions_t *options, uint32_t group, uint64_t hour, struct why *why);
 

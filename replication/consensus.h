@@ -11,6 +11,7 @@
 #define CAIRN_REPLICATION_CONSENSUS_H
 
 #include "replication/cluster_view.h"
+#include "replication/state_batch.h"
 #include "schemas/buffer.h"
 #include "schemas/command.h"
 #include "schemas/error.h"
@@ -33,9 +34,7 @@ struct apply_context {
 	uint32_t group;
 	uint64_t index;
 	int64_t leader_ms;
-	rocksdb_t *db;                     /* reads see the state before this batch ... */
-	rocksdb_writebatch_wi_t *batch;    /* ... use the indexed batch to read your own writes */
-	rocksdb_readoptions_t *read_options;
+	struct state_batch *batch; /* for everything that is read and changed */
 	atomic_uint_fast64_t *cluster_changed; /* to be set to `index` by whatever may change what state_machine.cluster reads */
 };
 struct state_machine {

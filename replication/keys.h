@@ -5,9 +5,7 @@
 #ifndef CAIRN_REPLICATION_KEYS_H
 #define CAIRN_REPLICATION_KEYS_H
 
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
+#include "schemas/buffer.h"
 
 enum {
 	KEY_PREFIX_BYTES = 7,
@@ -52,6 +50,11 @@ static inline void key_add(struct key *key, const void *data, size_t length)
 		return;
 	memcpy(key->bytes + key->length, data, length);
 	key->length += length;
+}
+
+static inline struct span key_span(const struct key *key)
+{
+	return span_of(key->bytes, key->length);
 }
 
 static inline void key_add_number(struct key *key, uint64_t value, unsigned length)

@@ -143,70 +143,40 @@ static void see_replaced(void *context)
 	atomic_fetch_add(&ns->records_version, 2);
 }
 
-static int take_value(char *value, size_t length, const struct schema *schema, void *record, size_t record_bytes, struct why *why)
-{
-	if (!value)
-		return ERR_NOT_FOUND;
-	int err = schema ? record_decode(record, record_bytes, schema, span_of(value, length)) : 0;
-	rocksdb_free(value);
-	return err ? why_set(why, err, "a record of the state does not parse (%s)", err_name(err)) : 0;
-}
-
-static char *get_raw(const struct apply_context *apply, const struct key *key, size_t *length, int *err, struct why *why)
-{
-	char *error = NULL;
-	char *value = rocksdb_writebatch_wi_get_from_batch_and_db(apply->batch, apply->db, apply->read_options, (const char *)key->bytes, key->length,
-		length, &error);
-	*err = 0;
-	if (error) {
-		*err = why_set(why, ERR_IO, "cannot read the state: %s", error);
-		rocksdb_free(error);
-	}
-	return value;
-}
-
 int state_get(const struct apply_context *apply, const struct key *key, const struct schema *schema, void *record, size_t record_bytes, struct why *why)
 {
-	size_t length = 0;
-	int err;
-	char *value = get_raw(apply, key, &length, &err, why);
-	return err ? err : take_value(value, length, schema, record, record_bytes, why);
+	struct span value;
+	int err = state_batch_get(apply->batch, key_span(key), &value, why);
+	if (err || !schema)
+		return err;
+	err = record_decode(record, record_bytes, schema, value);
+	return err ? why_set(why, err, "a record of the state does not parse (%s)", err_name(err)) : 0;
 }
 
 int state_get_bytes(const struct apply_context *apply, const struct key *key, void *out, size_t length, struct why *why)
 {
-	size_t found_length = 0;
-	int err;
-	char *value = get_raw(apply, key, &found_length, &err, why);
+	struct span value;
+	int err = state_batch_get(apply->batch, key_span(key), &value, why);
 	if (err)
 		return err;
-	if (!value)
-		return ERR_NOT_FOUND;
-	if (found_length == length)
-		memcpy(out, value, length);
-	else
-		err = why_set(why, ERR_CORRUPT, "a record of the state has %zu bytes, not %zu", found_length, length);
-	rocksdb_free(value);
-	return err;
+	if (value.length != length)
+		return why_set(why, ERR_CORRUPT, "a record of the state has %zu bytes, not %zu", value.length, length);
+	memcpy(out, value.data, length);
+	return 0;
 }
 
 int state_read(const struct apply_context *apply, const struct key *key, struct buffer *out, struct why *why)
 {
-	size_t length = 0;
-	int err;
-	char *value = get_raw(apply, key, &length, &err, why);
-	if (err)
-		return err;
-	if (!value)
-		return ERR_NOT_FOUND;
-	err = buffer_append(out, value, length);
-	rocksdb_free(value);
-	return err ? why_set(why, ERR_CORRUPT, "a record of the state has %zu bytes", length) : 0;
+	struct span value;
+	int err = state_batch_get(apply->batch, key_span(key), &value, why);
+	if (err == 0 && buffer_append(out, value.data, value.length) != 0)
+		err = why_set(why, ERR_CORRUPT, "a record of the state has %zu bytes", value.length);
+	return err;
 }
 
 void state_put_bytes(const struct apply_context *apply, const struct key *key, const void *data, size_t length)
 {
-	rocksdb_writebatch_wi_put(apply->batch, (const char *)key->bytes, key->length, data, length);
+	state_batch_put(apply->batch, key_span(key), span_of(data, length));
 }
 
 void state_put(const struct apply_context *apply, const struct key *key, const struct schema *schema, const void *record)
@@ -220,55 +190,57 @@ void state_put(const struct apply_context *apply, const struct key *key, const s
 
 void state_delete(const struct apply_context *apply, const struct key *key)
 {
-	rocksdb_writebatch_wi_delete(apply->batch, (const char *)key->bytes, key->length);
+	state_batch_delete(apply->batch, key_span(key));
 }
 
-/* Everything with the prefix, in the batch or below it. The indexed batch does not know range deletions: the keys are collected, then
- * deleted one by one. */
-static int collect(const struct apply_context *apply, const struct key *prefix, struct buffer *keys, bool (*accept)(void *context, struct span key),
-	void *context)
+static bool collect_key(void *context, struct span key)
 {
-	rocksdb_iterator_t *base = rocksdb_create_iterator(apply->db, apply->read_options);
-	rocksdb_iterator_t *iterator = rocksdb_writebatch_wi_create_iterator_with_base(apply->batch, base);
-	int found = 0;
-	for (rocksdb_iter_seek(iterator, (const char *)prefix->bytes, prefix->length); rocksdb_iter_valid(iterator); rocksdb_iter_next(iterator)) {
-		size_t length;
-		const char *key = rocksdb_iter_key(iterator, &length);
-		if (length < prefix->length || memcmp(key, prefix->bytes, prefix->length) != 0)
-			break;
-		if (accept && !accept(context, span_of(key, length)))
-			continue;
-		found = 1;
-		if (!keys)
-			break;
-		uint32_t length_u32 = (uint32_t)length;
-		buffer_append(keys, &length_u32, sizeof(length_u32));
-		buffer_append(keys, key, length);
-	}
-	rocksdb_iter_destroy(iterator);
-	return found;
+	struct buffer *keys = context;
+	uint32_t length = (uint32_t)key.length;
+	buffer_append(keys, &length, sizeof(length));
+	return buffer_append(keys, key.data, key.length) == 0;
 }
 
 int state_delete_prefix(const struct apply_context *apply, const struct key *prefix, struct why *why)
 {
 	struct buffer keys;
 	buffer_init(&keys, SIZE_MAX);
-	collect(apply, prefix, &keys, NULL, NULL);
-	for (size_t offset = 0; offset < keys.length;) {
+	int err = state_batch_each(apply->batch, key_span(prefix), collect_key, &keys, why);
+	if (err == 0 && keys.failed)
+		err = why_set(why, ERR_NO_MEMORY, "no memory to delete a repository");
+	for (size_t offset = 0; err == 0 && offset < keys.length;) {
 		uint32_t length;
 		memcpy(&length, keys.data + offset, sizeof(length));
 		offset += sizeof(length);
-		rocksdb_writebatch_wi_delete(apply->batch, (const char *)keys.data + offset, length);
+		state_batch_delete(apply->batch, span_of(keys.data + offset, length));
 		offset += length;
 	}
-	bool failed = keys.failed;
 	buffer_fini(&keys);
-	return failed ? why_set(why, ERR_NO_MEMORY, "no memory to delete a repository") : 0;
+	return err;
+}
+
+struct search {
+	bool (*accept)(void *context, struct span key);
+	void *context;
+	bool found;
+};
+
+static bool accept_key(void *context, struct span key)
+{
+	struct search *search = context;
+	if (search->accept && !search->accept(search->context, key))
+		return true;
+	search->found = true;
+	return false;
 }
 
 bool state_any(const struct apply_context *apply, const struct key *prefix, bool (*accept)(void *context, struct span key), void *context)
 {
-	return collect(apply, prefix, NULL, accept, context) != 0;
+	struct search search = { .accept = accept, .context = context };
+	struct why why = { 0 };
+	if (state_batch_each(apply->batch, key_span(prefix), accept_key, &search, &why) != 0)
+		node_stop("%s", why.text); /* what is decided here must be decided alike on every node */
+	return search.found;
 }
 
 int body_decode(void *record, size_t record_bytes, const struct schema *schema, const struct command *command, struct why *why)

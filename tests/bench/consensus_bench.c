@@ -26,7 +26,7 @@ static int apply(void *context, const struct apply_context *apply_, struct span 
 	struct key key;
 	key_begin(&key, apply_->group, 0, 'b');
 	key_add_number(&key, apply_->index % KEYS, 4);
-	rocksdb_writebatch_wi_put(apply_->batch, (const char *)key.bytes, key.length, (const char *)bytes.data, bytes.length);
+	state_batch_put(apply_->batch, key_span(&key), bytes);
 	pack_u64(result, apply_->index);
 	return 0;
 }

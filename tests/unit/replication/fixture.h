@@ -60,15 +60,12 @@ static inline int counter_apply(void *context, const struct apply_context *apply
 	struct cursor body = cursor_of(command.body);
 	struct key key;
 	counter_key(&key, cursor_u64(&body));
-	size_t length = 0;
-	char *error = NULL;
-	char *value = rocksdb_writebatch_wi_get_from_batch_and_db(apply->batch, apply->db, apply->read_options, (const char *)key.bytes, key.length,
-		&length, &error);
-	uint64_t count = value && length == sizeof(count) ? get_big_endian((uint8_t *)value, 8) + 1 : 1;
-	rocksdb_free(value);
+	struct span value;
+	int err = state_batch_get(apply->batch, key_span(&key), &value, why);
+	uint64_t count = err == 0 && value.length == sizeof(count) ? get_big_endian(value.data, 8) + 1 : 1;
 	uint8_t encoded[8];
 	put_big_endian(encoded, count, 8);
-	rocksdb_writebatch_wi_put(apply->batch, (const char *)key.bytes, key.length, (const char *)encoded, sizeof(encoded));
+	state_batch_put(apply->batch, key_span(&key), span_of(encoded, sizeof(encoded)));
 	pack_u64(result, count);
 	return 0;
 }
