@@ -36,8 +36,9 @@ struct driver {
 	uint64_t applied;
 	uint64_t barrier;           /* index of this leadership's barrier; 0: not submitted */
 	uint64_t barrier_applied;   /* 0 until applied */
-	struct {
+	struct told {
 		uint64_t id, commit;
+		uint64_t awaited;       /* up to here it is told at once */
 	} told[SERVERS_MAX];        /* how far each other server can know the log to be committed, from appends of this leadership */
 	struct {
 		uint64_t id, since_ms;
@@ -201,22 +202,22 @@ static uint64_t handed_part(const struct driver *driver, const struct message *m
 	return below < message->append.count ? below : message->append.count;
 }
 
-static uint64_t *told_of(struct driver *driver, uint64_t id)
+static struct told *told_of(struct driver *driver, uint64_t id)
 {
 	size_t at = 0;
 	while (at + 1 < SERVERS_MAX && driver->told[at].id != 0 && driver->told[at].id != id)
 		at++;
 	driver->told[at].id = id;
-	return &driver->told[at].commit;
+	return &driver->told[at];
 }
 
 /* Who gets an append up to `last` learns no more than that it is committed. */
 static void note_told(struct driver *driver, uint64_t id, uint64_t commit, uint64_t last)
 {
-	uint64_t *told = told_of(driver, id);
+	struct told *told = told_of(driver, id);
 	uint64_t knows = commit < last ? commit : last;
-	if (knows > *told)
-		*told = knows;
+	if (knows > told->commit)
+		told->commit = knows;
 }
 
 /* Entries up to `handed` are in the log on disk, later ones in the cache: an append that spans both goes out as two. */
@@ -660,18 +661,31 @@ int driver_submit(struct driver *driver, enum entry_type type, struct span paylo
 	return 0;
 }
 
-void driver_tell_commit(struct driver *driver)
+void driver_await_commit(struct driver *driver, uint64_t id, uint64_t index)
+{
+	struct told *told = told_of(driver, id);
+	if (index > told->awaited)
+		told->awaited = index;
+}
+
+bool driver_tell_commit(struct driver *driver, bool all)
 {
 	struct server servers[SERVERS_MAX];
 	uint64_t commit = engine_commit(driver->engine);
+	bool is_left = false;
 	if (!driver->leads)
-		return;
+		return false;
 	size_t count = engine_servers(driver->engine, servers);
 	for (size_t i = 0; i < count; i++) {
 		/* Anchored where the other is known to be like us: an append of nothing, which it acknowledges and the engine has heard already. */
 		uint64_t match = engine_match(driver->engine, servers[i].id), term = match ? term_at(driver, match) : 0;
-		if (servers[i].id == driver->node_id || term == 0 || *told_of(driver, servers[i].id) >= (match < commit ? match : commit))
+		const struct told *told = told_of(driver, servers[i].id);
+		if (servers[i].id == driver->node_id || term == 0 || told->commit >= (match < commit ? match : commit))
 			continue;
+		if (!all && told->commit >= told->awaited) {
+			is_left = true;
+			continue;
+		}
 		note_told(driver, servers[i].id, commit, match);
 		struct message message = { .type = MESSAGE_APPEND, .peer = servers[i].id, .term = engine_term(driver->engine) };
 		message.append.previous_index = match;
@@ -679,6 +693,7 @@ void driver_tell_commit(struct driver *driver)
 		message.append.commit = commit;
 		driver->rio->send(driver->rio->context, driver->group, &message, NULL);
 	}
+	return is_left;
 }
 
 void driver_stored(struct driver *driver, const struct log_job *job)

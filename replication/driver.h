@@ -28,9 +28,11 @@ struct driver;
 int driver_open(struct driver **out, uint32_t group, uint64_t node_id, const struct rio *rio, struct log_loaded *loaded, uint64_t applied, struct why *why);
 void driver_close(struct driver *driver);
 
-/* Leader: tells the others at once how far the log is committed, unless an append has; the engine would with its next heartbeat. To be called when nothing more
- * is about to be submitted. */
-void driver_tell_commit(struct driver *driver);
+/* Leader: somebody at another server waits until it knows that `index` is committed. */
+void driver_await_commit(struct driver *driver, uint64_t id, uint64_t index);
+/* Leader: tells servers at which somebody waits, or all, how far the log is committed, unless an append has; the engine would with its next heartbeat. To be
+ * called when nothing more is about to be submitted. True: others do not know it yet. */
+bool driver_tell_commit(struct driver *driver, bool all);
 
 /* Leader only: proposes one entry. On success takes `waiters`. 0, ERR_CLOSED, ERR_NO_SPACE, ERR_BUSY, ERR_NO_MEMORY. */
 int driver_submit(struct driver *driver, enum entry_type type, struct span payload, struct proposal *waiters, bool releases);

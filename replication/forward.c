@@ -325,6 +325,7 @@ static void serve_reads_of_others(struct consensus *c, struct group *group)
 			continue; /* the barrier of a new leader is not applied yet */
 		}
 		group->forward.asked[i].used = false;
+		driver_await_commit(group->driver, group->forward.asked[i].peer, index);
 		send_numbers(c, group->forward.asked[i].peer, FRAME_READ_POINT, group->number, group->forward.asked[i].number, err, index, false);
 	}
 }

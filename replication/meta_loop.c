@@ -11,6 +11,7 @@
 enum {
 	ROOM_CHECK_MS = 100,        /* how old the answer of statvfs may be */
 	ROOM_BYTES_MIN = 16 << 20,  /* below it only what releases space is accepted: the engine's threshold */
+	TELL_MS = 10,               /* how long others may not know that something is committed, if nobody waits for it there */
 	CLOSE_WAIT_MS = 10 * 1000,  /* for entries under way when closing */
 	HOUSEKEEPING_MS = 1000,
 };
@@ -153,6 +154,9 @@ static bool submit_entry(struct consensus *c, struct group *group)
 	bool short_of_room = room_bytes(c) < ROOM_BYTES_MIN;
 	struct proposal *waiters = proposals_gather(&group->proposals, wall_ms(NULL), short_of_room, &payload);
 	gather_note(&group->gather, length_of(waiters));
+	for (const struct proposal *proposal = waiters; proposal; proposal = proposal->next)
+		if (proposal->remote_peer)
+			driver_await_commit(group->driver, proposal->remote_peer, status.last_index + 1);
 	int err = waiters ? driver_submit(group->driver, ENTRY_COMMANDS, buffer_span(&payload), waiters, short_of_room) : 0;
 	buffer_fini(&payload);
 	if (err == ERR_CLOSED) { /* leadership is moving: the next leader gets them */
@@ -195,6 +199,18 @@ static void pump_proposals(struct consensus *c, struct group *group)
 	else if (c->peers && group->forward.list)
 		forward_take_back(group);
 	submit_proposals(c, group);
+}
+
+static void on_tell(uv_timer_t *timer)
+{
+	driver_tell_commit(((struct group *)timer->data)->driver, true);
+}
+
+/* The next entry tells it as well. */
+static void tell_commit(struct group *group)
+{
+	if (driver_tell_commit(group->driver, false) && !uv_is_active((uv_handle_t *)&group->tell_timer))
+		uv_timer_start(&group->tell_timer, on_tell, TELL_MS, 0);
 }
 
 static void settle_request(struct consensus *c, struct request *request, int err, const char *sentence)
@@ -494,11 +510,11 @@ static void turn(struct consensus *c)
 	cluster_turn(c);
 	for (uint32_t i = 0; i < GROUPS_MAX; i++)
 		pump_proposals(c, &c->groups[i]);
-	for (uint32_t i = 0; i < GROUPS_MAX; i++)
-		driver_tell_commit(c->groups[i].driver);
 	serve_requests(c);
 	for (uint32_t i = 0; i < GROUPS_MAX; i++)
 		forward_turn(c, &c->groups[i]);
+	for (uint32_t i = 0; i < GROUPS_MAX; i++)
+		tell_commit(&c->groups[i]);
 	maybe_snapshot(c);
 	if (c->stopping)
 		stop_when_idle(c);
@@ -594,6 +610,8 @@ void meta_loop_open(struct consensus *c)
 		group->timer.data = group;
 		uv_timer_init(&c->loop, &group->gather_timer);
 		group->gather_timer.data = group;
+		uv_timer_init(&c->loop, &group->tell_timer);
+		group->tell_timer.data = group;
 		proposals_init(&group->proposals);
 		forward_init(&group->forward);
 		atomic_init(&group->pin, 0);

@@ -42,6 +42,7 @@ struct group {
 	uv_timer_t timer;
 	struct gather gather;
 	uv_timer_t gather_timer;   /* active while an entry waits for more proposals */
+	uv_timer_t tell_timer;     /* active while another node does not know how far the log is committed */
 	uint64_t snapshot_at_ms;
 	uint64_t ids_hour_proposed;
 	uint64_t flushed;          /* applied when the flush that runs began: on disk when it ends */

@@ -752,7 +752,7 @@ static void run_event(const struct event *event)
 		break;
 	}
 	if (node->up && node->paused_until <= sim.now_ms && permille(700))
-		driver_tell_commit(node->driver);
+		driver_tell_commit(node->driver, permille(500));
 }
 
 static void check_end(void)
