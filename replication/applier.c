@@ -18,6 +18,8 @@ enum {
 	BLOOM_BITS_PER_KEY = 10,
 };
 
+static const double MEMTABLE_FILTER_RATIO = 0.02; /* of the memtable's bytes */
+
 struct work {
 	struct work *next;
 	uint32_t group;
@@ -98,17 +100,17 @@ static int read_record(struct applier *applier, uint32_t group, struct why *why)
 
 static rocksdb_options_t *make_options(struct applier *applier, uint64_t cache_bytes)
 {
-	/* Without a log of its own RocksDB would flush while closing, room or not; applier_close does it if there is room. Most keys that commands ask for are
-	 * new, which the memtable's filter says without a search. */
-	static const char wanted[] = "avoid_flush_during_shutdown=true;memtable_whole_key_filtering=true;memtable_prefix_bloom_size_ratio=0.02";
+	/* Without a log of its own RocksDB would flush while closing, room or not; applier_close does it if there is room. */
 	rocksdb_options_t *base = rocksdb_options_create(), *options = rocksdb_options_create();
 	char *error = NULL;
-	rocksdb_get_options_from_string(base, wanted, options, &error);
+	rocksdb_get_options_from_string(base, "avoid_flush_during_shutdown=true", options, &error);
 	if (error)
 		node_stop("RocksDB refuses an option: %s", error);
 	rocksdb_options_destroy(base);
 	rocksdb_options_set_create_if_missing(options, 1);
 	rocksdb_options_set_write_buffer_size(options, MEMTABLE_BYTES);
+	rocksdb_options_set_memtable_prefix_bloom_size_ratio(options, MEMTABLE_FILTER_RATIO); /* most keys that commands ask for are new */
+	rocksdb_options_set_memtable_whole_key_filtering(options, 1);
 	rocksdb_options_set_keep_log_file_num(options, 2);
 	rocksdb_options_set_info_log_level(options, 2); /* warnings */
 	rocksdb_options_set_max_open_files(options, 256);

@@ -10,6 +10,8 @@ enum {
 	LOOKUP_BATCH = 64,
 };
 
+static const double MEMTABLE_FILTER_RATIO = 0.02; /* of the memtable's bytes */
+
 /* ------------------------------------------------------------------ keys */
 
 struct key key_of(char letter, const void *a, size_t a_length, const void *b, size_t b_length)
@@ -32,6 +34,8 @@ static rocksdb_options_t *make_options(rocksdb_cache_t *cache)
 	rocksdb_options_set_create_if_missing(options, 1);
 	rocksdb_options_set_write_buffer_size(options, WRITE_BUFFER_BYTES);
 	rocksdb_options_set_max_write_buffer_number(options, 2);
+	rocksdb_options_set_memtable_prefix_bloom_size_ratio(options, MEMTABLE_FILTER_RATIO); /* most keys that are asked for are new */
+	rocksdb_options_set_memtable_whole_key_filtering(options, 1);
 	rocksdb_options_set_max_background_jobs(options, BACKGROUND_JOBS);
 	rocksdb_options_set_max_open_files(options, 256);
 	rocksdb_options_set_keep_log_file_num(options, 2);

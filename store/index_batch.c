@@ -6,7 +6,13 @@
 #include "store/core.h"
 #include "store/index_entries.h"
 
-enum { SUBJECT_SLOTS = 512 };
+enum { SUBJECT_SLOTS = 512, OWNERS_MAX = 64 };
+
+/* What is to be added to an owner's usage. */
+struct owner_usage {
+	struct entity_id owner;
+	int64_t files, bytes;
+};
 
 struct index_batch {
 	uint64_t subjects[SUBJECT_SLOTS]; /* of its records; open addressing, 0: free */
@@ -14,9 +20,8 @@ struct index_batch {
 	struct index *index;
 	rocksdb_writebatch_t *batch;
 	struct index_totals totals;
-	struct entity_id owner;       /* whose usage is pending */
-	bool has_owner;
-	int64_t owner_files, owner_bytes;
+	struct owner_usage owners[OWNERS_MAX];
+	size_t owners_count;
 };
 
 int index_batch_open(struct index_batch **out, struct index *index)
@@ -39,19 +44,20 @@ void index_batch_close(struct index_batch *batch)
 	free(batch);
 }
 
-static int flush_owner(struct index_batch *batch)
+static int flush_owners(struct index_batch *batch)
 {
-	if (!batch->has_owner)
-		return 0;
-	uint64_t files, bytes;
-	uint8_t value[16];
-	int err = index_usage(batch->index, &batch->owner, &files, &bytes);
-	le_write_u64(value, files + (uint64_t)batch->owner_files);
-	le_write_u64(value + 8, bytes + (uint64_t)batch->owner_bytes);
-	struct key key = key_of('u', batch->owner.bytes, ENTITY_ID_BYTES, NULL, 0);
-	entry_put(batch->batch, &key, value, sizeof(value));
-	batch->has_owner = false;
-	batch->owner_files = batch->owner_bytes = 0;
+	int err = 0;
+	for (size_t i = 0; i < batch->owners_count && err == 0; i++) {
+		const struct owner_usage *more = &batch->owners[i];
+		uint64_t files, bytes;
+		uint8_t value[16];
+		err = index_usage(batch->index, &more->owner, &files, &bytes);
+		le_write_u64(value, files + (uint64_t)more->files);
+		le_write_u64(value + 8, bytes + (uint64_t)more->bytes);
+		struct key key = key_of('u', more->owner.bytes, ENTITY_ID_BYTES, NULL, 0);
+		entry_put(batch->batch, &key, value, sizeof(value));
+	}
+	batch->owners_count = 0;
 	return err;
 }
 
@@ -59,7 +65,7 @@ int index_batch_write(struct index_batch *batch, const struct record_place *posi
 {
 	struct index *index = batch->index;
 	uint8_t totals[TOTALS_BYTES], log[12];
-	int err = flush_owner(batch);
+	int err = flush_owners(batch);
 	const uint64_t values[] = { batch->totals.chunks, batch->totals.xorbs, batch->totals.files, batch->totals.stored_bytes,
 		batch->totals.raw_bytes, batch->totals.logical_bytes };
 	for (size_t i = 0; i < 6; i++)
@@ -88,18 +94,21 @@ int index_batch_write(struct index_batch *batch, const struct record_place *posi
 	return 0;
 }
 
-/* Usage is kept for one owner at a time: what is pending of another one is written first. */
 static int account(struct index_batch *batch, const struct entity_id *owner, int64_t files, int64_t bytes)
 {
-	if (batch->has_owner && memcmp(&batch->owner, owner, sizeof(*owner)) != 0) {
+	size_t at = 0;
+	while (at < batch->owners_count && memcmp(&batch->owners[at].owner, owner, sizeof(*owner)) != 0)
+		at++;
+	if (at == OWNERS_MAX) {
 		int err = index_batch_write(batch, NULL, NULL);
 		if (err)
 			return err;
+		at = 0;
 	}
-	batch->owner = *owner;
-	batch->has_owner = true;
-	batch->owner_files += files;
-	batch->owner_bytes += bytes;
+	if (at == batch->owners_count)
+		batch->owners[batch->owners_count++] = (struct owner_usage){ .owner = *owner };
+	batch->owners[at].files += files;
+	batch->owners[at].bytes += bytes;
 	batch->totals.logical_bytes += (uint64_t)bytes;
 	return 0;
 }

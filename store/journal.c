@@ -127,6 +127,16 @@ static int apply(struct journal *journal, const struct journal_operation *operat
 			return why_set(why, err, "a record could not be taken into the index (%s)", err_name(err));
 		at->offset += volume_record_bytes(record->payload.length);
 	}
+	return 0;
+}
+
+static int apply_group(struct journal *journal, const struct journal_operation *operations, struct record_place *at, struct why *why)
+{
+	for (const struct journal_operation *operation = operations; operation; operation = operation->next) {
+		int err = apply(journal, operation, at, why);
+		if (err)
+			return err;
+	}
 	return index_batch_write(journal->batch, at, why);
 }
 
@@ -161,12 +171,12 @@ static void run_group(struct journal *journal, struct journal_operation *operati
 	int err = journal->behind ? catch_up(journal, &why) : 0;
 	if (err == 0)
 		err = write_group(journal, operations, bytes, &at, &why);
+	if (err == 0) {
+		err = apply_group(journal, operations, &at, &why);
+		journal->behind = err != 0;
+	}
 	for (struct journal_operation *operation = operations, *next; operation; operation = next) {
 		next = operation->next;
-		if (err == 0) {
-			err = apply(journal, operation, &at, &why);
-			journal->behind = err != 0;
-		}
 		if (err == 0)
 			journal->acknowledged++;
 		operation->done(operation, err, &why);
