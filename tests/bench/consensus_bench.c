@@ -105,7 +105,7 @@ static void measure(unsigned in_flight, double seconds)
 
 int main(int argc, char **argv)
 {
-	if (argc < 2) {
+	if (argc < 2 || argv[1][0] == '-') {
 		fprintf(stderr, "usage: consensus_bench DIR [seconds]\n");
 		return 2;
 	}
