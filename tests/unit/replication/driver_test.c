@@ -404,6 +404,13 @@ static void win_election(void)
 	assert_int_equal(driver_receive(driver, &granted), 0);
 }
 
+static void acknowledge(uint64_t peer, uint64_t last)
+{
+	struct message stored = { .type = MESSAGE_APPEND_RESULT, .peer = peer, .term = status().term };
+	stored.append_result.last_index = last;
+	assert_int_equal(driver_receive(driver, &stored), 0);
+}
+
 static void the_vote_is_durable_before_anyone_is_asked_for_theirs(void **state)
 {
 	(void)state;
@@ -430,13 +437,61 @@ static void a_new_leader_is_ready_when_its_own_barrier_is_applied(void **state)
 	uint64_t barrier = world.jobs[0]->first_index;
 	store_next(0);
 	assert_int_equal(world.applied, 1); /* one of three is no majority */
-	struct message stored = { .type = MESSAGE_APPEND_RESULT, .peer = OTHER, .term = status().term };
-	stored.append_result.last_index = barrier;
-	assert_int_equal(driver_receive(driver, &stored), 0);
+	acknowledge(OTHER, barrier);
 	assert_int_equal(world.applied, barrier);
 	assert_false(status().ready);
 	driver_applied(driver, barrier);
 	assert_true(status().ready);
+}
+
+/* How many of the messages since `forget` tell this peer that so much is committed. */
+static size_t times_told(uint64_t peer, uint64_t commit)
+{
+	size_t times = 0;
+	for (size_t i = 0; i < world.messages_count; i++)
+		times += world.messages[i].type == MESSAGE_APPEND && world.messages[i].peer == peer && world.messages[i].append.commit == commit;
+	return times;
+}
+
+static void only_where_somebody_waits_is_it_told_at_once_what_is_committed(void **state)
+{
+	(void)state;
+	win_election();
+	uint64_t index = world.jobs[0]->first_index;
+	store_next(0);
+	acknowledge(OTHER, index);
+	acknowledge(THIRD, index);
+	assert_int_equal(world.applied, index);
+	forget();
+	assert_true(driver_tell_commit(driver, false)); /* nobody waits, but it is not known */
+	assert_int_equal(world.messages_count, 0);
+	assert_false(driver_tell_commit(driver, true));
+	assert_int_equal(times_told(OTHER, index), 1);
+	assert_int_equal(times_told(THIRD, index), 1);
+	assert_false(driver_tell_commit(driver, true));
+	assert_int_equal(world.messages_count, 2);
+
+	/* An entry for which somebody waits at a server that stores it last. */
+	driver_await_commit(driver, THIRD, index + 1);
+	assert_int_equal(driver_submit(driver, ENTRY_COMMANDS, span_text("x"), NULL, false), 0);
+	index = status().last_index;
+	store_next(world.jobs_count - 1);
+	acknowledge(OTHER, index);
+	assert_int_equal(world.applied, index);
+	forget();
+	assert_true(driver_tell_commit(driver, false)); /* THIRD could not use it yet */
+	assert_int_equal(world.messages_count, 0);
+	acknowledge(THIRD, index);
+	assert_true(driver_tell_commit(driver, false));
+	assert_int_equal(times_told(THIRD, index), 1);
+	assert_int_equal(times_told(OTHER, index), 0);
+
+	/* The next entry tells the others. */
+	assert_int_equal(driver_submit(driver, ENTRY_COMMANDS, span_text("x"), NULL, false), 0);
+	assert_int_equal(times_told(OTHER, index), 1);
+	forget();
+	assert_false(driver_tell_commit(driver, false));
+	assert_int_equal(world.messages_count, 0);
 }
 
 static void a_leader_that_hears_of_a_higher_term_steps_down(void **state)
@@ -644,6 +699,7 @@ int main(void)
 		THREE(an_append_is_acknowledged_only_once_it_is_stored),
 		THREE(the_vote_is_durable_before_anyone_is_asked_for_theirs),
 		THREE(a_new_leader_is_ready_when_its_own_barrier_is_applied),
+		THREE(only_where_somebody_waits_is_it_told_at_once_what_is_committed),
 		THREE(a_leader_that_hears_of_a_higher_term_steps_down),
 		THREE(a_vote_that_comes_when_none_is_asked_for_changes_nothing),
 		THREE(a_read_waits_for_a_majority_that_knows_of_no_later_term),
