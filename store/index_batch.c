@@ -1,4 +1,5 @@
 /* index_batch.c - what each kind of record makes of the index. */
+#include <assert.h>
 #include <stdlib.h>
 
 #include "schemas/little_endian.h"
@@ -94,23 +95,17 @@ int index_batch_write(struct index_batch *batch, const struct record_place *posi
 	return 0;
 }
 
-static int account(struct index_batch *batch, const struct entity_id *owner, int64_t files, int64_t bytes)
+static void account(struct index_batch *batch, const struct entity_id *owner, int64_t files, int64_t bytes)
 {
 	size_t at = 0;
 	while (at < batch->owners_count && memcmp(&batch->owners[at].owner, owner, sizeof(*owner)) != 0)
 		at++;
-	if (at == OWNERS_MAX) {
-		int err = index_batch_write(batch, NULL, NULL);
-		if (err)
-			return err;
-		at = 0;
-	}
+	assert(at < OWNERS_MAX); /* take_subject has made room */
 	if (at == batch->owners_count)
 		batch->owners[batch->owners_count++] = (struct owner_usage){ .owner = *owner };
 	batch->owners[at].files += files;
 	batch->owners[at].bytes += bytes;
 	batch->totals.logical_bytes += (uint64_t)bytes;
-	return 0;
 }
 
 void xorb_fragments_resolve(struct xorb_fragment *out, const struct xorb_record *record, const struct record_place *place)
@@ -310,9 +305,7 @@ static int apply_claim(struct index_batch *batch, struct span payload)
 	if (known != 0 && known != ERR_NOT_FOUND)
 		return known;
 	if (known == ERR_NOT_FOUND) {
-		int err = account(batch, &record.owner, 1, (int64_t)record.length);
-		if (err)
-			return err;
+		account(batch, &record.owner, 1, (int64_t)record.length);
 		struct key key = key_of('w', record.owner.bytes, ENTITY_ID_BYTES, record.file.bytes, HASH_BYTES);
 		le_write_u64(value, record.length);
 		entry_put(batch->batch, &key, value, sizeof(value));
@@ -415,13 +408,11 @@ static int drop_claim(struct index_batch *batch, const struct drop_record *recor
 	struct span bytes = entry_bytes(value);
 	int64_t length = bytes.length == 8 ? (int64_t)le_read_u64(bytes.data) : 0;
 	rocksdb_pinnableslice_destroy(value);
-	int err = account(batch, &record->owner, -1, -length);
+	account(batch, &record->owner, -1, -length);
 	struct key key = key_of('o', record->hash.bytes, HASH_BYTES, record->owner.bytes, ENTITY_ID_BYTES);
 	entry_forget(batch->batch, &key);
 	entry_forget(batch->batch, &length_key);
-	if (err == 0)
-		err = remember_drop(batch, record);
-	return err;
+	return remember_drop(batch, record);
 }
 
 /* Entries that lead from xorbs to the file go with the xorbs' own (gc.c asks whether the file exists). */
@@ -525,14 +516,16 @@ static uint64_t subject_of(uint8_t kind, struct span payload)
 	}
 }
 
-/* A record that says something of what an earlier one in the batch has said must find that in the index: the batch is written first. */
+/* A record that says something of what an earlier one in the batch has said must find that in the index: the batch is written first. So it is when another
+ * owner would not fit: in the middle of a record its subject would be forgotten. */
 static int take_subject(struct index_batch *batch, uint64_t subject)
 {
 	size_t slot = (size_t)((subject * UINT64_C(0x9E3779B97F4A7C15)) >> 32) % SUBJECT_SLOTS;
 	while (batch->subjects[slot] && batch->subjects[slot] != subject)
 		slot = (slot + 1) % SUBJECT_SLOTS;
 	bool known = batch->subjects[slot] == subject;
-	int err = known || batch->subjects_count == SUBJECT_SLOTS / 2 ? index_batch_write(batch, NULL, NULL) : 0;
+	bool is_full = batch->subjects_count == SUBJECT_SLOTS / 2 || batch->owners_count == OWNERS_MAX;
+	int err = known || is_full ? index_batch_write(batch, NULL, NULL) : 0;
 	if (err == 0 && batch->subjects_count == 0)
 		slot = (size_t)((subject * UINT64_C(0x9E3779B97F4A7C15)) >> 32) % SUBJECT_SLOTS;
 	batch->subjects[slot] = subject;

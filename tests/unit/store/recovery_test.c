@@ -200,6 +200,37 @@ static void a_copy_of_an_open_store_holds_all_that_was_acknowledged(void **state
 	store = original;
 }
 
+/* The claims of more owners than an index batch counts at a time, and behind them what is said again of the last of them. */
+static void a_group_of_many_owners_counts_what_is_said_twice_once(void **state)
+{
+	(void)state;
+	enum { FEW = 60, MANY = 70 };
+	static uint8_t payloads[MANY + 1][CLAIM_RECORD_BYTES];
+	struct journal_record records[MANY + 3];
+	struct store_stats before, after;
+	push_files(0, 1);
+	struct claim_record claim = { .file = pushed[0].file, .claimed_ms = store_now_ms(), .length = files[0].length };
+	for (size_t owners = FEW; owners <= MANY; owners++) {
+		for (size_t i = 0; i < owners; i++) {
+			memset(&claim.owner, 0, sizeof(claim.owner));
+			snprintf((char *)claim.owner.bytes, ENTITY_ID_BYTES, "o%zu/%zu", owners, i);
+			claim_record_encode(payloads[i], &claim);
+			records[i] = (struct journal_record){ VOLUME_CLAIM, span_of(payloads[i], CLAIM_RECORD_BYTES) };
+		}
+		/* Claimed again, dropped, and claimed again. */
+		struct drop_record drop = { .kind = VOLUME_CLAIM, .hash = claim.file, .owner = claim.owner };
+		drop_record_encode(payloads[owners], &drop);
+		records[owners] = records[owners + 2] = records[owners - 1];
+		records[owners + 1] = (struct journal_record){ VOLUME_DROP, span_of(payloads[owners], DROP_RECORD_BYTES) };
+		assert_int_equal(journal_commit(store->journal, records, owners + 3, &why), 0);
+		assert_usage(&claim.owner, 1, files[0].length);
+	}
+	store_stats(store, &before);
+	after = recount();
+	assert_same_counts(&before, &after);
+	assert_usage(&claim.owner, 1, files[0].length);
+}
+
 static void an_index_that_is_gone_is_made_again(void **state)
 {
 	(void)state;
@@ -598,6 +629,7 @@ int main(int argc, char **argv)
 		TEST(opening_and_closing_changes_no_volume),
 		TEST(what_was_acknowledged_survives_a_crash),
 		TEST(a_copy_of_an_open_store_holds_all_that_was_acknowledged),
+		TEST(a_group_of_many_owners_counts_what_is_said_twice_once),
 		TEST(an_index_that_is_gone_is_made_again),
 		TEST(an_index_that_cannot_be_opened_is_made_again),
 		TEST(a_damaged_index_is_noticed_when_it_is_read_and_made_again),
