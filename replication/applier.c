@@ -374,11 +374,16 @@ static void *run(void *context)
 			continue;
 		}
 		for (const struct work *work = list; work; work = work->next) {
-			for (size_t i = 0; i < work->count; i++)
+			touched[work->group] = true;
+			for (size_t i = 0; i < work->count; i++) {
+				if (state_batch_is_large(applier->batch)) {
+					write_batch(applier, touched);
+					publish(applier, touched);
+				}
 				apply_entry(applier, work->group, work->entries[i]);
+			}
 			if (work->stored > applier->records[work->group].durable_mark)
 				applier->records[work->group].durable_mark = work->stored;
-			touched[work->group] = true;
 		}
 		write_batch(applier, touched);
 		publish(applier, touched);

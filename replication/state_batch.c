@@ -7,6 +7,7 @@
 
 enum {
 	SLOTS_MIN = 1024,         /* a power of two */
+	KEYS_LARGE = 8192,
 	BYTES_KEPT = 8 << 20,     /* more is given back after a batch */
 	READ_BYTES_MAX = 4 << 10, /* a larger value is not kept when it was only read */
 };
@@ -286,6 +287,11 @@ int state_batch_each(struct state_batch *batch, struct span prefix, bool (*take)
 }
 
 /* ---- writing ---- */
+
+bool state_batch_is_large(const struct state_batch *batch)
+{
+	return batch->count >= KEYS_LARGE || batch->bytes.length > BYTES_KEPT;
+}
 
 int state_batch_write(struct state_batch *batch, const rocksdb_writeoptions_t *options, struct why *why)
 {

@@ -26,6 +26,8 @@ void state_batch_delete(struct state_batch *batch, struct span key);
 /* Calls `take` for every key that starts with `prefix`, in their order, until it returns false; it may not touch the batch. 0, ERR_IO. */
 int state_batch_each(struct state_batch *batch, struct span prefix, bool (*take)(void *context, struct span key), void *context, struct why *why);
 
+/* It is time to write it: a range is looked for among all its keys, so that many commands would take the square of their time. */
+bool state_batch_is_large(const struct state_batch *batch);
 /* Writes all changes at once, or none; the batch is empty afterwards. 0, ERR_IO. */
 int state_batch_write(struct state_batch *batch, const rocksdb_writeoptions_t *options, struct why *why);
 
