@@ -315,6 +315,12 @@ static void publish(struct applier *applier, const bool touched[GROUPS_MAX])
 	applier->calls.advanced(applier->calls.context);
 }
 
+static void finish_batch(struct applier *applier, const bool touched[GROUPS_MAX])
+{
+	write_batch(applier, touched);
+	publish(applier, touched);
+}
+
 static struct work *take(struct applier *applier)
 {
 	pthread_mutex_lock(&applier->lock);
@@ -376,17 +382,14 @@ static void *run(void *context)
 		for (const struct work *work = list; work; work = work->next) {
 			touched[work->group] = true;
 			for (size_t i = 0; i < work->count; i++) {
-				if (state_batch_is_large(applier->batch)) {
-					write_batch(applier, touched);
-					publish(applier, touched);
-				}
+				if (state_batch_is_large(applier->batch))
+					finish_batch(applier, touched);
 				apply_entry(applier, work->group, work->entries[i]);
 			}
 			if (work->stored > applier->records[work->group].durable_mark)
 				applier->records[work->group].durable_mark = work->stored;
 		}
-		write_batch(applier, touched);
-		publish(applier, touched);
+		finish_batch(applier, touched);
 		while (list) {
 			struct work *next = list->next;
 			work_free(list);

@@ -663,9 +663,9 @@ int driver_submit(struct driver *driver, enum entry_type type, struct span paylo
 
 void driver_await_commit(struct driver *driver, uint64_t id, uint64_t index)
 {
-	struct told *told = told_of(driver, id);
-	if (index > told->awaited)
-		told->awaited = index;
+	for (size_t i = 0; i < SERVERS_MAX; i++)
+		if (driver->told[i].id == id && index > driver->told[i].awaited)
+			driver->told[i].awaited = index;
 }
 
 bool driver_tell_commit(struct driver *driver, bool all)
@@ -679,8 +679,10 @@ bool driver_tell_commit(struct driver *driver, bool all)
 	for (size_t i = 0; i < count; i++) {
 		/* Anchored where the other is known to be like us: an append of nothing, which it acknowledges and the engine has heard already. */
 		uint64_t match = engine_match(driver->engine, servers[i].id), term = match ? term_at(driver, match) : 0;
+		if (servers[i].id == driver->node_id || term == 0)
+			continue;
 		const struct told *told = told_of(driver, servers[i].id);
-		if (servers[i].id == driver->node_id || term == 0 || told->commit >= (match < commit ? match : commit))
+		if (told->commit >= (match < commit ? match : commit))
 			continue;
 		if (!all && told->commit >= told->awaited) {
 			is_left = true;

@@ -28,7 +28,7 @@ struct driver;
 int driver_open(struct driver **out, uint32_t group, uint64_t node_id, const struct rio *rio, struct log_loaded *loaded, uint64_t applied, struct why *why);
 void driver_close(struct driver *driver);
 
-/* Leader: somebody at another server waits until it knows that `index` is committed. */
+/* Leader: somebody at another server waits until it knows that `index` is committed. Who is no server, or has had no append yet, is told with all. */
 void driver_await_commit(struct driver *driver, uint64_t id, uint64_t index);
 /* Leader: tells servers at which somebody waits, or all, how far the log is committed, unless an append has; the engine would with its next heartbeat. To be
  * called when nothing more is about to be submitted. True: others do not know it yet. */

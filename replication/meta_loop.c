@@ -209,7 +209,7 @@ static void on_tell(uv_timer_t *timer)
 /* The next entry tells it as well. */
 static void tell_commit(struct group *group)
 {
-	if (driver_tell_commit(group->driver, false) && !uv_is_active((uv_handle_t *)&group->tell_timer))
+	if (driver_tell_commit(group->driver, group->consensus->stopping) && !uv_is_active((uv_handle_t *)&group->tell_timer))
 		uv_timer_start(&group->tell_timer, on_tell, TELL_MS, 0);
 }
 

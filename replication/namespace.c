@@ -358,7 +358,7 @@ void namespace_snapshot_close(struct namespace_snapshot *snapshot)
 
 /* Where other nodes have the same state, one that meets damage in its own stops: its clients find another, and it says what is to be done. A node that is alone goes on with what can be
  * read. */
-static int read_failed(struct namespace *ns, char *error)
+int namespace_read_failed(struct namespace *ns, char *error)
 {
 	if (strncmp(error, "Corruption", strlen("Corruption")) == 0 && !consensus_alone(ns->consensus))
 		node_stop("the state is damaged (%s): remove this node from the cluster, wipe its data directory, and join it anew", error);
@@ -373,7 +373,7 @@ static rocksdb_pinnableslice_t *get_pinned(struct namespace *ns, const struct na
 		(const char *)key->bytes, key->length, &error);
 	*err = slice ? 0 : ERR_NOT_FOUND;
 	if (error)
-		*err = read_failed(ns, error);
+		*err = namespace_read_failed(ns, error);
 	return slice;
 }
 
@@ -442,7 +442,7 @@ int namespace_scan(struct namespace *ns, const struct namespace_snapshot *snapsh
 	}
 	char *error = NULL;
 	rocksdb_iter_get_error(iterator, &error);
-	int failed = error ? read_failed(ns, error) : 0;
+	int failed = error ? namespace_read_failed(ns, error) : 0;
 	err = err ? err : failed;
 	rocksdb_iter_destroy(iterator);
 	rocksdb_readoptions_destroy(options);

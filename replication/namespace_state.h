@@ -180,6 +180,8 @@ void secret_replace(const struct apply_context *apply, const char *name, const u
 /* A secret as it stands in the state of `db`. 0, ERR_NOT_FOUND, ERR_CORRUPT (also another length), ERR_IO. */
 int secret_read(rocksdb_t *db, const char *name, uint8_t *out, size_t length);
 void entity_id_make(struct entity_id *out);
+/* What a read of the state comes to that RocksDB refused: ERR_IO; on damage a node of several stops. Frees `error`. */
+int namespace_read_failed(struct namespace *ns, char *error);
 
 /* ---- what a repository's content knows of itself: group 1 ---- */
 struct repo_state {

@@ -7,8 +7,8 @@
 
 enum {
 	SLOTS_MIN = 1024,         /* a power of two */
-	KEYS_LARGE = 8192,
-	BYTES_KEPT = 8 << 20,     /* more is given back after a batch */
+	KEYS_LARGE = 8192,        /* a batch of more keys or bytes is written soon, and its memory given back */
+	BYTES_LARGE = 8 << 20,
 	READ_BYTES_MAX = 4 << 10, /* a larger value is not kept when it was only read */
 };
 
@@ -65,9 +65,14 @@ void state_batch_close(struct state_batch *batch)
 	free(batch);
 }
 
+bool state_batch_is_large(const struct state_batch *batch)
+{
+	return batch->count >= KEYS_LARGE || batch->bytes.length > BYTES_LARGE;
+}
+
 static void clear(struct state_batch *batch)
 {
-	if (batch->bytes.capacity > BYTES_KEPT) {
+	if (state_batch_is_large(batch)) {
 		buffer_fini(&batch->bytes);
 		buffer_init(&batch->bytes, SIZE_MAX);
 		free(batch->entries);
@@ -287,11 +292,6 @@ int state_batch_each(struct state_batch *batch, struct span prefix, bool (*take)
 }
 
 /* ---- writing ---- */
-
-bool state_batch_is_large(const struct state_batch *batch)
-{
-	return batch->count >= KEYS_LARGE || batch->bytes.length > BYTES_KEPT;
-}
 
 int state_batch_write(struct state_batch *batch, const rocksdb_writeoptions_t *options, struct why *why)
 {

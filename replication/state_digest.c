@@ -1,6 +1,7 @@
 #include "replication/state_digest.h"
 
 #include "replication/applier.h"
+#include "replication/namespace_state.h"
 
 #include <xxhash.h>
 
@@ -11,8 +12,9 @@ static void add(XXH3_state_t *state, const char *data, size_t length)
 	XXH3_128bits_update(state, data, length);
 }
 
-int state_digest(rocksdb_t *db, uint32_t group, struct state_digest *out)
+int state_digest(struct namespace *ns, uint32_t group, struct state_digest *out)
 {
+	rocksdb_t *db = consensus_db(namespace_consensus(ns));
 	*out = (struct state_digest){ 0 };
 	struct key record, first, end;
 	struct buffer unused;
@@ -46,8 +48,8 @@ int state_digest(rocksdb_t *db, uint32_t group, struct state_digest *out)
 	}
 	char *error = NULL;
 	rocksdb_iter_get_error(iterator, &error);
-	err = error ? ERR_IO : err;
-	rocksdb_free(error);
+	if (error)
+		err = namespace_read_failed(ns, error);
 	rocksdb_iter_destroy(iterator);
 	rocksdb_readoptions_destroy(options);
 	rocksdb_release_snapshot(db, snapshot);

@@ -249,7 +249,7 @@ static void digest_work(struct http_request *request, void *context)
 	for (uint32_t group = GROUP_CLUSTER; group <= GROUP_REPOS && err == 0; group++) {
 		struct state_digest digest;
 		char text[2 * sizeof(digest.digest) + 1];
-		err = state_digest(consensus_db(namespace_consensus(gateway_of(request)->ns)), group, &digest);
+		err = state_digest(gateway_of(request)->ns, group, &digest);
 		hex_encode(text, digest.digest, sizeof(digest.digest));
 		json_object_begin(&json, NULL);
 		json_u64(&json, "applied", digest.applied);

@@ -1316,51 +1316,6 @@ static void the_same_files_pushed_at_once_are_counted_once(void **state)
 		free(files[i].data);
 }
 
-/* More than an index batch counts at a time, in few groups. */
-enum { CLAIMERS = 150 };
-
-struct claimer {
-	pthread_t thread;
-	struct entity_id owner;
-	const struct hash *file;
-	int err;
-};
-
-static void *claim_twice(void *context)
-{
-	struct claimer *claimer = context;
-	struct why mine = { 0 };
-	for (int i = 0; i < 2 && claimer->err == 0; i++)
-		claimer->err = store_claim(store, &claimer->owner, claimer->file, &mine);
-	return NULL;
-}
-
-static void claims_of_many_owners_at_once_are_each_counted(void **state)
-{
-	(void)state;
-	static struct claimer claimers[CLAIMERS];
-	struct store_stats before, after;
-	struct bytes bytes = bytes_random(100 * KIB, 600);
-	struct upload_result pushed = push(&ada, &bytes);
-	for (size_t i = 0; i < CLAIMERS; i++) {
-		claimers[i] = (struct claimer){ .file = &pushed.file };
-		snprintf((char *)claimers[i].owner.bytes, ENTITY_ID_BYTES, "owner %zu", i);
-		assert_int_equal(pthread_create(&claimers[i].thread, NULL, claim_twice, &claimers[i]), 0);
-	}
-	for (size_t i = 0; i < CLAIMERS; i++) {
-		pthread_join(claimers[i].thread, NULL);
-		assert_int_equal(claimers[i].err, 0);
-		assert_usage(&claimers[i].owner, 1, bytes.length);
-	}
-	store_stats(store, &before);
-	assert_int_equal(before.logical_bytes, (CLAIMERS + 1) * bytes.length);
-	after = recount();
-	assert_same_counts(&before, &after);
-	for (size_t i = 0; i < CLAIMERS; i++)
-		assert_usage(&claimers[i].owner, 1, bytes.length);
-	free(bytes.data);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1414,7 +1369,6 @@ int main(void)
 		TEST(dropping_a_repository_leaves_its_neighbours),
 		TEST(counters_are_what_counting_again_gives),
 		TEST(the_same_files_pushed_at_once_are_counted_once),
-		TEST(claims_of_many_owners_at_once_are_each_counted),
 	};
 	return cmocka_run_group_tests_name("store", tests, NULL, NULL);
 }
