@@ -9,8 +9,9 @@ import subprocess
 import time
 import urllib.parse
 
-from chaos_proxy import eventually, free_port
+from chaos_proxy import eventually
 from cluster_process import Cluster, cairn_of
+from ports import free_port
 
 IN_FLIGHT = (1, 16, 256)
 RATIOS = {1: 1.5, 16: 2.0, 256: 4.0}

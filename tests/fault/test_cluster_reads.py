@@ -5,9 +5,9 @@ import time
 
 import pytest
 
-from chaos_proxy import eventually, settled
+from chaos_proxy import eventually
 from cluster_process import Cluster, cairn_of
-from ledger import ask, digest
+from placed import Placed, large_xorbs
 
 MIB = 1 << 20
 LENGTH = 40 * MIB  # one xorb
@@ -25,34 +25,6 @@ def cluster(tmp_path):
     cairn_of(cluster.nodes[0], "cluster", "set", "--replication-factor", str(COPIES))
     yield cluster
     cluster.close()
-
-
-def large_xorbs(node):
-    return {each["xorb"] for each in node.admin("GET", "/xorbs") if each["body_length"] > MIB}
-
-
-class Pushed:
-    """A file of one xorb, which lies on COPIES nodes."""
-
-    def __init__(self, cluster, user, repo, name, chance):
-        self.cluster, self.user, self.data = cluster, user, chance.randbytes(LENGTH)
-        self.target = f"/{repo}/resolve/main/{name}"
-        before = set().union(*(large_xorbs(node) for node in cluster.nodes))
-        node, oid = cluster.nodes[0], digest(self.data)
-        entry = node.lfs_batch(user.token, repo, [(oid, LENGTH)]).json()["objects"][0]
-        ask(node, "PUT", entry["actions"]["upload"]["href"], self.data)
-        answer = node.commit(user.token, repo, [("lfsFile", {"path": name, "algo": "sha256", "oid": oid, "size": LENGTH})])
-        assert answer.status == 200, answer
-        cairn_of(node, "cluster", "repair")
-        self.xorb, self.holders = settled(lambda: self.find(before), 60, "two copies")  # one more may be on its way, and one go
-        self.others = [node for node in cluster.nodes if node not in self.holders]
-
-    def find(self, before):
-        held = [large_xorbs(node) - before for node in self.cluster.nodes]
-        new = set().union(*held)
-        assert len(new) <= 1, new
-        found = [(xorb, [node for node, each in zip(self.cluster.nodes, held) if xorb in each]) for xorb in new]
-        return next(((xorb, nodes) for xorb, nodes in found if len(nodes) == COPIES), None)
 
 
 class Refused(Exception):
@@ -115,7 +87,7 @@ def counted(node):
 def push(cluster, chance):
     user = cluster.nodes[0].make_user("alice")
     repo = user.repo()
-    return lambda name: Pushed(cluster, user, repo, name, chance)
+    return lambda name: Placed(cluster, COPIES, user, repo, name, chance.randbytes(LENGTH))
 
 
 def test_what_lies_elsewhere_passes_through_as_far_as_it_is_read_and_does_not_stay(cluster, push):

@@ -123,12 +123,6 @@ class ChaosProxy:
             writer.close()
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 def settled(check, seconds, what, still=3):
     """What `check` gives once it is true and stays the same for `still` seconds."""
     seen, since = None, time.monotonic()

@@ -4,8 +4,9 @@ import os
 import signal
 import time
 
-from chaos_proxy import ChaosProxy, eventually, free_port
+from chaos_proxy import ChaosProxy, eventually
 from hub_process import Hub, cairn
+from ports import free_port
 
 CONVERGE_SECONDS_MAX = 30
 

@@ -14,6 +14,7 @@ import time
 import pytest
 
 from hub_process import CAIRN
+from ports import free_port
 
 START_SECONDS_MAX = 20
 
@@ -46,9 +47,7 @@ class SshServer:
         program.chmod(0o755)
         os.chown(program, 0, 0)
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", self.dir / "host_key"], check=True)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         (self.dir / "sshd_config").write_text(f"""
 Port {self.port}
 ListenAddress 127.0.0.1

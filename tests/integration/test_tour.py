@@ -1,16 +1,11 @@
 """The tour in the documents does what it says: its blocks are run as a reader pastes them."""
 import os
 import re
-import socket
 import subprocess
 
 from clients import VENVS
 from hub_process import BUILD, ROOT, Hub
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return probe.getsockname()[1]
+from ports import free_port
 
 
 def test_the_tour_does_what_it_says(tmp_path):
