@@ -1,5 +1,6 @@
 #include "gateway/repo/pack_file.h"
 
+#include <libdeflate.h>
 #include <openssl/evp.h>
 #include <stdlib.h>
 #include <zlib.h>
@@ -18,7 +19,7 @@ enum {
 struct pack_writer {
 	struct upload *upload;
 	EVP_MD_CTX *sha1;
-	z_stream deflater;
+	struct libdeflate_compressor *deflater;
 	struct buffer out;
 	uint64_t length;
 	struct why *why;
@@ -38,23 +39,12 @@ static int flush(struct pack_writer *writer, bool hashed)
 
 static int write_deflated(struct pack_writer *writer, struct span payload)
 {
-	z_stream *z = &writer->deflater;
-	deflateReset(z);
-	z->next_in = (Bytef *)(uintptr_t)payload.data;
-	z->avail_in = (uInt)payload.length; /* at most GIT_OBJECT_BYTES_MAX */
-	for (int state = Z_OK; state != Z_STREAM_END;) {
-		uint8_t *room = buffer_reserve(&writer->out, IO_BYTES / 4);
-		if (!room)
-			return ERR_NO_MEMORY;
-		z->next_out = room;
-		z->avail_out = IO_BYTES / 4;
-		state = deflate(z, Z_FINISH);
-		writer->out.length += IO_BYTES / 4 - z->avail_out;
-		int err = writer->out.length >= IO_BYTES ? flush(writer, true) : 0;
-		if (err)
-			return err;
-	}
-	return 0;
+	size_t bound = libdeflate_zlib_compress_bound(writer->deflater, payload.length); /* hardly more than the payload */
+	uint8_t *room = buffer_reserve(&writer->out, bound);
+	if (!room)
+		return why_set(writer->why, ERR_NO_MEMORY, "no memory for a pack");
+	writer->out.length += libdeflate_zlib_compress(writer->deflater, payload.data, payload.length, room, bound);
+	return writer->out.length >= IO_BYTES ? flush(writer, true) : 0;
 }
 
 static int write_packed(struct pack_writer *writer, const struct git_object *objects, size_t count, uint32_t packed)
@@ -145,14 +135,13 @@ static int write_all(struct pack_writer *writer, const struct oid *oids, const s
 
 int pack_file_write(struct upload *upload, const struct oid *oids, const struct git_object *objects, size_t count, struct pack *out, struct why *why)
 {
-	struct pack_writer writer = { .upload = upload, .why = why, .sha1 = EVP_MD_CTX_new() };
+	struct pack_writer writer = { .upload = upload, .why = why, .sha1 = EVP_MD_CTX_new(), .deflater = libdeflate_alloc_compressor(DEFLATE_LEVEL) };
 	*out = (struct pack){ 0 };
-	buffer_init(&writer.out, 4 * IO_BYTES);
+	buffer_init(&writer.out, 2 * GIT_OBJECT_BYTES_MAX);
 	int err = ERR_NO_MEMORY;
-	if (writer.sha1 && EVP_DigestInit_ex(writer.sha1, EVP_sha1(), NULL) && deflateInit(&writer.deflater, DEFLATE_LEVEL) == Z_OK) {
+	if (writer.deflater && writer.sha1 && EVP_DigestInit_ex(writer.sha1, EVP_sha1(), NULL))
 		err = write_all(&writer, oids, objects, count, out);
-		deflateEnd(&writer.deflater);
-	}
+	libdeflate_free_compressor(writer.deflater);
 	EVP_MD_CTX_free(writer.sha1);
 	buffer_fini(&writer.out);
 	return err;
