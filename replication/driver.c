@@ -1,5 +1,6 @@
 #include "replication/driver.h"
 
+#include "replication/log_outline.h"
 #include "replication/node.h"
 #include "replication/proposals.h"
 
@@ -7,18 +8,9 @@
 #include <stdlib.h>
 
 enum {
-	TRAILING_BYTES = 64 << 20,    /* log kept behind a snapshot, so that a peer that was away needs no copy of the state */
-	TRAILING_ENTRIES_MAX = 100000,
-	MARK_BYTES = 1 << 20,
-	MARKS = TRAILING_BYTES / MARK_BYTES,
 	CAPACITY_KIB_MAX = UINT16_MAX,
 	SHORT_LOG_REFUSALS_MIN = 8,
 	SHORT_LOG_MS = 3000,
-};
-
-/* Entries from `index` on have `term`, up to the next run. */
-struct term_run {
-	uint64_t index, term;
 };
 
 struct driver {
@@ -58,13 +50,9 @@ struct driver {
 		size_t answered_count;
 	} reads;
 	uint64_t trailing_bytes, pinned;
-	struct term_run *runs;
-	size_t runs_count;
+	struct log_outline outline;
 	struct snapshot_record configuration; /* last committed configuration: configuration_index and the encoding */
 	uint64_t snapshot_index;
-	uint64_t bytes_since_snapshot, bytes_since_mark;
-	uint64_t marks[MARKS];      /* ring: index at every MARK_BYTES of log */
-	size_t marks_count;
 };
 
 static bool holds(const struct driver *driver, enum driver_rule rule)
@@ -79,51 +67,7 @@ static struct engine_clock clock_of(const struct driver *driver)
 		.capacity_kib = (uint16_t)(room_kib > CAPACITY_KIB_MAX ? CAPACITY_KIB_MAX : room_kib) };
 }
 
-/* ---- terms by index ---- */
-
-static void runs_append(struct driver *driver, uint64_t index, uint64_t term)
-{
-	if (driver->runs_count && driver->runs[driver->runs_count - 1].term == term)
-		return;
-	driver->runs = must_realloc(driver->runs, (driver->runs_count + 1) * sizeof(*driver->runs));
-	driver->runs[driver->runs_count++] = (struct term_run){ index, term };
-}
-
-static void runs_truncate(struct driver *driver, uint64_t from)
-{
-	while (driver->runs_count && driver->runs[driver->runs_count - 1].index >= from)
-		driver->runs_count--;
-}
-
-/* Forgets runs that end before `index`. */
-static void runs_compact(struct driver *driver, uint64_t index)
-{
-	size_t drop = 0;
-	while (drop + 1 < driver->runs_count && driver->runs[drop + 1].index <= index)
-		drop++;
-	driver->runs_count -= drop;
-	memmove(driver->runs, driver->runs + drop, driver->runs_count * sizeof(*driver->runs));
-}
-
-static uint64_t term_at(const struct driver *driver, uint64_t index)
-{
-	for (size_t i = driver->runs_count; i > 0; i--)
-		if (driver->runs[i - 1].index <= index)
-			return driver->runs[i - 1].term;
-	return 0;
-}
-
 /* ---- the cached log ---- */
-
-static void note_length(struct driver *driver, uint64_t index, size_t length)
-{
-	driver->bytes_since_snapshot += length;
-	driver->bytes_since_mark += length;
-	if (driver->bytes_since_mark < MARK_BYTES)
-		return;
-	driver->bytes_since_mark = 0;
-	driver->marks[driver->marks_count++ % MARKS] = index;
-}
 
 static void cache_append(struct driver *driver, struct log_entry *entry)
 {
@@ -133,8 +77,7 @@ static void cache_append(struct driver *driver, struct log_entry *entry)
 		driver->cache = must_realloc(driver->cache, driver->cache_capacity * sizeof(struct log_entry *));
 	}
 	driver->last = entry->index;
-	runs_append(driver, entry->index, entry->term);
-	note_length(driver, entry->index, entry->length);
+	outline_append(&driver->outline, entry->index, entry->term, entry->length);
 	if (entry->index > driver->handed) {
 		driver->cache[driver->cache_count++] = log_entry_hold(entry);
 		driver->in_flight += entry->waiters != NULL;
@@ -161,7 +104,7 @@ static void cache_truncate(struct driver *driver, uint64_t from)
 		node_stop("group %u would replace entry %llu, which is applied", driver->group, (unsigned long long)from);
 	while (driver->cache_count && driver->cache[driver->cache_count - 1]->index >= from)
 		drop_cached(driver);
-	runs_truncate(driver, from);
+	outline_truncate(&driver->outline, from);
 	if (driver->late_configuration && driver->late_configuration->index >= from) {
 		log_entry_release(driver->late_configuration);
 		driver->late_configuration = NULL;
@@ -230,7 +173,7 @@ static void send_append(struct driver *driver, struct message *message)
 		part.append.count = (size_t)on_disk;
 		driver->rio->send(driver->rio->context, driver->group, &part, NULL);
 		message->append.previous_index += on_disk;
-		message->append.previous_term = term_at(driver, message->append.previous_index);
+		message->append.previous_term = outline_term(&driver->outline, message->append.previous_index);
 		message->append.count -= (size_t)on_disk;
 		if (message->append.count == 0)
 			return;
@@ -379,14 +322,12 @@ static void step_failed(struct driver *driver, int err)
 
 /* ---- start ---- */
 
-static void load_terms(struct driver *driver, const struct log_loaded *loaded)
+static void load_outline(struct driver *driver, const struct log_loaded *loaded)
 {
 	if (loaded->snapshot.index > 0 && loaded->first_index > loaded->snapshot.index)
-		runs_append(driver, loaded->snapshot.index, loaded->snapshot.term);
-	for (uint64_t index = loaded->first_index; index <= loaded->last_index; index++) {
-		runs_append(driver, index, loaded->terms[index - loaded->first_index]);
-		note_length(driver, index, loaded->lengths[index - loaded->first_index]);
-	}
+		outline_reset(&driver->outline, loaded->snapshot.index, loaded->snapshot.term);
+	for (uint64_t index = loaded->first_index; index <= loaded->last_index; index++)
+		outline_append(&driver->outline, index, loaded->terms[index - loaded->first_index], loaded->lengths[index - loaded->first_index]);
 }
 
 /* The newest configuration that is certainly committed: the snapshot's, or the first entry. Later ones come as commits. */
@@ -425,7 +366,7 @@ int driver_open(struct driver **out, uint32_t group, uint64_t node_id, const str
 	buffer_init(&driver->configuration.configuration, 1 << 20);
 	buffer_init(&driver->taken.configuration, 1 << 20);
 	buffer_init(&driver->offered.configuration, 1 << 20);
-	driver->trailing_bytes = TRAILING_BYTES;
+	driver->trailing_bytes = LOG_TRAILING_BYTES;
 	driver->contact_ms = rio->now_ms(rio->context);
 	snapshot_copy(&driver->taken, loaded->snapshot.index, loaded->snapshot.term, loaded->snapshot.configuration_index,
 		buffer_span(&loaded->snapshot.configuration));
@@ -434,7 +375,7 @@ int driver_open(struct driver **out, uint32_t group, uint64_t node_id, const str
 		driver_close(driver);
 		return err;
 	}
-	load_terms(driver, loaded);
+	load_outline(driver, loaded);
 	load_configuration(driver, loaded, applied);
 	driver->first = loaded->first_index;
 	driver->last = driver->stored = loaded->last_index;
@@ -481,7 +422,7 @@ void driver_close(struct driver *driver)
 	for (size_t i = 0; i < driver->cache_count; i++)
 		log_entry_release(driver->cache[i]);
 	free(driver->cache);
-	free(driver->runs);
+	outline_fini(&driver->outline);
 	if (driver->late_configuration)
 		log_entry_release(driver->late_configuration);
 	buffer_fini(&driver->configuration.configuration);
@@ -678,7 +619,7 @@ bool driver_tell_commit(struct driver *driver, bool all)
 	size_t count = engine_servers(driver->engine, servers);
 	for (size_t i = 0; i < count; i++) {
 		/* Anchored where the other is known to be like us: an append of nothing, which it acknowledges and the engine has heard already. */
-		uint64_t match = engine_match(driver->engine, servers[i].id), term = match ? term_at(driver, match) : 0;
+		uint64_t match = engine_match(driver->engine, servers[i].id), term = match ? outline_term(&driver->outline, match) : 0;
 		if (servers[i].id == driver->node_id || term == 0)
 			continue;
 		const struct told *told = told_of(driver, servers[i].id);
@@ -716,7 +657,7 @@ void driver_stored(struct driver *driver, const struct log_job *job)
 			buffer_span(&job->snapshot.configuration));
 		if (job->compact_through >= driver->first) {
 			driver->first = job->compact_through + 1;
-			runs_compact(driver, driver->first);
+			outline_compact(&driver->outline, driver->first);
 		}
 		handle(driver, &update);
 		return;
@@ -876,12 +817,10 @@ void driver_installed(struct driver *driver, uint64_t applied)
 	const struct snapshot_record *snapshot = &driver->offered;
 	struct span configuration = buffer_span(&snapshot->configuration);
 	struct engine_update update;
-	driver->runs_count = 0;
-	runs_append(driver, snapshot->index, snapshot->term);
+	outline_reset(&driver->outline, snapshot->index, snapshot->term);
 	driver->first = snapshot->index + 1;
 	driver->last = driver->stored = driver->snapshot_index = snapshot->index;
 	driver->handed = driver->applied = applied; /* ahead of the log, perhaps: what comes again is skipped */
-	driver->bytes_since_snapshot = driver->bytes_since_mark = driver->marks_count = 0;
 	snapshot_copy(&driver->taken, snapshot->index, snapshot->term, snapshot->configuration_index, configuration);
 	snapshot_copy(&driver->configuration, snapshot->index, snapshot->term, snapshot->configuration_index, configuration);
 	driver->installing = false;
@@ -895,7 +834,7 @@ void driver_installed(struct driver *driver, uint64_t applied)
 
 void driver_set_trailing(struct driver *driver, uint64_t bytes)
 {
-	driver->trailing_bytes = bytes < TRAILING_BYTES ? bytes : TRAILING_BYTES;
+	driver->trailing_bytes = bytes;
 }
 
 void driver_pin(struct driver *driver, uint64_t from)
@@ -903,26 +842,16 @@ void driver_pin(struct driver *driver, uint64_t from)
 	driver->pinned = from;
 }
 
-/* The first index that a compaction at `index` must leave. */
 static uint64_t keep_from(const struct driver *driver, uint64_t index)
 {
-	size_t marks = driver->trailing_bytes / MARK_BYTES;
-	uint64_t from = 1;
-	if (marks == 0)
-		from = index;
-	else if (driver->marks_count > marks)
-		from = driver->marks[(driver->marks_count - marks) % MARKS];
-	if (index > TRAILING_ENTRIES_MAX && from < index - TRAILING_ENTRIES_MAX)
-		from = index - TRAILING_ENTRIES_MAX;
-	if (driver->pinned && from > driver->pinned)
-		from = driver->pinned;
-	return from > index ? index : from;
+	uint64_t from = outline_keep_from(&driver->outline, index, driver->trailing_bytes);
+	return driver->pinned && driver->pinned < from ? driver->pinned : from;
 }
 
 struct log_job *driver_snapshot(struct driver *driver, uint64_t applied)
 {
 	uint64_t index = applied < driver->stored ? applied : driver->stored;
-	uint64_t term = term_at(driver, index);
+	uint64_t term = outline_term(&driver->outline, index);
 	if (index <= driver->snapshot_index || term == 0 || driver->configuration.configuration_index > index || driver->installing)
 		return NULL;
 	struct log_job *job = must_alloc(sizeof(*job));
@@ -935,13 +864,13 @@ struct log_job *driver_snapshot(struct driver *driver, uint64_t applied)
 	buffer_append(&job->snapshot.configuration, driver->configuration.configuration.data, driver->configuration.configuration.length);
 	job->compact_through = keep_from(driver, index) - 1;
 	driver->snapshot_index = index;
-	driver->bytes_since_snapshot = 0;
+	driver->outline.bytes_since_snapshot = 0;
 	return job;
 }
 
 uint64_t driver_snapshot_bytes(const struct driver *driver)
 {
-	return driver->bytes_since_snapshot;
+	return driver->outline.bytes_since_snapshot;
 }
 
 uint64_t driver_leads(const struct driver *driver)
