@@ -504,22 +504,28 @@ void volumes_fail(struct volumes *volumes)
 	volumes->failed = true;
 }
 
+/* The newest that was written since it was last synced, of those older than `below`; held. */
+static struct volume *dirty_below(struct volumes *volumes, uint32_t below)
+{
+	struct volume *volume = NULL;
+	pthread_mutex_lock(&volumes->lock);
+	for (size_t i = volumes->count; i > 0 && !volume; i--)
+		if (volumes->items[i - 1]->id < below && volumes->items[i - 1]->dirty)
+			volume = volume_hold(volumes->items[i - 1]);
+	pthread_mutex_unlock(&volumes->lock);
+	return volume;
+}
+
+/* Each volume once: what others write meanwhile is theirs to sync, and they may never pause. */
 int volumes_sync(struct volumes *volumes, struct why *why)
 {
-	for (;;) {
-		struct volume *volume = NULL;
-		pthread_mutex_lock(&volumes->lock);
-		for (size_t i = volumes->count; i > 0 && !volume; i--)
-			if (volumes->items[i - 1]->dirty)
-				volume = volume_hold(volumes->items[i - 1]);
-		pthread_mutex_unlock(&volumes->lock);
-		if (!volume)
-			break;
+	struct volume *volume;
+	for (uint32_t below = UINT32_MAX; (volume = dirty_below(volumes, below)) != NULL; below = volume->id, volume_release(volume)) {
 		volume->dirty = false;
 		int failed = fdatasync(volume->fd), number = errno;
 		volumes->syncs++;
-		volume_release(volume);
 		if (failed) {
+			volume_release(volume);
 			volumes->failed = true;
 			return why_set(why, ERR_IO, "cannot make a volume durable: %s", strerror(number));
 		}
