@@ -261,8 +261,9 @@ void index_xorb_fini(struct index_xorb *xorb)
 	xorb->fragments = NULL;
 }
 
-static int xorb_value_decode(struct index_xorb *out, struct span value)
+int index_xorb_decode(struct index_xorb *out, struct span value)
 {
+	*out = (struct index_xorb){ 0 };
 	if (value.length < XORB_VALUE_FIXED_BYTES)
 		return ERR_CORRUPT;
 	const uint8_t *at = value.data;
@@ -293,7 +294,7 @@ int index_xorb(struct index *index, const struct hash *xorb, struct index_xorb *
 	int found = entry_get(index, &key, &value);
 	if (found != 1)
 		return found < 0 ? found : ERR_NOT_FOUND;
-	int err = xorb_value_decode(out, entry_bytes(value));
+	int err = index_xorb_decode(out, entry_bytes(value));
 	rocksdb_pinnableslice_destroy(value);
 	return err;
 }

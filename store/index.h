@@ -18,6 +18,7 @@
  *   k file hash                 -> nothing: its record was found damaged
  *   y file hash, owner          -> when claimed: a claim that was dropped while it was young, so that it is not taken for lost (record_ranges.c)
  *   n node                      -> how far that node's records were taken (copies.c)
+ *   a                           -> nothing: records were passed over as damaged, and what they held has not been looked for (recovery.c)
  *   t                           -> totals;  l -> log position up to which volumes are in here;  v -> format of all this
  * Entries made from one group of records are written in one batch with the log position. What a crash takes from memory is made again from
  * the volumes behind that position (recovery.c). Applying a record twice changes nothing.
@@ -37,6 +38,7 @@ enum {
 	INDEX_DAMAGED = 'd',
 	INDEX_DAMAGED_FILE = 'k',
 	INDEX_MARK = 'n',
+	INDEX_PASSED_OVER = 'a',
 	INDEX_DROPPED = 'y',
 	INDEX_TERMS_INLINE_MAX = 16,
 	INDEX_KEY_BYTES_MAX = 2 + HASH_BYTES + 1 + HASH_BYTES,
@@ -81,6 +83,8 @@ struct index_xorb {
 };
 /* 0, ERR_NOT_FOUND, ERR_IO. Free with index_xorb_fini. */
 int index_xorb(struct index *index, const struct hash *xorb, struct index_xorb *out);
+/* From the value of an entry. 0, ERR_CORRUPT, ERR_NO_MEMORY. The same. */
+int index_xorb_decode(struct index_xorb *out, struct span value);
 void index_xorb_fini(struct index_xorb *xorb);
 
 /* False: nothing was ever coded. */

@@ -4,11 +4,14 @@
 
 #include "store/core.h"
 
+enum { ABSENT_BATCH = 256 };
+
 struct replay {
 	struct volumes *volumes;
 	struct index *index;
 	struct index_batch *batch;
 	bool left_out;                /* some xorb */
+	bool passed_over;             /* some record, or a xorb that was left out */
 	void (*damage)(void *context, const char *what);
 	void *context;
 	bool pass_unreadable;
@@ -18,6 +21,9 @@ struct replay {
 
 static void tell(struct replay *replay, const char *text)
 {
+	if (!replay->passed_over)
+		index_put_raw(replay->index, &(struct index_raw){ INDEX_PASSED_OVER, span_of(NULL, 0), span_of(NULL, 0) }, 1);
+	replay->passed_over = true;
 	if (replay->damage)
 		replay->damage(replay->context, text);
 }
@@ -124,4 +130,26 @@ int store_recover(struct store *store, struct why *why)
 	if (err == 0 && end >= VOLUME_BLOCK_BYTES)
 		err = volumes_resume(store->volumes, end, why);
 	return err;
+}
+
+int store_note_absent(struct store *store, struct why *why)
+{
+	struct hash some[ABSENT_BATCH], after, file;
+	struct buffer none;
+	buffer_init(&none, 1);
+	int err = index_get_raw(store->index, INDEX_PASSED_OVER, span_of(NULL, 0), &none);
+	if (err == ERR_NOT_FOUND && store->volumes_left_out == 0)
+		return 0;
+	if (err && err != ERR_NOT_FOUND)
+		return why_set(why, err, "the index of the store cannot be read");
+	size_t absent = 0;
+	for (size_t count = store_needed_xorbs(store, NULL, some, ABSENT_BATCH); count > 0; count = store_needed_xorbs(store, &after, some, ABSENT_BATCH)) {
+		after = some[count - 1];
+		for (size_t i = 0; i < count; i++)
+			if (!store_has_xorb(store, &some[i]))
+				absent += store_note_lost(store, &some[i], &file, 1);
+	}
+	if (absent)
+		fprintf(stderr, "cairn: %zu xorbs that files need are damaged or gone: whoever pushes such a file again is asked for its bytes\n", absent);
+	return index_drop_raw(store->index, INDEX_PASSED_OVER, span_of(NULL, 0));
 }

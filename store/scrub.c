@@ -1,7 +1,7 @@
 /* scrub.c - reads everything and checks it, while the store serves.
  *
- * A damaged record does not say what it was: records of files are counted as they are met, and where the index knows of more in a volume, each of its files is looked
- * at. That finds those that were overwritten by zeros, too. A damaged claim is in the index still, and is not looked for. */
+ * A damaged record does not say what it was: records of files and xorbs are counted as they are met, and where the index knows of more in a volume, each that should be
+ * there is looked at. That finds those that were overwritten by zeros, too. A damaged claim is in the index still, and is not looked for. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -10,10 +10,14 @@
 
 enum { DAMAGES_MAX = 1024 };
 
-/* Of one volume: records of files that the index leads to. */
+enum subject { FILES, XORBS, SUBJECTS };
+
+/* Of one volume: records that the index leads to. */
 struct scrubbed {
 	uint32_t volume;
-	uint64_t met, known;
+	struct {
+		uint64_t met, known;
+	} of[SUBJECTS];
 };
 
 /* A place that was counted as corrupt already. */
@@ -79,6 +83,7 @@ static void check_xorb(struct scrub *scrub, const struct record_place *place, st
 		return;
 	int err = index_xorb(scrub->store->index, &record.xorb, &entry);
 	bool current = err == 0 && entry.place.volume == place->volume && entry.place.offset == place->offset;
+	scrub->volumes[scrub->at].of[XORBS].met += current;
 	if (current) {
 		err = stored_xorb_make(&xorb, scrub->store->volumes, &record, entry.fragments, &why);
 		if (err == 0) {
@@ -104,7 +109,7 @@ static void check_xorb(struct scrub *scrub, const struct record_place *place, st
 	scrub->report->repaired += store_fetch_xorb(scrub->store, &record.xorb, NULL) == 0;
 }
 
-/* ---- records of files ---- */
+/* ---- records that were not met ---- */
 
 static void meet_file(struct scrub *scrub, const struct record_place *place, struct span payload)
 {
@@ -112,7 +117,7 @@ static void meet_file(struct scrub *scrub, const struct record_place *place, str
 	struct index_file known;
 	if (file_record_decode(&record, payload) == 0 && index_file(scrub->store->index, &record.file, &known) == 0 &&
 		known.place.volume == place->volume && known.place.offset == place->offset)
-		scrub->volumes[scrub->at].met++;
+		scrub->volumes[scrub->at].of[FILES].met++;
 }
 
 static struct scrubbed *scrubbed_of(struct scrub *scrub, uint32_t volume)
@@ -154,35 +159,67 @@ static void check_file(struct scrub *scrub, const struct hash *file)
 	scrub->report->repaired += store_repair_file(scrub->store, file) == 0;
 }
 
-/* All files of the index: counted (`check` false), or those looked at that lie in volumes of which not all were met. */
-static int visit_files(struct scrub *scrub, bool check)
+static void check_xorb_record(struct scrub *scrub, const struct hash *xorb)
+{
+	struct index_xorb known;
+	struct why why = { 0 };
+	int err = stored_xorb_check(scrub->store->xorbs, xorb, &why);
+	if (err != ERR_CORRUPT && err != ERR_IO)
+		return;
+	if (index_xorb(scrub->store->index, xorb, &known) == 0) {
+		if (!is_counted(scrub, &known.place))
+			found(scrub, why.text);
+		else if (scrub->finding)
+			scrub->finding(scrub->context, why.text);
+		xorb_cache_drop(scrub->store->xorbs, xorb); /* it may know the record from before */
+		damaged_list_add(&scrub->store->damaged, xorb);
+		scrub->report->repaired += store_fetch_xorb(scrub->store, xorb, NULL) == 0;
+	}
+	index_xorb_fini(&known);
+}
+
+static bool place_of(enum subject subject, const struct hash *hash, struct span value, struct record_place *out)
+{
+	struct index_file file;
+	struct index_xorb xorb;
+	int err = subject == FILES ? index_file_decode(&file, hash, value) : index_xorb_decode(&xorb, value);
+	if (err)
+		return false;
+	*out = subject == FILES ? file.place : xorb.place;
+	if (subject == XORBS)
+		index_xorb_fini(&xorb);
+	return true;
+}
+
+/* All files or xorbs of the index: counted (`check` false), or those looked at that lie in volumes of which not all were met. */
+static int visit(struct scrub *scrub, enum subject subject, bool check)
 {
 	struct index_scan scan;
-	index_scan_open_once(&scan, scrub->store->index, 'f', span_of(NULL, 0));
+	index_scan_open_once(&scan, scrub->store->index, subject == FILES ? 'f' : 'x', span_of(NULL, 0));
 	while (index_scan_next(&scan) && !(scrub->progress && scrub->progress->cancel)) {
-		struct index_file known;
-		struct hash file;
+		struct record_place place;
+		struct hash hash;
 		if (scan.key.length != HASH_BYTES)
 			continue;
-		memcpy(file.bytes, scan.key.data, HASH_BYTES);
-		if (index_file_decode(&known, &file, scan.value) != 0)
+		memcpy(hash.bytes, scan.key.data, HASH_BYTES);
+		if (!place_of(subject, &hash, scan.value, &place))
 			continue;
-		struct scrubbed *volume = scrubbed_of(scrub, known.place.volume);
+		struct scrubbed *volume = scrubbed_of(scrub, place.volume);
 		if (volume && !check)
-			volume->known++;
-		else if (volume && volume->known > volume->met)
-			check_file(scrub, &file);
+			volume->of[subject].known++;
+		else if (volume && volume->of[subject].known > volume->of[subject].met)
+			subject == FILES ? check_file(scrub, &hash) : check_xorb_record(scrub, &hash);
 	}
 	return index_scan_close(&scan);
 }
 
-static int check_files(struct scrub *scrub)
+static int check_not_met(struct scrub *scrub, enum subject subject)
 {
 	bool all_met = true;
-	int err = visit_files(scrub, false);
+	int err = visit(scrub, subject, false);
 	for (size_t i = 0; i < scrub->volumes_count; i++)
-		all_met = all_met && scrub->volumes[i].known <= scrub->volumes[i].met;
-	return err || all_met ? err : visit_files(scrub, true);
+		all_met = all_met && scrub->volumes[i].of[subject].known <= scrub->volumes[i].of[subject].met;
+	return err || all_met ? err : visit(scrub, subject, true);
 }
 
 /* ---- the whole ---- */
@@ -253,8 +290,9 @@ int store_scrub(struct store *store, struct store_progress *progress, store_find
 		progress->total_bytes = volumes_disk_bytes(store->volumes);
 	for (; scrub->at < scrub->volumes_count && err == 0; scrub->at++)
 		err = scrub_volume(scrub, &visit, why);
-	if (err == 0 && (err = check_files(scrub)) != 0)
-		why_set(why, err, "the files of the index cannot be read");
+	for (enum subject subject = FILES; subject < SUBJECTS && err == 0; subject++)
+		if ((err = check_not_met(scrub, subject)) != 0)
+			why_set(why, err, "the files and xorbs of the index cannot be read");
 	free(scrub->volumes);
 	free(scrub);
 	return err;

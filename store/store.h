@@ -42,6 +42,9 @@ struct store_config {
 
 /* [blocks] Opens or creates, recovers volume tails and replays them into the index. One process at a time (lock file). */
 int store_open(struct store **out, const struct store_config *config, struct why *why);
+/* [blocks, hardly ever for long] On a node that is alone, before it serves: where records were passed over as damaged, files that need a xorb which is not here any more
+ * count as damaged, so that whoever has their bytes is asked for them. Elsewhere such a xorb may lie on other nodes. */
+int store_note_absent(struct store *store, struct why *why);
 void store_close(struct store *store);
 
 /* ------------------------------------------------------------------ files known to the store */

@@ -255,6 +255,15 @@ static int load(struct stored_xorb **out, struct xorb_cache *cache, const struct
 	return err == ERR_CORRUPT || err == ERR_IO ? load_once(out, cache, hash, why) : err;
 }
 
+int stored_xorb_check(struct xorb_cache *cache, const struct hash *hash, struct why *why)
+{
+	struct stored_xorb *xorb;
+	int err = load(&xorb, cache, hash, why);
+	if (err == 0)
+		stored_xorb_release(xorb);
+	return err;
+}
+
 int stored_xorb_open(struct stored_xorb **out, struct xorb_cache *cache, const struct hash *hash, bool may_block, struct why *why)
 {
 	pthread_mutex_lock(&cache->lock);

@@ -100,6 +100,8 @@ static int open_core(struct daemon *daemon, struct why *why)
 	int err = namespace_open_cluster(&gateway->ns, daemon->dir.meta, cluster, why);
 	if (err == 0)
 		err = store_open(&gateway->store, &daemon->config.store, why);
+	if (err == 0 && !cluster->listen)
+		err = store_note_absent(gateway->store, why);
 	if (err == 0 && cluster->listen)
 		err = replica_open(&gateway->replica, &(struct replica_config){ .consensus = namespace_consensus(gateway->ns), .store = gateway->store,
 			.ns = gateway->ns, .copies = daemon->config.copies, .bytes_per_s = daemon->config.copy_bytes_per_s }, why);

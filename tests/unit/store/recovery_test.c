@@ -602,6 +602,77 @@ static void a_xorb_whose_bytes_are_missing_is_left_out(void **state)
 	free(volume.data);
 }
 
+static bool is_asked_for(size_t file)
+{
+	struct file_info info;
+	int err = store_file_by_sha256(store, NULL, &pushed[file].sha256, &info);
+	assert_true(err == 0 || err == ERR_NOT_FOUND);
+	return err == ERR_NOT_FOUND || info.is_damaged;
+}
+
+static void flip_in_newest_xorb_record(void)
+{
+	struct volume_record record;
+	struct bytes volume = read_volume(1);
+	uint64_t at = find_record(&volume, VOLUME_XORB, UINT64_MAX, &record);
+	flip_bit(1, at + VOLUME_RECORD_HEADER_BYTES + record.payload_length / 2);
+	free(volume.data);
+}
+
+/* The record of its file is whole. Whoever makes the index anew, the damage must not be forgotten. */
+static void a_xorb_whose_record_is_lost_with_the_index_is_asked_for_again(void **state)
+{
+	(void)state;
+	for (int by_fsck = 0; by_fsck < 2; by_fsck++) {
+		struct store_fsck_report checked;
+		size_t lost = 9 + (size_t)by_fsck;
+		push_files(0, 2);
+		push_files(lost, 1);
+		close_store();
+		flip_in_newest_xorb_record();
+		if (!by_fsck)
+			remove_index();
+		open_store();
+		if (by_fsck)
+			assert_true(check_store(true, &checked) >= 1 && checked.missing >= 1);
+		assert_ok(store_note_absent(store, &why));
+		assert_true(is_asked_for(lost));
+		assert_false(is_asked_for(0) || is_asked_for(1));
+		reopen_store();
+		assert_ok(store_note_absent(store, &why));
+		assert_true(is_asked_for(lost));
+		push_files(lost, 1);
+		assert_false(is_asked_for(lost));
+		assert_files(0, 2);
+		assert_files(lost, 1);
+		for (size_t i = 0; i < FILES; i++)
+			free(files[i].data), files[i].data = NULL;
+	}
+}
+
+static void a_scrub_finds_the_xorb_whose_record_is_damaged(void **state)
+{
+	(void)state;
+	enum { LARGE = 9 };
+	struct store_scrub_report scrubbed;
+	push_files(0, 2);
+	push_files(LARGE, 1);
+	assert_files(LARGE, 1); /* what is remembered of the record does not hide it */
+	close_store();
+	flip_in_newest_xorb_record();
+	open_store();
+	assert_false(is_asked_for(LARGE)); /* nobody knows yet */
+	findings_count = 0;
+	assert_ok(store_scrub(store, NULL, on_finding, NULL, &scrubbed, &why));
+	assert_int_equal(scrubbed.corrupt, 1); /* one place, though both the record and its xorb are named */
+	assert_int_equal(findings_count, 2);
+	assert_true(is_asked_for(LARGE));
+	push_files(LARGE, 1);
+	assert_false(is_asked_for(LARGE));
+	assert_files(0, 2);
+	assert_files(LARGE, 1);
+}
+
 static void a_volume_with_a_broken_head_is_named(void **state)
 {
 	(void)state;
@@ -644,6 +715,8 @@ int main(int argc, char **argv)
 		TEST(what_is_damaged_is_whole_again_once_it_is_sent_again),
 		TEST(a_damaged_record_is_named_and_loses_itself_alone),
 		TEST(a_xorb_whose_bytes_are_missing_is_left_out),
+		TEST(a_xorb_whose_record_is_lost_with_the_index_is_asked_for_again),
+		TEST(a_scrub_finds_the_xorb_whose_record_is_damaged),
 		TEST(a_volume_with_a_broken_head_is_named),
 	};
 	return cmocka_run_group_tests_name("recovery", tests, NULL, NULL);
