@@ -1,7 +1,9 @@
 #include "replication/cluster_node.h"
 
 #include "replication/cluster_settings.h"
+#include "replication/membership.h"
 #include "replication/namespace_state.h"
+#include "replication/node.h"
 #include "replication/placement.h"
 
 #include <sodium.h>
@@ -457,7 +459,12 @@ static int propose_change(struct namespace *ns, uint16_t type, const char *actor
 
 int cluster_node_roles(struct namespace *ns, const char *actor, const uint64_t *ids, size_t count, enum node_role role, struct why *why)
 {
-	return propose_change(ns, COMMAND_NODE_ROLES, actor, ids, count, role, why);
+	struct cluster_status *status = role == NODE_VOTER ? NULL : must_alloc(sizeof(*status));
+	int err = status ? consensus_cluster_status(namespace_consensus(ns), status, why) : 0;
+	if (err == 0 && status)
+		err = membership_may_leave(status, ids, count, why);
+	free(status);
+	return err ? err : propose_change(ns, COMMAND_NODE_ROLES, actor, ids, count, role, why);
 }
 
 int cluster_node_place(struct namespace *ns, const char *actor, const uint64_t *ids, size_t count, enum node_place place, struct why *why)

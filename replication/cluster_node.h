@@ -27,7 +27,7 @@ int cluster_node_announce(struct namespace *ns, const struct cluster_node *node,
 /* [blocks] Tells at which URL clients reach a node, if that is not known yet; "": at none. A command of its own, so that a cluster in which nobody says it has nothing that an
  * older version does not know. ERR_INVALID, ERR_NOT_FOUND. */
 int cluster_node_url(struct namespace *ns, uint64_t node_id, const char *url, struct why *why);
-/* [blocks] Gives nodes another role, all or none. ERR_NOT_FOUND; ERR_CONFLICT when no voter would be left, or a removed one would come back. */
+/* [blocks] Gives nodes another role, all or none. ERR_NOT_FOUND; ERR_CONFLICT when voters would leave that cannot (membership_may_leave), or a removed one would come back. */
 int cluster_node_roles(struct namespace *ns, const char *actor, const uint64_t *ids, size_t count, enum node_role role, struct why *why);
 enum node_place { NODE_DRAINED = 1, NODE_NOT_DRAINED = 2, NODE_AWAY = 3, NODE_BACK = 4 };
 /* [blocks] Says whether nodes should hold bytes: what an operator wants (drained), and what is so (away). ERR_NOT_FOUND; ERR_CONFLICT: removed. */

@@ -72,3 +72,42 @@ void membership_step(struct driver *driver, const struct cluster_view *view, uin
 	if (next_step(driver, view, self, status.last_index, servers, &count))
 		driver_change(driver, servers, count); /* busy: another time */
 }
+
+static bool is_named(const struct node_status *node, const uint64_t *ids, size_t count)
+{
+	bool named = false;
+	for (size_t i = 0; i < count; i++)
+		named = named || ids[i] == node->node.node_id;
+	return named;
+}
+
+int membership_may_leave(const struct cluster_status *status, const uint64_t *ids, size_t count, struct why *why)
+{
+	for (size_t group = 0; group < GROUPS_MAX; group++) {
+		size_t named = 0, leaving = 0, left = 0, connected = 0;
+		for (size_t i = 0; i < status->count; i++) {
+			const struct node_status *node = &status->nodes[i];
+			if (node->roles[group] != NODE_VOTER)
+				continue;
+			if (is_named(node, ids, count)) {
+				named++;
+			} else if (node->node.role != NODE_VOTER) {
+				leaving++;
+			} else {
+				left++;
+				connected += node->self || node->connected;
+			}
+		}
+		if (named == 0)
+			continue;
+		if (left == 0)
+			return why_set(why, ERR_CONFLICT, "no voter would be left");
+		if (named + leaving > 1)
+			return why_set(why, ERR_CONFLICT, "voters leave one at a time, and %zu would: wait until `cairn cluster status` shows that the one before is gone",
+				named + leaving);
+		if (connected <= left / 2)
+			return why_set(why, ERR_CONFLICT, "of the %zu voters that would be left %zu are connected, which is no majority: the cluster would stand still. Start them, "
+				"or remove those first that are gone for good", left, connected);
+	}
+	return 0;
+}

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from chaos_proxy import eventually
-from cluster_process import Cluster, cairn_of
+from cluster_process import Cluster, cairn_of, refused
 from hub_process import Hub
 from name_ledger import NameLedger
 
@@ -204,6 +204,29 @@ def test_grow_roll_replace_and_shrink(make_cluster, chance, seed, tmp_path):
     cairn_of(cluster.nodes[0], "cluster", "demote", fresh_id)
     cluster.wait_for_voters(2)
     settle(cluster, ledger, chance)
+
+
+def test_voters_leave_one_at_a_time_and_never_without_a_majority(make_cluster, chance, seed):
+    cluster = make_cluster(3)
+    first, second, third = cluster.nodes
+    ids = [node.me()["id"] for node in cluster.nodes]
+    for leave in (("remove", "--force", "--yes"), ("demote",)):
+        assert "one at a time" in refused(first, "cluster", leave[0], *ids[1:], *leave[1:])
+        assert "no voter would be left" in refused(first, "cluster", leave[0], *ids, *leave[1:])
+    third.kill()
+    for node in (first, second):
+        eventually(lambda: [each["connected"] for each in node.status()["nodes"] if each["id"] == ids[2]] == [False], 30, "that it is noticed")
+    for leave in (("remove", "--force", "--yes"), ("demote",)):
+        for node in (first, second):
+            assert "no majority" in refused(node, "cluster", leave[0], ids[1], *leave[1:])
+    first.make_user("it-goes-on")
+    cairn_of(second, "cluster", "remove", ids[2], "--force", "--yes")
+    cluster.nodes.remove(third)
+    cluster.wait_for_voters(2)
+    cairn_of(second, "cluster", "demote", ids[0])  # whoever leads
+    eventually(lambda: [group["role"] for group in first.me()["groups"]] == ["learner", "learner"], 30, "a learner")
+    assert "no voter would be left" in refused(first, "cluster", "demote", ids[1])
+    first.make_user("it-goes-on-still")
 
 
 class Renamed:

@@ -5,12 +5,12 @@ import json
 import time
 
 from chaos_proxy import eventually
-from cluster_process import cairn_again, cairn_of
+from cluster_process import cairn_again, cairn_of, refused
 from ledger import Commit, Lost, ask, digest
 from store_index import StoreIndex
 from test_cluster_bytes import AnyNode, Look, make_ledger
 from test_cluster_digest import repair_and_wait
-from test_cluster_placement import held_by, holders, id_of, make_cluster, refused  # noqa: F401
+from test_cluster_placement import held_by, holders, id_of, make_cluster  # noqa: F401
 from xet_wire import File, Xorb, shard
 
 NODES = 7

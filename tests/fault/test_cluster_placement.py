@@ -1,14 +1,11 @@
 """More nodes than copies: each xorb lies on as many nodes as it should, any node serves any file, and nobody gives up a last copy."""
-import os
 import re
-import subprocess
 import time
 
 import pytest
 
 from chaos_proxy import eventually
-from cluster_process import Cluster, cairn_of
-from hub_process import CAIRN
+from cluster_process import Cluster, cairn_of, refused
 from ledger import Lost, StoredXorb, ask
 from test_cluster_bytes import AnyNode, Look, make_ledger, push_one_of_each
 from xet_wire import Xorb, text
@@ -65,14 +62,6 @@ def wait_for_copies(cluster, copies, never=()):
 
 def id_of(cluster, node):
     return next(each["id"] for each in cluster.any_node().status()["nodes"] if each["name"] == node.name)
-
-
-def refused(node, *arguments):
-    """What an operator's command says that is not done."""
-    environment = {**os.environ, "CAIRN_TOKEN_FILE": str(node.cluster.dir / "node1" / "admin-token")}
-    done = subprocess.run([CAIRN, "--url", node.url, *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, env=environment)
-    assert done.returncode != 0, done.stdout
-    return done.stdout + done.stderr
 
 
 def push_some(cluster, ledger, name, count, chance):

@@ -2,10 +2,10 @@
 import time
 
 from chaos_proxy import eventually
-from cluster_process import cairn_of
+from cluster_process import cairn_of, refused
 from ledger import Commit, Lost, ask, digest
 from test_cluster_bytes import AnyNode, Look, make_ledger
-from test_cluster_placement import CONVERGE_SECONDS_MAX, holders, make_cluster, refused  # noqa: F401
+from test_cluster_placement import CONVERGE_SECONDS_MAX, holders, make_cluster  # noqa: F401
 
 NODES = 5
 

@@ -2,10 +2,11 @@
 import json
 import os
 import signal
+import subprocess
 import time
 
 from chaos_proxy import ChaosProxy, eventually
-from hub_process import Hub, cairn
+from hub_process import CAIRN, Hub, cairn
 from ports import free_port
 
 CONVERGE_SECONDS_MAX = 30
@@ -121,6 +122,14 @@ def cairn_of(node, *arguments, **more):
         return cairn(node, *arguments, **more)
     finally:
         del os.environ["CAIRN_TOKEN_FILE"]
+
+
+def refused(node, *arguments):
+    """What an operator's command says that is not done."""
+    environment = {**os.environ, "CAIRN_TOKEN_FILE": str(node.cluster.dir / "node1" / "admin-token")}
+    done = subprocess.run([CAIRN, "--url", node.url, *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, env=environment)
+    assert done.returncode != 0, done.stdout
+    return done.stdout + done.stderr
 
 
 def cairn_again(node, *arguments):
