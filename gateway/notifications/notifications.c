@@ -227,7 +227,7 @@ static void begin(struct notifications *notifications)
 		changes_last(ns, GROUP_CLUSTER, &notifications->read[GROUP_CLUSTER]);
 		changes_last(ns, GROUP_REPOS, &notifications->read[GROUP_REPOS]);
 		if (notifications->read[GROUP_CLUSTER] == 0)
-			notifications->read[GROUP_CLUSTER] = 1; /* the first change concerns nobody; a position of zeros would say that nobody has begun yet */
+			return; /* before the first change of all, which concerns nobody: a position of zeros would say to the next leader that nobody has begun */
 		save_position(notifications, true);
 	}
 	notifications->leading = true;
