@@ -421,7 +421,9 @@ void replica_status(struct replica *replica, struct replica_status *out)
 	pthread_mutex_lock(&replica->lock);
 	*out = replica->status;
 	out->copies = replica->settings.copies ? replica->settings.copies : replica->config.copies;
-	out->replication_factor = replica->placement.copies < replica->members ? replica->placement.copies : replica->members;
+	unsigned holders = replica->placement.eligible && replica->placement.eligible < replica->members ? replica->placement.eligible : replica->members;
+	out->replication_factor = min_of(replica->placement.copies, holders);
+	out->factor_set = replica->placement.copies;
 	out->members = replica->members;
 	out->copies_least = min_of(placement_least(&replica->placement), replica->members);
 	out->copies_needed = replica_copies_needed(replica);

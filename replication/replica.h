@@ -137,7 +137,8 @@ struct replica_status {
 	unsigned copies;         /* as configured */
 	unsigned copies_needed;  /* now: not more than members */
 	unsigned members;        /* this node included */
-	unsigned replication_factor; /* copies that each xorb should have, not more than members */
+	unsigned replication_factor; /* copies that each xorb should have, not more than there are nodes that may hold some */
+	unsigned factor_set;         /* that an operator wants */
 	unsigned copies_least;   /* the fewest that any xorb may have: repositories may want fewer */
 	uint64_t awaiting;       /* callers who wait for copies now */
 	uint64_t awaited, refused; /* since the start: waits for copies, and those that were in vain */

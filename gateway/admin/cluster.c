@@ -120,6 +120,7 @@ static void write_copies(struct json_writer *json, struct replica *replica)
 	replica_status(replica, &status);
 	json_object_begin(json, "copies");
 	json_u64(json, "replication_factor", status.replication_factor);
+	json_u64(json, "replication_factor_set", status.factor_set);
 	json_u64(json, "wanted", status.copies);
 	json_u64(json, "needed", status.copies_needed);
 	json_u64(json, "awaiting", status.awaiting);

@@ -106,6 +106,24 @@ int admin_may_remove(struct gateway *gateway, const char *actor, const uint64_t 
 
 /* ------------------------------------------------------------------ drain */
 
+/* By what this node knows. */
+static int may_drain(struct gateway *gateway, const uint64_t *ids, size_t count, struct why *why)
+{
+	struct cluster_view *view = calloc(1, sizeof(*view));
+	size_t left = 0;
+	if (!view)
+		return ERR_NO_MEMORY;
+	consensus_view(namespace_consensus(gateway->ns), view);
+	for (size_t i = 0; i < view->count; i++) {
+		bool named = false;
+		for (size_t k = 0; k < count; k++)
+			named = named || ids[k] == view->nodes[i].node_id;
+		left += !named && view->nodes[i].role != NODE_REMOVED && !view->nodes[i].drained;
+	}
+	free(view);
+	return left ? 0 : why_set(why, ERR_CONFLICT, "no node would be left to hold what these hold");
+}
+
 static void drain_work(struct http_request *request, struct span text, void *context)
 {
 	const struct actor *actor = context;
@@ -120,6 +138,8 @@ static void drain_work(struct http_request *request, struct span text, void *con
 	if (err == 0)
 		err = admin_node_ids(admin_body_value(body, "nodes"), ids, &count, &why);
 	admin_body_free(body);
+	if (err == 0 && drained)
+		err = may_drain(gateway_of(request), ids, count, &why);
 	if (err == 0)
 		err = cluster_node_place(gateway_of(request)->ns, actor->name, ids, count, drained ? NODE_DRAINED : NODE_NOT_DRAINED, &why);
 	answer_done(request, err, &why);

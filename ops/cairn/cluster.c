@@ -114,7 +114,10 @@ static void print_held(const json_t *answer, const json_t *nodes)
 		puts("");
 	}
 	const json_t *copies = json_object_get(answer, "copies");
-	if (json_array_size(nodes) > 1)
+	unsigned long long wanted = member_u64(json_object_get(answer, "copies"), "replication_factor_set");
+	if (json_array_size(nodes) > 1 && wanted > factor)
+		printf("%llu of %llu copies of everything: no more nodes may hold any\n", factor, wanted);
+	else if (json_array_size(nodes) > 1)
 		printf("%llu copies of everything\n", factor);
 	if (json_array_size(nodes) > 1 && *member_text(copies, "erasure") && strcmp(member_text(copies, "erasure"), "off") != 0)
 		printf("but %s parts of what is older than %llu s\n", member_text(copies, "erasure"), (unsigned long long)member_u64(copies, "erasure_after_s"));

@@ -166,11 +166,15 @@ def test_a_drained_node_holds_nothing_that_is_needed_and_may_be_removed(make_clu
     wait_for_copies(cluster, 3, never={leaver.name})
     assert held_by(leaver) == {}
     eventually(lambda: "is drained: it may be removed" in cairn_of(cluster.nodes[0], "cluster", "status"), 30, "drained")
+    assert "no node would be left" in refused(cluster.nodes[0], "cluster", "drain", *(id_of(cluster, node) for node in cluster.nodes[:3]))
     cairn_of(cluster.nodes[0], "cluster", "remove", id_of(cluster, leaver), "--yes")
     leaver.kill()
     cluster.nodes.remove(leaver)
     cluster.wait_for_voters(3)
     check_through_all(cluster, ledger)
+    assert "3 copies of everything" in cairn_of(cluster.nodes[0], "cluster", "status")
+    cairn_of(cluster.nodes[0], "cluster", "drain", id_of(cluster, cluster.nodes[2]))
+    eventually(lambda: "2 of 3 copies of everything" in cairn_of(cluster.nodes[0], "cluster", "status"), 30, "that there are fewer")
 
 
 def test_the_last_copy_of_anything_is_not_removed(make_cluster, chance, seed, tmp_path):
