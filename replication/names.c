@@ -1,6 +1,12 @@
 /* names.c - which names may exist: what the Hub's clients accept, and git's rules for refs. */
 #include "replication/namespace.h"
 
+static bool starts_with(struct span text, const char *head)
+{
+	size_t length = strlen(head);
+	return text.length >= length && memcmp(text.data, head, length) == 0;
+}
+
 static bool ends_with(struct span text, const char *tail)
 {
 	size_t length = strlen(tail);
@@ -38,6 +44,13 @@ static bool ref_component_valid(struct span part)
 			return false;
 	}
 	return true;
+}
+
+bool ref_name_shadows(struct span ref)
+{
+	size_t prefix = starts_with(ref, "refs/heads/") ? strlen("refs/heads/") : starts_with(ref, "refs/tags/") ? strlen("refs/tags/") : 0;
+	struct span name = span_of(ref.data + prefix, ref.length - prefix);
+	return prefix && (span_equal(name, span_text("HEAD")) || starts_with(name, "refs/"));
 }
 
 bool ref_name_valid(struct span ref)

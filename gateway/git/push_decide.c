@@ -97,6 +97,8 @@ static void decide_name(struct push *push, size_t i)
 		push_refuse(push, i, "not a valid ref name");
 	else if (!git_oid_is_zero(&command->new_oid) && !name_is_utf8(span_text(name)))
 		push_refuse(push, i, "its name is not UTF-8: push it under another one");
+	else if (git_oid_is_zero(&command->old_oid) && ref_name_shadows(span_text(name)))
+		push_refuse(push, i, "a branch or tag cannot be named HEAD or refs/...");
 	else if (!is_branch(name) && !is_pull_request(name) && !begins_with(name, "refs/tags/") && !begins_with(name, "refs/notes/"))
 		push_refuse(push, i, "only branches, tags, notes and refs/pr/NUMBER can be pushed");
 	else if (git_oid_is_zero(&command->new_oid) && strcmp(name, push->repo.head) == 0)

@@ -101,6 +101,15 @@ static const char *ref_name_of(struct http_request *request, struct call *call, 
 	return full;
 }
 
+/* True: answered, since a branch or tag of this name would be read where another ref is meant. */
+static bool refuse_shadow(struct http_request *request, const char *full, const char *name)
+{
+	if (!ref_name_shadows(span_text(full)))
+		return false;
+	http_reply_error(request, 400, NULL, http_printf(request, "Invalid rev id: %s: a branch or tag cannot be named HEAD or refs/...", name));
+	return true;
+}
+
 /* One ref from old to new; answers. */
 static void move_ref(struct http_request *request, struct call *call, const char *name, const struct oid *old_oid, const struct oid *new_oid)
 {
@@ -205,7 +214,8 @@ static void branch_create_body(struct http_request *request, struct span text, v
 void branch_create(struct http_request *request, const struct route_match *match)
 {
 	struct call *call = call_open_repo(request, match, 0, ACTION_WRITE);
-	if (call && ref_name_of(request, call, "refs/heads/", call->rest))
+	const char *full = call ? ref_name_of(request, call, "refs/heads/", call->rest) : NULL;
+	if (full && !refuse_shadow(request, full, full + strlen("refs/heads/")))
 		http_collect(request, REF_BODY_BYTES_MAX, branch_create_body, call);
 }
 
@@ -257,6 +267,8 @@ static void tag_create_with(struct http_request *request, struct call *call, con
 		http_reply_error(request, 400, NULL, http_printf(request, "Invalid rev id: %s", tag));
 		return;
 	}
+	if (refuse_shadow(request, full, tag))
+		return;
 	const char *revision = http_decode(request, call->rest.length ? call->rest : span_text(call->repo.head), false);
 	struct oid target;
 	if (!revision)

@@ -35,7 +35,7 @@ int path_check(struct span path, struct why *why);
 bool name_is_utf8(struct span name);
 
 /* ---- revisions ---- */
-/* Full hash, then branch, then tag, then full ref name, then short hash (>= 5 digits), "HEAD". `ref` (may be NULL) gets the full ref name, "" when
+/* Full hash, then "HEAD", then full ref name, then branch, then tag, then short hash (>= 5 digits). `ref` (may be NULL) gets the full ref name, "" when
  * the revision is a commit id. 0, ERR_NOT_FOUND, ERR_AGAIN. */
 int repo_resolve(struct gateway *gateway, const struct repo *repo, struct span revision, enum repo_wait wait, struct oid *commit, char ref[REF_BYTES_MAX + 1]);
 

@@ -173,13 +173,14 @@ static int resolve_ref(struct gateway *gateway, const struct entity_id *repo, co
 
 static int resolve_name(struct gateway *gateway, const struct repo *repo, struct span text, enum repo_wait wait, struct oid *out, char ref[REF_BYTES_MAX + 1])
 {
-	static const char *const prefixes[] = { "refs/heads/", "refs/tags/", "" };
+	static const char *const prefixes[] = { "", "refs/heads/", "refs/tags/" };
+	/* "HEAD" and full names first, as writes take them: no branch of that name may stand before what they mean. */
+	if (span_equal(text, span_text("HEAD")))
+		return resolve_ref(gateway, &repo->id, "", span_text(repo->head), wait, out, ref);
 	int err = ERR_NOT_FOUND;
 	for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]) && err == ERR_NOT_FOUND; i++)
 		if (*prefixes[i] || (text.length > 5 && memcmp(text.data, "refs/", 5) == 0))
 			err = resolve_ref(gateway, &repo->id, prefixes[i], text, wait, out, ref);
-	if (err == ERR_NOT_FOUND && span_equal(text, span_text("HEAD")))
-		err = resolve_ref(gateway, &repo->id, "", span_text(repo->head), wait, out, ref);
 	return err;
 }
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "ops/cairn/settings.h"
+#include "replication/namespace.h"
 
 enum {
 	REFS_PER_PUSH = 200,
@@ -28,7 +29,9 @@ struct change_list {
 static void add_change(struct change_list *list, const struct ref_list *remote, const char *name, const char *oid)
 {
 	const struct listed_ref *there = ref_list_find(remote, name);
-	if (!there || strcmp(there->oid, oid) != 0)
+	if (!there && ref_name_shadows(span_text(name)))
+		fprintf(stderr, "cairn: %s is left out: a branch or tag of a hub cannot be named HEAD or refs/...\n", name);
+	else if (!there || strcmp(there->oid, oid) != 0)
 		list->changes[list->count++] = (struct change){ .name = name, .old_oid = there ? there->oid : NULL, .new_oid = oid };
 }
 

@@ -102,6 +102,19 @@ def test_hundreds_of_refs_come_in_by_the_hundred(hub, user, run, tmp_path):
     assert hub_refs(hub, repo) == source.refs()
 
 
+def test_refs_that_no_hub_may_have_are_left_out(hub, user, run, tmp_path):
+    source = Source(tmp_path / "source")
+    source.make_history(6)
+    wanted = source.refs()
+    for name in ("refs/heads/HEAD", "refs/tags/refs/pr/1"):
+        subprocess.run(["git", "update-ref", name, wanted["refs/heads/main"]], cwd=source.bare, check=True)
+    process = run.start("import", source.bare, f"{user.name}/shadows")
+    out, err = process.communicate(timeout=240)
+    assert process.returncode == 0, err
+    assert "refs/heads/HEAD is left out" in err and "refs/tags/refs/pr/1 is left out" in err
+    assert hub_refs(hub, f"{user.name}/shadows") == wanted
+
+
 def test_another_default_branch_becomes_main_too(hub, user, run, tmp_path):
     source = Source(tmp_path / "source", branch="trunk")
     source.make_history(6)

@@ -5,6 +5,7 @@ import hashlib
 import os
 import threading
 import time
+import urllib.parse
 
 import pytest
 
@@ -399,6 +400,23 @@ def test_refs_that_are_not_for_pushing(hub, user, repo, work):
     assert "its name is not UTF-8" in work.refused("origin", "refs/heads/caf\udce9")
     answer = hub.request("POST", f"/api/models/{repo}/branch/caf%E9", {}, token=user.token)
     assert answer.status == 400 and "Invalid rev id" in answer.json()["error"], answer
+
+
+def test_no_branch_or_tag_stands_before_another_ref(hub, user, repo, work):
+    head, before = work.commit({"a": "1"}), refs(hub, repo)
+    for name in ("HEAD", "refs/heads/main", "refs/pr/1", "refs/x"):
+        for kind in ("heads", "tags"):
+            lines, _ = report_of(receive_pack(hub, repo, user.token, [(ZERO, head, f"refs/{kind}/{name}")],
+                                              work.run("pack-objects", "--revs", "--stdout", input=b"HEAD\n").stdout))
+            assert lines[1] == f"ng refs/{kind}/{name} a branch or tag cannot be named HEAD or refs/...", lines
+    quoted = urllib.parse.quote
+    for call, body in ([(f"branch/{quoted(name, safe='')}", {}) for name in ("HEAD", "refs/pr/1", "refs/heads/HEAD", "refs/heads/refs/heads/main")] +
+                       [(f"branch/{quoted('refs/x', safe='')}", {"emptyBranch": True})] +
+                       [("tag/main", {"tag": name, "message": message}) for name in ("HEAD", "refs/tags/v1") for message in ("", "words")]):
+        answer = hub.request("POST", f"/api/models/{repo}/{call}", body, token=user.token)
+        assert answer.status == 400 and "cannot be named HEAD or refs/..." in answer.json()["error"], (call, body, answer)
+    assert refs(hub, repo) == before
+    assert hub.request("DELETE", f"/api/models/{repo}/branch/HEAD", token=user.token).status == 404
 
 
 def test_damaged_packs_are_refused(hub, user, repo, work):

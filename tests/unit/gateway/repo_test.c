@@ -946,14 +946,21 @@ static void revisions_are_found_in_their_order(void **state)
 	draft = on_main();
 	put(draft, "a", "2");
 	struct oid second = finish(draft, "two"), oid;
-	struct ref_update updates[3] = { 0 };
+	struct ref_update updates[6] = { 0 };
 	strcpy(updates[0].name, "refs/heads/dev");
 	updates[0].new_oid = first;
 	strcpy(updates[1].name, "refs/tags/dev");
 	updates[1].new_oid = second;
 	strcpy(updates[2].name, "refs/pr/1");
 	updates[2].new_oid = first;
-	assert_int_equal(refs_update(gateway.ns, "ada", &repo.id, updates, 3, NULL, NULL, NULL), 0);
+	/* Of an older hub: they stand before nothing, and are read by their full names. */
+	strcpy(updates[3].name, "refs/heads/HEAD");
+	updates[3].new_oid = first;
+	strcpy(updates[4].name, "refs/heads/refs/pr/1");
+	updates[4].new_oid = second;
+	strcpy(updates[5].name, "refs/tags/refs/heads/main");
+	updates[5].new_oid = first;
+	assert_int_equal(refs_update(gateway.ns, "ada", &repo.id, updates, 6, NULL, NULL, NULL), 0);
 	char text[OID_TEXT_BYTES], ref[REF_BYTES_MAX + 1];
 	hex_encode(text, first.bytes, OID_BYTES);
 	const struct {
@@ -964,6 +971,8 @@ static void revisions_are_found_in_their_order(void **state)
 		{ span_text("main"), &second, "refs/heads/main" }, { span_text("dev"), &first, "refs/heads/dev" }, { span_text("refs/tags/dev"), &second, "refs/tags/dev" },
 		{ span_text("refs/pr/1"), &first, "refs/pr/1" }, { span_text("HEAD"), &second, "refs/heads/main" }, { span_text(text), &first, "" },
 		{ span_of(text, 10), &first, "" }, { span_of(text, 5), &first, "" },
+		{ span_text("refs/heads/HEAD"), &first, "refs/heads/HEAD" }, { span_text("refs/heads/refs/pr/1"), &second, "refs/heads/refs/pr/1" },
+		{ span_text("refs/heads/main"), &second, "refs/heads/main" },
 	};
 	for (int round = 0; round < 2; round++) {
 		for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

@@ -116,6 +116,20 @@ static void ref_names_follow_gits_rules(void **state)
 	assert_false(ref_name_valid((struct span){ 0 }));
 }
 
+static void a_branch_or_tag_that_reads_as_another_ref_is_known(void **state)
+{
+	(void)state;
+	static const char *const shadows[] = { "refs/heads/HEAD", "refs/tags/HEAD", "refs/heads/refs/heads/main", "refs/heads/refs/pr/1", "refs/tags/refs/x" };
+	static const char *const plain[] = { "refs/heads/main", "refs/heads/head", "refs/heads/HEAD/x", "refs/heads/refs", "refs/heads/x/refs/y", "refs/pr/1",
+		"refs/notes/HEAD", "refs/heads/HEADS", "" };
+	for (size_t i = 0; i < sizeof(shadows) / sizeof(shadows[0]); i++)
+		if (!ref_name_shadows(span_text(shadows[i])))
+			fail_msg("\"%s\" was taken", shadows[i]);
+	for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); i++)
+		if (ref_name_shadows(span_text(plain[i])))
+			fail_msg("\"%s\" was refused", plain[i]);
+}
+
 /* ---- users and tokens ---- */
 
 static void a_user_is_found_in_any_case_and_shown_as_stored(void **state)
@@ -554,7 +568,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(names_follow_the_hubs_rules),
-		cmocka_unit_test(ref_names_follow_gits_rules),
+		cmocka_unit_test(ref_names_follow_gits_rules), cmocka_unit_test(a_branch_or_tag_that_reads_as_another_ref_is_known),
 		TEST(a_user_is_found_in_any_case_and_shown_as_stored),
 		TEST(users_are_listed_in_name_order_from_anywhere),
 		TEST(a_token_is_known_by_its_text_until_it_is_deleted),
