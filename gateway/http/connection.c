@@ -452,14 +452,6 @@ static void judge_rate(struct connection *connection)
 	loop_set_deadline(loop, connection, loop_now_ms(loop) + window_ms);
 }
 
-static void head_expired(struct connection *connection)
-{
-	bool partial = connection->scan.scanned > 0 || (connection->tls && !connection->established);
-	if (partial)
-		metrics_add(&connection->loop->server->metrics.timed_out, 1);
-	connection_close(connection);
-}
-
 void connection_expired(struct connection *connection)
 {
 	switch (connection->state) {

@@ -107,6 +107,7 @@ void connection_cut(struct connection *connection);
 /* head.c: a head may be here; and: on its home loop, the connection is ready for the next. */
 void head_readable(struct connection *connection);
 void head_next(struct connection *connection);
+void head_expired(struct connection *connection); /* 408 when some of a head is here, and closed */
 /* finish.c */
 void drain_readable(struct connection *connection);
 void linger_readable(struct connection *connection);

@@ -44,6 +44,21 @@ static void wait_for_head(struct connection *connection, bool first)
 	connection_watch(connection, UV_READABLE);
 }
 
+/* False: closed, for want of memory. */
+static bool begin_request(struct connection *connection)
+{
+	connection->scan = (struct head_scan){ 0 };
+	connection_set_partial(connection, false);
+	connection->request = request_make(connection);
+	if (!connection->request) {
+		connection_close(connection);
+		return false;
+	}
+	connection->state = CONNECTION_OWNED;
+	loop_set_deadline(connection->loop, connection, TIMER_NEVER);
+	return true;
+}
+
 /* Looks for a head in data[0, length), which is either all of connection->in or, fresh, in the loop's scratch. */
 static void read_head(struct connection *connection, const uint8_t *data, size_t length, bool fresh)
 {
@@ -58,21 +73,25 @@ static void read_head(struct connection *connection, const uint8_t *data, size_t
 		return;
 	}
 	size_t taken = found > 0 ? (size_t)found : 0;
-	connection->scan = (struct head_scan){ 0 };
-	connection_set_partial(connection, false);
-	connection->request = request_make(connection);
-	if (!connection->request) {
-		connection_close(connection);
+	if (!begin_request(connection))
 		return;
-	}
-	connection->state = CONNECTION_OWNED;
-	loop_set_deadline(connection->loop, connection, TIMER_NEVER);
 	int status = found < 0 ? -found : found == 0 ? 503 : request_read_head(connection->request, data, taken);
 	if (!fresh)
 		connection_in_taken(connection, taken);
 	else if (status == 0 && taken < length && connection_keep(connection, data + taken, length - taken) != 0)
 		status = 503;
 	decide(connection, status);
+}
+
+void head_expired(struct connection *connection)
+{
+	bool began = connection->scan.scanned > 0;
+	if (began || (connection->tls && !connection->established))
+		metrics_add(&connection->loop->server->metrics.timed_out, 1);
+	if (!began)
+		connection_close(connection);
+	else if (begin_request(connection))
+		decide(connection, 408);
 }
 
 static void note_handshake(struct connection *connection)

@@ -7,16 +7,24 @@
 
 static struct response response;
 
-static void a_slow_head_is_cut(void **state)
+static void a_slow_head_is_told_so_and_cut(void **state)
 {
 	(void)state;
 	start_server((struct http_config){ .head_ms_max = 300 });
 	int fd = client();
+	char byte;
 	uint64_t began_ms = now_ms();
 	say(fd, "GET /hello HTTP/1.1\r\n");
-	for (int i = 0; i < 100 && send(fd, "X", 1, MSG_NOSIGNAL | MSG_DONTWAIT) == 1; i++) /* the deadline is for all of it */
+	while (recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && send(fd, "X", 1, MSG_NOSIGNAL | MSG_DONTWAIT) == 1) /* the deadline is for all of it */
 		sleep_ms(20);
 	assert_true(now_ms() - began_ms < 1500);
+	assert_int_equal(hear_status(fd), 408);
+	assert_true(is_closed(fd));
+	close(fd);
+	fd = client();
+	check_body(fd, GET("/hello"), 200, "hello");
+	say(fd, "G"); /* behind an answer too */
+	assert_int_equal(hear_status(fd), 408);
 	assert_true(is_closed(fd));
 	close(fd);
 	stop_server();
@@ -478,7 +486,7 @@ static void connections_survive_moving_under_load(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_slow_head_is_cut),
+		cmocka_unit_test(a_slow_head_is_told_so_and_cut),
 		cmocka_unit_test(an_idle_connection_is_closed),
 		cmocka_unit_test(a_stalled_upload_is_cut),
 		cmocka_unit_test(a_client_that_does_not_read_is_cut),
