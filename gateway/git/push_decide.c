@@ -95,7 +95,7 @@ static void decide_name(struct push *push, size_t i)
 	const char *name = command->name;
 	if (command->is_malformed)
 		push_refuse(push, i, "not a valid ref name");
-	else if (!git_oid_is_zero(&command->new_oid) && !name_is_utf8(span_text(name)))
+	else if (!git_oid_is_zero(&command->new_oid) && !text_is_utf8(span_text(name)))
 		push_refuse(push, i, "its name is not UTF-8: push it under another one");
 	else if (git_oid_is_zero(&command->old_oid) && ref_name_shadows(span_text(name)))
 		push_refuse(push, i, "a branch or tag cannot be named HEAD or refs/...");

@@ -86,12 +86,12 @@ static int refuse(struct commit *commit, int err, int status, const char *code)
 /* ------------------------------------------------------------------ while the body arrives */
 
 /* The longest beginning within `bytes_max` that does not end inside a character. */
-static size_t cut_at(const char *text, size_t bytes_max)
+static size_t cut_at(struct span text, size_t bytes_max)
 {
-	size_t length = strlen(text);
-	if (length <= bytes_max)
-		return length;
-	for (length = bytes_max; length && (text[length] & 0xc0) == 0x80;)
+	if (text.length <= bytes_max)
+		return text.length;
+	size_t length = bytes_max;
+	while (length && (text.data[length] & 0xc0) == 0x80)
 		length--;
 	return length;
 }
@@ -102,8 +102,8 @@ static int open_pull_request(void *context, const struct oid *base, const struct
 	struct commit *commit = context;
 	struct call *call = commit->call;
 	char title[DISCUSSION_TITLE_BYTES_MAX + 1]; /* and the message: the commit's own, as far as they fit */
-	snprintf(title, sizeof(title), "%.*s", (int)cut_at(commit->title, DISCUSSION_TITLE_BYTES_MAX), commit->title);
-	struct discussion_opening opening = { .title = title, .text = span_of(commit->message, cut_at(commit->message, COMMENT_BYTES_MAX)), .is_pull_request = true,
+	snprintf(title, sizeof(title), "%.*s", (int)cut_at(span_text(commit->title), DISCUSSION_TITLE_BYTES_MAX), commit->title);
+	struct discussion_opening opening = { .title = title, .text = span_of(commit->message, cut_at(span_text(commit->message), COMMENT_BYTES_MAX)), .is_pull_request = true,
 		.status = DISCUSSION_DRAFT, .base = commit->ref, .base_oid = *base, .head = *oid, .pack = pack };
 	return discussion_open(call->gateway->ns, call->actor.name, &call->repo.id, &opening, &commit->number, why);
 }
@@ -143,7 +143,7 @@ static int open_draft(struct commit *commit, struct why *why)
 
 static char *copy_text(struct span text, size_t bytes_max)
 {
-	return strndup(text.data ? (const char *)text.data : "", text.length < bytes_max ? text.length : bytes_max);
+	return strndup(text.data ? (const char *)text.data : "", cut_at(text, bytes_max));
 }
 
 static int on_header(struct commit *commit, const struct operation *operation, struct why *why)

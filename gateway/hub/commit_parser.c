@@ -5,6 +5,7 @@
 
 #include "gateway/hub/base64.h"
 #include "gateway/hub/json_scan.h"
+#include "gateway/repo/repo.h"
 
 enum { DOCUMENT_OPERATIONS_MAX = 20000 };
 
@@ -43,11 +44,17 @@ static void read_members(struct json_scan *scan, struct members *members)
 
 /* ------------------------------------------------------------------ what the members mean */
 
+/* Content in base64 is ASCII, and paths are looked at by whoever takes them: what is left is what would be kept as it came. */
+static int check_text(struct span text, const char *what, struct why *why)
+{
+	return text_is_utf8(text) ? 0 : why_set(why, ERR_INVALID, "The %s of the commit is not valid UTF-8", what);
+}
+
 static int decode_content(const struct members *members, struct operation *out, struct why *why)
 {
 	out->content = members->content;
 	if (members->encoding.length == 0 || span_equal(members->encoding, span_text("utf-8")))
-		return 0;
+		return check_text(members->content, "content of a file", why);
 	if (!span_equal(members->encoding, span_text("base64")))
 		return why_set(why, ERR_INVALID, "The encoding of a file must be \"base64\" or \"utf-8\"");
 	/* The bytes are the line store's, which are ours to change; the span only says that a caller may not. */
@@ -84,6 +91,8 @@ static int copy_operation(const struct members *members, struct operation *out, 
 	out->kind = OPERATION_COPY;
 	out->source = members->source;
 	out->source_revision = members->source_revision;
+	if (!text_is_utf8(members->source) || !text_is_utf8(members->source_revision))
+		return why_set(why, ERR_INVALID, "The srcPath or srcRevision of a copyFile is not valid UTF-8");
 	if (members->xet_hash.length)
 		return why_set(why, ERR_UNSUPPORTED, "Copying by xetHash is not implemented by this server");
 	if (members->source.length == 0)
@@ -99,7 +108,8 @@ static int operation_from(struct span key, const struct members *members, struct
 		out->summary = members->summary;
 		out->description = members->description;
 		out->parent_commit = members->parent_commit;
-		return 0;
+		int err = check_text(members->summary, "summary", why);
+		return err ? err : check_text(members->description, "description", why);
 	}
 	if (members->path.length == 0)
 		return why_set(why, ERR_INVALID, "An operation of the commit has no path");

@@ -93,7 +93,7 @@ static const char *ref_name_of(struct http_request *request, struct call *call, 
 	if (name && strncmp(name, prefix, strlen(prefix)) == 0)
 		name += strlen(prefix);
 	const char *full = name ? http_printf(request, "%s%s", prefix, name) : NULL;
-	if (!full || !*name || strlen(full) > REF_BYTES_MAX || !ref_name_valid(span_text(full)) || !name_is_utf8(span_text(full))) {
+	if (!full || !*name || strlen(full) > REF_BYTES_MAX || !ref_name_valid(span_text(full)) || !text_is_utf8(span_text(full))) {
 		http_reply_error(request, 400, NULL, http_printf(request, "Invalid rev id: %s", name ? name : ""));
 		return NULL;
 	}

@@ -24,12 +24,27 @@ static size_t utf8_next(struct span text, uint32_t *code)
 	return length;
 }
 
-bool name_is_utf8(struct span name)
+/* How many bytes of ASCII the text begins with, in whole words. */
+static size_t ascii_run(struct span text)
+{
+	size_t run = 0;
+	for (uint64_t word; text.length - run >= sizeof(word); run += sizeof(word)) {
+		memcpy(&word, text.data + run, sizeof(word));
+		if (word & 0x8080808080808080u)
+			break;
+	}
+	return run;
+}
+
+bool text_is_utf8(struct span text)
 {
 	uint32_t code;
-	for (size_t at = 0, used; at < name.length; at += used)
-		if (!(used = utf8_next(span_of(name.data + at, name.length - at), &code)))
+	while (text.length) {
+		size_t used = ascii_run(text);
+		if (used == 0 && !(used = utf8_next(text, &code)))
 			return false;
+		text = span_of(text.data + used, text.length - used);
+	}
 	return true;
 }
 

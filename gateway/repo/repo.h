@@ -31,8 +31,8 @@ enum {
 
 /* 0, or ERR_INVALID with a sentence: empty, absolute, "..", ".", "//", NUL, control bytes, ".git", invalid UTF-8, too long or deep. */
 int path_check(struct span path, struct why *why);
-/* Names that are no UTF-8 cannot be told in JSON. */
-bool name_is_utf8(struct span name);
+/* What is no UTF-8 cannot be told in JSON. Fast where text is ASCII. */
+bool text_is_utf8(struct span text);
 
 /* ---- revisions ---- */
 /* Full hash, then "HEAD", then full ref name, then branch, then tag, then short hash (>= 5 digits). `ref` (may be NULL) gets the full ref name, "" when

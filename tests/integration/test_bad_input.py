@@ -99,6 +99,12 @@ BAD_BODIES = {
     "deep nesting": HEADER + b'{"key":"file","value":' + b"[" * 10_000 + b"]" * 10_000 + b"}\n",
     "an oid that is none": HEADER + line("lfsFile", {"path": "a", "algo": "sha256", "oid": "xyz", "size": 1}),
     "an oid nobody has": HEADER + line("lfsFile", {"path": "a", "algo": "sha256", "oid": "0" * 64, "size": 1}),
+    "a summary of no UTF-8": b'{"key":"header","value":{"summary":"a\xff"}}\n' + line("file", {"path": "a", "content": "x"}),
+    "a description that ends in a character": b'{"key":"header","value":{"summary":"x","description":"\xc3"}}\n' + line("file", {"path": "a", "content": "x"}),
+    "content of no UTF-8": HEADER + line("file", {"path": "good", "content": "x"}) +
+                           b'{"key":"file","value":{"path":"a","content":"\xed\xa0\x80","encoding":"utf-8"}}\n',
+    "long content of no UTF-8": HEADER + b'{"key":"file","value":{"path":"a","content":"' + b"\xc3\xa9" * 200_000 + b'\xc3"}}\n',
+    "a document of no UTF-8": b'{"summary":"\xfe","files":[{"path":"a","content":"x"}]}',
     "another algorithm": HEADER + line("lfsFile", {"path": "a", "algo": "md5", "oid": "0" * 32, "size": 1}),
 }
 
@@ -109,6 +115,26 @@ def test_a_bad_commit_changes_nothing(hub, user, repo, name):
                           headers={"Content-Type": "application/x-ndjson"})
     assert 400 <= refused.status < 500, refused
     assert refused.json()["error"]
+
+
+def test_text_of_a_commit_that_is_no_utf8_is_named(hub, user, repo):
+    for name in BAD_BODIES:
+        if "UTF-8" in name or "character" in name:
+            kind = "json" if "document" in name else "x-ndjson"
+            refused = hub.request("POST", f"/api/models/{repo}/commit/main", BAD_BODIES[name], token=user.token, headers={"Content-Type": f"application/{kind}"})
+            assert refused.status == 400 and "is not valid UTF-8" in refused.json()["error"], (name, refused)
+
+
+def test_text_of_a_commit_beyond_ascii_is_kept(hub, user):
+    """However it is cut on its way, and a title that is too long is cut between characters."""
+    repo, text = user.repo(), "\u00e9\u20ac\U0001f600" * 40_000
+    body = HEADER.replace(b'"x"', json.dumps("a" + "\u20ac" * 2000, ensure_ascii=False).encode()) + \
+        json.dumps({"key": "file", "value": {"path": "a", "content": text}}, ensure_ascii=False).encode() + b"\n"
+    done = hub.request("POST", f"/api/models/{repo}/commit/main", body, token=user.token, headers={"Content-Type": "application/x-ndjson"})
+    assert done.status == 200, done
+    assert hub.request("GET", f"/{repo}/resolve/main/a").body == text.encode()
+    title = hub.request("GET", f"/api/models/{repo}/commits/main").json()[0]["title"]
+    assert title.startswith("a\u20ac") and set(title) == set("a\u20ac")
 
 
 def test_a_commit_with_one_bad_operation_does_none_of_the_others(hub, user, repo):

@@ -155,6 +155,10 @@ static void bad_lines_are_refused(void **state)
 		"{\"key\":\"lfsFile\",\"value\":{\"path\":\"a\",\"algo\":\"md5\",\"oid\":\"" OID "\"}}",
 		"{\"key\":\"lfsFile\",\"value\":{\"path\":\"a\",\"oid\":\"" OID "\",\"size\":-1}}",
 		"{\"key\":\"copyFile\",\"value\":{\"path\":\"a\"}}",
+		"{\"key\":\"header\",\"value\":{\"summary\":\"a\xff\"}}", "{\"key\":\"header\",\"value\":{\"description\":\"12345678\xc3\"}}",
+		"{\"key\":\"file\",\"value\":{\"path\":\"a\",\"content\":\"12345678\xed\xa0\x80 12345678\"}}",
+		"{\"key\":\"file\",\"value\":{\"path\":\"a\",\"content\":\"\xc0\x80\",\"encoding\":\"utf-8\"}}",
+		"{\"key\":\"copyFile\",\"value\":{\"path\":\"a\",\"srcPath\":\"\xe2\x82\"}}",
 	};
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		if (error_of(bad[i], false) != ERR_INVALID)
