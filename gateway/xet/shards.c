@@ -92,7 +92,12 @@ void xet_shard_post(struct http_request *request, const struct route_match *matc
 	post->repo = caller->repo;
 	uint64_t announced = http_body_length(request);
 	post->length_max = announced > SHARD_BYTES_MAX ? SHARD_BYTES_MAX : announced;
-	http_sink(request, SHARD_BYTES_MAX, &sink, post);
+	/* How much a shard adds its body tells; a client that asks first is spared sending it when there is room for nothing. */
+	int err = http_expects_continue(request) ? quota_check(post->gateway, &post->repo, 1, &post->why) : 0;
+	if (err)
+		answer_err(request, xet_quota_error(err), &post->why);
+	else
+		http_sink(request, SHARD_BYTES_MAX, &sink, post);
 }
 
 void xet_shard_post_v2(struct http_request *request, const struct route_match *match)

@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+import raw_http
 from clients import ClientError
 from hub_process import cairn
 from lfs_client import batch, get, oid_of, put
@@ -109,6 +110,26 @@ def test_commits_and_preuploads_are_refused_too(hub, user, limited):
     # Whoever has too much may still delete.
     assert hub.commit(user.token, repo, [("deletedFile", {"path": "small.txt"})]).status == 200
     assert hub.request("GET", f"/{repo}/resolve/main/.gitattributes", token=user.token).status == 200
+
+
+def test_a_client_that_asks_first_is_refused_before_it_sends(hub, user, limited):
+    repo = user.repo()
+    token = hub.xet_token(user.token, repo)["accessToken"]
+    href = batch(hub, repo, user.token, [(oid_of(b"a" * MIB), MIB)]).json()["objects"][0]["actions"]["upload"]["href"]
+
+    def ask(method, path, length=MIB):
+        return raw_http.exchange(hub, f"{method} {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nContent-Length: {length}\r\n"
+                                      f"Expect: 100-continue\r\n\r\n".encode(), 10)
+    xorb = "/v1/xorbs/default/" + "1" * 64
+    limited(0)
+    assert ask("PUT", href[len(hub.url):])[0] == 507
+    for path in (xorb, "/v1/shards"):
+        status, answer = ask("POST", path)
+        assert status == 403 and b"storage quota of" in answer, answer
+    cairn(hub, "quota", user.name, "none")
+    with raw_http.connect(hub) as connection:
+        connection.sendall(f"POST /v1/shards HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n".encode())
+        assert connection.recv(1000).startswith(b"HTTP/1.1 100 ")
 
 
 @pytest.mark.parametrize("generation", ["newest", "newest-without-xet"])
