@@ -83,8 +83,6 @@ static int write_file(struct call *call, const struct preupload *state, struct j
 	int err = path_check(path, why);
 	if (err)
 		return err;
-	if (path.length >= 3 && memcmp(path.data, "..\\", 3) == 0)
-		return why_set(why, ERR_INVALID, "\"%.200s\" is not a valid path", (const char *)path.data);
 	bool lfs = is_lfs(state, path, (uint64_t)json_integer_value(size), json_body_text(file, "sample", NULL));
 	json_object_begin(json, NULL);
 	json_span(json, "path", path);

@@ -101,6 +101,20 @@ static bool is_dot_git(struct span name)
 	return false;
 }
 
+/* ".." also where file systems take a backslash for a slash. */
+static bool leads_up(struct span name)
+{
+	for (;;) {
+		const uint8_t *backslash = name.length ? memchr(name.data, '\\', name.length) : NULL;
+		size_t length = backslash ? (size_t)(backslash - name.data) : name.length;
+		if (span_equal(span_of(name.data, length), span_text("..")))
+			return true;
+		if (!backslash)
+			return false;
+		name = span_of(backslash + 1, name.length - length - 1);
+	}
+}
+
 static const char *fault_of_bytes(struct span path)
 {
 	while (path.length) {
@@ -121,7 +135,7 @@ static const char *fault_of_name(struct span name)
 		return "it has an empty component";
 	if (name.length > PATH_NAME_BYTES_MAX)
 		return "it has a component longer than 255 bytes";
-	if (span_equal(name, span_text(".")) || span_equal(name, span_text("..")))
+	if (span_equal(name, span_text(".")) || leads_up(name))
 		return "\".\" and \"..\" are not allowed in it";
 	if (is_dot_git(name))
 		return "\".git\" and what file systems take for it are not allowed in it";

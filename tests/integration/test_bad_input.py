@@ -36,6 +36,8 @@ BAD_PATHS = {
     "up": "../outside.txt",
     "up in the middle": "a/../../b.txt",
     "only up": "..",
+    "up for some": "..\\outside.txt",
+    "up for some, in the middle": "a/b\\..\\c.txt",
     "dot": "./a.txt",
     "absolute": "/etc/passwd",
     "empty": "",
@@ -55,6 +57,14 @@ def test_a_path_that_is_none_is_refused(hub, user, repo, name):
     refused = hub.commit(user.token, repo, {BAD_PATHS[name]: b"x"})
     assert refused.status == 400, refused
     assert refused.json()["error"]
+    asked = hub.request("POST", f"/api/models/{repo}/preupload/main", {"files": [{"path": BAD_PATHS[name], "size": 1, "sample": ""}]}, token=user.token)
+    assert asked.status in (400, 422) and asked.json()["error"], asked
+
+
+def test_a_backslash_is_a_character_of_a_name(hub, user):
+    repo = user.repo()
+    asked = hub.request("POST", f"/api/models/{repo}/preupload/main", {"files": [{"path": "a..\\..b", "size": 1, "sample": ""}]}, token=user.token)
+    assert asked.status == 200 and hub.commit(user.token, repo, {"a..\\..b": b"x"}).status == 200
 
 
 def test_a_path_of_invalid_utf8_is_refused(hub, user, repo):

@@ -345,7 +345,7 @@ def test_large_regular_files_are_refused_with_path_and_remedy(hub, repo, work):
     assert tree_of(hub, repo)["models/big.dat"]["lfs"]["size"] == 11 << 20
 
 
-BAD_NAMES = [b".git", b".GIT", b".git ", b"..", b".", b"git~1", b".g\xe2\x80\x8cit", b"a\\..\\.git", b".git\\config", b"bell\x07", b"latin-\xe9",
+BAD_NAMES = [b".git", b".GIT", b".git ", b"..", b"..\\x", b".", b"git~1", b".g\xe2\x80\x8cit", b"a\\..\\.git", b".git\\config", b"bell\x07", b"latin-\xe9",
              b"n" * 256, b".git::$INDEX_ALLOCATION"]
 
 
