@@ -1,7 +1,7 @@
 /* backup.c - `cairn backup` and `cairn restore`: a hub's names and bytes in another directory or in a bucket, and back.
  *
  * A backup holds manifest.json, volumes/, names-ID/ (state and log of the names) and admin-token. The manifest is replaced last: until then the
- * backup before stands. Volumes only grow, so that later backups copy what is new: a volume that is *final* is never copied again. */
+ * backup before stands, with all its volumes: none takes the place of another (backup_volume.h). A volume that is *final* is not copied again. */
 #include <errno.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -13,12 +13,16 @@
 
 #include "ops/cairn/api.h"
 #include "ops/cairn/backup_target.h"
+#include "ops/cairn/backup_volume.h"
 #include "ops/cairn/commands.h"
 #include "ops/cairn/progress.h"
 #include "ops/cairn/table.h"
 #include "replication/recover.h"
 
-enum { MANIFEST_FORMAT = 1, RENEW_S = 60 };
+enum {
+	MANIFEST_FORMAT = 2, /* 1: volumes had no marks */
+	RENEW_S = 60,
+};
 
 struct backup {
 	struct api *api;
@@ -41,11 +45,6 @@ static int path_of(char out[PATH_MAX], const char *dir, const char *name)
 	return 1;
 }
 
-static void volume_name(char out[32], uint64_t id)
-{
-	snprintf(out, 32, "volumes/%08llx.vol", (unsigned long long)id);
-}
-
 /* Files of the names are in their directory, and no name leads elsewhere. */
 static bool names_are_plain(const json_t *manifest)
 {
@@ -56,6 +55,16 @@ static bool names_are_plain(const json_t *manifest)
 		const char *name = member_text(file, "name");
 		plain = plain && backup_name_is_plain(name) && strncmp(name, member_text(manifest, "names"), length) == 0 && name[length] == '/';
 	}
+	return plain;
+}
+
+static bool volumes_are_plain(const json_t *manifest)
+{
+	size_t i;
+	json_t *volume;
+	bool plain = true;
+	json_array_foreach(json_object_get(manifest, "volumes"), i, volume)
+		plain = plain && backup_volume_is_plain(volume);
 	return plain;
 }
 
@@ -71,22 +80,13 @@ static int read_manifest(struct backup *backup, json_t **out)
 		return 0;
 	*out = json_loads(text, 0, &error);
 	free(text);
-	if (*out && member_u64(*out, "format") == MANIFEST_FORMAT && names_are_plain(*out))
+	uint64_t format = member_u64(*out, "format");
+	if (format >= 1 && format <= MANIFEST_FORMAT && names_are_plain(*out) && volumes_are_plain(*out))
 		return 0;
 	fprintf(stderr, "cairn: %s/manifest.json was not written by this version of cairn\n", backup->where);
 	json_decref(*out);
 	*out = NULL;
 	return 1;
-}
-
-static const json_t *find_volume(const json_t *manifest, uint64_t id)
-{
-	size_t i;
-	json_t *volume;
-	json_array_foreach(json_object_get(manifest, "volumes"), i, volume)
-		if (member_u64(volume, "id") == id)
-			return volume;
-	return NULL;
 }
 
 /* ------------------------------------------------------------------ backup */
@@ -104,14 +104,14 @@ static bool on_step(void *context, uint64_t bytes)
 	return answer != NULL;
 }
 
-/* True when the backup has this volume already, whole and for good. */
+/* True when the backup has this very volume already, whole and for good. */
 static bool is_kept(const struct backup *backup, const json_t *old, const json_t *volume)
 {
-	char name[32];
-	const json_t *before = find_volume(old, member_u64(volume, "id"));
-	volume_name(name, member_u64(volume, "id"));
-	return before && json_is_true(json_object_get(before, "final")) && member_u64(before, "bytes") == member_u64(volume, "bytes") &&
-		backup->target->has(backup->target, name, member_u64(volume, "bytes"));
+	char name[BACKUP_VOLUME_NAME_BYTES];
+	const json_t *before = backup_volume_find(old, member_u64(volume, "id"));
+	backup_volume_name(name, volume);
+	return before && backup_volume_is_named(old, volume) && json_is_true(json_object_get(before, "final")) &&
+		member_u64(before, "bytes") == member_u64(volume, "bytes") && backup->target->has(backup->target, name, member_u64(volume, "bytes"));
 }
 
 static int copy_volumes(struct backup *backup, const json_t *old, const json_t *volumes)
@@ -120,19 +120,20 @@ static int copy_volumes(struct backup *backup, const json_t *old, const json_t *
 	json_t *volume, *to_copy = json_array();
 	int status = 0;
 	json_array_foreach(volumes, i, volume) {
+		status = backup_volume_mark(volume, backup->data_dir);
+		if (status)
+			break;
 		bool kept = is_kept(backup, old, volume);
 		*(kept ? &backup->kept_bytes : &backup->total_bytes) += member_u64(volume, "bytes");
 		if (!kept)
 			json_array_append(to_copy, volume);
 	}
-	json_array_foreach(to_copy, i, volume) {
-		char name[32], in_store[48], from[PATH_MAX];
-		volume_name(name, member_u64(volume, "id"));
-		snprintf(in_store, sizeof(in_store), "store/%s", name);
-		status = path_of(from, backup->data_dir, in_store) ||
+	for (i = 0; i < json_array_size(to_copy) && status == 0; i++) {
+		char name[BACKUP_VOLUME_NAME_BYTES], from[PATH_MAX];
+		volume = json_array_get(to_copy, i);
+		backup_volume_name(name, volume);
+		status = backup_volume_path(from, backup->data_dir, volume) ||
 			backup->target->put_file(backup->target, name, from, member_u64(volume, "bytes"), on_step, backup);
-		if (status)
-			break;
 	}
 	json_decref(to_copy);
 	return status;
@@ -161,15 +162,15 @@ static void remove_names(struct backup_target *target, const json_t *files)
 		target->remove(target, member_text(file, "name"));
 }
 
-/* What no manifest names any more: volumes that were compacted away, names of earlier backups. */
+/* What no manifest names any more: volumes that were compacted away or have grown, those of another node, names of earlier backups. */
 static void tidy(const struct backup *backup, const json_t *old, const json_t *manifest)
 {
 	size_t i;
 	json_t *volume;
-	char name[32], path[PATH_MAX];
+	char name[BACKUP_VOLUME_NAME_BYTES], path[PATH_MAX];
 	json_array_foreach(json_object_get(old, "volumes"), i, volume) {
-		volume_name(name, member_u64(volume, "id"));
-		if (!find_volume(manifest, member_u64(volume, "id")))
+		backup_volume_name(name, volume);
+		if (!backup_volume_is_named(manifest, volume))
 			backup->target->remove(backup->target, name);
 	}
 	if (!old || strcmp(member_text(old, "names"), member_text(manifest, "names")) == 0)
@@ -215,7 +216,30 @@ static int print_backup(const struct backup *backup, const json_t *manifest, boo
 	return EXIT_OK;
 }
 
-static int back_up(struct backup *backup, const json_t *old, bool json)
+/* The hub made the copy of the names just now, below its data directory: where that is, there its volumes are. */
+static int check_place(const struct backup *backup, const char *names, const char *url)
+{
+	char path[PATH_MAX];
+	struct stat ours, above;
+	if (access(names, R_OK) != 0) {
+		fprintf(stderr, "cairn: cannot read %s: %s; backup runs on the hub's machine, as a user that may read its data\n", names, strerror(errno));
+		return 1;
+	}
+	if (stat(backup->data_dir, &ours) != 0) {
+		fprintf(stderr, "cairn: cannot read %s: %s\n", backup->data_dir, strerror(errno));
+		return 1;
+	}
+	snprintf(path, sizeof(path), "%s", names);
+	for (char *slash = strrchr(path, '/'); slash && slash > path; slash = strrchr(path, '/')) {
+		*slash = 0;
+		if (stat(path, &above) == 0 && above.st_dev == ours.st_dev && above.st_ino == ours.st_ino)
+			return 0;
+	}
+	fprintf(stderr, "cairn: the hub that answers at %s does not have its data in %s: --url and --data must name the same node\n", url, backup->data_dir);
+	return 1;
+}
+
+static int back_up(struct backup *backup, const json_t *old, const struct settings *settings)
 {
 	json_t *lent = api_call(backup->api, "POST", "/api/admin/backups", NULL), *manifest = NULL;
 	if (!lent)
@@ -223,10 +247,7 @@ static int back_up(struct backup *backup, const json_t *old, bool json)
 	snprintf(backup->lease, sizeof(backup->lease), "/api/admin/backups/%.48s", member_text(lent, "backup"));
 	backup->renewed_s = time(NULL);
 	int status = EXIT_FAILED;
-	if (access(member_text(lent, "names"), R_OK) != 0) {
-		fprintf(stderr, "cairn: cannot read %s: %s; backup runs on the hub's machine, as a user that may read its data\n", member_text(lent, "names"),
-			strerror(errno));
-	} else {
+	if (check_place(backup, member_text(lent, "names"), settings->url) == 0) {
 		progress_begin(&backup->progress, "copying");
 		status = copy_all(backup, old, lent, &manifest) ? EXIT_FAILED : EXIT_OK;
 		progress_end(&backup->progress);
@@ -237,7 +258,7 @@ static int back_up(struct backup *backup, const json_t *old, bool json)
 	json_decref(ended);
 	if (status == EXIT_OK) {
 		tidy(backup, old, manifest);
-		status = print_backup(backup, manifest, json);
+		status = print_backup(backup, manifest, settings->json);
 	}
 	json_decref(manifest);
 	json_decref(lent);
@@ -251,9 +272,11 @@ int backup_main(const struct settings *settings, int argc, char **argv)
 	struct backup backup = { .where = argv[1], .data_dir = settings->data_dir, .names_files = json_array() };
 	json_t *old = NULL;
 	int status = EXIT_FAILED;
-	if (backup_target_open(&backup.target, backup.where) == 0 && read_manifest(&backup, &old) == 0 && backup.target->prepare(backup.target) == 0 &&
-		(backup.api = api_open(settings)))
-		status = back_up(&backup, old, settings->json);
+	if (backup_target_open(&backup.target, backup.where) == 0 && backup.target->prepare(backup.target) == 0 && read_manifest(&backup, &old) == 0 &&
+		(backup.api = api_open(settings))) {
+		backup.target->sweep(backup.target, old);
+		status = back_up(&backup, old, settings);
+	}
 	api_close(backup.api);
 	if (backup.target)
 		backup.target->close(backup.target);
@@ -282,10 +305,9 @@ static int restore_volumes(struct backup *restore, const json_t *volumes)
 	json_array_foreach(volumes, i, volume)
 		restore->total_bytes += member_u64(volume, "bytes");
 	json_array_foreach(volumes, i, volume) {
-		char name[32], in_data[48], to[PATH_MAX];
-		volume_name(name, member_u64(volume, "id"));
-		snprintf(in_data, sizeof(in_data), "store/%s", name);
-		if (path_of(to, restore->data_dir, in_data) ||
+		char name[BACKUP_VOLUME_NAME_BYTES], to[PATH_MAX];
+		backup_volume_name(name, volume);
+		if (backup_volume_path(to, restore->data_dir, volume) ||
 			restore->target->get_file(restore->target, name, to, member_u64(volume, "bytes"), on_step, restore))
 			return 1;
 	}

@@ -1,16 +1,21 @@
 /* backup_dir.c - a backup in a directory. */
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "ops/cairn/backup_target.h"
+#include "ops/cairn/backup_volume.h"
 
 struct backup_dir {
 	struct backup_target base;
+	int lock_fd; /* of the directory, while a backup goes into it; -1: none */
 	char path[];
 };
 
@@ -23,9 +28,19 @@ static int path_of(char out[PATH_MAX], struct backup_target *target, const char 
 	return 1;
 }
 
+/* Where a file system knows no such locks, two backups at once are the operator's to avoid. */
+static int take_lock(struct backup_dir *dir)
+{
+	dir->lock_fd = open(dir->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir->lock_fd < 0 || flock(dir->lock_fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK)
+		return 0;
+	fprintf(stderr, "cairn: another backup goes into %s just now\n", dir->path);
+	return 1;
+}
+
 static int prepare(struct backup_target *target)
 {
-	const struct backup_dir *dir = (const struct backup_dir *)target;
+	struct backup_dir *dir = (struct backup_dir *)target;
 	char volumes[PATH_MAX], manifest[PATH_MAX];
 	if (path_of(volumes, target, "volumes") != 0 || path_of(manifest, target, "manifest.json") != 0)
 		return 1;
@@ -33,7 +48,7 @@ static int prepare(struct backup_target *target)
 		fprintf(stderr, "cairn: %s is not empty and holds no backup\n", dir->path);
 		return 1;
 	}
-	return make_directory(dir->path);
+	return make_directory(dir->path) || take_lock(dir);
 }
 
 static int put_file(struct backup_target *target, const char *name, const char *from, uint64_t length, copy_step step, void *context)
@@ -103,9 +118,24 @@ static void remove_name(struct backup_target *target, const char *name)
 	}
 }
 
+static void sweep(struct backup_target *target, const json_t *manifest)
+{
+	char path[PATH_MAX];
+	DIR *dir = path_of(path, target, "volumes") == 0 ? opendir(path) : NULL;
+	if (!dir)
+		return;
+	for (struct dirent *entry; (entry = readdir(dir));)
+		if (!backup_volume_file_is_named(manifest, entry->d_name))
+			unlinkat(dirfd(dir), entry->d_name, 0);
+	closedir(dir);
+}
+
 static void close_dir(struct backup_target *target)
 {
-	free(target);
+	struct backup_dir *dir = (struct backup_dir *)target;
+	if (dir->lock_fd >= 0)
+		close(dir->lock_fd);
+	free(dir);
 }
 
 int backup_dir_open(struct backup_target **out, const char *path)
@@ -117,7 +147,8 @@ int backup_dir_open(struct backup_target **out, const char *path)
 		return 1;
 	}
 	memcpy(dir->path, path, length + 1);
-	dir->base = (struct backup_target){ prepare, put_file, put_text, settle, get_file, get_text, has, remove_name, close_dir };
+	dir->lock_fd = -1;
+	dir->base = (struct backup_target){ prepare, put_file, put_text, settle, get_file, get_text, has, remove_name, sweep, close_dir };
 	*out = &dir->base;
 	return 0;
 }

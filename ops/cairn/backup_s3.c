@@ -367,6 +367,11 @@ static void remove_name(struct backup_target *target, const char *name)
 	buffer_fini(&call.answer);
 }
 
+static void sweep(struct backup_target *target, const json_t *manifest)
+{
+	(void)target, (void)manifest;
+}
+
 static void wipe(char *text)
 {
 	if (text)
@@ -461,7 +466,7 @@ int backup_s3_open(struct backup_target **out, const char *url)
 		free(s3);
 		return 1;
 	}
-	s3->base = (struct backup_target){ prepare, put_file, put_text, settle, get_file, get_text, has, remove_name, close_s3 };
+	s3->base = (struct backup_target){ prepare, put_file, put_text, settle, get_file, get_text, has, remove_name, sweep, close_s3 };
 	if (set_key(s3, region) != 0 || set_address(s3, url, region) != 0) {
 		close_s3(&s3->base);
 		return 1;

@@ -5,13 +5,14 @@
 #ifndef CAIRN_OPS_CAIRN_BACKUP_TARGET_H
 #define CAIRN_OPS_CAIRN_BACKUP_TARGET_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "ops/cairn/copy.h"
 
 struct backup_target {
-	/* Ready to take a backup: makes a directory; refuses one that holds something else. */
+	/* Ready to take a backup: makes a directory; refuses one that holds something else, or that another backup goes into. */
 	int (*prepare)(struct backup_target *target);
 	/* [blocks] The file is there whole and durable, or as it was before. `length` UINT64_MAX: all of `from`. */
 	int (*put_file)(struct backup_target *target, const char *name, const char *from, uint64_t length, copy_step step, void *context);
@@ -26,6 +27,8 @@ struct backup_target {
 	bool (*has)(struct backup_target *target, const char *name, uint64_t length);
 	/* What cannot be removed stays: nothing names it. */
 	void (*remove)(struct backup_target *target, const char *name);
+	/* Removes volumes that the manifest (NULL: there is none) does not name: what backups left that were cut short. In a bucket it stays. */
+	void (*sweep)(struct backup_target *target, const json_t *manifest);
 	void (*close)(struct backup_target *target);
 };
 

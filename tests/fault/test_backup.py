@@ -100,6 +100,125 @@ def test_a_backup_that_does_not_list_its_names_is_restored(hub, make_hub, tmp_pa
     assert other.request("GET", f"/{repo}/resolve/main/a.txt", token=user.token).body == b"as earlier versions wrote it"
 
 
+def make_equally_long(backup, other):
+    """The final volumes of a backup get the lengths that those of the same ids have in another: chance makes them equal often enough."""
+    theirs = {volume["id"]: volume for volume in json.loads((other / "manifest.json").read_text())["volumes"]}
+    told = json.loads((backup / "manifest.json").read_text())
+    changed = 0
+    for volume in told["volumes"]:
+        match = theirs.get(volume["id"])
+        if volume["final"] and match and match["final"]:
+            volume["bytes"] = match["bytes"]
+            with next((backup / "volumes").glob(f"{volume['id']:08x}*.vol")).open("r+b") as file:
+                file.truncate(match["bytes"])
+            changed += 1
+    (backup / "manifest.json").write_text(json.dumps(told))
+    return changed
+
+
+def fill(hub, user, repo, what, count=6):
+    files = {f"{what}-{i}.bin": random_bytes(f"{what} {i}", 9_000_000) for i in range(count)}
+    for path, data in files.items():
+        answer = hub.commit(user.token, repo, {path: data})
+        assert answer.status == 200, answer
+    return files
+
+
+def assert_holds(hub, user, repo, files):
+    for path, data in files.items():
+        answer = hub.request("GET", f"/{repo}/resolve/main/{path}", token=user.token)
+        assert answer.status == 200 and answer.body == data, (path, answer)
+
+
+def test_a_backup_over_that_of_another_hub_copies_everything_once_more(hub, make_hub, tmp_path):
+    other = make_hub(tmp_path / "other-data", "--volume-size", "32M")
+    ada, grace = hub.make_user("ada"), other.make_user("grace")
+    fill(hub, ada, ada.repo(), "first")
+    repo = grace.repo()
+    files = fill(other, grace, repo, "second")
+    cairn(hub, "backup", tmp_path / "backup")
+    cairn(other, "backup", tmp_path / "apart")
+    assert make_equally_long(tmp_path / "backup", tmp_path / "apart") > 0
+    assert json.loads(cairn(other, "backup", tmp_path / "backup", "--json"))["kept_bytes"] == 0
+    assert len(list((tmp_path / "backup" / "volumes").iterdir())) == len(list((tmp_path / "apart" / "volumes").iterdir()))
+    assert json.loads(cairn(other, "backup", tmp_path / "backup", "--json"))["kept_bytes"] > 0
+    restore(tmp_path / "backup", tmp_path / "restored")
+    assert_holds(make_hub(tmp_path / "restored", "--volume-size", "32M"), grace, repo, files)
+
+
+def test_a_hub_and_one_that_was_restored_from_it_are_told_apart(hub, make_hub, tmp_path):
+    user = hub.make_user("ada")
+    repo = user.repo()
+    files = fill(hub, user, repo, "before", 1)
+    cairn(hub, "backup", tmp_path / "early")
+    restore(tmp_path / "early", tmp_path / "twin-data")
+    twin = make_hub(tmp_path / "twin-data", "--volume-size", "32M")
+    fill(hub, user, repo, "here")
+    files |= fill(twin, user, repo, "there")  # both go on in the volume that they have in common
+    cairn(hub, "backup", tmp_path / "backup")
+    cairn(twin, "backup", tmp_path / "apart")
+    assert make_equally_long(tmp_path / "backup", tmp_path / "apart") > 0
+    assert json.loads(cairn(twin, "backup", tmp_path / "backup", "--json"))["kept_bytes"] == 0
+    restore(tmp_path / "backup", tmp_path / "restored")
+    assert_holds(make_hub(tmp_path / "restored", "--volume-size", "32M"), user, repo, files)
+
+
+def test_a_backup_of_a_version_without_marks_is_restored_and_copied_again(hub, make_hub, tmp_path):
+    user = hub.make_user("ada")
+    repo = user.repo()
+    files = fill(hub, user, repo, "old")
+    backup = tmp_path / "backup"
+    cairn(hub, "backup", backup)
+    told = json.loads((backup / "manifest.json").read_text())
+    told["format"] = 1
+    for volume in told["volumes"]:
+        (backup / "volumes" / f"{volume['id']:08x}-{volume.pop('mark')}.vol").rename(backup / "volumes" / f"{volume['id']:08x}.vol")
+    (backup / "manifest.json").write_text(json.dumps(told))
+    restore(backup, tmp_path / "restored")
+    assert_holds(make_hub(tmp_path / "restored", "--volume-size", "32M"), user, repo, files)
+    report = json.loads(cairn(hub, "backup", backup, "--json"))
+    assert report["kept_bytes"] == 0
+    assert {path.name for path in (backup / "volumes").iterdir()} == {f"{volume['id']:08x}-{volume['mark']}.vol" for volume in report["volumes"]}
+    assert json.loads(cairn(hub, "backup", backup, "--json"))["kept_bytes"] > 0
+
+
+def test_names_and_volumes_come_from_one_hub(hub, make_hub, tmp_path):
+    other = make_hub(tmp_path / "other-data", "--volume-size", "32M")
+    for each in (hub, other):
+        user = each.make_user("ada")
+        fill(each, user, user.repo(), "some", 1)
+    told = cairn(other, "--data", hub.data_dir, "--token-file", other.data_dir / "admin-token", "backup", tmp_path / "mixed", status=1, stderr=True)
+    assert f"the hub that answers at {other.url} does not have its data in {hub.data_dir}" in told, told
+    restore(tmp_path / "mixed", tmp_path / "restored", status=1)
+    cairn(other, "backup", tmp_path / "mixed")  # nothing stays lent
+    (tmp_path / "link").symlink_to(hub.data_dir)
+    cairn(hub, "--data", tmp_path / "link", "backup", tmp_path / "linked")
+
+
+def test_two_backups_do_not_go_into_one_directory_at_once(hub, tmp_path):
+    (tmp_path / "backup").mkdir()
+    with subprocess.Popen(["flock", tmp_path / "backup", "cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        holder.stdin.write(b"held\n")
+        holder.stdin.flush()
+        assert holder.stdout.readline() == b"held\n"
+        assert "another backup goes into" in cairn(hub, "backup", tmp_path / "backup", status=1, stderr=True)
+        holder.stdin.close()
+    cairn(hub, "backup", tmp_path / "backup")
+
+
+def test_what_a_backup_left_that_was_cut_short_goes_with_the_next(hub, tmp_path):
+    user = hub.make_user("ada")
+    fill(hub, user, user.repo(), "some", 1)
+    volumes = tmp_path / "backup" / "volumes"
+    cairn(hub, "backup", tmp_path / "backup")
+    whole = next(volumes.iterdir())
+    left = [f"{'0' * 7}9-{'a' * 16}-{'b' * 16}.vol", f"{whole.name[:8]}-{'a' * 16}-{'b' * 16}.vol.part"]
+    for name in left + ["notes.txt", "00000009.vol"]:
+        (volumes / name).write_text("left")
+    cairn(hub, "backup", tmp_path / "backup")
+    assert {path.name for path in volumes.iterdir()} == {whole.name, "notes.txt", "00000009.vol"}
+
+
 def test_a_backup_goes_only_where_nothing_else_is(hub, tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "letter.txt").write_text("not yours")

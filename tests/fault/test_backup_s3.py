@@ -11,6 +11,7 @@ from hub_process import CAIRN, ROOT
 from ledger import digest
 from pushers import Crowd
 from samples import random_bytes
+from test_backup import assert_holds, fill
 
 BUCKET = "s3://backups"
 VARIABLES = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"]
@@ -98,6 +99,34 @@ def test_an_interrupted_backup_in_a_bucket_leaves_the_one_before(hub, make_hub, 
     service.cairn("restore", BUCKET, "--data", tmp_path / "restored")
     other = make_hub(tmp_path / "restored", "--volume-size", "32M")
     assert other.request("GET", f"/{repo}/resolve/main/first.bin", token=user.token).body == first
+
+
+def test_a_backup_over_that_of_another_hub_in_a_bucket_copies_everything_once_more(hub, make_hub, make_service, tmp_path):
+    """Both hubs were given the same, so that their volumes are equally long: only whose they are tells them apart."""
+    service = make_service()
+    other = make_hub(tmp_path / "other-data", "--volume-size", "32M")
+    for each in (hub, other):
+        user = each.make_user("ada")
+        repo = user.repo()
+        files = fill(each, user, repo, "same")
+    service.back_up(hub, BUCKET)
+    assert json.loads(service.back_up(other, BUCKET))["kept_bytes"] == 0
+    assert json.loads(service.back_up(other, BUCKET))["kept_bytes"] > 0
+    service.cairn("restore", BUCKET, "--data", tmp_path / "restored")
+    assert_holds(make_hub(tmp_path / "restored", "--volume-size", "32M"), user, repo, files)
+
+
+def test_an_interrupted_backup_of_another_hub_leaves_the_one_before(hub, make_hub, make_service, tmp_path):
+    service = make_service("--one-manifest")
+    other = make_hub(tmp_path / "other-data", "--volume-size", "32M")
+    user, stranger = hub.make_user("ada"), other.make_user("ada")
+    repo = user.repo()
+    files = fill(hub, user, repo, "first")
+    fill(other, stranger, stranger.repo(), "second")
+    service.back_up(hub, BUCKET)
+    assert "AccessDenied" in service.back_up(other, BUCKET, status=1)
+    service.cairn("restore", BUCKET, "--data", tmp_path / "restored")
+    assert_holds(make_hub(tmp_path / "restored", "--volume-size", "32M"), user, repo, files)
 
 
 def test_what_is_wrong_with_a_bucket_is_said(hub, make_service, tmp_path):

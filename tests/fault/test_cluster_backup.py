@@ -7,7 +7,7 @@ from hub_process import Hub
 from ledger import Commit, digest
 from pushers import Crowd
 from samples import random_bytes
-from test_backup import restore
+from test_backup import assert_holds, fill, make_equally_long, restore
 from test_cluster_bytes import AnyNode, Look, make_cluster, make_ledger, push_one_of_each, stop_and_check, wait_for_bytes  # noqa: F401
 
 
@@ -86,3 +86,25 @@ def test_a_node_waits_for_bytes_that_its_names_need_already(make_cluster, make_h
     hub = make_hub(tmp_path / "restored")
     answer = hub.request("GET", f"/{repo}/resolve/main/large.bin", token=token)
     assert answer.status == 200 and answer.body == data, answer
+
+
+def test_backups_of_two_nodes_into_one_place_are_whole(make_cluster, make_hub, tmp_path):  # noqa: F811
+    """Their volumes have the same ids, and other bytes in them."""
+    cluster = make_cluster(2)
+    one, other = cluster.nodes
+    user = one.make_user("alice")
+    repo = user.repo()
+    files = fill(one, user, repo, "first") | fill(other, user, repo, "second")
+    wait_for_bytes(cluster)
+    backup = tmp_path / "backup"
+    cairn_again(one, "backup", backup)
+    cairn_again(other, "backup", tmp_path / "apart")
+    assert make_equally_long(backup, tmp_path / "apart") > 0
+    assert json.loads(cairn_again(other, "backup", backup, "--json"))["kept_bytes"] == 0
+    restore(backup, tmp_path / "restored")
+    assert_holds(make_hub(tmp_path / "restored", "--volume-size", "32M"), user, repo, files)
+
+    # Of two nodes on one machine, names of one and volumes of the other are no backup.
+    told = cairn_of(one, "--data", other.data_dir, "backup", tmp_path / "mixed", status=1, stderr=True)
+    assert f"does not have its data in {other.data_dir}" in told, told
+    restore(tmp_path / "mixed", tmp_path / "from-mixed", status=1)

@@ -216,9 +216,9 @@ class User:
         return f"{self.name}/{name}"
 
 
-def cairn(hub, *arguments, status=0):
-    """The operator's command against a hub; its output."""
+def cairn(hub, *arguments, status=0, stderr=False):
+    """The operator's command against a hub; its output, or what it says beside it."""
     done = subprocess.run([CAIRN, "--url", hub.url, "--data", hub.data_dir, *map(str, arguments)], stdin=subprocess.DEVNULL,
                           capture_output=True, text=True, timeout=120)
     assert done.returncode == status, f"cairn {arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}"
-    return done.stdout
+    return done.stderr if stderr else done.stdout
