@@ -25,7 +25,7 @@ int api_token(const struct settings *settings, char out[API_TOKEN_BYTES_MAX])
 	FILE *file = fopen(settings->token_file, "re");
 	bool is_read = file && fgets(out, API_TOKEN_BYTES_MAX, file);
 	if (!is_read)
-		fprintf(stderr, "cairn: cannot read a token from %s: %s\n", settings->token_file, errno ? strerror(errno) : "it is empty");
+		fprintf(stderr, "cairn: cannot read a token from %s: %s; --token-file FILE names another file\n", settings->token_file, errno ? strerror(errno) : "it is empty");
 	if (file)
 		fclose(file);
 	if (is_read)

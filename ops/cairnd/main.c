@@ -213,7 +213,11 @@ static void greet(const struct daemon *daemon)
 	printf("cairn " CAIRN_VERSION " serves %s at %s\n", daemon->dir.path, url);
 	if (daemon->is_new_token)
 		printf("A new token of the user \"admin\" is in %s\n", daemon->dir.admin_token);
-	printf("Point a client at it:\n  export HF_ENDPOINT=%s\n  hf auth login --token \"$(cat %s)\"\n", shown, daemon->dir.admin_token);
+	printf("Point a client at it:\n  export HF_ENDPOINT=%s\n", shown);
+	if (access(daemon->dir.admin_token, R_OK) == 0)
+		printf("  hf auth login --token \"$(cat %s)\"\n", daemon->dir.admin_token);
+	else /* moved away, or a node that joined: the cluster's token is in the directory of its first node */
+		printf("  hf auth login\n");
 	fflush(stdout);
 }
 

@@ -3,7 +3,7 @@ import json
 import time
 
 from cluster_process import Cluster, cairn_again, cairn_of
-from hub_process import Hub
+from hub_process import Hub, cairn
 from ledger import Commit, digest
 from pushers import Crowd
 from samples import random_bytes
@@ -108,3 +108,11 @@ def test_backups_of_two_nodes_into_one_place_are_whole(make_cluster, make_hub, t
     told = cairn_of(one, "--data", other.data_dir, "backup", tmp_path / "mixed", status=1, stderr=True)
     assert f"does not have its data in {other.data_dir}" in told, told
     restore(tmp_path / "mixed", tmp_path / "from-mixed", status=1)
+
+
+def test_a_node_that_joined_does_not_point_at_a_token_that_it_lacks(make_cluster, tmp_path):  # noqa: F811
+    one, other = make_cluster(2).nodes
+    assert f"cat {one.data_dir}/admin-token" in one.log.read_text()
+    assert "hf auth login" in other.log.read_text() and "admin-token" not in other.log.read_text()
+    assert "--token-file" in cairn(other, "backup", tmp_path / "backup", status=1, stderr=True)
+    cairn(other, "--token-file", one.data_dir / "admin-token", "backup", tmp_path / "backup")
