@@ -209,8 +209,8 @@ static void settings_work(struct http_request *request, struct span text, void *
 		change.copies = read_setting(body, "copies", 0, &err, &why);
 		int64_t grace_s = admin_body_i64(body, "grace_s", -1, &err, &why);
 		change.walk = admin_body_bool(body, "walk", false, &err, &why);
-		if (err == 0 && admin_body_value(body, "grace_s") && (grace_s < 0 || grace_s > INT32_MAX))
-			err = why_set(&why, ERR_INVALID, "\"grace_s\" is a number of seconds");
+		if (err == 0 && admin_body_value(body, "grace_s") && (grace_s < NODE_GRACE_MS_MIN / 1000 || grace_s > INT32_MAX))
+			err = why_set(&why, ERR_INVALID, "the grace time is a number of seconds, at least %d", NODE_GRACE_MS_MIN / 1000);
 		if (err == 0 && grace_s >= 0)
 			change.grace_ms = (uint64_t)grace_s * 1000;
 		read_erasure(body, &erasure, &err, &why);

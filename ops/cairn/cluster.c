@@ -6,6 +6,7 @@
 
 #include "ops/cairn/api.h"
 #include "ops/cairn/commands.h"
+#include "ops/cairn/duration.h"
 #include "ops/cairn/table.h"
 
 static const char *yes_no(const json_t *value)
@@ -204,6 +205,22 @@ static int token(const struct settings *settings, int argc, char **argv)
 	return EXIT_OK;
 }
 
+/* Says what is wanted, which is also what --json prints: the cluster makes it so in its own time. `body` is stolen. */
+static int tell(const struct settings *settings, const char *path, json_t *body, const char *done)
+{
+	struct api *api = api_open(settings);
+	json_t *answer = api ? api_call(api, "POST", path, json_incref(body)) : NULL;
+	bool is_done = answer != NULL;
+	api_close(api);
+	json_decref(answer);
+	if (is_done && settings->json)
+		return print_json(body);
+	json_decref(body);
+	if (is_done)
+		puts(done);
+	return is_done ? EXIT_OK : EXIT_FAILED;
+}
+
 static int change(const struct settings *settings, int argc, char **argv, const char *role, bool sure)
 {
 	json_t *nodes = json_array();
@@ -219,29 +236,8 @@ static int change(const struct settings *settings, int argc, char **argv, const 
 		json_decref(nodes);
 		return usage_error("cluster", sure ? "cluster %s wants ids of nodes" : "cluster %s is final: say --yes", argv[0]);
 	}
-	struct api *api = api_open(settings);
-	json_t *answer = api ? api_call(api, "POST", "/api/admin/cluster/roles", json_pack("{s:o,s:s,s:b}", "nodes", json_incref(nodes), "role", role, "force", (int)force)) : NULL;
-	json_decref(nodes);
-	api_close(api);
-	if (!answer)
-		return EXIT_FAILED;
-	json_decref(answer);
-	printf("the cluster makes it so; `cairn cluster status` shows when it is done\n");
-	return EXIT_OK;
-}
-
-static int tell(const struct settings *settings, const char *path, json_t *body, const char *done)
-{
-	struct api *api = api_open(settings);
-	json_t *answer = api ? api_call(api, "POST", path, body) : NULL;
-	if (!api)
-		json_decref(body);
-	api_close(api);
-	if (!answer)
-		return EXIT_FAILED;
-	json_decref(answer);
-	puts(done);
-	return EXIT_OK;
+	return tell(settings, "/api/admin/cluster/roles", json_pack("{s:o,s:s,s:b}", "nodes", nodes, "role", role, "force", (int)force),
+		"the cluster makes it so; `cairn cluster status` shows when it is done");
 }
 
 static int drain(const struct settings *settings, int argc, char **argv)
@@ -258,26 +254,36 @@ static int drain(const struct settings *settings, int argc, char **argv)
 		undo ? "the node gets its share again" : "others take over what it holds; `cairn cluster status` shows how far they are");
 }
 
+/* -1: not one of set's, or not a value of it. */
+static int take_setting(json_t *body, int option, const char *value)
+{
+	if (option == 'e')
+		return json_object_set_new(body, "erasure", json_string(value));
+	if (option == 'g' || option == 'a') {
+		int64_t ms;
+		if (duration_read(&ms, value) != 0)
+			return -1;
+		return json_object_set_new(body, option == 'g' ? "grace_s" : "erasure_after_s", json_integer(ms / 1000));
+	}
+	char *end;
+	long long number = strtoll(value, &end, 10);
+	if (end == value || *end)
+		return -1;
+	return json_object_set_new(body, option == 'r' ? "replication_factor" : "copies", json_integer(number));
+}
+
 static int set(const struct settings *settings, int argc, char **argv)
 {
 	static const struct option options[] = { { "replication-factor", required_argument, NULL, 'r' }, { "copies", required_argument, NULL, 'c' },
 		{ "grace", required_argument, NULL, 'g' }, { "erasure", required_argument, NULL, 'e' }, { "erasure-after", required_argument, NULL, 'a' }, { NULL, 0, NULL, 0 } };
 	json_t *body = json_object();
 	int option;
-	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		if (option == 'e') {
-			json_object_set_new(body, "erasure", json_string(optarg));
-			continue;
-		}
-		char *end = NULL;
-		long long number = optarg ? strtoll(optarg, &end, 10) : 0;
-		if (option == '?' || !end || end == optarg || *end)
+	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1)
+		if (option == '?' || take_setting(body, option, optarg) != 0)
 			break;
-		json_object_set_new(body, option == 'r' ? "replication_factor" : option == 'c' ? "copies" : option == 'g' ? "grace_s" : "erasure_after_s", json_integer(number));
-	}
 	if (option != -1 || optind != argc || json_object_size(body) == 0) {
 		json_decref(body);
-		return usage_error("cluster", "cluster set wants --replication-factor N, --copies N, --grace SECONDS, --erasure K+M|off or --erasure-after SECONDS");
+		return usage_error("cluster", "cluster set wants --replication-factor N, --copies N, --grace DURATION, --erasure K+M|off or --erasure-after DURATION");
 	}
 	return tell(settings, "/api/admin/cluster/settings", body, "set; `cairn cluster status` shows how far the nodes are");
 }

@@ -64,7 +64,10 @@ static const char help[] =
 	"  cluster status               nodes, leaders, what each still misses\n"
 	"  cluster token [--voter]      a one-time token for `cairnd --join`\n"
 	"  cluster promote|demote NODE...  let nodes vote, or only follow\n"
-	"  cluster remove NODE... --yes a node leaves for ever\n"
+	"  cluster drain [--undo] NODE...  others take over what nodes hold\n"
+	"  cluster remove NODE... --yes [--force]  nodes leave for ever; --force: also with the last copy of something\n"
+	"  cluster set [--replication-factor N] [--copies N] [--grace 15m] [--erasure K+M|off] [--erasure-after 7d]\n"
+	"  cluster repair               every node looks after its copies now\n"
 	"  cluster recover [--yes]      on a stopped node: go on without a majority that is lost for good\n"
 	"\n"
 	"Where\n"
@@ -76,11 +79,19 @@ static const char help[] =
 	"cairn COMMAND --help tells more. Exit status: 0 done, 1 failed, 2 damage found, 64 not understood.\n";
 
 static const struct noun nouns[] = {
-	{ "cluster", cluster_main, "cairn cluster status\ncairn cluster token [--voter]\ncairn cluster promote|demote NODE...\ncairn cluster remove NODE... --yes\n"
-		"cairn cluster recover --data DIR [--yes]\n\n"
+	{ "cluster", cluster_main, "cairn cluster status\ncairn cluster token [--voter]\ncairn cluster promote|demote NODE...\n"
+		"cairn cluster drain [--undo] NODE...\ncairn cluster remove NODE... --yes [--force]\n"
+		"cairn cluster set [--replication-factor N] [--copies N] [--grace DURATION] [--erasure K+M|off] [--erasure-after DURATION]\n"
+		"cairn cluster repair\ncairn cluster recover --data DIR [--yes]\n\n"
 		"token prints what a new node is started with: cairnd --data NEW --cluster-listen HOST:PORT --join TOKEN. It is good for one node and\n"
 		"one day. A node joins as a learner, which follows and does not vote, or with --voter as a voter once it has caught up. Have 3 or 5\n"
 		"voters. A removed node is never let in again under its id: wipe its data directory and join it anew.\n"
+		"drain lets others take over what nodes hold; status says when they may be removed. remove is refused while a node has the last copy of\n"
+		"anything, or may have it; --force removes it all the same, and what nobody else has is lost.\n"
+		"set is for all nodes: how many copies there are of everything (3), how many an upload waits for (0: as each node's --copies says), how\n"
+		"long a node may be gone before others take over what it held (15m; at least 5s), and whether what is older than 7 days is kept as K\n"
+		"parts of data and M of parity. DURATION: 90, 90s, 30m, 12h, 21d. repair makes every node look after its copies now.\n"
+		"With --json these print what was asked for: the cluster makes it so in its own time.\n"
 		"recover works on the data directory of a node that is stopped, when most of the voters are lost for good: without --yes it tells what would\n"
 		"happen, with --yes the node becomes the only voter, and no other one is ever let in again. What only the others knew is lost.\n" },
 	{ "status", status_main, "cairn status\n\nVersion, uptime and memory of the hub; its place in the consensus; what it stores.\n" },

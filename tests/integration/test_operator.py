@@ -12,6 +12,7 @@ import pytest
 
 import raw_http
 from hub_process import CAIRN, Hub, cairn
+from ports import free_port
 from samples import random_bytes, write
 from xet_wire import File, random_xorb, shard, text
 
@@ -90,6 +91,35 @@ def test_every_command_speaks_json(hub, user, tmp_path):
     run("status"), run("stats"), run("gc", "--dry-run"), run("scrub"), run("index", "status"), run("cluster", "status")
     operations = run("operation", "list")
     run("operation", "cancel", operations[-1]["operation"])
+
+
+def test_commands_for_a_cluster_speak_json(tmp_path):
+    """What was asked for, as one object; the two that do something to the last node of all are refused and print nothing."""
+    hub = Hub(tmp_path / "hub", "--cluster-listen", f"127.0.0.1:{free_port()}").start()
+    try:
+        [node] = [node["id"] for node in hub.admin("GET", "/cluster")["nodes"]]
+
+        def run(*arguments):
+            return json.loads(cairn(hub, "cluster", *arguments, "--json"))
+
+        assert run("token")["token"]
+        assert run("repair") == {"walk": True}
+        assert run("promote", node) == {"nodes": [node], "role": "voter", "force": False}
+        assert run("drain", "--undo", node) == {"nodes": [node], "drained": False}
+        assert run("set", "--grace", "20m", "--copies", "1") == {"grace_s": 1200, "copies": 1}
+        assert run("set", "--grace", "30") == {"grace_s": 30}
+        assert cairn(hub, "cluster", "demote", node, "--json", status=1) == ""
+        assert cairn(hub, "cluster", "remove", node, "--yes", "--force", "--json", status=1) == ""
+        for grace, status in (("0", 1), ("4s", 1), ("20 minutes", 64), ("-5", 64), ("", 64)):
+            cairn(hub, "cluster", "set", "--grace", grace, status=status)
+    finally:
+        hub.stop()
+
+
+def test_help_names_every_command_for_a_cluster(hub):
+    for text in (cairn(hub, "--help"), cairn(hub, "cluster", "--help")):
+        for word in ("status", "token", "promote", "demote", "drain", "set", "repair", "remove", "recover", "--force", "--undo", "--grace"):
+            assert word in text, word
 
 
 def test_only_an_administrator_may_operate(hub, user, tmp_path):
