@@ -32,6 +32,10 @@ static int check_size(struct span body, struct why *why)
 
 json_t *json_body_parse(struct span body, struct why *why)
 {
+	if (body.length == 0) {
+		why_set(why, ERR_INVALID, "The body is empty: it must be a JSON object");
+		return NULL;
+	}
 	if (check_size(body, why) != 0)
 		return NULL;
 	json_error_t error;
@@ -52,6 +56,13 @@ const char *json_body_text(const json_t *object, const char *key, const char *fa
 {
 	const char *text = json_string_value(json_object_get(object, key));
 	return text ? text : fallback;
+}
+
+int json_body_needed_text(const json_t *object, const char *key, const char **out, struct why *why)
+{
+	const json_t *value = json_object_get(object, key);
+	*out = json_is_string(value) ? json_string_value(value) : "";
+	return json_is_string(value) ? 0 : why_set(why, ERR_INVALID, value ? "\"%s\" must be a text" : "\"%s\" is missing", key);
 }
 
 bool json_body_bool(const json_t *object, const char *key, bool fallback)

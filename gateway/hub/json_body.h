@@ -18,6 +18,8 @@ enum {
 json_t *json_body_parse(struct span body, struct why *why);
 /* Member of an object as text; `fallback` when absent, null or not a string. Borrowed. */
 const char *json_body_text(const json_t *object, const char *key, const char *fallback);
+/* A text that must be there. ERR_INVALID with a sentence: it is not, or is another kind of value; *out is "" then. */
+int json_body_needed_text(const json_t *object, const char *key, const char **out, struct why *why);
 bool json_body_bool(const json_t *object, const char *key, bool fallback);
 
 #endif

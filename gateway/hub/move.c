@@ -15,7 +15,12 @@ struct move {
 
 static int read_move(struct call *call, const json_t *body, struct move *move, struct why *why)
 {
-	const char *from = json_body_text(body, "fromRepo", ""), *to = json_body_text(body, "toRepo", "");
+	const char *from, *to;
+	int err = json_body_needed_text(body, "fromRepo", &from, why);
+	if (err == 0)
+		err = json_body_needed_text(body, "toRepo", &to, why);
+	if (err)
+		return err;
 	if (type_from_singular(json_body_text(body, "type", NULL), &move->type) != 0)
 		return why_set(why, ERR_INVALID, "The type must be model, dataset, space or kernel");
 	if (repo_name_split(from, "", move->from_owner, move->from_name) != 0)

@@ -110,6 +110,19 @@ static bool refuse_shadow(struct http_request *request, const char *full, const 
 	return true;
 }
 
+/* A new ref is there, or is not: another one has its name, or is a folder of it. */
+static void answer_made(struct http_request *request, struct call *call, const char *name, int err, const struct why *why)
+{
+	struct ref ref;
+	bool exists = err == ERR_CONFLICT && ref_get(call->gateway->ns, NULL, &call->repo.id, name, &ref) == 0;
+	if (err == ERR_CONFLICT)
+		http_reply_error(request, 409, NULL, exists || !why->text[0] ? http_printf(request, "Reference %s already exists", name) : why->text);
+	else if (err)
+		answer_err(request, err, why);
+	else
+		http_reply(request, 200, "application/json; charset=utf-8", span_text("{\"success\":true}"));
+}
+
 /* One ref from old to new; answers. */
 static void move_ref(struct http_request *request, struct call *call, const char *name, const struct oid *old_oid, const struct oid *new_oid)
 {
@@ -122,12 +135,10 @@ static void move_ref(struct http_request *request, struct call *call, const char
 	struct why why = { 0 };
 	update.privileged = may(&call->actor, ACTION_ADMIN, &(struct resource){ .repo = &call->repo }) == 0;
 	int err = refs_update(call->gateway->ns, call->actor.name, &call->repo.id, &update, 1, NULL, NULL, &why);
-	if (err == ERR_CONFLICT && !old_oid)
-		http_reply_error(request, 409, NULL, http_printf(request, "Reference %s already exists", name));
-	else if (err)
+	if (err && old_oid)
 		answer_err(request, err, &why);
 	else
-		http_reply(request, 200, "application/json; charset=utf-8", span_text("{\"success\":true}"));
+		answer_made(request, call, name, err, &why);
 }
 
 /* 0 and *out; else answered. */
@@ -147,16 +158,6 @@ static struct commit_author author_of(struct call *call, struct user *user)
 	return (struct commit_author){ .name = call->actor.name, .email = has_user ? user->email : "", .when_ms = unix_ms() };
 }
 
-static void answer_made(struct http_request *request, const char *name, int err, const struct why *why)
-{
-	if (err == ERR_CONFLICT)
-		http_reply_error(request, 409, NULL, http_printf(request, "Reference %s already exists", name));
-	else if (err)
-		answer_err(request, err, why);
-	else
-		http_reply(request, 200, "application/json; charset=utf-8", span_text("{\"success\":true}"));
-}
-
 static void create_empty(struct http_request *request, struct call *call, const char *name, const struct oid *old_oid)
 {
 	struct user user;
@@ -166,7 +167,7 @@ static void create_empty(struct http_request *request, struct call *call, const 
 	snprintf(update.name, sizeof(update.name), "%s", name);
 	if (old_oid)
 		update.old_oid = *old_oid;
-	answer_made(request, name, repo_branch_empty(call->gateway, &call->repo, call->actor.name, &update, &author, span_text("initial commit"), &why), &why);
+	answer_made(request, call, name, repo_branch_empty(call->gateway, &call->repo, call->actor.name, &update, &author, span_text("initial commit"), &why), &why);
 }
 
 static void branch_create_with(struct http_request *request, struct call *call, const json_t *body)
@@ -251,13 +252,18 @@ static void create_annotated(struct http_request *request, struct call *call, co
 	struct user user;
 	struct why why = { 0 };
 	struct commit_author author = author_of(call, &user);
-	answer_made(request, name, repo_tag_annotated(call->gateway, &call->repo, call->actor.name, name, target, &author, span_text(message), &why), &why);
+	answer_made(request, call, name, repo_tag_annotated(call->gateway, &call->repo, call->actor.name, name, target, &author, span_text(message), &why), &why);
 }
 
 static void tag_create_with(struct http_request *request, struct call *call, const json_t *body)
 {
-	const char *tag = json_body_text(body, "tag", "");
-	const char *message = json_body_text(body, "message", "");
+	const char *tag, *message = json_body_text(body, "message", "");
+	struct why why = { 0 };
+	int err = json_body_needed_text(body, "tag", &tag, &why);
+	if (err) {
+		answer_err(request, err, &why);
+		return;
+	}
 	if (strlen(message) > TAG_MESSAGE_BYTES_MAX) {
 		http_reply_error(request, 400, NULL, "The tag message is too long");
 		return;

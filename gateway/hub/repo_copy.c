@@ -25,15 +25,19 @@ static const char *unbuilt_wish(const json_t *body)
 static int read_target(const struct call *call, const json_t *body, struct repo *target, struct why *why)
 {
 	const struct repo *source = &call->repo;
-	const char *name = json_body_text(body, "repository", source->name), *wish = unbuilt_wish(body);
+	const char *name = source->name, *wish = unbuilt_wish(body);
 	struct owner owner;
 	bool given;
 	*target = (struct repo){ .type = source->type };
 	if (wish)
 		return why_set(why, ERR_UNSUPPORTED, "Duplicating a repository with \"%s\": not implemented by this server", wish);
+	const json_t *given_name = json_object_get(body, "repository");
+	int err = given_name && !json_is_null(given_name) ? json_body_needed_text(body, "repository", &name, why) : 0;
+	if (err)
+		return err;
 	if (repo_name_split(name, call->actor.name, target->owner, target->name) != 0)
 		return why_set(why, ERR_INVALID, "\"%.100s\" is not a valid repository name", name);
-	int err = owner_find(call->gateway->ns, target->owner, &owner);
+	err = owner_find(call->gateway->ns, target->owner, &owner);
 	if (err)
 		return why_set(why, err == ERR_NOT_FOUND ? ERR_DENIED : err, "There is no namespace \"%s\" that you may write to", target->owner);
 	memcpy(target->owner, owner.name, sizeof(target->owner));

@@ -30,8 +30,10 @@ static int read_sdk(const json_t *body, struct repo *repo, struct why *why)
 /* Type, owner and name, as create, delete and move say them. */
 static int read_name(const struct call *call, const json_t *body, struct repo *repo, struct why *why)
 {
-	const char *name = json_body_text(body, "name", "");
-	const char *organization = json_body_text(body, "organization", NULL);
+	const char *name, *organization = json_body_text(body, "organization", NULL);
+	int err = json_body_needed_text(body, "name", &name, why);
+	if (err)
+		return err;
 	if (type_from_singular(json_body_text(body, "type", NULL), &repo->type) != 0)
 		return why_set(why, ERR_INVALID, "The type must be model, dataset, space or kernel");
 	if (repo_name_split(name, organization && *organization ? organization : call->actor.name, repo->owner, repo->name) != 0)

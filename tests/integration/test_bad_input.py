@@ -432,3 +432,34 @@ def test_every_answer_carries_the_request_id(hub):
 @pytest.mark.parametrize("name", ["a--b", "..", "-a", "a.git", "a" * 97, "a/b/c", "a b", "ä", ""])
 def test_a_name_that_is_none_is_refused(hub, user, name):
     assert hub.create_repo(user.token, name).status == 400
+
+
+def test_a_body_that_is_no_object_is_told_so(hub, user):
+    for path in ("/api/repos/create", f"/api/models/{user.repo()}/preupload/main"):
+        answer = hub.request("POST", path, b"", token=user.token, headers={"Content-Type": "application/json"})
+        assert answer.status == 400 and answer.json()["error"] == "The body is empty: it must be a JSON object", answer
+        answer = hub.request("POST", path, b'{"a":', token=user.token, headers={"Content-Type": "application/json"})
+        assert answer.status == 400 and "not valid JSON (line 1, column " in answer.json()["error"], answer
+
+
+def test_a_name_of_another_kind_is_told_so(hub, user):
+    repo = user.repo()
+    calls = [("/api/repos/create", {"name": 3}, '"name" must be a text'), ("/api/repos/create", {}, '"name" is missing'),
+             ("/api/repos/move", {"fromRepo": repo, "toRepo": ["x"]}, '"toRepo" must be a text'), ("/api/repos/move", {}, '"fromRepo" is missing'),
+             (f"/api/models/{repo}/duplicate", {"repository": 3}, '"repository" must be a text'),
+             (f"/api/models/{repo}/tag/main", {"tag": 3}, '"tag" must be a text'), (f"/api/models/{repo}/tag/main", {}, '"tag" is missing')]
+    for path, body, sentence in calls:
+        answer = hub.request("POST", path, body, token=user.token)
+        assert answer.status == 400 and answer.json()["error"] == sentence, (path, body, answer)
+
+
+def test_the_branch_that_is_in_the_way_is_named(hub, user):
+    repo = user.repo()
+    for body in ({}, {"emptyBranch": True}):
+        answer = hub.request("POST", f"/api/models/{repo}/branch/main%2Fx", body, token=user.token)
+        assert answer.status == 409 and answer.json()["error"] == "refs/heads/main/x cannot be created while refs/heads/main is there", answer
+    for _ in range(2):
+        answer = hub.request("POST", f"/api/models/{repo}/branch/a%2Fb", {}, token=user.token)
+    assert answer.status == 409 and answer.json()["error"] == "Reference refs/heads/a/b already exists", answer
+    answer = hub.request("POST", f"/api/models/{repo}/branch/a", {}, token=user.token)
+    assert answer.status == 409 and answer.json()["error"] == "refs/heads/a cannot be created while refs below it are there", answer
