@@ -56,26 +56,26 @@ int audit_main(const struct settings *settings, int argc, char **argv)
 	struct api *api = api_open(settings);
 	int option;
 	int64_t ms;
-	bool wrong = false;
+	bool wrong = false, told = false;
 	if (!api)
 		return EXIT_FAILED;
-	while (!wrong && (option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+	while (!wrong && !told && (option = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (option) {
 		case 'a': add_query(api, path, "actor", optarg); break;
 		case 'e': add_query(api, path, "event", optarg); break;
 		case 'r': add_query(api, path, "repo", optarg); break;
 		case 'l': add_query(api, path, "limit", optarg); break;
 		case 's':
-			wrong = duration_read(&ms, optarg) != 0;
-			snprintf(number, sizeof(number), "%lld", (long long)time(NULL) * 1000 - (wrong ? 0 : ms));
+			told = duration_read_option(&ms, "audit", optarg) != 0;
+			snprintf(number, sizeof(number), "%lld", (long long)time(NULL) * 1000 - (told ? 0 : ms));
 			add_query(api, path, "since_ms", number);
 			break;
 		default: wrong = true;
 		}
 	}
-	if (wrong || optind != argc) {
+	if (told || wrong || optind != argc) {
 		api_close(api);
-		return usage_error("audit", "audit takes --actor NAME, --event NAME, --repo OWNER/NAME, --since DURATION and --limit N");
+		return told ? EXIT_USAGE : usage_error("audit", "audit takes --actor NAME, --event NAME, --repo OWNER/NAME, --since DURATION and --limit N");
 	}
 	json_t *entries = api_call(api, "GET", path, NULL);
 	api_close(api);

@@ -1,4 +1,5 @@
 /* dump.c - `cairn dump`: what is inside a xorb, a shard or a volume, for whoever debugs a client or a disk. */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -128,10 +129,13 @@ static int dump_shard(const struct settings *settings, const char *path)
 	struct stat status;
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	void *data = MAP_FAILED;
-	if (fd >= 0 && fstat(fd, &status) == 0 && status.st_size > 0 && status.st_size <= SHARD_BYTES_MAX)
+	if (fd < 0) {
+		fprintf(stderr, "cairn: cannot read %s: %s\n", path, strerror(errno));
+		return EXIT_FAILED;
+	}
+	if (fstat(fd, &status) == 0 && status.st_size > 0 && status.st_size <= SHARD_BYTES_MAX)
 		data = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-	if (fd >= 0)
-		close(fd);
+	close(fd);
 	if (data == MAP_FAILED) {
 		fprintf(stderr, "cairn: cannot read %s as a shard: it must be a file of 1 byte to %d MiB\n", path, SHARD_BYTES_MAX >> 20);
 		return EXIT_FAILED;

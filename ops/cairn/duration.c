@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ops/cairn/settings.h"
+
 int duration_read(int64_t *ms, const char *text)
 {
 	static const char units[] = "smhdw";
@@ -21,4 +23,9 @@ int duration_read(int64_t *ms, const char *text)
 		return -1;
 	*ms = number * each;
 	return 0;
+}
+
+int duration_read_option(int64_t *ms, const char *noun, const char *text)
+{
+	return duration_read(ms, text) == 0 ? 0 : usage_error(noun, "\"%s\" is no duration (such as 21d, 12h, 90s)", text);
 }

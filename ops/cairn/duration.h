@@ -6,5 +6,7 @@
 
 /* 0 or -1: not a duration, or longer than a thousand years. */
 int duration_read(int64_t *ms, const char *text);
+/* The value of an option of that noun: 0 or EXIT_USAGE, told. */
+int duration_read_option(int64_t *ms, const char *noun, const char *text);
 
 #endif

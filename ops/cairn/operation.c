@@ -101,18 +101,19 @@ int gc_main(const struct settings *settings, int argc, char **argv)
 	json_t *body = json_object();
 	int64_t grace_ms = 0;
 	int option;
-	bool wrong = false;
-	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		wrong |= option == '?' || (option == 'g' && duration_read(&grace_ms, optarg) != 0);
+	bool wrong = false, told = false;
+	while (!told && (option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		wrong |= option == '?';
+		told = option == 'g' && duration_read_option(&grace_ms, "gc", optarg) != 0;
 		if (option == 'd')
 			json_object_set_new(body, "dry_run", json_true());
 		else if (option == 'g')
 			json_object_set_new(body, "grace_ms", json_integer(grace_ms));
 	}
-	if (!wrong && optind == argc)
+	if (!told && !wrong && optind == argc)
 		return operation_run(settings, "/api/admin/gc", body, "gc", print_gc);
 	json_decref(body);
-	return usage_error("gc", "gc takes --dry-run and --grace DURATION (such as 21d, 12h, 0)");
+	return told ? EXIT_USAGE : usage_error("gc", "gc takes --dry-run and --grace DURATION (such as 21d, 12h, 0)");
 }
 
 /* ------------------------------------------------------------------ scrub */

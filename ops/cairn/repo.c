@@ -45,8 +45,8 @@ static int read_options(struct repo_options *out, int argc, char **argv, bool wa
 		case 'c': out->copies = optarg; break;
 		case 'd': out->dry_run = true; break;
 		case 'g':
-			if (duration_read(&out->grace_ms, optarg) != 0)
-				return usage_error("repo", "\"%s\" is no duration (such as 21d, 12h, 0)", optarg);
+			if (duration_read_option(&out->grace_ms, "repo", optarg) != 0)
+				return EXIT_USAGE;
 			break;
 		default: return usage_error("repo", "repo %s does not take that", argv[0]);
 		}

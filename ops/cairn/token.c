@@ -41,15 +41,17 @@ static json_t *read_create(int argc, char **argv)
 	json_t *body = json_object(), *rights = json_pack("{s:[]}", "scoped"), *scope;
 	int64_t ms;
 	int option;
-	bool wrong = false;
-	while (!wrong && (option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+	bool wrong = false, told = false;
+	while (!wrong && !told && (option = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (option) {
 		case 'u': json_object_set_new(body, "user", json_string(optarg)); break;
 		case 'r': json_object_set_new(body, "role", json_string(optarg)); break;
 		case 'n': json_object_set_new(body, "name", json_string(optarg)); break;
 		case 'e':
-			wrong = duration_read(&ms, optarg) != 0 || ms < 1000;
-			json_object_set_new(body, "expires_in_s", json_integer(wrong ? 0 : ms / 1000));
+			told = duration_read_option(&ms, "token", optarg) != 0;
+			if (!told && ms < 1000)
+				told = usage_error("token", "--expires wants at least one second") != 0;
+			json_object_set_new(body, "expires_in_s", json_integer(told ? 0 : ms / 1000));
 			break;
 		case 'f': json_object_set_new(body, "role", json_string("fineGrained")); break;
 		case 's':
@@ -62,12 +64,12 @@ static json_t *read_create(int argc, char **argv)
 		}
 	}
 	json_object_set_new(body, "rights", rights);
-	if (wrong || optind != argc)
-		usage_error("token", "token create wants --user NAME and --role read|write, or --fine-grained with --scope KIND:NAME=PERMISSION,...; "
-			"[--name TEXT] [--expires DURATION]");
-	else if (!json_object_get(body, "user") || !json_object_get(body, "role"))
-		usage_error("token", "token create wants --user, and --role or --fine-grained");
-	else
+	if (!told && (wrong || optind != argc))
+		told = usage_error("token", "token create wants --user NAME and --role read|write, or --fine-grained with --scope KIND:NAME=PERMISSION,...; "
+			"[--name TEXT] [--expires DURATION]") != 0;
+	else if (!told && (!json_object_get(body, "user") || !json_object_get(body, "role")))
+		told = usage_error("token", "token create wants --user, and --role or --fine-grained") != 0;
+	if (!told)
 		return body;
 	json_decref(body);
 	return NULL;

@@ -144,6 +144,16 @@ static int wrong(const char *what, const char *value)
 	return ERR_INVALID;
 }
 
+/* `wants` follows the name of the option. */
+static int wrong_value(int option, const char *wants, const char *value)
+{
+	const struct option *named = options;
+	while (named->name && named->val != option)
+		named++;
+	fprintf(stderr, "cairnd: --%s wants %s: \"%s\" (see --help)\n", named->name ? named->name : "", wants, value);
+	return ERR_INVALID;
+}
+
 /* "HOST:PORT", "[::1]:PORT", ":PORT" (every address) or "PORT". */
 static int read_listen(struct config *config, const char *text)
 {
@@ -170,18 +180,18 @@ static int read_listen(struct config *config, const char *text)
 	return 0;
 }
 
-static int read_count(unsigned *out, const char *text)
+static int read_count(int option, unsigned *out, const char *text)
 {
 	char *end;
 	errno = 0;
 	unsigned long number = strtoul(text, &end, 10);
 	if (!isdigit((unsigned char)text[0]) || *end || errno || number == 0 || number > 1000000)
-		return wrong("not a number from 1 to 1000000", text);
+		return wrong_value(option, "a number from 1 to 1000000", text);
 	*out = (unsigned)number;
 	return 0;
 }
 
-static int read_size(uint64_t *out, const char *text)
+static int read_size(int option, uint64_t *out, const char *text)
 {
 	char *end;
 	errno = 0;
@@ -189,13 +199,13 @@ static int read_size(uint64_t *out, const char *text)
 	const char *units = "KMGT", *unit = *end ? strchr(units, toupper((unsigned char)*end)) : NULL;
 	unsigned shift = unit ? 10u * (unsigned)(unit - units + 1) : 0;
 	if (!isdigit((unsigned char)text[0]) || errno || number == 0 || (*end && (!unit || end[1])) || number > UINT64_MAX >> 1 >> shift)
-		return wrong("not a size", text);
+		return wrong_value(option, "a size such as 500M or 10G", text);
 	*out = (uint64_t)number << shift;
 	return 0;
 }
 
 /* Seconds of "90s", "15m", "12h" or "30d"; 0 of "never". */
-static int read_time(uint64_t *out, const char *text)
+static int read_time(int option, uint64_t *out, const char *text)
 {
 	static const uint64_t seconds[] = { 1, 60, 3600, 86400 };
 	const char *units = "smhd";
@@ -206,7 +216,7 @@ static int read_time(uint64_t *out, const char *text)
 	if (strcmp(text, "never") == 0)
 		return 0;
 	if (!isdigit((unsigned char)text[0]) || !unit || end[1] || number == 0 || number > 100000)
-		return wrong("not a time such as 90s, 12h or 30d", text);
+		return wrong_value(option, "a time such as 90s, 12h or 30d, or never", text);
 	*out = number * seconds[unit - units];
 	return 0;
 }
@@ -272,34 +282,34 @@ static int read_limit(struct config *config, int option, char *value)
 	unsigned seconds;
 	int err;
 	switch (option) {
-	case OPTION_CONNECTIONS: return read_count(&config->http.connections_max, value);
-	case OPTION_PER_ADDRESS: return read_count(&config->http.connections_per_address_max, value);
-	case OPTION_REQUESTS: return read_count(&config->http.requests_in_flight_max, value);
-	case OPTION_WORKERS: return read_count(&config->http.workers, value);
-	case OPTION_CONTROL: return read_count(&config->http.control_loops, value);
-	case OPTION_BULK: return read_count(&config->http.bulk_loops, value);
-	case OPTION_VOLUME: return read_size(&config->store.volume_bytes_max, value);
-	case OPTION_RESERVE: return read_size(&config->store.reserve_bytes, value);
-	case OPTION_BUFFERS: return read_size(&config->store.buffer_bytes_max, value);
-	case OPTION_INDEX: return read_size(&config->store.index_cache_bytes, value);
-	case OPTION_TREES: return read_size(&config->tree_cache_bytes, value);
-	case OPTION_GIT_CACHE: return read_size(&config->git_cache_bytes, value);
-	case OPTION_GIT_PROCESSES: return read_count(&config->git_processes, value);
-	case OPTION_COPY_RATE: return read_size(&config->copy_bytes_per_s, value);
+	case OPTION_CONNECTIONS: return read_count(option, &config->http.connections_max, value);
+	case OPTION_PER_ADDRESS: return read_count(option, &config->http.connections_per_address_max, value);
+	case OPTION_REQUESTS: return read_count(option, &config->http.requests_in_flight_max, value);
+	case OPTION_WORKERS: return read_count(option, &config->http.workers, value);
+	case OPTION_CONTROL: return read_count(option, &config->http.control_loops, value);
+	case OPTION_BULK: return read_count(option, &config->http.bulk_loops, value);
+	case OPTION_VOLUME: return read_size(option, &config->store.volume_bytes_max, value);
+	case OPTION_RESERVE: return read_size(option, &config->store.reserve_bytes, value);
+	case OPTION_BUFFERS: return read_size(option, &config->store.buffer_bytes_max, value);
+	case OPTION_INDEX: return read_size(option, &config->store.index_cache_bytes, value);
+	case OPTION_TREES: return read_size(option, &config->tree_cache_bytes, value);
+	case OPTION_GIT_CACHE: return read_size(option, &config->git_cache_bytes, value);
+	case OPTION_GIT_PROCESSES: return read_count(option, &config->git_processes, value);
+	case OPTION_COPY_RATE: return read_size(option, &config->copy_bytes_per_s, value);
 	case OPTION_COPIES:
-		err = read_count(&config->copies, value);
+		err = read_count(option, &config->copies, value);
 		return err == 0 && config->copies > REPLICA_COPIES_MAX ? wrong("--copies wants 1 to 5", value) : err;
 	case OPTION_WEIGHT:
-		err = read_count(&config->cluster.weight, value);
+		err = read_count(option, &config->cluster.weight, value);
 		return err == 0 && config->cluster.weight > NODE_WEIGHT_MAX ? wrong("--weight wants 1 to 1000000", value) : err;
-	case OPTION_SCRUB_EVERY: return read_time(&config->store.scrub_every_s, value);
-	case OPTION_SCRUB_RATE: return read_size(&config->store.scrub_bytes_per_s, value);
+	case OPTION_SCRUB_EVERY: return read_time(option, &config->store.scrub_every_s, value);
+	case OPTION_SCRUB_RATE: return read_size(option, &config->store.scrub_bytes_per_s, value);
 	case OPTION_RATE_LIMITS: return read_rate_mode(&config->rate, value);
-	case OPTION_RATE_API: return read_count(&config->rate.quota[RATE_API], value);
-	case OPTION_RATE_RESOLVE: return read_count(&config->rate.quota[RATE_RESOLVE], value);
-	case OPTION_RATE_PAGES: return read_count(&config->rate.quota[RATE_PAGES], value);
+	case OPTION_RATE_API: return read_count(option, &config->rate.quota[RATE_API], value);
+	case OPTION_RATE_RESOLVE: return read_count(option, &config->rate.quota[RATE_RESOLVE], value);
+	case OPTION_RATE_PAGES: return read_count(option, &config->rate.quota[RATE_PAGES], value);
 	case OPTION_DRAIN:
-		err = read_count(&seconds, value);
+		err = read_count(option, &seconds, value);
 		config->drain_s = err ? config->drain_s : seconds;
 		return err;
 	}

@@ -11,7 +11,7 @@ import time
 import pytest
 
 import raw_http
-from hub_process import CAIRN, Hub, cairn
+from hub_process import CAIRN, CAIRND, Hub, cairn
 from ports import free_port
 from samples import random_bytes, write
 from xet_wire import File, random_xorb, shard, text
@@ -280,3 +280,27 @@ def test_no_secret_is_in_the_log(hub, user, client, tmp_path):
 @pytest.mark.parametrize("arguments", [["nonsense"], ["gc", "--grace", "soon"], ["user"], ["token", "create"], ["dump"], ["status", "now"]])
 def test_what_the_command_does_not_understand_it_says(hub, arguments):
     cairn(hub, *arguments, status=64)
+
+
+@pytest.mark.parametrize("arguments", [["token", "create", "--user", "x", "--role", "read", "--expires", "3q"], ["gc", "--grace", "3q"],
+                                       ["audit", "--since", "3q"], ["repo", "lfs-gc", "a/b", "--grace", "3q"]])
+def test_a_duration_that_is_none_is_named(hub, arguments):
+    done = subprocess.run([CAIRN, "--url", hub.url, "--data", hub.data_dir, *arguments], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 64 and '"3q" is no duration' in done.stderr, done
+    assert done.stderr.count("\n") == 1, done.stderr
+
+
+def test_a_shard_that_is_not_there_is_told_so(hub, tmp_path):
+    done = subprocess.run([CAIRN, "dump", "shard", tmp_path / "nope"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1 and "nope: No such file or directory" in done.stderr, done
+    (tmp_path / "empty").write_bytes(b"")
+    done = subprocess.run([CAIRN, "dump", "shard", tmp_path / "empty"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1 and "it must be a file of 1 byte to" in done.stderr, done
+
+
+@pytest.mark.parametrize("option,value,wants", [("connections", "abc", "a number from 1 to 1000000"), ("drain", "0", "a number from 1 to 1000000"),
+                                                ("copies", "x", "a number from 1 to 1000000"), ("reserve", "much", "a size"), ("copy-rate", "1X", "a size"),
+                                                ("scrub-every", "soon", "a time such as")])
+def test_a_number_of_cairnd_that_is_none_is_named_with_its_option(tmp_path, option, value, wants):
+    done = subprocess.run([CAIRND, "--data", tmp_path / "data", f"--{option}", value], capture_output=True, text=True, timeout=60)
+    assert done.returncode != 0 and f"--{option} wants {wants}" in done.stderr and f'"{value}"' in done.stderr, done
