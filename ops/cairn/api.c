@@ -70,6 +70,8 @@ struct api *api_open(const struct settings *settings)
 	curl_easy_setopt(api->curl, CURLOPT_HTTPHEADER, api->headers);
 	curl_easy_setopt(api->curl, CURLOPT_USERAGENT, "cairn/" CAIRN_VERSION);
 	curl_easy_setopt(api->curl, CURLOPT_PROTOCOLS_STR, "http,https");
+	if (settings->ca_file)
+		curl_easy_setopt(api->curl, CURLOPT_CAINFO, settings->ca_file);
 	curl_easy_setopt(api->curl, CURLOPT_CONNECTTIMEOUT, (long)API_CONNECT_S_MAX);
 	curl_easy_setopt(api->curl, CURLOPT_TIMEOUT, (long)API_CALL_S_MAX);
 	curl_easy_setopt(api->curl, CURLOPT_NOSIGNAL, 1L);
@@ -157,7 +159,11 @@ json_t *api_call(struct api *api, const char *method, const char *path, json_t *
 	free(text);
 	if (code == CURLE_OK)
 		return read_answer(api, url);
-	fprintf(stderr, "cairn: %s: %s\n", api->settings->url, curl_easy_strerror(code));
+	if (code == CURLE_SSL_CACERT_BADFILE)
+		fprintf(stderr, "cairn: cannot read certificates from %s\n", api->settings->ca_file ? api->settings->ca_file : "where this system keeps them");
+	else
+		fprintf(stderr, "cairn: %s: %s%s\n", api->settings->url, curl_easy_strerror(code),
+			code == CURLE_PEER_FAILED_VERIFICATION ? " (--ca-file names the certificate of a private authority)" : "");
 	return NULL;
 }
 

@@ -136,6 +136,9 @@ int git_remote_hub_settings(struct git_settings *out, const char *name, const st
 	snprintf(header, sizeof(header), "Authorization: Bearer %s", token);
 	snprintf(key, sizeof(key), "http.%s/.extraHeader", settings->url);
 	git_settings_config(out, key, header);
+	snprintf(key, sizeof(key), "http.%s/.sslCAInfo", settings->url);
+	if (settings->ca_file)
+		git_settings_config(out, key, settings->ca_file);
 	/* A repository may carry an address of its own for LFS objects in .lfsconfig; the hub's objects are in the hub. */
 	snprintf(value, sizeof(value), "%s/info/lfs", remote->url);
 	git_settings_config(out, "lfs.url", value);

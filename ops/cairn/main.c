@@ -9,7 +9,7 @@
 static const char help[] =
 	"cairn " CAIRN_VERSION " - looks after a cairn hub\n"
 	"\n"
-	"  cairn [--url URL] [--token-file FILE] [--data DIR] [--json] COMMAND ...\n"
+	"  cairn [--url URL] [--ca-file FILE] [--token-file FILE] [--data DIR] [--json] COMMAND ...\n"
 	"\n"
 	"People\n"
 	"  user create NAME [--email E] [--fullname F] [--admin]\n"
@@ -72,6 +72,7 @@ static const char help[] =
 	"\n"
 	"Where\n"
 	"  --url URL                    the hub ($CAIRN_URL, http://127.0.0.1:8080)\n"
+	"  --ca-file FILE               PEM certificates that its own is checked by ($SSL_CERT_FILE, those of the system)\n"
 	"  --data DIR                   its data directory, for the token and fsck (./data)\n"
 	"  --token-file FILE            an admin's write token ($CAIRN_TOKEN_FILE, DIR/admin-token)\n"
 	"  --json                       one JSON value on stdout\n"

@@ -37,10 +37,17 @@ static void drop_last_slashes(struct settings *settings, char *url)
 	settings->url = url;
 }
 
+/* Full, since git reads it from elsewhere. What is not there is told when it is needed. */
+static const char *full_path(const char *path)
+{
+	static char full[PATH_MAX];
+	return path && *path && realpath(path, full) ? full : path && *path ? path : NULL;
+}
+
 int settings_take(struct settings *out, int *argc, char **argv)
 {
 	static char url[4096];
-	const char *given_url = getenv("CAIRN_URL"), *token_file = getenv("CAIRN_TOKEN_FILE");
+	const char *given_url = getenv("CAIRN_URL"), *token_file = getenv("CAIRN_TOKEN_FILE"), *ca_file = getenv("SSL_CERT_FILE");
 	*out = (struct settings){ .data_dir = "./data" };
 	int kept = 1;
 	for (int i = 1; i < *argc; i++) {
@@ -54,6 +61,8 @@ int settings_take(struct settings *out, int *argc, char **argv)
 			given_url = value;
 		else if ((value = value_at("--token-file", *argc, argv, &i, &missing)))
 			token_file = value;
+		else if ((value = value_at("--ca-file", *argc, argv, &i, &missing)))
+			ca_file = value;
 		else if ((value = value_at("--data", *argc, argv, &i, &missing)))
 			out->data_dir = value;
 		else if (missing)
@@ -65,6 +74,7 @@ int settings_take(struct settings *out, int *argc, char **argv)
 	*argc = kept;
 	snprintf(url, sizeof(url), "%s", given_url ? given_url : "http://127.0.0.1:8080");
 	drop_last_slashes(out, url);
+	out->ca_file = full_path(ca_file);
 	int length = token_file ? snprintf(out->token_file, sizeof(out->token_file), "%s", token_file)
 				: snprintf(out->token_file, sizeof(out->token_file), "%s/admin-token", out->data_dir);
 	return length < (int)sizeof(out->token_file) ? 0 : usage_error(NULL, "the path of the token file is too long");

@@ -16,6 +16,7 @@ struct settings {
 	const char *url;                       /* without a slash at the end */
 	const char *data_dir;
 	char token_file[PATH_MAX];
+	const char *ca_file;                   /* certificates of the authorities to believe, a full path where there is one; NULL: the system's */
 	bool json;                             /* machine-readable output */
 	bool help;
 };

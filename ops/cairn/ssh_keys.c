@@ -27,11 +27,13 @@ static int print_line(const struct settings *settings, const char *fingerprint, 
 		return EXIT_FAILED;
 	}
 	self[length] = 0;
-	if (!is_plain(self) || !is_plain(token_file) || !is_plain(settings->url)) {
-		fprintf(stderr, "cairn: the paths of this program and of the token file, and the address, may hold only letters, digits and _./:@+=,%%-\n");
+	const char *ca_file = settings->ca_file;
+	if (!is_plain(self) || !is_plain(token_file) || !is_plain(settings->url) || (ca_file && !is_plain(ca_file))) {
+		fprintf(stderr, "cairn: the paths of this program, of the token file and of --ca-file, and the address, may hold only letters, digits and _./:@+=,%%-\n");
 		return EXIT_FAILED;
 	}
-	printf("command=\"%s --url %s --token-file %s ssh-shell --key %s\",restrict %s\n", self, settings->url, token_file, fingerprint, key);
+	printf("command=\"%s --url %s --token-file %s%s%s ssh-shell --key %s\",restrict %s\n", self, settings->url, token_file,
+		ca_file ? " --ca-file " : "", ca_file ? ca_file : "", fingerprint, key);
 	return EXIT_OK;
 }
 

@@ -33,6 +33,7 @@ enum stage { STAGE_HEAD, STAGE_PACK, STAGE_DONE };
 
 struct push {
 	CURL *curl;
+	const char *ca_file;
 	struct curl_slist *headers;
 	struct receive_commands commands;
 	struct pack_end *pack;
@@ -192,6 +193,8 @@ static bool prepare(struct push *push, const char *authorization, const char *mo
 	curl_easy_setopt(push->curl, CURLOPT_HTTPHEADER, push->headers);
 	curl_easy_setopt(push->curl, CURLOPT_USERAGENT, "git/cairn-" CAIRN_VERSION);
 	curl_easy_setopt(push->curl, CURLOPT_PROTOCOLS_STR, "http,https");
+	if (push->ca_file)
+		curl_easy_setopt(push->curl, CURLOPT_CAINFO, push->ca_file);
 	curl_easy_setopt(push->curl, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_S_MAX);
 	curl_easy_setopt(push->curl, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(push->curl, CURLOPT_WRITEDATA, push);
@@ -244,10 +247,11 @@ static int send_push(struct push *push, const char *url, const char *authorizati
 	return perform(push, address);
 }
 
-int ssh_push(const char *url, const char *authorization)
+int ssh_push(const char *url, const char *authorization, const char *ca_file)
 {
 	static struct push push;
 	push.curl = curl_easy_init();
+	push.ca_file = ca_file;
 	push.pack = pack_end_open();
 	if (!push.curl || !push.pack) {
 		fprintf(stderr, "cairn: no memory\n");

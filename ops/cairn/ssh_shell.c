@@ -76,7 +76,7 @@ static int serve_push(const struct settings *settings, const json_t *session)
 	char url[4096];
 	int length = snprintf(url, sizeof(url), "%s%s", settings->url, member_text(session, "path"));
 	signal(SIGPIPE, SIG_IGN);
-	return length < (int)sizeof(url) ? ssh_push(url, member_text(session, "authorization")) : EXIT_FAILED;
+	return length < (int)sizeof(url) ? ssh_push(url, member_text(session, "authorization"), settings->ca_file) : EXIT_FAILED;
 }
 
 static int show_lfs(const json_t *session)

@@ -11,6 +11,7 @@ import time
 import pytest
 
 import raw_http
+from git_samples import Source
 from hub_process import CAIRN, CAIRND, Hub, cairn
 from ports import free_port
 from samples import random_bytes, write
@@ -304,3 +305,47 @@ def test_a_shard_that_is_not_there_is_told_so(hub, tmp_path):
 def test_a_number_of_cairnd_that_is_none_is_named_with_its_option(tmp_path, option, value, wants):
     done = subprocess.run([CAIRND, "--data", tmp_path / "data", f"--{option}", value], capture_output=True, text=True, timeout=60)
     assert done.returncode != 0 and f"--{option} wants {wants}" in done.stderr and f'"{value}"' in done.stderr, done
+
+
+@pytest.fixture
+def private_authority(tmp_path):
+    """A certificate of an authority that no system knows, and a server's that it signed."""
+    def openssl(*words):
+        subprocess.run(["openssl", *map(str, words)], check=True, capture_output=True, timeout=60)
+    ca, ca_key, key, asked, signed, names = (tmp_path / name for name in ("ca.pem", "ca.key", "hub.key", "hub.csr", "hub.pem", "names"))
+    names.write_text("subjectAltName = IP:127.0.0.1\n")
+    new = ("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
+    openssl(*new, "-x509", "-subj", "/CN=a private authority", "-days", 2, "-keyout", ca_key, "-out", ca)
+    openssl(*new, "-subj", "/CN=hub", "-keyout", key, "-out", asked)
+    openssl("x509", "-req", "-in", asked, "-CA", ca, "-CAkey", ca_key, "-CAcreateserial", "-days", 2, "-extfile", names, "-out", signed)
+    return ca, signed, key
+
+
+def test_a_hub_of_a_private_authority_is_believed_by_its_certificate(private_authority, tmp_path):
+    ca, certificate, key = private_authority
+    hub = Hub(tmp_path / "data", "--tls-cert", str(certificate), "--tls-key", str(key)).start()
+
+    def run(*arguments, status=0, **environment):
+        done = subprocess.run([CAIRN, "--url", f"https://127.0.0.1:{hub.port}", "--data", hub.data_dir, *map(str, arguments)], stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, timeout=120, cwd=tmp_path,
+                              env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), "GIT_CONFIG_NOSYSTEM": "1", **environment})
+        assert done.returncode == status, done
+        return done.stderr if status else done.stdout
+    try:
+        assert "--ca-file names the certificate of a private authority" in run("status", status=1)
+        assert "cannot read certificates from nope.pem" in run("--ca-file", "nope.pem", "status", status=1)
+        assert "leader" in run("--ca-file", "ca.pem", "status")
+        assert "leader" in run("status", SSL_CERT_FILE=str(ca))
+        run("user", "create", "ada", SSL_CERT_FILE=str(ca))
+        # git and git-lfs are told of it too, and what sshd starts.
+        source = Source(tmp_path / "source", lfs=True)
+        source.commit({"a.txt": b"a", "b.bin": random_bytes("private", 100_000)})
+        source.push()
+        run("--ca-file", "ca.pem", "repo", "import", source.bare, "ada/imported", "--lfs")
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "id"], check=True, timeout=60)
+        run("--ca-file", ca, "key", "add", "ada", tmp_path / "id.pub")
+        finger = re.search("SHA256:[^ ]+", subprocess.run(["ssh-keygen", "-lf", tmp_path / "id.pub"], capture_output=True, text=True, check=True).stdout)[0]
+        assert f" --ca-file {ca} ssh-shell" in run("--ca-file", "ca.pem", "ssh-keys", finger)
+        assert "refs/heads/main" in run("--ca-file", ca, "ssh-shell", "--key", finger, SSH_ORIGINAL_COMMAND="git-receive-pack 'ada/imported.git'")
+    finally:
+        assert hub.stop() == 0, hub.tail()
