@@ -46,7 +46,8 @@ void namespace_snapshot_close(struct namespace_snapshot *snapshot);
 bool name_valid(struct span name);
 /* git check-ref-format rules on a full ref name ("refs/heads/x"). */
 bool ref_name_valid(struct span ref);
-/* True for a branch or tag called "HEAD" or "refs/...": whoever reads such a name means another ref. None is made; those of older hubs can be read and deleted. */
+/* True for a branch or tag called "HEAD" or "refs/...": whoever reads such a name means another ref. None is made; those of older hubs can be
+ * read and deleted. */
 bool ref_name_shadows(struct span ref);
 
 /* ---- users ---- */

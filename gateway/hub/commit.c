@@ -103,8 +103,8 @@ static int open_pull_request(void *context, const struct oid *base, const struct
 	struct call *call = commit->call;
 	char title[DISCUSSION_TITLE_BYTES_MAX + 1]; /* and the message: the commit's own, as far as they fit */
 	snprintf(title, sizeof(title), "%.*s", (int)cut_at(span_text(commit->title), DISCUSSION_TITLE_BYTES_MAX), commit->title);
-	struct discussion_opening opening = { .title = title, .text = span_of(commit->message, cut_at(span_text(commit->message), COMMENT_BYTES_MAX)), .is_pull_request = true,
-		.status = DISCUSSION_DRAFT, .base = commit->ref, .base_oid = *base, .head = *oid, .pack = pack };
+	struct discussion_opening opening = { .title = title, .text = span_of(commit->message, cut_at(span_text(commit->message), COMMENT_BYTES_MAX)),
+		.is_pull_request = true, .status = DISCUSSION_DRAFT, .base = commit->ref, .base_oid = *base, .head = *oid, .pack = pack };
 	return discussion_open(call->gateway->ns, call->actor.name, &call->repo.id, &opening, &commit->number, why);
 }
 
