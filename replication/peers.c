@@ -20,7 +20,7 @@ struct incoming {
 	struct incoming *next;
 	uint64_t since_ms, heard_ms, peer, instance;
 	char address[64];
-	bool greeted, closing;
+	bool greeted, heard, closing; /* heard: a record opened */
 	struct peer_channel channel;
 	struct buffer in;
 };
@@ -476,6 +476,14 @@ static void take_address(struct incoming *incoming, struct span text)
 	call(peer);
 }
 
+/* A node has one connection to here at a time: what it opened before, it has given up, though word of that may never have come. */
+static void drop_older(const struct incoming *incoming)
+{
+	for (struct incoming *other = incoming->next; other; other = other->next)
+		if (other->greeted && other->peer == incoming->peer)
+			drop(other);
+}
+
 /* Takes whole records out of what has arrived. */
 static bool take_records(struct incoming *incoming)
 {
@@ -500,6 +508,9 @@ static bool take_records(struct incoming *incoming)
 			return false;
 		at += 4 + length;
 		incoming->heard_ms = now_ms(peers);
+		if (!incoming->heard)
+			drop_older(incoming); /* not before: whoever plays a recorded hello again gets no further than that */
+		incoming->heard = true;
 		if (frame.type == FRAME_ADDRESS)
 			take_address(incoming, frame.body);
 		else
@@ -584,6 +595,7 @@ static void on_connection(uv_stream_t *listener, int status)
 	}
 	note_address(incoming);
 	uv_tcp_nodelay(&incoming->tcp, 1);
+	uv_tcp_keepalive(&incoming->tcp, 1, PEER_KEEPALIVE_S);
 	if (!greeting_allowed(peers, incoming->address) || uv_read_start((uv_stream_t *)&incoming->tcp, give_incoming_buffer, on_incoming_read) != 0)
 		drop(incoming);
 }

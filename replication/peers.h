@@ -3,6 +3,7 @@
  * DESIGN. Each pair of nodes has one connection per direction, opened by the sender, closed and opened again with back-off by it alone; what arrives
  * on it flows one way. Frames are queued per peer up to PEER_QUEUE_BYTES_MAX and dropped beyond, and whenever there is no
  * connection: everything that is sent here is repeated by who sends it. A connection on which nothing is acknowledged for PEER_DEAD_MS is given up.
+ * Its other end may never hear of that: the first record of the next one closes it, and if none comes, TCP's keepalive finds it out.
  *
  * The first frame of a connection tells how its opener is reached, so a member that has moved, or that joined while this node was away, is called back
  * before its record has come.
@@ -28,6 +29,7 @@ enum {
 	PEER_GREETING_MS = 5 * 1000,
 	PEER_INCOMING_MAX = 4 * CLUSTER_NODES_MAX,
 	PEER_DEAD_MS = 5 * 1000,
+	PEER_KEEPALIVE_S = 30,            /* of silence on an incoming connection until its other end is asked whether it still has it */
 	PEER_TWIN_MS = 3 * 1000,          /* a node that spoke this recently is not replaced by another start of it */
 	PEER_RETRY_MS_MIN = 50,
 	PEER_RETRY_MS_MAX = 2 * 1000,
