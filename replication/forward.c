@@ -5,12 +5,17 @@
 #include "replication/peer_calls.h"
 #include "replication/peers.h"
 
+#include <sodium.h>
 #include <stdlib.h>
 
 void forward_init(struct forward *forward)
 {
 	*forward = (struct forward){ 0 };
 	forward->tail = &forward->list;
+	randombytes_buf(&forward->numbers, sizeof(forward->numbers));
+	randombytes_buf(&forward->read.round, sizeof(forward->read.round));
+	forward->numbers >>= 1; /* they only grow */
+	forward->read.round >>= 1;
 }
 
 static void forwarded_free(struct forwarded *item)

@@ -4,6 +4,8 @@
  * its outcome is known and what it did is applied here, so that its caller reads its own write on this node. Hop limit 1: a node
  * that is asked and does not lead says so at once.
  *
+ * Questions and proposals are numbered from a random number on: an answer may come after a restart of this node, and must not settle what is asked then.
+ *
  * Reads share rounds: one question to the leader answers every read that was queued before it was sent.
  *
  * Threads: the meta loop, but for forward_settled. */
@@ -50,6 +52,7 @@ struct forward {
 	} asked[CLUSTER_NODES_MAX]; /* reads of others */
 };
 
+/* After sodium_init. */
 void forward_init(struct forward *forward);
 void forward_fini(struct forward *forward);
 
