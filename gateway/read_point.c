@@ -37,7 +37,11 @@ static void known(void *context, int err)
 
 static void ask(struct http_request *request, void *context)
 {
-	consensus_read(namespace_consensus(gateway_of(request)->ns), is_read(request) ? READ_POINT_READ_MS : READ_POINT_CHANGE_MS, known, context);
+	struct consensus *consensus = namespace_consensus(gateway_of(request)->ns);
+	if (is_read(request))
+		consensus_read(consensus, READ_POINT_READ_MS, READ_POINT_READ_MS, known, context);
+	else
+		consensus_read(consensus, READ_POINT_CHANGE_MS, STALE_MS_MAX, known, context);
 }
 
 void read_point_then(struct http_request *request, const struct route *route, const struct route_match *match)

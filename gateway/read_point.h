@@ -1,8 +1,12 @@
 /* read_point.h - in a cluster, a request is handled once this node knows everything that was acknowledged before it came, wherever that was.
  *
  * DESIGN. The request is paused while consensus asks the leader; no thread waits, and one question serves all requests that came before it was sent. Without a
- * leader, after READ_POINT_MS: a change is refused with 503 and Retry-After; a read is answered from what this node knows, marked "X-Cairn-Stale: MS",
- * unless that is older than STALE_MS_MAX: then it is refused, too, since rights may have been taken away meanwhile. */
+ * leader a change is refused after READ_POINT_CHANGE_MS with 503 and Retry-After; a read is answered from what this node knows, marked "X-Cairn-Stale: MS",
+ * unless that is older than STALE_MS_MAX: then it is refused, too, since rights may have been taken away meanwhile.
+ *
+ * Reads wait READ_POINT_READ_MS for one silence, not each: it is counted from the first question that was not answered. Those that come later are answered at
+ * once, until a question is answered; consensus goes on asking. Changes wait each, as a new leader takes them, but no longer once a silence has lasted
+ * STALE_MS_MAX. */
 #ifndef CAIRN_GATEWAY_READ_POINT_H
 #define CAIRN_GATEWAY_READ_POINT_H
 

@@ -311,7 +311,7 @@ static void read_part_done(struct request *request)
 	free(read);
 }
 
-void consensus_read(struct consensus *c, uint64_t timeout_ms, void (*done)(void *context, int err), void *context)
+void consensus_read(struct consensus *c, uint64_t timeout_ms, uint64_t silence_ms, void (*done)(void *context, int err), void *context)
 {
 	struct read *read = must_alloc(sizeof(*read));
 	read->left = GROUPS_MAX;
@@ -319,7 +319,7 @@ void consensus_read(struct consensus *c, uint64_t timeout_ms, void (*done)(void 
 	read->context = context;
 	uint64_t deadline_ms = monotonic_ms(NULL) + timeout_ms;
 	for (uint32_t i = 0; i < GROUPS_MAX; i++) {
-		read->requests[i] = (struct request){ .kind = REQUEST_READ, .group = i, .deadline_ms = deadline_ms, .done = read_part_done };
+		read->requests[i] = (struct request){ .kind = REQUEST_READ, .group = i, .deadline_ms = deadline_ms, .silence_ms = silence_ms, .done = read_part_done };
 		if (i > 0)
 			read->requests[i].next = &read->requests[i - 1];
 	}

@@ -114,8 +114,9 @@ int consensus_snapshot(struct consensus *consensus, struct why *why);
 int consensus_checkpoint(struct consensus *consensus, const char *dir, struct why *why);
 
 /* A linearizable read point of all groups that does not block: `done` is called once, with 0, ERR_BUSY (no leader in time) or ERR_CLOSED, on the
- * thread of consensus, and must not block. */
-void consensus_read(struct consensus *consensus, uint64_t timeout_ms, void (*done)(void *context, int err), void *context);
+ * thread of consensus, and must not block. In time: within timeout_ms, and before read points, whoever asked for them, have not come for silence_ms; when that was so
+ * already, at once. */
+void consensus_read(struct consensus *consensus, uint64_t timeout_ms, uint64_t silence_ms, void (*done)(void *context, int err), void *context);
 /* True for a node that reads from its own state without asking: it is alone. Cheap. */
 bool consensus_alone(const struct consensus *consensus);
 /* Milliseconds since this node led every group or heard of a leader: how old what it knows may be. Cheap. */

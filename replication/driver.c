@@ -38,7 +38,7 @@ struct driver {
 	} short_logs[SERVERS_MAX];  /* servers that refuse what they have acknowledged, again and again */
 	size_t in_flight;           /* cached entries that somebody waits for */
 	bool leads, installing;
-	uint64_t contact_ms;        /* last word of a leader */
+	uint64_t contact_ms;        /* last word of a leader, or when this node was seen to lead */
 	struct log_entry *late_configuration; /* came again after the state was ahead of the log; not known to be committed yet */
 	struct snapshot_record taken;         /* what the engine knows as our snapshot: what an install offers to a peer */
 	struct snapshot_record offered;       /* what is being installed */
@@ -312,6 +312,8 @@ static void handle(struct driver *driver, struct engine_update *update)
 		if (driver_submit(driver, ENTRY_BARRIER, (struct span){ 0 }, NULL, true) == 0)
 			driver->barrier = driver->last;
 	}
+	if (driver->leads)
+		driver->contact_ms = driver->rio->now_ms(driver->rio->context);
 }
 
 static void step_failed(struct driver *driver, int err)

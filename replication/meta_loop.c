@@ -14,6 +14,7 @@ enum {
 	TELL_MS = 10,               /* how long others may not know that something is committed, if nobody waits for it there */
 	CLOSE_WAIT_MS = 10 * 1000,  /* for entries under way when closing */
 	HOUSEKEEPING_MS = 1000,
+	STOOD_STILL_MS = 1000,      /* between two turns, where others are about: the process was stopped, or its machine is too busy to tell anything from silence */
 };
 
 /* ---- rio: the world, in production ---- */
@@ -251,6 +252,26 @@ static void note_read_point(struct consensus *c, struct request *request)
 	}
 }
 
+/* It begins with the first question that is not answered at once. */
+static void begin_silence(struct silence *silence, const struct request *asked, uint64_t now)
+{
+	if (silence->since_ms)
+		return;
+	silence->since_ms = now;
+	silence->request = (struct request){ .kind = REQUEST_READ, .group = asked->group, .round = asked->round, .round_is_own = asked->round_is_own };
+}
+
+static void look_at_silence(struct consensus *c, struct silence *silence, uint64_t now)
+{
+	if (!silence->since_ms)
+		return;
+	if (now - c->served_ms > STOOD_STILL_MS)
+		silence->since_ms = now; /* who slept has not listened */
+	note_read_point(c, &silence->request);
+	if (silence->request.index)
+		silence->since_ms = 0;
+}
+
 /* True when settled. */
 static bool serve_read(struct consensus *c, struct request *request, uint64_t now)
 {
@@ -260,11 +281,15 @@ static bool serve_read(struct consensus *c, struct request *request, uint64_t no
 	}
 	if (request->index == 0)
 		note_read_point(c, request);
+	struct silence *silence = &c->groups[request->group].silence;
+	if (request->index == 0)
+		begin_silence(silence, request, now);
 	if (request->index && applier_applied(c->applier, request->group) >= request->index) {
 		settle_request(c, request, 0, NULL);
 		return true;
 	}
-	if (now >= request->deadline_ms) {
+	bool in_vain = request->index == 0 && request->silence_ms && now - silence->since_ms >= request->silence_ms;
+	if (now >= request->deadline_ms || in_vain) {
 		settle_request(c, request, ERR_BUSY, "no leader answered in time; try again");
 		return true;
 	}
@@ -309,6 +334,9 @@ static bool serve_request(struct consensus *c, struct request *request, uint64_t
 static void serve_requests(struct consensus *c)
 {
 	uint64_t now = monotonic_ms(NULL);
+	for (uint32_t i = 0; i < GROUPS_MAX; i++)
+		look_at_silence(c, &c->groups[i].silence, now);
+	c->served_ms = now;
 	for (int round = 0; round < 2; round++) {
 		bool waits = false;
 		for (struct request **link = &c->waiting; *link;) {

@@ -27,11 +27,17 @@ struct request {
 	uint64_t round;       /* read: of the driver when leading, of the leader's answers else; 0: none joined */
 	bool round_is_own;
 	uint64_t deadline_ms;
+	uint64_t silence_ms;  /* read: not waited for when no read point has come for so long; 0: is waited for all the same */
 	struct cluster_status *status;
 	void (*done)(struct request *request); /* on the loop; NULL: somebody blocks */
 	bool settled;
 	int err;
 	struct why why;
+};
+
+struct silence {
+	uint64_t since_ms;      /* 0: every question for a read point was answered, or a later one */
+	struct request request; /* asked in vain; goes on when those who waited have given up */
 };
 
 struct group {
@@ -48,6 +54,7 @@ struct group {
 	uint64_t flushed;          /* applied when the flush that runs began: on disk when it ends */
 	bool snapshot_running;     /* its job is with the log writer */
 	struct forward forward;
+	struct silence silence;
 	atomic_uint_fast64_t pin;  /* a peer copies the state: the log is kept from here on */
 	uint64_t membership_at_ms;
 };
@@ -100,6 +107,7 @@ struct consensus {
 	struct consensus_status status;  /* refreshed by the loop */
 	/* The loop's own. */
 	struct request *waiting;
+	uint64_t served_ms; /* when it was last looked at what waits */
 	bool stopping;
 	uint64_t stop_at_ms;
 	uv_work_t flush;

@@ -11,6 +11,8 @@ from hub_process import Hub
 from name_ledger import NameLedger
 
 ELECTION_SECONDS = 2.0  # at most, of one round
+READ_WAIT_SECONDS = 4   # for a leader, until a read is answered from what a node knows
+READS = 10
 GAP_SECONDS_MAX = 15    # a client without an acknowledgement, though a majority lives: several elections on a busy machine
 
 
@@ -78,6 +80,33 @@ def test_a_leader_that_stands_still_is_replaced_and_wakes_as_a_follower(make_clu
         # What it believes of its leadership is asked for, not trusted.
         assert ledger.users[-1] in {user["name"] for user in leader.admin("GET", "/users")}
     settle(cluster, ledger, chance)
+
+
+@pytest.mark.parametrize("survivor", ("leader", "follower"))
+def test_reads_wait_once_while_a_majority_is_down(make_cluster, survivor):
+    cluster = make_cluster(3)
+    leader = cluster.leader()
+    left = leader if survivor == "leader" else next(node for node in cluster.nodes if node is not leader)
+    user = left.make_user("alice")
+    others = [node for node in cluster.nodes if node is not left]
+
+    def read():
+        answer = left.request("GET", f"/api/users/{user.name}/overview", token=user.token)
+        assert answer.status == 200, answer
+        return answer
+    assert "x-cairn-stale" not in read().headers
+    for node in others:
+        node.kill()
+    begin = time.monotonic()
+    ages = [int(read().headers["x-cairn-stale"]) for _ in range(READS)]
+    assert time.monotonic() - begin < READS * READ_WAIT_SECONDS / 2
+    assert ages == sorted(ages)
+    others[0].start()
+    eventually(lambda: "x-cairn-stale" not in read().headers, 30, "a leader confirms reads again")
+    made = others[0].request("POST", "/api/admin/users", {"name": "bob"}, token=left.admin_token)
+    assert made.status == 200, made
+    answer = left.request("GET", "/api/users/bob/overview", token=user.token)
+    assert answer.status == 200 and "x-cairn-stale" not in answer.headers
 
 
 def leader_id(cluster, node, witness):

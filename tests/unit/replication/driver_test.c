@@ -506,6 +506,26 @@ static void a_leader_that_hears_of_a_higher_term_steps_down(void **state)
 	assert_int_equal(driver_submit(driver, ENTRY_COMMANDS, span_text("x"), NULL, false), ERR_CLOSED);
 }
 
+static void what_a_leader_of_before_knows_is_as_old_as_its_leadership(void **state)
+{
+	(void)state;
+	win_election();
+	for (int beat = 0; beat < 900; beat++) {
+		world.now_ms += 100;
+		acknowledge(OTHER, 1);
+		driver_timeout(driver);
+	}
+	assert_int_equal(status().role, ROLE_LEADER);
+	uint64_t led_ms = 0;
+	for (int beat = 0; beat < 5 && status().role == ROLE_LEADER; beat++) { /* nobody answers any more */
+		led_ms = world.now_ms;
+		world.now_ms += 2000;
+		driver_timeout(driver);
+	}
+	assert_int_equal(status().role, ROLE_FOLLOWER);
+	assert_int_equal(status().contact_ms, led_ms);
+}
+
 /* The engine would look at bytes that mean something else in a follower, so that now it would enter the term and now not. */
 static void a_vote_that_comes_when_none_is_asked_for_changes_nothing(void **state)
 {
@@ -701,6 +721,7 @@ int main(void)
 		THREE(a_new_leader_is_ready_when_its_own_barrier_is_applied),
 		THREE(only_where_somebody_waits_is_it_told_at_once_what_is_committed),
 		THREE(a_leader_that_hears_of_a_higher_term_steps_down),
+		THREE(what_a_leader_of_before_knows_is_as_old_as_its_leadership),
 		THREE(a_vote_that_comes_when_none_is_asked_for_changes_nothing),
 		THREE(a_read_waits_for_a_majority_that_knows_of_no_later_term),
 		THREE(reads_that_come_during_a_round_share_the_next_one),
