@@ -21,6 +21,12 @@ static bool lies_in(const struct index_xorb *entry, uint32_t volume)
 	return inside;
 }
 
+static bool describes(const struct index_xorb *entry, const struct xorb_table *table)
+{
+	const struct xorb_chunk *last = &table->chunks[table->count - 1];
+	return entry->chunks_count == table->count && entry->body_length == last->body_end && entry->raw_length == last->raw_end;
+}
+
 static int copy_body(struct store *store, struct stored_xorb *xorb, struct write_group *writes, struct xorb_fragment *fragments, uint32_t *count,
 	struct why *why)
 {
@@ -49,6 +55,7 @@ static int copy_body(struct store *store, struct stored_xorb *xorb, struct write
 	return err;
 }
 
+/* ERR_AGAIN: another copy of it has taken its place meanwhile. */
 static int move_xorb(struct store *store, const struct hash *hash, struct why *why)
 {
 	struct stored_xorb *xorb;
@@ -71,8 +78,10 @@ static int move_xorb(struct store *store, const struct hash *hash, struct why *w
 	if (err == 0 && (err = index_xorb(store->index, hash, &entry)) == 0) {
 		struct xorb_record record = { .xorb = *hash, .stored_ms = entry.stored_ms, .body_length = entry.body_length,
 			.raw_length = entry.raw_length, .fragments_count = count, .chunks_count = xorb->table.count, .moved = true };
+		err = describes(&entry, &xorb->table) ? 0 : ERR_AGAIN;
 		index_xorb_fini(&entry);
-		err = xorb_record_encode(&payload, &record, fragments, xorb->table.chunks);
+		if (err == 0)
+			err = xorb_record_encode(&payload, &record, fragments, xorb->table.chunks);
 		struct journal_record journal = { .kind = VOLUME_XORB, .payload = buffer_span(&payload) };
 		if (err == 0)
 			err = journal_commit(store->journal, &journal, 1, why);
@@ -86,24 +95,33 @@ static int move_xorb(struct store *store, const struct hash *hash, struct why *w
 	return err;
 }
 
+static int move_out_of(struct store *store, uint32_t volume, const struct hash *xorb, struct why *why)
+{
+	int err;
+	do {
+		struct index_xorb entry;
+		err = index_xorb(store->index, xorb, &entry);
+		bool inside = err == 0 && lies_in(&entry, volume);
+		index_xorb_fini(&entry);
+		if (err)
+			return err == ERR_NOT_FOUND ? 0 : why_set(why, err, "the index entry of a xorb cannot be read");
+		if (inside)
+			err = move_xorb(store, xorb, why);
+	} while (err == ERR_AGAIN);
+	return err;
+}
+
 static int move_xorbs(struct store *store, uint32_t volume, struct why *why)
 {
 	struct index_scan scan;
 	int err = 0;
 	index_scan_open(&scan, store->index, 'x', span_of(NULL, 0), span_of(NULL, 0));
 	while (err == 0 && index_scan_next(&scan)) {
-		struct index_xorb entry;
 		struct hash xorb;
 		if (scan.key.length != HASH_BYTES)
 			continue;
 		memcpy(xorb.bytes, scan.key.data, HASH_BYTES);
-		int known = index_xorb(store->index, &xorb, &entry);
-		bool inside = known == 0 && lies_in(&entry, volume);
-		index_xorb_fini(&entry);
-		if (known != 0 && known != ERR_NOT_FOUND)
-			err = why_set(why, known, "the index entry of a xorb cannot be read");
-		if (inside)
-			err = move_xorb(store, &xorb, why);
+		err = move_out_of(store, volume, &xorb, why);
 	}
 	int scan_err = index_scan_close(&scan);
 	return err ? err : scan_err;

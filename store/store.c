@@ -379,7 +379,9 @@ int store_file_verify_sha256(struct store *store, const struct hash *file, const
 			return err;
 		verified_record_encode(payload, &verified);
 		struct journal_record record = { .kind = VOLUME_VERIFIED, .payload = span_of(payload, sizeof(payload)) };
+		pthread_rwlock_rdlock(&store->registration); /* what is in a volume when its turn to be emptied comes is in the index, too */
 		err = journal_commit(store->journal, &record, 1, why);
+		pthread_rwlock_unlock(&store->registration);
 		if (err)
 			return err;
 		info.sha256 = verified.sha256;

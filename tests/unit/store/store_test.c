@@ -5,6 +5,7 @@
 #include <sys/uio.h>
 
 #include "schemas/shard.h"
+#include "store/core.h"
 #include "store/digest.h"
 
 enum { KIB = 1 << 10, MIB = 1 << 20 };
@@ -717,6 +718,89 @@ static void a_digest_is_believed_after_the_bytes_were_read(void **state)
 	free_xorb(&xorb);
 }
 
+struct verification {
+	const struct client_xorb *xorb;
+	int err;
+};
+
+static void *verify(void *context)
+{
+	struct verification *verification = context;
+	verification->err = store_file_verify_sha256(store, &verification->xorb->file, &verification->xorb->sha256, NULL);
+	return NULL;
+}
+
+static void a_digest_is_not_noted_while_registrations_are_held_off(void **state)
+{
+	(void)state;
+	struct client_xorb xorb = make_xorb(29);
+	struct verification verification = { &xorb, 1 };
+	struct file_info info;
+	pthread_t thread;
+	int registered;
+	send_xorb(&xorb);
+	assert_ok(send_shard(&ada, &xorb, &no_lies, &registered));
+	pthread_rwlock_wrlock(&store->registration); /* as whoever empties a volume does, to know all records that are in it */
+	assert_int_equal(pthread_create(&thread, NULL, verify, &verification), 0);
+	usleep(200 * 1000);
+	assert_int_equal(store_file_by_sha256(store, &ada, &xorb.sha256, &info), 0);
+	assert_false(info.sha256_verified);
+	pthread_rwlock_unlock(&store->registration);
+	pthread_join(thread, NULL);
+	assert_int_equal(verification.err, 0);
+	assert_int_equal(store_file_by_sha256(store, &ada, &xorb.sha256, &info), 0);
+	assert_true(info.sha256_verified);
+	free_xorb(&xorb);
+}
+
+/* The same chunks, none of them compressed. */
+static struct buffer plain_body(const struct client_xorb *xorb)
+{
+	struct buffer out;
+	buffer_init(&out, MIB);
+	for (size_t i = 0; i < CLIENT_CHUNKS; i++) {
+		buffer_append(&out, xorb->body.data, XORB_CHUNK_HEADER_BYTES); /* the first does not compress */
+		buffer_append(&out, xorb->raw.data + i * CLIENT_CHUNK_BYTES, CLIENT_CHUNK_BYTES);
+	}
+	assert_true(out.length > xorb->body.length);
+	return out;
+}
+
+static void a_xorb_in_whose_place_another_copy_came_meanwhile_is_moved_as_it_is_now(void **state)
+{
+	(void)state;
+	struct client_xorb xorb = make_xorb(30);
+	struct buffer other = plain_body(&xorb);
+	struct xorb_upload *upload;
+	struct index_xorb entry;
+	bool inserted;
+	int registered;
+	send_xorb(&xorb);
+	assert_ok(send_shard(&ada, &xorb, &no_lies, &registered));
+	assert_content(&xorb.file, &xorb.raw); /* so its table is at hand, and stays there */
+	damaged_list_add(&store->damaged, &xorb.hash);
+	assert_ok(xorb_upload_open(&upload, store, &xorb.hash, other.length, &why));
+	damaged_list_remove(&store->damaged, &xorb.hash);
+	assert_ok(xorb_upload_write(upload, other.data, other.length, &why));
+	assert_ok(xorb_upload_commit(upload, &inserted, &why));
+	xorb_upload_close(upload);
+	assert_true(inserted);
+	assert_int_equal(index_xorb(store->index, &xorb.hash, &entry), 0);
+	uint32_t volume = entry.place.volume;
+	index_xorb_fini(&entry);
+
+	volumes_roll(store->volumes);
+	assert_ok(store_compact_volume(store, volume, &why));
+	assert_int_equal(index_xorb(store->index, &xorb.hash, &entry), 0);
+	assert_true(entry.place.volume != volume && entry.body_length == other.length);
+	index_xorb_fini(&entry);
+	assert_content(&xorb.file, &xorb.raw);
+	assert_sound();
+	assert_content(&xorb.file, &xorb.raw);
+	buffer_fini(&other);
+	free_xorb(&xorb);
+}
+
 static void a_lying_shard_is_found_out(void **state)
 {
 	(void)state;
@@ -1349,6 +1433,8 @@ int main(void)
 		TEST(a_shard_of_many_files_is_registered_whole_or_not_at_all),
 		TEST(a_shard_that_names_too_many_chunks_is_refused_before_any_is_hashed),
 		TEST(a_digest_is_believed_after_the_bytes_were_read),
+		TEST(a_digest_is_not_noted_while_registrations_are_held_off),
+		TEST(a_xorb_in_whose_place_another_copy_came_meanwhile_is_moved_as_it_is_now),
 		TEST(a_lying_shard_is_found_out),
 		TEST(a_verified_file_is_preferred_to_one_that_only_says_so),
 		TEST(a_lie_does_not_stand_in_the_way_of_the_truth),
