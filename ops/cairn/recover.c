@@ -54,8 +54,9 @@ static void tell(const struct recover_report *report, const char *data_dir, bool
 	printf("WARNING: what they have acknowledged and this node never heard of is lost: changes after the times above, and bytes of which this node has no\n"
 		"copy, which `cairn fsck --data %s` names.\n", data_dir);
 	if (!done)
-		puts("Be sure that a majority is gone for good: if it lives, there will be two hubs that go apart. Of several nodes that are left, look at each, recover the one\n"
-			"with the highest term and, among those, the most entries, and wipe the others.");
+		puts("Be sure that a majority is gone for good: if it lives, there will be two hubs that go apart. Of several nodes that are left, look at each, and run `cairn fsck`\n"
+			"on each. Recover the one with the highest term and, among those, the most entries. Keep the others' disks until all bytes are there: with more nodes\n"
+			"than copies they may hold the only one (docs/cluster.md, \"When a majority is lost\").");
 }
 
 static json_t *report_json(const struct recover_report *report)
