@@ -6,8 +6,9 @@
 #     The secret is made right after that (docs/operations.md, "On Kubernetes"), and from then on nobody founds anything;
 #   - anything else, an empty disk of pod 0 too: the node joins, with a token that it asks the others for, and waits until it gets one.
 #
-# A token is good for one node and one day. It is kept until the node has joined, so that a pod that is killed in the middle of joining goes
-# on with the same one; every hour it asks for another, should there be something wrong with that. The first $CAIRN_VOTERS pods vote, the others follow.
+# A token is good for one node and one day. It is kept until the node has joined: a pod that is killed before goes on with it, and asks for
+# another when it is ten minutes old, as it may have been used up. Not more often: the cluster remembers 256 that nobody has used.
+# The first $CAIRN_VOTERS pods vote, the others follow.
 set -eu
 umask 077
 data=${CAIRN_HOME:-/var/lib/cairn}/data
@@ -34,7 +35,7 @@ another_pod_serves() {
 }
 
 has_fresh_token() {
-	[ -n "$(find "$join_token" -mmin -60 -size +0 2>/dev/null)" ]
+	[ -n "$(find "$join_token" -mmin "-${CAIRN_TOKEN_MINUTES:-10}" -size +0 2>/dev/null)" ]
 }
 
 ask_for_token() {
@@ -57,7 +58,7 @@ set -- --data "$data" --listen 0.0.0.0:8080 --cluster-listen 0.0.0.0:8090 --clus
 said=
 until is_member; do
 	if [ -s "$CAIRN_TOKEN_FILE" ]; then
-		# One that has become old is worth a try when nobody answers: this node may have used it.
+		# An old one is worth a try when nobody answers: a node that has joined and does not know yet needs any.
 		if has_fresh_token || ask_for_token || [ -s "$join_token" ]; then
 			exec cairnd "$@" --join "@$join_token"
 		fi
