@@ -641,7 +641,7 @@ static void a_xorb_whose_record_is_lost_with_the_index_is_asked_for_again(void *
 		reopen_store();
 		assert_ok(store_note_absent(store, &why));
 		assert_true(is_asked_for(lost));
-		push_files(lost, 1);
+		push(&ada, &files[lost]);
 		assert_false(is_asked_for(lost));
 		assert_files(0, 2);
 		assert_files(lost, 1);
@@ -667,7 +667,7 @@ static void a_scrub_finds_the_xorb_whose_record_is_damaged(void **state)
 	assert_int_equal(scrubbed.corrupt, 1); /* one place, though both the record and its xorb are named */
 	assert_int_equal(findings_count, 2);
 	assert_true(is_asked_for(LARGE));
-	push_files(LARGE, 1);
+	push(&ada, &files[LARGE]);
 	assert_false(is_asked_for(LARGE));
 	assert_files(0, 2);
 	assert_files(LARGE, 1);
