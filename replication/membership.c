@@ -103,10 +103,10 @@ int membership_may_leave(const struct cluster_status *status, const uint64_t *id
 		if (left == 0)
 			return why_set(why, ERR_CONFLICT, "no voter would be left");
 		if (named + leaving > 1)
-			return why_set(why, ERR_CONFLICT, "voters leave one at a time, and %zu would: wait until `cairn cluster status` shows that the one before is gone",
+			return why_set(why, ERR_CONFLICT, "voters leave one at a time, and %zu would: try again when `cairn cluster status` shows that the one before is gone",
 				named + leaving);
 		if (connected <= left / 2)
-			return why_set(why, ERR_CONFLICT, "of the %zu voters that would be left %zu are connected, which is no majority: the cluster would stand still. Start them, "
+			return why_set(why, ERR_CONFLICT, "of the %zu voters that would be left %zu are connected, which is no majority: the cluster would stand still. Start them and try again, "
 				"or remove those first that are gone for good", left, connected);
 	}
 	return 0;

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from chaos_proxy import eventually
-from cluster_process import Cluster, cairn_of, refused
+from cluster_process import Cluster, cairn_again, cairn_of, refused
 from hub_process import Hub
 from name_ledger import NameLedger
 
@@ -214,7 +214,7 @@ def test_grow_roll_replace_and_shrink(make_cluster, chance, seed, tmp_path):
     gone.kill()
     cluster.nodes.remove(gone)
     refused = cairn_of(cluster.nodes[0], "cluster", "remove", gone_id, status=64)
-    cairn_of(cluster.nodes[0], "cluster", "remove", gone_id, "--yes")
+    cairn_again(cluster.nodes[0], "cluster", "remove", gone_id, "--yes")
     cluster.wait_for_voters(2)
     cluster.nodes.append(None)  # numbers go on: its name is not used again
     cluster.nodes.pop()
@@ -230,7 +230,7 @@ def test_grow_roll_replace_and_shrink(make_cluster, chance, seed, tmp_path):
     again.log = tmp_path / "again.log"
     with pytest.raises(RuntimeError, match="removed"):
         again.start()
-    cairn_of(cluster.nodes[0], "cluster", "demote", fresh_id)
+    cairn_again(cluster.nodes[0], "cluster", "demote", fresh_id)
     cluster.wait_for_voters(2)
     settle(cluster, ledger, chance)
 
@@ -249,10 +249,10 @@ def test_voters_leave_one_at_a_time_and_never_without_a_majority(make_cluster, c
         for node in (first, second):
             assert "no majority" in refused(node, "cluster", leave[0], ids[1], *leave[1:])
     first.make_user("it-goes-on")
-    cairn_of(second, "cluster", "remove", ids[2], "--force", "--yes")
+    cairn_again(second, "cluster", "remove", ids[2], "--force", "--yes")
     cluster.nodes.remove(third)
     cluster.wait_for_voters(2)
-    cairn_of(second, "cluster", "demote", ids[0])  # whoever leads
+    cairn_again(second, "cluster", "demote", ids[0])  # whoever leads
     eventually(lambda: [group["role"] for group in first.me()["groups"]] == ["learner", "learner"], 30, "a learner")
     assert "no voter would be left" in refused(first, "cluster", "demote", ids[1])
     first.make_user("it-goes-on-still")

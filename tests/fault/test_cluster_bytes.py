@@ -7,7 +7,7 @@ import time
 import pytest
 
 from chaos_proxy import eventually
-from cluster_process import Cluster, cairn_of
+from cluster_process import Cluster, cairn_again
 from git_client import Git
 from hub_process import Hub
 from ledger import Commit, Ledger, Lost, ask, digest
@@ -228,7 +228,7 @@ def test_a_node_that_was_away_catches_up_and_one_that_was_wiped_is_filled_again(
 
     away.kill()
     lost = next(each["id"] for each in cluster.nodes[0].status()["nodes"] if each["name"] == away.name)
-    cairn_of(cluster.nodes[0], "cluster", "remove", lost, "--yes")
+    cairn_again(cluster.nodes[0], "cluster", "remove", lost, "--yes")
     cluster.nodes.remove(away)
     cluster.wait_for_voters(2)
     away.data_dir.rename(away.data_dir.with_name("wiped"))

@@ -7,7 +7,7 @@ import pytest
 
 import nemesis
 from chaos_proxy import eventually
-from cluster_process import Cluster, cairn_of
+from cluster_process import Cluster, cairn_again
 from nemesis import Nemesis
 from pushers import Crowd
 from ref_clients import RefClients
@@ -121,7 +121,7 @@ def lose_for_good(cluster, node):
     cluster.nodes.remove(node)
     node.kill()
     # An upload that it had begun and nobody has acknowledged may be nowhere else; what was acknowledged is checked afterwards.
-    cairn_of(cluster.nodes[0], "cluster", "remove", ids[node.name], "--force", "--yes")
+    cairn_again(cluster.nodes[0], "cluster", "remove", ids[node.name], "--force", "--yes")
     cluster.wait_for_voters(len(cluster.nodes))
 
 

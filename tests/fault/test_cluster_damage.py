@@ -4,7 +4,7 @@ import os
 import pathlib
 import subprocess
 
-from cluster_process import cairn_of
+from cluster_process import cairn_again
 from test_cluster_bytes import Look, make_cluster, make_ledger, push_one_of_each, wait_for_bytes  # noqa: F401
 from volumes import flip_bit, newest_written
 
@@ -84,7 +84,7 @@ def stops(node):
 
 def replace(cluster, node, number):
     gone = next(each["id"] for each in cluster.nodes[0].status()["nodes"] if each["name"] == node.name and each["role"] != "removed")
-    cairn_of(cluster.nodes[0], "cluster", "remove", gone, "--yes")
+    cairn_again(cluster.nodes[0], "cluster", "remove", gone, "--yes")
     cluster.nodes.remove(node)
     cluster.wait_for_voters(2)
     node.data_dir.rename(node.data_dir.with_name(f"damaged-{number}"))

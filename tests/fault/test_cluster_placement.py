@@ -5,7 +5,7 @@ import time
 import pytest
 
 from chaos_proxy import eventually
-from cluster_process import Cluster, cairn_of, refused
+from cluster_process import Cluster, cairn_again, cairn_of, refused
 from ledger import Lost, StoredXorb, ask
 from test_cluster_bytes import AnyNode, Look, make_ledger, push_one_of_each
 from xet_wire import Xorb, text
@@ -139,7 +139,7 @@ def test_what_is_acknowledged_and_in_no_file_yet_is_copied_again(make_cluster, c
         victim = cluster.nodes.pop(1)
         victim_id = next(each["id"] for each in cluster.nodes[0].status()["nodes"] if each["name"] == victim.name)
         victim.kill()
-        cairn_of(cluster.nodes[0], "cluster", "remove", victim_id, "--force", "--yes")
+        cairn_again(cluster.nodes[0], "cluster", "remove", victim_id, "--force", "--yes")
         cluster.wait_for_voters(count)
         wait_until_complete(cluster)
         held = holders(cluster)
@@ -167,7 +167,7 @@ def test_a_drained_node_holds_nothing_that_is_needed_and_may_be_removed(make_clu
     assert held_by(leaver) == {}
     eventually(lambda: "is drained: it may be removed" in cairn_of(cluster.nodes[0], "cluster", "status"), 30, "drained")
     assert "no node would be left" in refused(cluster.nodes[0], "cluster", "drain", *(id_of(cluster, node) for node in cluster.nodes[:3]))
-    cairn_of(cluster.nodes[0], "cluster", "remove", id_of(cluster, leaver), "--yes")
+    cairn_again(cluster.nodes[0], "cluster", "remove", id_of(cluster, leaver), "--yes")
     leaver.kill()
     cluster.nodes.remove(leaver)
     cluster.wait_for_voters(3)
@@ -207,7 +207,7 @@ def test_the_last_copy_of_anything_is_not_removed(make_cluster, chance, seed, tm
     # Drained first, it may go.
     cairn_of(cluster.nodes[0], "cluster", "drain", victim_id)
     wait_for_copies(cluster, 1, never={victim.name})
-    cairn_of(cluster.nodes[0], "cluster", "remove", victim_id, "--yes")
+    cairn_again(cluster.nodes[0], "cluster", "remove", victim_id, "--yes")
     victim.kill()
     cluster.nodes.remove(victim)
     cluster.wait_for_voters(2)
