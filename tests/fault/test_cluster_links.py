@@ -237,7 +237,8 @@ def test_a_node_that_tells_no_url_any_more_is_not_named(cluster, push):
         assert answer.body == pushed.data
         token = node.xet_token(pushed.user.token, pushed.repo, "read")["accessToken"]
         entries = node.request("GET", f"/v2/reconstructions/{answer.headers['x-xet-hash']}", token=token).json()["xorbs"]
-        assert all(each["url"].startswith(node.url + "/") for runs in entries.values() for each in runs)
+        named = [each["url"] for runs in entries.values() for each in runs]
+        assert named and all(url.startswith((node.url + "/", other.url + "/")) for url in named), named
     finally:
         for holder in pushed.holders:
             assert holder.stop() == 0
