@@ -122,7 +122,7 @@ static void concurrent_proposals_share_syncs(void **state)
 	uint64_t commands = after.commands - before.commands, syncs = after.log_syncs - before.log_syncs;
 	print_message("%llu commands in %llu syncs: %.1f each\n", (unsigned long long)commands, (unsigned long long)syncs,
 		(double)commands / (double)syncs);
-	assert_int_equal(commands, THREADS * PER_THREAD);
+	assert_in_range(commands, THREADS * PER_THREAD, THREADS * PER_THREAD + 1); /* the node may have one of its own to make */
 	assert_true(syncs < commands);
 	for (uint64_t i = 0; i < THREADS * PER_THREAD; i++)
 		assert_int_equal(counter_get(consensus, 1000 + i), 1);
