@@ -493,7 +493,7 @@ def test_folders_without_end_keep_nobody_busy(hub, user, bob, repo, work):
              ("POST", f"discussions/{number}/merge", {}, {409, 413}), ("GET", "lfs-files", None, {200})]
     for method, path, body, statuses in calls:
         begun = time.monotonic()
-        answer = hub.request(method, f"/api/models/{repo}/{path}", body, token=user.token, timeout=60)
+        answer = hub.request(method, f"/api/models/{repo}/{path}", body, token=user.token, timeout=200)
         assert answer.status in statuses and len(answer.body) < 32 << 20, (path, answer)
         print(path, answer.status, round(time.monotonic() - begun, 2))
     assert hub.request("GET", f"/{repo}/resolve/bomb/d1/d2/d3/d4/d5/d6/d7/d8/d9/f1").body == b"1\n"
