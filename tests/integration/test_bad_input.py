@@ -379,9 +379,7 @@ def test_two_hundred_dribbling_clients_do_not_keep_others_out(hub, user):
     try:
         for connection in slow:
             connection.sendall(b"POST /api/repos/create HTTP/1.1\r\nHost: x\r\n")
-        started = time.monotonic()
         assert hub.request("GET", "/api/whoami-v2", token=user.token, timeout=5).status == 200
-        assert time.monotonic() - started < 10
     finally:
         for connection in slow:
             connection.close()
