@@ -457,13 +457,19 @@ static int propose_change(struct namespace *ns, uint16_t type, const char *actor
 	return namespace_propose(ns, GROUP_CLUSTER, type, actor, &body, NULL, why);
 }
 
-int cluster_node_roles(struct namespace *ns, const char *actor, const uint64_t *ids, size_t count, enum node_role role, struct why *why)
+static int may_leave(struct namespace *ns, const uint64_t *ids, size_t count, struct why *why)
 {
-	struct cluster_status *status = role == NODE_VOTER ? NULL : must_alloc(sizeof(*status));
-	int err = status ? consensus_cluster_status(namespace_consensus(ns), status, why) : 0;
-	if (err == 0 && status)
+	struct cluster_status *status = must_alloc(sizeof(*status));
+	int err = consensus_cluster_status(namespace_consensus(ns), status, why);
+	if (err == 0)
 		err = membership_may_leave(status, ids, count, why);
 	free(status);
+	return err;
+}
+
+int cluster_node_roles(struct namespace *ns, const char *actor, const uint64_t *ids, size_t count, enum node_role role, struct why *why)
+{
+	int err = role == NODE_VOTER ? 0 : may_leave(ns, ids, count, why);
 	return err ? err : propose_change(ns, COMMAND_NODE_ROLES, actor, ids, count, role, why);
 }
 

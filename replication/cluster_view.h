@@ -73,4 +73,12 @@ static inline const struct cluster_node *cluster_view_find(const struct cluster_
 	return NULL;
 }
 
+static inline bool node_is_named(const struct cluster_node *node, const uint64_t *ids, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (ids[i] == node->node_id)
+			return true;
+	return false;
+}
+
 #endif

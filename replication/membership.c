@@ -73,14 +73,6 @@ void membership_step(struct driver *driver, const struct cluster_view *view, uin
 		driver_change(driver, servers, count); /* busy: another time */
 }
 
-static bool is_named(const struct node_status *node, const uint64_t *ids, size_t count)
-{
-	bool named = false;
-	for (size_t i = 0; i < count; i++)
-		named = named || ids[i] == node->node.node_id;
-	return named;
-}
-
 int membership_may_leave(const struct cluster_status *status, const uint64_t *ids, size_t count, struct why *why)
 {
 	for (size_t group = 0; group < GROUPS_MAX; group++) {
@@ -89,7 +81,7 @@ int membership_may_leave(const struct cluster_status *status, const uint64_t *id
 			const struct node_status *node = &status->nodes[i];
 			if (node->roles[group] != NODE_VOTER)
 				continue;
-			if (is_named(node, ids, count)) {
+			if (node_is_named(&node->node, ids, count)) {
 				named++;
 			} else if (node->node.role != NODE_VOTER) {
 				leaving++;

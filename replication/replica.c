@@ -48,13 +48,19 @@ static unsigned min_of(unsigned a, unsigned b)
 	return a < b ? a : b;
 }
 
+/* Not more than there are members, and nodes that may hold some. */
+static unsigned possible_copies(const struct replica *replica, unsigned copies, unsigned members)
+{
+	return min_of(min_of(copies, replica->placement.eligible ? replica->placement.eligible : members), members);
+}
+
 unsigned replica_copies_needed(const struct replica *replica)
 {
 	unsigned members = replica->members, copies = replica->settings.copies ? replica->settings.copies : replica->config.copies;
 	for (size_t i = 0; i < replica->peers_count; i++)
 		members -= is_refilling(&replica->peers[i]);
 	copies = min_of(copies, replica->placement.copies);
-	return min_of(min_of(copies, replica->placement.eligible ? replica->placement.eligible : members), members);
+	return possible_copies(replica, copies, members);
 }
 
 /* True when that many others have all records before `end`. *followers: those that ask at all. Under the lock. */
@@ -421,8 +427,7 @@ void replica_status(struct replica *replica, struct replica_status *out)
 	pthread_mutex_lock(&replica->lock);
 	*out = replica->status;
 	out->copies = replica->settings.copies ? replica->settings.copies : replica->config.copies;
-	unsigned holders = replica->placement.eligible && replica->placement.eligible < replica->members ? replica->placement.eligible : replica->members;
-	out->replication_factor = min_of(replica->placement.copies, holders);
+	out->replication_factor = possible_copies(replica, replica->placement.copies, replica->members);
 	out->factor_set = replica->placement.copies;
 	out->members = replica->members;
 	out->copies_least = min_of(placement_least(&replica->placement), replica->members);

@@ -114,12 +114,8 @@ static int may_drain(struct gateway *gateway, const uint64_t *ids, size_t count,
 	if (!view)
 		return ERR_NO_MEMORY;
 	consensus_view(namespace_consensus(gateway->ns), view);
-	for (size_t i = 0; i < view->count; i++) {
-		bool named = false;
-		for (size_t k = 0; k < count; k++)
-			named = named || ids[k] == view->nodes[i].node_id;
-		left += !named && view->nodes[i].role != NODE_REMOVED && !view->nodes[i].drained;
-	}
+	for (size_t i = 0; i < view->count; i++)
+		left += !node_is_named(&view->nodes[i], ids, count) && view->nodes[i].role != NODE_REMOVED && !view->nodes[i].drained;
 	free(view);
 	return left ? 0 : why_set(why, ERR_CONFLICT, "no node would be left to hold what these hold");
 }
