@@ -36,6 +36,10 @@ struct driver {
 		uint64_t id, since_ms;
 		unsigned refusals;
 	} short_logs[SERVERS_MAX];  /* servers that refuse what they have acknowledged, again and again */
+	const struct message *candidate; /* its request is being stepped, and this stand-by would vote for it */
+	struct {
+		uint64_t term, id;
+	} voted;                    /* the last vote as a stand-by; the engine knows it in the next life only */
 	size_t in_flight;           /* cached entries that somebody waits for */
 	bool leads, installing;
 	uint64_t contact_ms;        /* last word of a leader, or when this node was seen to lead */
@@ -163,9 +167,21 @@ static void note_told(struct driver *driver, uint64_t id, uint64_t commit, uint6
 		told->commit = knows;
 }
 
+/* The configuration that makes this server the only voter: the engine sends entries before they are stored, but who has this one votes no more, and
+ * without it on our disk we would need that vote after a crash. The engine repeats what is left out. */
+static size_t sendable(const struct driver *driver, const struct message *message)
+{
+	uint64_t change = engine_uncommitted_configuration(driver->engine), previous = message->append.previous_index;
+	bool waits = change > driver->stored && engine_voters(driver->engine) == 1 && holds(driver, RULE_ALONE_STORED);
+	if (!waits || previous + message->append.count < change)
+		return message->append.count;
+	return previous < change ? (size_t)(change - previous - 1) : 0;
+}
+
 /* Entries up to `handed` are in the log on disk, later ones in the cache: an append that spans both goes out as two. */
 static void send_append(struct driver *driver, struct message *message)
 {
+	message->append.count = sendable(driver, message);
 	note_told(driver, message->peer, message->append.commit, message->append.previous_index + message->append.count);
 	uint64_t on_disk = handed_part(driver, message);
 	if (on_disk > 0) {
@@ -184,10 +200,68 @@ static void send_append(struct driver *driver, struct message *message)
 	driver->rio->send(driver->rio->context, driver->group, message, message->append.count > 0 ? driver->cache + at : NULL);
 }
 
+/* ---- votes of stand-bys: the Raft dissertation, section 4.2.2 ----
+ *
+ * A configuration holds for who has it in its log. One that has it may need the vote of a server that is a voter by it and does not know so yet: from one voter
+ * to two, where both are needed, there may never be another way. The engine refuses; its refusal is turned into a vote where a voter would give one. */
+
+static bool is_standby(const struct driver *driver)
+{
+	struct server servers[SERVERS_MAX];
+	size_t count = engine_servers(driver->engine, servers);
+	for (size_t i = 0; i < count; i++)
+		if (servers[i].id == driver->node_id)
+			return servers[i].role == SERVER_STANDBY;
+	return false;
+}
+
+static bool hears_a_leader(const struct driver *driver)
+{
+	return engine_leader(driver->engine) != 0 && driver->rio->now_ms(driver->rio->context) - driver->contact_ms < ENGINE_ELECTION_MS;
+}
+
+static bool would_vote(const struct driver *driver, const struct message *request)
+{
+	uint64_t last_term = outline_term(&driver->outline, driver->last), term = engine_term(driver->engine);
+	if (!holds(driver, RULE_STANDBY_VOTES) || driver->installing || !is_standby(driver))
+		return false;
+	if (request->vote.last_term != last_term ? request->vote.last_term < last_term : request->vote.last_index < driver->last)
+		return false;
+	if (hears_a_leader(driver) && !request->vote.disrupt_leader)
+		return false;
+	return request->term > term || (request->term == term && !request->vote.pre_vote && engine_voted_for(driver->engine) == 0 &&
+		(driver->voted.term != term || driver->voted.id == request->peer));
+}
+
+static void vote(struct driver *driver, struct message *answer)
+{
+	const struct message *request = driver->candidate;
+	uint64_t term = engine_term(driver->engine);
+	if (!request || answer->peer != request->peer || answer->vote_result.pre_vote != request->vote.pre_vote)
+		return;
+	if (!request->vote.pre_vote) {
+		if (term != request->term)
+			return;
+		driver->voted.term = term;
+		driver->voted.id = request->peer;
+		driver->rio->hard_put(driver->rio->context, driver->group, term, request->peer);
+	}
+	answer->vote_result.granted = true;
+	answer->term = request->term;
+}
+
+/* Was a stand-by when it voted, and is a voter since. */
+static bool has_voted_for_another(const struct driver *driver, const struct message *request)
+{
+	return !request->vote.pre_vote && request->term == driver->voted.term && request->peer != driver->voted.id;
+}
+
 static void send_messages(struct driver *driver, struct engine_update *update)
 {
 	for (size_t i = 0; i < update->messages_count; i++) {
 		struct message *message = &update->messages[i];
+		if (message->type == MESSAGE_VOTE_RESULT && !message->vote_result.granted)
+			vote(driver, message);
 		if (message->type == MESSAGE_VOTE_RESULT && !message->vote_result.granted && message->term < engine_term(driver->engine) &&
 			holds(driver, RULE_VOTE_TERM))
 			message->term = engine_term(driver->engine);
@@ -558,10 +632,24 @@ static bool voters_are_ready(const struct driver *driver, const struct server *s
 	return ready > voters / 2;
 }
 
+/* Who finds itself the only voter leads at once, and in the same term: two would lead in it if another does. */
+static bool leaves_another_alone(const struct driver *driver, const struct server *servers, size_t count)
+{
+	size_t voters = 0;
+	bool votes = false;
+	for (size_t i = 0; i < count; i++) {
+		voters += servers[i].role == SERVER_VOTER;
+		votes = votes || (servers[i].role == SERVER_VOTER && servers[i].id == driver->node_id);
+	}
+	return voters == 1 && !votes;
+}
+
 int driver_change(struct driver *driver, const struct server *servers, size_t count)
 {
 	if (!driver->leads || !driver->barrier_applied)
 		return ERR_CLOSED;
+	if (leaves_another_alone(driver, servers, count) && holds(driver, RULE_ALONE_BY_ITSELF))
+		return ERR_INVALID;
 	if (engine_uncommitted_configuration(driver->engine) != 0 || engine_transferring(driver->engine) ||
 		(holds(driver, RULE_VOTERS_READY) && !voters_are_ready(driver, servers, count)))
 		return ERR_BUSY;
@@ -755,6 +843,20 @@ static int receive_one(struct driver *driver, const struct message *received)
 	return err;
 }
 
+static int receive_vote(struct driver *driver, const struct message *request)
+{
+	struct message copy = *request;
+	if (has_voted_for_another(driver, request))
+		return 0;
+	if (would_vote(driver, request)) {
+		copy.vote.disrupt_leader = true; /* the engine of a stand-by never takes a leader for lost */
+		driver->candidate = request;
+	}
+	int err = receive_one(driver, &copy);
+	driver->candidate = NULL;
+	return err;
+}
+
 /* What our snapshot covers is committed, so a leader has it as we have: an append that begins before is taken as one that begins behind it. The
  * engine would append entries anew that it has compacted away. Returns how many entries to skip. */
 static size_t begin_behind_snapshot(const struct driver *driver, struct message *message)
@@ -781,6 +883,8 @@ int driver_receive(struct driver *driver, const struct message *message)
 	if (message->type == MESSAGE_INSTALL && !driver->installing)
 		snapshot_copy(&driver->offered, message->install.last_index, message->install.last_term, message->install.configuration_index,
 			message->install.configuration);
+	if (message->type == MESSAGE_VOTE)
+		return receive_vote(driver, message);
 	if (message->type != MESSAGE_APPEND)
 		return receive_one(driver, message);
 	for (size_t i = 0; i < message->append.count; i++)

@@ -9,8 +9,11 @@
  *  - an append that begins before our snapshot is taken as one that begins behind it (else compacted entries are appended anew);
  *  - a refused append that later acknowledgements have overtaken is not stepped (else the follower gets nothing more);
  *  - while a state is being installed nothing is applied, though the commit index moves;
+ *  - a stand-by votes as a voter would, but once in a term (else who was made the second voter and died before it knew is never asked again);
  *  - a change of membership is proposed only when a majority of its voters is known to have the last one (else promoting one that lags can
  *    leave a cluster that cannot commit);
+ *  - a leader makes nobody else the only voter (the engine lets that one lead in the same term);
+ *  - the configuration that leaves a leader as the only voter is on its disk before others get it (else who has it votes no more, and is still needed);
  *  - entries that replace cached ones bump the generation: a disk completion of an older one is never reported, and reports only grow;
  *  - a new leader submits a barrier of its own; strong reads and configuration changes wait until it is applied;
  *  - a sole voter starts each life in a new term: entries of the last one that reached a stand-by but not our disk can then never be
@@ -57,7 +60,8 @@ int driver_read(struct driver *driver, uint64_t *round);
 int driver_read_index(struct driver *driver, uint64_t round, uint64_t *index);
 
 /* ---- membership ---- */
-/* Leader: proposes a configuration. 0, ERR_CLOSED (not the leader, not ready), ERR_BUSY (another change is under way, or voters lag). */
+/* Leader: proposes a configuration. 0, ERR_CLOSED (not the leader, not ready), ERR_BUSY (another change is under way, or voters lag),
+ * ERR_INVALID (another server would be the only voter: hand leadership over first). */
 int driver_change(struct driver *driver, const struct server *servers, size_t count);
 /* Leader: hands leadership over; 0: to whoever suits best. */
 int driver_transfer(struct driver *driver, uint64_t server_id);

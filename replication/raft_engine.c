@@ -11,7 +11,6 @@
 static_assert(RAFT_VERSION_NUMBER == 2201, "another version of the raft engine needs its defects looked up anew");
 
 enum {
-	ELECTION_MS = 1000,
 	HEARTBEAT_MS = 100,
 	INFLIGHT_ENTRIES_MAX = 64,
 	INSTALL_MS_MAX = 30 * 60 * 1000,
@@ -55,7 +54,7 @@ int raft_engine_open(struct raft_engine **out, uint64_t node_id, uint32_t seed, 
 	r->tracer = NULL; /* the default one writes to stderr and is not ours */
 	raft_seed(r, seed);
 	raft_set_pre_vote(r, true);
-	raft_set_election_timeout(r, ELECTION_MS);
+	raft_set_election_timeout(r, ENGINE_ELECTION_MS);
 	raft_set_heartbeat_timeout(r, HEARTBEAT_MS);
 	raft_set_max_inflight_entries(r, INFLIGHT_ENTRIES_MAX);
 	raft_set_install_snapshot_timeout(r, INSTALL_MS_MAX);

@@ -52,6 +52,7 @@ struct server {
 	enum server_role role;
 };
 enum { SERVERS_MAX = 64 };
+enum { ENGINE_ELECTION_MS = 1000 }; /* so long without a leader's word, and a little more, before a voter asks for votes */
 /* 0 or ERR_CORRUPT (also for more than SERVERS_MAX). */
 int raft_engine_servers(struct span configuration, struct server servers[SERVERS_MAX], size_t *count);
 int raft_engine_configuration_of(struct buffer *out, const struct server *servers, size_t count);

@@ -21,6 +21,9 @@ enum driver_rule {
 	RULE_LATE_CONFIGURATION = 1 << 10,
 	RULE_COMMITTED_MARK = 1 << 11,
 	RULE_HARD_STATE_FIRST = 1 << 12,
+	RULE_STANDBY_VOTES = 1 << 13,
+	RULE_ALONE_BY_ITSELF = 1 << 14,
+	RULE_ALONE_STORED = 1 << 15,
 };
 
 struct rio {

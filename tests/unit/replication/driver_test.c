@@ -116,7 +116,7 @@ static const struct rio rio = { .install = install, .now_ms = now_ms, .wall_ms =
 	.apply = apply, .send = send_message, .timer = timer };
 
 /* A node that holds the first configuration and nothing else. */
-static void open_with(const uint64_t *voters, size_t count)
+static void open_with(const struct server *servers, size_t count)
 {
 	struct buffer configuration;
 	struct log_loaded loaded = { .found = true, .term = 1, .first_index = 1, .last_index = 1 };
@@ -124,7 +124,7 @@ static void open_with(const uint64_t *voters, size_t count)
 	world = (struct world){ .now_ms = 10000, .room_bytes = UINT64_C(1) << 40 };
 	buffer_init(&configuration, 4096);
 	buffer_init(&loaded.snapshot.configuration, 4096);
-	assert_int_equal(raft_engine_configuration(&configuration, voters, count), 0);
+	assert_int_equal(raft_engine_configuration_of(&configuration, servers, count), 0);
 	loaded.terms = must_alloc(sizeof(uint64_t));
 	loaded.terms[0] = 1;
 	loaded.lengths = must_alloc(sizeof(uint32_t));
@@ -143,14 +143,28 @@ static void open_with(const uint64_t *voters, size_t count)
 static int open_three(void **state)
 {
 	(void)state;
-	open_with((const uint64_t[]){ ME, OTHER, THIRD }, 3);
+	open_with((const struct server[]){ { ME, SERVER_VOTER }, { OTHER, SERVER_VOTER }, { THIRD, SERVER_VOTER } }, 3);
 	return 0;
 }
 
 static int open_alone(void **state)
 {
 	(void)state;
-	open_with((const uint64_t[]){ ME }, 1);
+	open_with((const struct server[]){ { ME, SERVER_VOTER } }, 1);
+	return 0;
+}
+
+static int open_two(void **state)
+{
+	(void)state;
+	open_with((const struct server[]){ { ME, SERVER_VOTER }, { OTHER, SERVER_VOTER } }, 2);
+	return 0;
+}
+
+static int open_standby(void **state)
+{
+	(void)state;
+	open_with((const struct server[]){ { ME, SERVER_STANDBY }, { OTHER, SERVER_VOTER } }, 2);
 	return 0;
 }
 
@@ -652,6 +666,113 @@ static void a_voter_that_misses_the_last_configuration_is_not_made(void **state)
 	assert_int_equal(driver_change(driver, servers, 4), 0);
 }
 
+static void nobody_else_is_made_the_only_voter(void **state)
+{
+	(void)state;
+	lead();
+	struct server servers[SERVERS_MAX] = { { ME, SERVER_STANDBY }, { OTHER, SERVER_VOTER }, { THIRD, SERVER_STANDBY } };
+	assert_int_equal(driver_change(driver, servers, 3), ERR_INVALID);
+	servers[0].role = SERVER_VOTER;
+	servers[1].role = SERVER_STANDBY;
+	append_result(OTHER, 0, status().last_index);
+	append_result(THIRD, 0, status().last_index);
+	assert_int_equal(driver_change(driver, servers, 3), 0);
+}
+
+static uint64_t last_sent_to(uint64_t peer)
+{
+	uint64_t last = 0;
+	for (size_t i = 0; i < world.messages_count; i++) {
+		const struct message *message = &world.messages[i];
+		if (message->type == MESSAGE_APPEND && message->peer == peer && message->append.count > 0 && message->append.previous_index + message->append.count > last)
+			last = message->append.previous_index + message->append.count;
+	}
+	return last;
+}
+
+static void what_leaves_a_leader_alone_is_stored_before_others_get_it(void **state)
+{
+	(void)state;
+	struct server servers[SERVERS_MAX] = { { ME, SERVER_VOTER }, { OTHER, SERVER_STANDBY } };
+	lead();
+	append_result(OTHER, 0, status().last_index);
+	forget();
+	assert_int_equal(driver_change(driver, servers, 2), 0);
+	uint64_t change = status().last_index;
+	assert_int_equal(driver_submit(driver, ENTRY_COMMANDS, span_text("x"), NULL, false), 0);
+	assert_true(last_sent_to(OTHER) < change);
+	store_next(world.jobs_count - 2);
+	store_next(world.jobs_count - 1);
+	forget();
+	append_result(OTHER, change, change - 1); /* what follows it is refused */
+	world.now_ms += 150;
+	driver_timeout(driver);
+	assert_int_equal(last_sent_to(OTHER), change + 1);
+}
+
+/* The answer to a request for our vote: 1 granted, 0 refused, -1 none. */
+static int ask_for_vote(uint64_t peer, uint64_t term, uint64_t last_index, uint64_t last_term, bool is_pre_vote)
+{
+	struct message request = { .type = MESSAGE_VOTE, .peer = peer, .term = term };
+	request.vote.last_index = last_index;
+	request.vote.last_term = last_term;
+	request.vote.pre_vote = is_pre_vote;
+	forget();
+	assert_int_equal(driver_receive(driver, &request), 0);
+	assert_true(world.messages_count <= 1);
+	if (world.messages_count == 0)
+		return -1;
+	assert_int_equal(world.messages[0].type, MESSAGE_VOTE_RESULT);
+	assert_int_equal(world.messages[0].peer, peer);
+	assert_int_equal(world.messages[0].vote_result.pre_vote, is_pre_vote);
+	if (world.messages[0].vote_result.granted)
+		assert_int_equal(world.messages[0].term, term);
+	return world.messages[0].vote_result.granted;
+}
+
+static void a_standby_votes_for_who_may_count_on_its_vote(void **state)
+{
+	(void)state;
+	assert_int_equal(ask_for_vote(OTHER, 2, 0, 0, true), 0); /* its log is behind ours */
+	assert_int_equal(ask_for_vote(OTHER, 2, 0, 0, false), 0);
+	assert_int_equal(ask_for_vote(OTHER, 3, 2, 1, true), 1);
+	assert_int_equal(world.voted_for, 0); /* a promise of nothing */
+	assert_int_equal(ask_for_vote(OTHER, 3, 2, 1, false), 1);
+	assert_int_equal(world.term, 3);
+	assert_int_equal(world.voted_for, OTHER);
+	assert_string_equal(world.order, "hhm"); /* durable before it is told */
+	assert_int_equal(ask_for_vote(OTHER, 3, 2, 1, false), 1);
+	assert_true(ask_for_vote(THIRD, 3, 2, 1, false) <= 0); /* one vote in a term */
+	assert_int_equal(world.voted_for, OTHER);
+	assert_int_equal(ask_for_vote(THIRD, 4, 2, 1, false), 1);
+	assert_int_equal(world.voted_for, THIRD);
+}
+
+static void a_standby_with_a_leader_does_not_vote_until_it_is_silent(void **state)
+{
+	(void)state;
+	assert_int_equal(receive_append(5, 1, 1, 1, "x"), 0);
+	store_next(0);
+	assert_true(ask_for_vote(THIRD, 6, 2, 5, true) <= 0);
+	assert_true(ask_for_vote(THIRD, 6, 2, 5, false) <= 0);
+	world.now_ms += ENGINE_ELECTION_MS;
+	assert_int_equal(ask_for_vote(THIRD, 6, 2, 5, true), 1);
+	assert_int_equal(ask_for_vote(THIRD, 6, 2, 5, false), 1);
+	assert_int_equal(world.term, 6);
+}
+
+static void a_vote_given_as_a_standby_holds_for_the_voter_that_it_becomes(void **state)
+{
+	(void)state;
+	assert_int_equal(ask_for_vote(OTHER, 3, 2, 1, false), 1);
+	assert_int_equal(receive_append(3, 1, 1, 1, "c"), 0);
+	store_next(0);
+	assert_int_equal(status().voters, 3);
+	world.now_ms += 60000;
+	assert_true(ask_for_vote(THIRD, 3, 2, 3, false) <= 0);
+	assert_int_equal(world.voted_for, OTHER);
+}
+
 static void a_follower_takes_an_append_from_before_its_snapshot_as_one_from_behind_it(void **state)
 {
 	(void)state;
@@ -705,6 +826,8 @@ static void while_a_state_is_installed_nothing_is_applied(void **state)
 int main(void)
 {
 #define ALONE(name) cmocka_unit_test_setup_teardown(name, open_alone, close_driver)
+#define TWO(name) cmocka_unit_test_setup_teardown(name, open_two, close_driver)
+#define STANDBY(name) cmocka_unit_test_setup_teardown(name, open_standby, close_driver)
 #define THREE(name) cmocka_unit_test_setup_teardown(name, open_three, close_driver)
 	const struct CMUnitTest tests[] = {
 		ALONE(a_sole_voter_leads_at_once_in_a_new_term),
@@ -728,6 +851,11 @@ int main(void)
 		THREE(a_read_of_a_lost_leadership_is_not_answered),
 		THREE(a_refusal_that_was_overtaken_changes_nothing),
 		THREE(a_voter_that_misses_the_last_configuration_is_not_made),
+		THREE(nobody_else_is_made_the_only_voter),
+		TWO(what_leaves_a_leader_alone_is_stored_before_others_get_it),
+		STANDBY(a_standby_votes_for_who_may_count_on_its_vote),
+		STANDBY(a_standby_with_a_leader_does_not_vote_until_it_is_silent),
+		STANDBY(a_vote_given_as_a_standby_holds_for_the_voter_that_it_becomes),
 		THREE(a_follower_takes_an_append_from_before_its_snapshot_as_one_from_behind_it),
 		THREE(while_a_state_is_installed_nothing_is_applied),
 	};

@@ -606,7 +606,7 @@ static void change_membership(void)
 		if (driver_match(leader->driver, id) + 20 < status.last_index)
 			return;
 		servers[at].role = SERVER_VOTER;
-	} else if (servers[at].role == SERVER_VOTER && voters > 2 && permille(500)) {
+	} else if (servers[at].role == SERVER_VOTER && voters > 1 && permille(500)) {
 		servers[at].role = SERVER_STANDBY;
 	} else if (count > 3 && (servers[at].role == SERVER_STANDBY || voters > 2)) {
 		memmove(servers + at, servers + at + 1, (count - at - 1) * sizeof(servers[0]));
@@ -908,6 +908,9 @@ static const struct rule rules[] = {
 	{ RULE_LATE_CONFIGURATION, "configurations that come again are reported", 0 },
 	{ RULE_COMMITTED_MARK, "the durable mark is committed", 0 },
 	{ RULE_HARD_STATE_FIRST, "term and vote are durable", 0 },
+	{ RULE_STANDBY_VOTES, "stand-bys vote", 0 },
+	{ RULE_ALONE_BY_ITSELF, "nobody is left alone by another", 50 },
+	{ RULE_ALONE_STORED, "who is left alone stores it first", 0 },
 };
 
 /* True when some seed of `count` notices that the rule is off: by a check, by a node that stops itself, or by a crash of the engine. */
