@@ -3,6 +3,7 @@
 #include "replication/log_outline.h"
 #include "replication/node.h"
 #include "replication/proposals.h"
+#include "replication/read_rounds.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -46,13 +47,7 @@ struct driver {
 	struct log_entry *late_configuration; /* came again after the state was ahead of the log; not known to be committed yet */
 	struct snapshot_record taken;         /* what the engine knows as our snapshot: what an install offers to a peer */
 	struct snapshot_record offered;       /* what is being installed */
-	struct {
-		uint64_t round, done, lost; /* the last one begun; the last one that found a majority; up to here leadership was lost */
-		uint64_t index, done_index;
-		bool asking, wanted;        /* a round is under way; somebody needs another behind it */
-		uint64_t answered[SERVERS_MAX];
-		size_t answered_count;
-	} reads;
+	struct read_rounds reads;
 	uint64_t trailing_bytes, pinned;
 	struct log_outline outline;
 	struct snapshot_record configuration; /* last committed configuration: configuration_index and the encoding */
@@ -348,8 +343,7 @@ static void lose_leadership(struct driver *driver)
 {
 	driver->leads = false;
 	driver->barrier = driver->barrier_applied = 0;
-	driver->reads.lost = ++driver->reads.round; /* the one under way, and the one that was to follow it */
-	driver->reads.asking = driver->reads.wanted = false;
+	read_rounds_lose(&driver->reads);
 }
 
 /* The commit index moves before the state is here: nothing is applied until the installation is reported. */
@@ -451,6 +445,7 @@ int driver_open(struct driver **out, uint32_t group, uint64_t node_id, const str
 		driver_close(driver);
 		return err;
 	}
+	driver->reads = (struct read_rounds){ .group = group, .self = node_id, .engine = driver->engine, .rio = rio };
 	load_outline(driver, loaded);
 	load_configuration(driver, loaded, applied);
 	driver->first = loaded->first_index;
@@ -510,94 +505,17 @@ void driver_close(struct driver *driver)
 
 /* ---- reads ---- */
 
-static bool majority_answered(const struct driver *driver)
-{
-	struct server servers[SERVERS_MAX];
-	size_t count = engine_servers(driver->engine, servers), voters = 0, answered = 0;
-	for (size_t i = 0; i < count; i++) {
-		if (servers[i].role != SERVER_VOTER)
-			continue;
-		voters++;
-		bool has = servers[i].id == driver->node_id;
-		for (size_t k = 0; k < driver->reads.answered_count; k++)
-			has = has || driver->reads.answered[k] == servers[i].id;
-		answered += has;
-	}
-	return answered > voters / 2;
-}
-
-static void ask_voters(struct driver *driver)
-{
-	struct server servers[SERVERS_MAX];
-	size_t count = engine_servers(driver->engine, servers);
-	for (size_t i = 0; i < count; i++) {
-		if (servers[i].role != SERVER_VOTER || servers[i].id == driver->node_id)
-			continue;
-		struct message probe = { .type = MESSAGE_PROBE, .peer = servers[i].id, .term = engine_term(driver->engine) };
-		probe.probe.round = driver->reads.round;
-		probe.probe.asker_term = probe.term;
-		driver->rio->send(driver->rio->context, driver->group, &probe, NULL);
-	}
-}
-
-static void begin_round(struct driver *driver)
-{
-	driver->reads.round++;
-	driver->reads.wanted = false;
-	driver->reads.index = engine_commit(driver->engine);
-	driver->reads.answered_count = 0;
-	driver->reads.asking = !majority_answered(driver) && holds(driver, RULE_MAJORITY_ROUND);
-	if (driver->reads.asking) {
-		ask_voters(driver);
-		return;
-	}
-	driver->reads.done = driver->reads.round;
-	driver->reads.done_index = driver->reads.index;
-}
-
-static void receive_probe(struct driver *driver, const struct message *message)
-{
-	uint64_t term = engine_term(driver->engine);
-	if (message->type == MESSAGE_PROBE) {
-		struct message answer = { .type = MESSAGE_PROBE_RESULT, .peer = message->peer, .term = term };
-		answer.probe.round = message->probe.round;
-		answer.probe.asker_term = message->term;
-		driver->rio->send(driver->rio->context, driver->group, &answer, NULL);
-		return;
-	}
-	if (!driver->reads.asking || message->probe.round != driver->reads.round || message->probe.asker_term != term || message->term > term ||
-		driver->reads.answered_count == SERVERS_MAX)
-		return;
-	driver->reads.answered[driver->reads.answered_count++] = message->peer;
-	if (!majority_answered(driver))
-		return;
-	driver->reads.asking = false;
-	driver->reads.done = driver->reads.round;
-	driver->reads.done_index = driver->reads.index;
-	if (driver->reads.wanted)
-		begin_round(driver);
-}
-
 int driver_read(struct driver *driver, uint64_t *round)
 {
 	if (!driver->leads || (!driver->barrier_applied && holds(driver, RULE_OWN_BARRIER)))
 		return ERR_CLOSED;
-	if (!driver->reads.asking)
-		begin_round(driver);
-	else
-		driver->reads.wanted = true;
-	*round = driver->reads.asking && driver->reads.wanted ? driver->reads.round + 1 : driver->reads.round;
+	*round = read_rounds_join(&driver->reads);
 	return 0;
 }
 
 int driver_read_index(struct driver *driver, uint64_t round, uint64_t *index)
 {
-	if (round <= driver->reads.lost)
-		return ERR_CLOSED;
-	if (round > driver->reads.done)
-		return ERR_AGAIN;
-	*index = driver->reads.done_index; /* of this round or a later one */
-	return 0;
+	return read_rounds_index(&driver->reads, round, index);
 }
 
 /* ---- membership ---- */
@@ -778,8 +696,7 @@ void driver_timeout(struct driver *driver)
 		handle(driver, &update);
 	if (driver->leads && !driver->barrier && driver_submit(driver, ENTRY_BARRIER, (struct span){ 0 }, NULL, true) == 0)
 		driver->barrier = driver->last;
-	if (driver->reads.asking)
-		ask_voters(driver);
+	read_rounds_repeat(&driver->reads);
 }
 
 static bool answer_stale(struct driver *driver, const struct message *message)
@@ -875,7 +792,7 @@ int driver_receive(struct driver *driver, const struct message *message)
 	if (answer_stale(driver, message))
 		return 0;
 	if (message->type == MESSAGE_PROBE || message->type == MESSAGE_PROBE_RESULT) {
-		receive_probe(driver, message);
+		read_rounds_receive(&driver->reads, message);
 		return 0;
 	}
 	if (message->type == MESSAGE_APPEND || message->type == MESSAGE_INSTALL)

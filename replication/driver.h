@@ -49,14 +49,10 @@ const struct snapshot_record *driver_offered(const struct driver *driver);
 /* The state that rio->install was asked for is in place; `applied` is its index. */
 void driver_installed(struct driver *driver, uint64_t applied);
 
-/* ---- reads: ReadIndex of the Raft dissertation, section 6.4 ----
- *
- * A leader that is ready notes its commit index and asks all voters for their term; once a majority, itself included, answered with none
- * later than its own, no later leader had committed anything when the round began. One round serves all reads that were queued before it.
- *
- * 0 and the number of the round that covers this read, or ERR_CLOSED: not the leader, or its own barrier is not applied yet. */
+/* ---- reads, by rounds: read_rounds.h ---- */
+/* 0 and the number of the round that covers this read, or ERR_CLOSED: not the leader, or its own barrier is not applied yet. */
 int driver_read(struct driver *driver, uint64_t *round);
-/* 0 and the index that must be applied before reading, ERR_AGAIN: the round is under way, ERR_CLOSED: leadership was lost, ask again. */
+/* As read_rounds_index. */
 int driver_read_index(struct driver *driver, uint64_t round, uint64_t *index);
 
 /* ---- membership ---- */
