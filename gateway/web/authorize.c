@@ -31,19 +31,6 @@ struct question {
 	const char *error, *description; /* to be told to the app; NULL: none */
 };
 
-static void reply_text(struct http_request *request, int status, const char *title, const char *text)
-{
-	struct buffer page;
-	buffer_init(&page, PAGE_BYTES_MAX);
-	html_begin(&page, title);
-	buffer_append_text(&page, "<h1>");
-	html_escaped(&page, title);
-	buffer_append_text(&page, "</h1>\n<p>");
-	html_escaped(&page, text);
-	buffer_append_text(&page, "</p>\n");
-	html_reply(request, status, &page);
-}
-
 /* ------------------------------------------------------------------ back to the app */
 
 /* Everything but letters, digits and -._~ escaped. */
@@ -140,12 +127,12 @@ static bool find_app(struct http_request *request, struct question *question)
 	}
 	if (!client || hex_decode(id.bytes, ENTITY_ID_BYTES, client, strlen(client)) != 0 ||
 		app_get(gateway_of(request)->ns, &id, &question->app) != 0) {
-		reply_text(request, 400, "No such app", "The app that sent you here is not registered with this hub, or no longer.");
+		html_reply_text(request, 400, "No such app", "The app that sent you here is not registered with this hub, or no longer.");
 		return false;
 	}
 	hex_encode(question->client_id, id.bytes, ENTITY_ID_BYTES);
 	if (!question->redirect_uri || !redirect_uri_allowed(&question->app, question->redirect_uri)) {
-		reply_text(request, 400, "Not an address of this app", "The app that sent you here wants you to be sent back to an address that it is not registered for.");
+		html_reply_text(request, 400, "Not an address of this app", "The app that sent you here wants you to be sent back to an address that it is not registered for.");
 		return false;
 	}
 	return true;
@@ -183,7 +170,7 @@ static void go_and_sign_in(struct http_request *request)
 	if (location)
 		html_redirect(request, location);
 	else
-		reply_text(request, 400, "Sign in first", "What this app asks for is too long to be kept while you sign in. Sign in, and try again.");
+		html_reply_text(request, 400, "Sign in first", "What this app asks for is too long to be kept while you sign in. Sign in, and try again.");
 }
 
 /* Who asks what. NULL: answered already, or sent to sign in. */
@@ -191,7 +178,7 @@ static struct question *open_question(struct http_request *request)
 {
 	struct question *question = http_alloc(request, sizeof(*question));
 	if (http_query(request).length > AUTHORIZE_QUERY_BYTES_MAX) {
-		reply_text(request, 400, "Too long", "What this app asks for is too long.");
+		html_reply_text(request, 400, "Too long", "What this app asks for is too long.");
 		return NULL;
 	}
 	if (!html_visitor(request, &question->actor) || !find_app(request, question))
@@ -211,14 +198,14 @@ static struct question *open_question(struct http_request *request)
 		return NULL;
 	}
 	if (question->actor.role != TOKEN_WRITE && question->actor.role != TOKEN_READ) {
-		reply_text(request, 403, "Not with this token", "A fine-grained token cannot let apps in. Sign in with another one.");
+		html_reply_text(request, 403, "Not with this token", "A fine-grained token cannot let apps in. Sign in with another one.");
 		return NULL;
 	}
 	if (question->actor.role == TOKEN_READ)
 		question->scopes &= OAUTH_SCOPES_READING;
 	if (question->scopes)
 		return question;
-	reply_text(request, 403, "Not with this token", "Your session may only read, and this app wants to change something. Sign in with another token.");
+	html_reply_text(request, 403, "Not with this token", "Your session may only read, and this app wants to change something. Sign in with another token.");
 	return NULL;
 }
 

@@ -10,19 +10,6 @@
 
 enum { DEVICE_BODY_BYTES_MAX = 16 << 10, SHOWN_CODE_BYTES_MAX = 32 };
 
-static void reply_text(struct http_request *request, int status, const char *title, const char *text)
-{
-	struct buffer page;
-	buffer_init(&page, PAGE_BYTES_MAX);
-	html_begin(&page, title);
-	buffer_append_text(&page, "<h1>");
-	html_escaped(&page, title);
-	buffer_append_text(&page, "</h1>\n<p>");
-	html_escaped(&page, text);
-	buffer_append_text(&page, "</p>\n");
-	html_reply(request, status, &page);
-}
-
 static void reply_form(struct http_request *request, int status, const struct actor *actor, const char *code, const char *complaint)
 {
 	struct buffer page;
@@ -52,7 +39,7 @@ static bool open_session(struct http_request *request, struct actor *actor)
 	if (!html_visitor(request, actor))
 		return false;
 	if (!actor->anonymous && actor->role != TOKEN_WRITE && actor->role != TOKEN_READ) {
-		reply_text(request, 403, "Not with this token", "A fine-grained token cannot sign devices in. Sign in with another one.");
+		html_reply_text(request, 403, "Not with this token", "A fine-grained token cannot sign devices in. Sign in with another one.");
 		return false;
 	}
 	return true;
@@ -92,7 +79,7 @@ static void device_body(struct http_request *request, struct span form, void *co
 	else if (device_login_decide(gateway_of(request)->device_logins, code ? code : "", actor->name, actor->role, approve, unix_ms()) != 0)
 		reply_form(request, 404, actor, "", "No device waits with this code. Codes are good for 15 minutes.");
 	else
-		reply_text(request, 200, approve ? "Allowed" : "Denied", approve ? "The device is signed in. You can close this page." : "The device was not signed in.");
+		html_reply_text(request, 200, approve ? "Allowed" : "Denied", approve ? "The device is signed in. You can close this page." : "The device was not signed in.");
 }
 
 void device_post(struct http_request *request, const struct route_match *match)

@@ -52,6 +52,19 @@ void html_reply_to(struct http_request *request, int status, struct buffer *page
 	reply(request, status, page, form_target);
 }
 
+void html_reply_text(struct http_request *request, int status, const char *title, const char *text)
+{
+	struct buffer page;
+	buffer_init(&page, PAGE_BYTES_MAX);
+	html_begin(&page, title);
+	buffer_append_text(&page, "<h1>");
+	html_escaped(&page, title);
+	buffer_append_text(&page, "</h1>\n<p>");
+	html_escaped(&page, text);
+	buffer_append_text(&page, "</p>\n");
+	html_reply(request, status, &page);
+}
+
 void html_redirect(struct http_request *request, const char *location)
 {
 	http_add_header(request, "Location", location);

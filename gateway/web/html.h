@@ -13,6 +13,8 @@ void html_begin(struct buffer *out, const char *title);
 void html_reply(struct http_request *request, int status, struct buffer *page);
 /* The same; what a form is answered with may also lead to `form_target`, a source of a content security policy. */
 void html_reply_to(struct http_request *request, int status, struct buffer *page, const char *form_target);
+/* A page of a title and a sentence. */
+void html_reply_text(struct http_request *request, int status, const char *title, const char *text);
 void html_redirect(struct http_request *request, const char *location); /* 303 */
 
 /* Like auth_identify, but whoever shows a cookie that no longer opens anything is nobody rather than refused. False: answered already. */

@@ -44,18 +44,13 @@ static int create(const struct settings *settings, int argc, char **argv)
 	json_t *body = read_create(argc, argv);
 	if (!body)
 		return EXIT_USAGE;
-	struct api *api = api_open(settings);
-	json_t *app = api ? api_call(api, "POST", "/api/admin/apps", json_incref(body)) : NULL;
-	json_decref(body);
-	api_close(api);
+	json_t *app = api_once(settings, "POST", body, "/api/admin/apps");
 	return app ? print_json(app) : EXIT_FAILED;
 }
 
 static int list(const struct settings *settings)
 {
-	struct api *api = api_open(settings);
-	json_t *apps = api ? api_call(api, "GET", "/api/admin/apps", NULL) : NULL;
-	api_close(api);
+	json_t *apps = api_once(settings, "GET", NULL, "/api/admin/apps");
 	if (!apps)
 		return EXIT_FAILED;
 	if (settings->json)
@@ -75,21 +70,7 @@ static int list(const struct settings *settings)
 
 static int delete(const struct settings *settings, const char *id)
 {
-	struct api *api = api_open(settings);
-	if (!api)
-		return EXIT_FAILED;
-	char path[512], *escaped = api_escape(api, id);
-	snprintf(path, sizeof(path), "/api/admin/apps/%s", escaped);
-	api_free(escaped);
-	json_t *answer = api_call(api, "DELETE", path, NULL);
-	api_close(api);
-	if (!answer)
-		return EXIT_FAILED;
-	if (settings->json)
-		return print_json(answer);
-	json_decref(answer);
-	printf("deleted; its tokens stop working now\n");
-	return EXIT_OK;
+	return print_done(settings, api_once(settings, "DELETE", NULL, "/api/admin/apps/%s", id), "deleted; its tokens stop working now");
 }
 
 int app_main(const struct settings *settings, int argc, char **argv)

@@ -76,14 +76,8 @@ static int list(const struct settings *settings, const char *user)
 
 static int remove_key(const struct settings *settings, const char *fingerprint)
 {
-	json_t *answer = api_once(settings, "DELETE", NULL, "/api/admin/ssh-keys/%s", fingerprint);
-	if (!answer)
-		return EXIT_FAILED;
-	if (settings->json)
-		return print_json(answer);
-	json_decref(answer);
-	printf("removed; nobody gets in with it any more\n");
-	return EXIT_OK;
+	return print_done(settings, api_once(settings, "DELETE", NULL, "/api/admin/ssh-keys/%s", fingerprint),
+		"removed; nobody gets in with it any more");
 }
 
 int key_main(const struct settings *settings, int argc, char **argv)

@@ -7,39 +7,6 @@
 #include "ops/cairn/commands.h"
 #include "ops/cairn/table.h"
 
-enum { ORG_PATH_BYTES_MAX = 1024 };
-
-/* "/api/admin/organizations/ORG[/members[/USER]]". */
-static void make_path(struct api *api, char out[ORG_PATH_BYTES_MAX], const char *org, const char *tail, const char *user)
-{
-	char *org_escaped = api_escape(api, org), *user_escaped = api_escape(api, user);
-	snprintf(out, ORG_PATH_BYTES_MAX, "/api/admin/organizations/%s%s%s%s", org_escaped, tail, *user ? "/" : "", user_escaped);
-	api_free(org_escaped);
-	api_free(user_escaped);
-}
-
-/* Calls, and prints what came back: all of it with --json, else the sentence. */
-static int call_and_tell(const struct settings *settings, const char *method, const char *org, const char *tail, const char *user, json_t *body,
-	const char *sentence)
-{
-	char path[ORG_PATH_BYTES_MAX];
-	struct api *api = api_open(settings);
-	if (!api) {
-		json_decref(body);
-		return EXIT_FAILED;
-	}
-	make_path(api, path, org, tail, user);
-	json_t *answer = api_call(api, method, *org ? path : "/api/admin/organizations", body);
-	api_close(api);
-	if (!answer)
-		return EXIT_FAILED;
-	if (settings->json)
-		return print_json(answer);
-	json_decref(answer);
-	puts(sentence);
-	return EXIT_OK;
-}
-
 /* The options of create and update into `body`. False: told. */
 static bool read_profile(json_t *body, int argc, char **argv, const char *usage)
 {
@@ -73,23 +40,22 @@ static int create(const struct settings *settings, int argc, char **argv)
 		return EXIT_USAGE;
 	}
 	json_object_set_new(body, "name", json_string(argv[optind]));
-	return call_and_tell(settings, "POST", "", "", "", body, "made; add members with: cairn org member set ORG USER ROLE");
+	return print_done(settings, api_once(settings, "POST", body, "/api/admin/organizations"),
+			"made; add members with: cairn org member set ORG USER ROLE");
 }
 
 static int update(const struct settings *settings, int argc, char **argv)
 {
 	json_t *body = json_object();
 	if (read_profile(body, argc, argv, "org update wants NAME [--fullname F] [--email E] [--private|--public]"))
-		return call_and_tell(settings, "PATCH", argv[optind], "", "", body, "changed");
+		return print_done(settings, api_once(settings, "PATCH", body, "/api/admin/organizations/%s", argv[optind]), "changed");
 	json_decref(body);
 	return EXIT_USAGE;
 }
 
 static int list(const struct settings *settings)
 {
-	struct api *api = api_open(settings);
-	json_t *orgs = api ? api_call(api, "GET", "/api/admin/organizations", NULL) : NULL;
-	api_close(api);
+	json_t *orgs = api_once(settings, "GET", NULL, "/api/admin/organizations");
 	if (!orgs)
 		return EXIT_FAILED;
 	if (settings->json)
@@ -107,13 +73,7 @@ static int list(const struct settings *settings)
 
 static int member_list(const struct settings *settings, const char *org)
 {
-	char path[ORG_PATH_BYTES_MAX];
-	struct api *api = api_open(settings);
-	if (!api)
-		return EXIT_FAILED;
-	make_path(api, path, org, "/members", "");
-	json_t *members = api_call(api, "GET", path, NULL);
-	api_close(api);
+	json_t *members = api_once(settings, "GET", NULL, "/api/admin/organizations/%s/members", org);
 	if (!members)
 		return EXIT_FAILED;
 	if (settings->json)
@@ -134,9 +94,11 @@ static int member(const struct settings *settings, int argc, char **argv)
 	if (strcmp(verb, "list") == 0 && argc == 3)
 		return member_list(settings, argv[2]);
 	if (strcmp(verb, "set") == 0 && argc == 5)
-		return call_and_tell(settings, "PUT", argv[2], "/members", argv[3], json_pack("{s:s}", "role", argv[4]), "set; it holds from now on");
+		return print_done(settings, api_once(settings, "PUT", json_pack("{s:s}", "role", argv[4]), "/api/admin/organizations/%s/members/%s", argv[2], argv[3]),
+			"set; it holds from now on");
 	if (strcmp(verb, "remove") == 0 && argc == 4)
-		return call_and_tell(settings, "DELETE", argv[2], "/members", argv[3], NULL, "removed; their tokens lose these rights now");
+		return print_done(settings, api_once(settings, "DELETE", NULL, "/api/admin/organizations/%s/members/%s", argv[2], argv[3]),
+			"removed; their tokens lose these rights now");
 	return usage_error("org", "org member wants list ORG, set ORG USER read|contributor|write|admin, or remove ORG USER");
 }
 
@@ -150,7 +112,7 @@ int org_main(const struct settings *settings, int argc, char **argv)
 	if (strcmp(verb, "list") == 0 && argc == 2)
 		return list(settings);
 	if (strcmp(verb, "delete") == 0 && argc == 3)
-		return call_and_tell(settings, "DELETE", argv[2], "", "", NULL, "deleted");
+		return print_done(settings, api_once(settings, "DELETE", NULL, "/api/admin/organizations/%s", argv[2]), "deleted");
 	if (strcmp(verb, "member") == 0)
 		return member(settings, argc - 1, argv + 1);
 	return usage_error("org", "org wants create, update, list, delete or member");

@@ -7,8 +7,11 @@
 #include "ops/cairn/commands.h"
 #include "ops/cairn/table.h"
 
+#define RULES_PATH "/api/admin/repos/%s/%s/%s/branch-rules"
+
 struct protect_options {
-	const char *type, *id, *pattern;
+	const char *type, *name, *pattern;
+	char owner[256];
 	bool allow_force, allow_delete, admins_only;
 };
 
@@ -30,23 +33,13 @@ static int read_options(struct protect_options *out, int argc, char **argv, bool
 		}
 	}
 	int left = argc - optind;
-	if (left < (wants_pattern ? 2 : 1) || left > 2 || !strchr(argv[optind], '/'))
+	const char *slash = left > 0 ? strchr(argv[optind], '/') : NULL;
+	if (left < (wants_pattern ? 2 : 1) || left > 2 || !slash)
 		return usage_error("repo", "repo %s wants OWNER/NAME and %s", argv[0], wants_pattern ? "a branch" : "a branch, or OWNER/NAME alone to list the rules");
-	out->id = argv[optind];
+	snprintf(out->owner, sizeof(out->owner), "%.*s", (int)(slash - argv[optind]), argv[optind]);
+	out->name = slash + 1;
 	out->pattern = left == 2 ? argv[optind + 1] : NULL;
 	return 0;
-}
-
-static void rules_path(struct api *api, const struct protect_options *options, char *out, size_t size)
-{
-	const char *slash = strchr(options->id, '/');
-	char owner[256];
-	snprintf(owner, sizeof(owner), "%.*s", (int)(slash - options->id), options->id);
-	char *type = api_escape(api, options->type), *owner_text = api_escape(api, owner), *name = api_escape(api, slash + 1);
-	snprintf(out, size, "/api/admin/repos/%s/%s/%s/branch-rules", type, owner_text, name);
-	api_free(type);
-	api_free(owner_text);
-	api_free(name);
 }
 
 /* What is in force after the call. */
@@ -72,37 +65,19 @@ static int print_rules(const struct settings *settings, json_t *rules)
 int protect_main(const struct settings *settings, int argc, char **argv)
 {
 	struct protect_options options;
-	char path[2048];
 	int status = read_options(&options, argc, argv, false);
 	if (status)
 		return status;
-	struct api *api = api_open(settings);
-	if (!api)
-		return EXIT_FAILED;
-	rules_path(api, &options, path, sizeof(path));
 	json_t *body = options.pattern ? json_pack("{s:s, s:b, s:b, s:b}", "pattern", options.pattern, "allow_force", options.allow_force,
 		"allow_delete", options.allow_delete, "admins_only", options.admins_only) : NULL;
-	json_t *rules = api_call(api, body ? "PUT" : "GET", path, body);
-	api_close(api);
-	return print_rules(settings, rules);
+	return print_rules(settings, api_once(settings, body ? "PUT" : "GET", body, RULES_PATH, options.type, options.owner, options.name));
 }
 
 int unprotect_main(const struct settings *settings, int argc, char **argv)
 {
 	struct protect_options options;
-	char path[2048];
 	int status = read_options(&options, argc, argv, true);
 	if (status)
 		return status;
-	struct api *api = api_open(settings);
-	if (!api)
-		return EXIT_FAILED;
-	rules_path(api, &options, path, sizeof(path));
-	char *pattern = api_escape(api, options.pattern);
-	size_t used = strlen(path);
-	snprintf(path + used, sizeof(path) - used, "?pattern=%s", pattern);
-	api_free(pattern);
-	json_t *rules = api_call(api, "DELETE", path, NULL);
-	api_close(api);
-	return print_rules(settings, rules);
+	return print_rules(settings, api_once(settings, "DELETE", NULL, RULES_PATH "?pattern=%s", options.type, options.owner, options.name, options.pattern));
 }

@@ -90,6 +90,17 @@ int print_json(json_t *value)
 	return 0;
 }
 
+int print_done(const struct settings *settings, json_t *answer, const char *sentence)
+{
+	if (!answer)
+		return EXIT_FAILED;
+	if (settings->json)
+		return print_json(answer);
+	json_decref(answer);
+	puts(sentence);
+	return EXIT_OK;
+}
+
 /* ------------------------------------------------------------------ texts */
 
 static char *next_text(size_t *size)

@@ -7,6 +7,8 @@
 
 #include <jansson.h>
 
+#include "ops/cairn/settings.h"
+
 enum { TABLE_COLUMNS_MAX = 8 };
 
 struct table;
@@ -20,6 +22,8 @@ void table_print(struct table *table);
 
 /* Prints `value` as JSON and frees it; EXIT_OK. */
 int print_json(json_t *value);
+/* The answer to a change, freed: with --json itself, else the sentence. NULL: EXIT_FAILED, told already. */
+int print_done(const struct settings *settings, json_t *answer, const char *sentence);
 
 /* ---- texts of values; each returns one of a few static buffers, good until several further calls ---- */
 

@@ -105,14 +105,8 @@ static int list(const struct settings *settings, const char *user)
 
 static int delete(const struct settings *settings, const char *id)
 {
-	json_t *answer = api_once(settings, "DELETE", NULL, "/api/admin/tokens/%s", id);
-	if (!answer)
-		return EXIT_FAILED;
-	if (settings->json)
-		return print_json(answer);
-	json_decref(answer);
-	printf("deleted; it stops working now\n");
-	return EXIT_OK;
+	return print_done(settings, api_once(settings, "DELETE", NULL, "/api/admin/tokens/%s", id),
+		"deleted; it stops working now");
 }
 
 int token_main(const struct settings *settings, int argc, char **argv)

@@ -74,14 +74,8 @@ static int link_identity(const struct settings *settings, int argc, char **argv)
 		return usage_error("user", "user link wants NAME --issuer URL --subject SUB");
 	}
 	json_object_set_new(body, "user", json_string(argv[optind]));
-	json_t *answer = api_once(settings, "POST", body, "/api/admin/identities");
-	if (!answer)
-		return EXIT_FAILED;
-	if (settings->json)
-		return print_json(answer);
-	json_decref(answer);
-	puts("linked; who signs in there is this user here");
-	return EXIT_OK;
+	return print_done(settings, api_once(settings, "POST", body, "/api/admin/identities"),
+		"linked; who signs in there is this user here");
 }
 
 int user_main(const struct settings *settings, int argc, char **argv)
