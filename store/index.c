@@ -454,6 +454,12 @@ void index_scan_open_sha256(struct index_scan *scan, struct index *index, const 
 	index_scan_open(scan, index, 's', span_of(prefix, sizeof(prefix)), span_of(NULL, 0));
 }
 
+void index_scan_rewind(struct index_scan *scan)
+{
+	rocksdb_iter_seek(scan->iterator, (const char *)scan->prefix, scan->prefix_length);
+	scan->started = false;
+}
+
 bool index_scan_next(struct index_scan *scan)
 {
 	if (scan->started && rocksdb_iter_valid(scan->iterator))

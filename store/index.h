@@ -125,6 +125,8 @@ void index_scan_open(struct index_scan *scan, struct index *index, char letter, 
 void index_scan_open_once(struct index_scan *scan, struct index *index, char letter, struct span rest);
 /* Files that have this digest (`verified`), or are said to; keys are file hashes. */
 void index_scan_open_sha256(struct index_scan *scan, struct index *index, const struct sha256 *sha256, bool verified);
+/* Begins anew: the same entries, whatever was written since it was opened. */
+void index_scan_rewind(struct index_scan *scan);
 bool index_scan_next(struct index_scan *scan); /* false at the end; then scan->key is empty */
 int index_scan_close(struct index_scan *scan); /* 0 or ERR_IO */
 

@@ -458,4 +458,27 @@ int store_owner_files(struct store *store, const struct entity_id *owner, int (*
 /* What one owner claims: number and logical bytes of its files. */
 int store_owner_usage(struct store *store, const struct entity_id *owner, uint64_t *files, uint64_t *bytes);
 
+/* Of one copy of everything, whatever others claim too. Bytes that are stored are those of chunks with their headers, in bodies of xorbs. */
+struct store_owner_stats {
+	uint64_t files, logical_bytes;             /* each file once */
+	uint64_t shared_files, shared_files_bytes; /* of these: claimed by others as well */
+	uint64_t unread_files;   /* of these: their terms cannot be read here, so that below they are missing */
+	uint64_t xorbs;          /* that its files name */
+	uint64_t unique_bytes;   /* of the chunks that its files name, each range of a xorb once, uncompressed */
+	uint64_t stored_bytes;   /* the same as they are stored */
+	uint64_t shared_bytes;   /* of these: in xorbs that files of others name as well */
+	uint64_t freed_bytes;    /* bodies of all other xorbs: gone with the owner's claims, after a garbage collection */
+	uint64_t coded_bytes;    /* of stored_bytes: in xorbs that were cut into parts */
+	uint64_t parts_bytes;    /* what these take as parts, those of parity included, on all nodes */
+	uint64_t estimated_bytes; /* of stored_bytes: in xorbs that are not here, or damaged: these count as if they could not be compressed */
+};
+struct store_owner_stats_watch {
+	bool (*go_on)(void *context); /* asked now and then; false: stop, with ERR_CLOSED. NULL: to the end */
+	void *context;
+	struct store_progress *progress; /* or NULL; `cancel` is not read */
+};
+/* [blocks, minutes for a million files] `watch` may be NULL. Memory is the same for every owner. */
+int store_owner_stats(struct store *store, const struct entity_id *owner, const struct store_owner_stats_watch *watch, struct store_owner_stats *out,
+	struct why *why);
+
 #endif

@@ -255,6 +255,11 @@ static int load(struct stored_xorb **out, struct xorb_cache *cache, const struct
 	return err == ERR_CORRUPT || err == ERR_IO ? load_once(out, cache, hash, why) : err;
 }
 
+int stored_xorb_open_once(struct stored_xorb **out, struct xorb_cache *cache, const struct hash *hash, struct why *why)
+{
+	return load(out, cache, hash, why);
+}
+
 int stored_xorb_check(struct xorb_cache *cache, const struct hash *hash, struct why *why)
 {
 	struct stored_xorb *xorb;

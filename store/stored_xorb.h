@@ -51,6 +51,8 @@ void xorb_cache_drop(struct xorb_cache *cache, const struct hash *xorb);
 
 /* [blocks unless may_block is false: then ERR_AGAIN when it is not in the cache] 0, ERR_NOT_FOUND, ERR_CORRUPT, ERR_IO. */
 int stored_xorb_open(struct stored_xorb **out, struct xorb_cache *cache, const struct hash *xorb, bool may_block, struct why *why);
+/* [blocks] The same for what will not be asked for again soon: the cache keeps what it has. */
+int stored_xorb_open_once(struct stored_xorb **out, struct xorb_cache *cache, const struct hash *xorb, struct why *why);
 /* [blocks] Whether its record can be read from the disk; its bytes are not. The same errors. */
 int stored_xorb_check(struct xorb_cache *cache, const struct hash *xorb, struct why *why);
 /* From its record, outside the cache (recovery, scrub, fsck). Fragments must be resolved. */

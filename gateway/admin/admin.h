@@ -30,6 +30,7 @@
  * | DELETE /api/admin/repos/{type}/{owner}/{name}/branch-rules | ?pattern= | the rules that are left |
  * | POST /api/admin/repos/{type}/{owner}/{name}/settings | {lfs_locks} | {id, lfs_locks} |
  * | POST /api/admin/repos/{type}/{owner}/{name}/lfs-gc | {dry_run?: false, grace_ms?: 21 days} | {operation: id} |
+ * | POST /api/admin/repos/{type}/{owner}/{name}/stats | {} | {operation: id}; it is cancelled when nobody has asked after it for ADMIN_UNASKED_MS |
  * | GET  /api/admin/quotas/{owner} | | {owner, bytes (null: no limit), used} |
  * | POST /api/admin/quotas/{owner} | {bytes} or {none: true} | the same |
  * | GET  /api/admin/repos/{type}/{owner}/{name}/downloads | ?path= | {all_time, last_30_days, days: [today, yesterday, ...], file?: of that path, all time} |
@@ -47,6 +48,8 @@
  *
  * gc result: {dry_run, files_live, files_dropped, claims_dropped, xorbs_live, xorbs_dropped, bytes_freed, volumes_compacted, bytes_compacted}.
  * lfs-gc result: {dry_run, objects_kept, objects_dropped, bytes_dropped, objects: [{oid, size, age_ms}]} (the first ADMIN_OBJECTS_MAX).
+ * repo-stats result: {files, logical_bytes, shared_files, shared_files_bytes, unread_files, xorbs, unique_bytes, stored_bytes, shared_bytes, freed_bytes,
+ * coded_bytes, parts_bytes, estimated_bytes}, as struct store_owner_stats has them.
  * scrub result: {records, bytes, corrupt, findings: [text]} (the first ADMIN_FINDINGS_MAX).
  *
  * Long operations run one at a time on a thread of their own; a second one is refused with 409. The last few are remembered until the
@@ -63,6 +66,7 @@ enum {
 	ADMIN_BODY_BYTES_MAX = 64 << 10,
 	ADMIN_ANSWER_BYTES_MAX = 16 << 20,
 	ADMIN_REPOS_MAX = 1000,     /* of one listing */
+	ADMIN_UNASKED_MS = 60 * 1000,
 };
 #define ADMIN_GC_GRACE_MS ((int64_t)21 * 24 * 3600 * 1000) /* clients reuse what they uploaded for that long */
 

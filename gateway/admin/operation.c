@@ -15,7 +15,7 @@
 #include "gateway/process.h"
 #include "gateway/repo/repo.h"
 
-enum operation_kind { OPERATION_GC, OPERATION_SCRUB, OPERATION_LFS_GC };
+enum operation_kind { OPERATION_GC, OPERATION_SCRUB, OPERATION_LFS_GC, OPERATION_REPO_STATS };
 enum operation_state { OPERATION_NONE, OPERATION_RUNNING, OPERATION_DONE, OPERATION_FAILED, OPERATION_CANCELLED };
 
 enum {
@@ -33,9 +33,10 @@ struct operation {
 	bool joined;
 	struct store_progress progress;
 	int64_t started_ms, finished_ms;
+	_Atomic int64_t asked_ms; /* when somebody asked last how it is */
 	bool dry_run, any_grace; /* any_grace: also one that is too short for a cluster */
 	int64_t grace_ms;
-	struct entity_id repo;  /* OPERATION_LFS_GC */
+	struct entity_id repo;  /* OPERATION_LFS_GC, OPERATION_REPO_STATS */
 	int findings_count;
 	struct buffer findings; /* JSON values, comma-separated */
 	struct buffer result;   /* JSON object, made at the end */
@@ -214,6 +215,40 @@ static int run_lfs_gc(struct operation *operation, struct json_writer *json)
 	return err;
 }
 
+/* Numbers that nobody waits for are not worth the work. */
+static bool is_wanted(void *context)
+{
+	struct operation *operation = context;
+	if (unix_ms() - operation->asked_ms > ADMIN_UNASKED_MS)
+		operation->progress.cancel = 1;
+	return !operation->progress.cancel;
+}
+
+static int run_repo_stats(struct operation *operation, struct json_writer *json)
+{
+	struct store_owner_stats_watch watch = { is_wanted, operation, &operation->progress };
+	struct store_owner_stats stats;
+	int err = store_owner_stats(operation->admin->gateway->store, &operation->repo, &watch, &stats, &operation->why);
+	if (err)
+		return err;
+	json_object_begin(json, NULL);
+	json_u64(json, "files", stats.files);
+	json_u64(json, "logical_bytes", stats.logical_bytes);
+	json_u64(json, "shared_files", stats.shared_files);
+	json_u64(json, "shared_files_bytes", stats.shared_files_bytes);
+	json_u64(json, "unread_files", stats.unread_files);
+	json_u64(json, "xorbs", stats.xorbs);
+	json_u64(json, "unique_bytes", stats.unique_bytes);
+	json_u64(json, "stored_bytes", stats.stored_bytes);
+	json_u64(json, "shared_bytes", stats.shared_bytes);
+	json_u64(json, "freed_bytes", stats.freed_bytes);
+	json_u64(json, "coded_bytes", stats.coded_bytes);
+	json_u64(json, "parts_bytes", stats.parts_bytes);
+	json_u64(json, "estimated_bytes", stats.estimated_bytes);
+	json_object_end(json);
+	return 0;
+}
+
 static int run(struct operation *operation, struct json_writer *json)
 {
 	switch (operation->kind) {
@@ -223,6 +258,8 @@ static int run(struct operation *operation, struct json_writer *json)
 		return run_scrub(operation, json);
 	case OPERATION_LFS_GC:
 		return run_lfs_gc(operation, json);
+	case OPERATION_REPO_STATS:
+		return run_repo_stats(operation, json);
 	}
 	return ERR_UNSUPPORTED;
 }
@@ -271,7 +308,7 @@ static int operation_start(struct admin *admin, enum operation_kind kind, const 
 		operation->grace_ms = grace_ms;
 		if (repo)
 			operation->repo = *repo;
-		operation->started_ms = unix_ms();
+		operation->started_ms = operation->asked_ms = unix_ms();
 		buffer_init(&operation->findings, RESULT_BYTES_MAX / 2);
 		buffer_init(&operation->result, RESULT_BYTES_MAX);
 		operation->state = OPERATION_RUNNING;
@@ -341,6 +378,22 @@ void admin_lfs_gc(struct http_request *request, const struct route_match *match)
 		http_collect(request, ADMIN_BODY_BYTES_MAX, gc_body, repo);
 }
 
+static void repo_stats_body(struct http_request *request, struct span text, void *context)
+{
+	(void)text;
+	const struct repo *repo = context;
+	uint64_t id = 0;
+	int err = operation_start(gateway_of(request)->admin, OPERATION_REPO_STATS, &repo->id, false, false, 0, &id);
+	reply_started(request, err, id);
+}
+
+void admin_repo_stats(struct http_request *request, const struct route_match *match)
+{
+	struct repo *repo = http_alloc(request, sizeof(*repo));
+	if (may_operate(request) && operator_repo(request, match, repo))
+		http_collect(request, ADMIN_BODY_BYTES_MAX, repo_stats_body, repo);
+}
+
 static void scrub_body(struct http_request *request, struct span text, void *context)
 {
 	(void)text, (void)context;
@@ -360,7 +413,7 @@ void admin_scrub(struct http_request *request, const struct route_match *match)
 
 static void write_operation(struct json_writer *json, const struct operation *operation)
 {
-	static const char *const kinds[] = { "gc", "scrub", "lfs-gc" };
+	static const char *const kinds[] = { "gc", "scrub", "lfs-gc", "repo-stats" };
 	static const char *const states[] = { "none", "running", "done", "failed", "cancelled" };
 	char id[24];
 	snprintf(id, sizeof(id), "%llu", (unsigned long long)operation->id);
@@ -422,9 +475,11 @@ void admin_operation_get(struct http_request *request, const struct route_match 
 	struct json_writer json;
 	json_writer_init(&json, &body);
 	pthread_mutex_lock(&admin->mutex);
-	const struct operation *operation = operation_of(admin, match->captures[0]);
-	if (operation)
+	struct operation *operation = operation_of(admin, match->captures[0]);
+	if (operation) {
+		operation->asked_ms = unix_ms();
 		write_operation(&json, operation);
+	}
 	pthread_mutex_unlock(&admin->mutex);
 	if (operation) {
 		answer_json(request, 200, &body);

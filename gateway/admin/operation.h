@@ -1,4 +1,4 @@
-/* operation.h - work that outlives its request: garbage collection, scrubbing. */
+/* operation.h - work that outlives its request: garbage collection, scrubbing, counting. */
 #ifndef CAIRN_GATEWAY_ADMIN_OPERATION_H
 #define CAIRN_GATEWAY_ADMIN_OPERATION_H
 
@@ -6,6 +6,7 @@
 
 void admin_gc(struct http_request *request, const struct route_match *match);
 void admin_lfs_gc(struct http_request *request, const struct route_match *match);
+void admin_repo_stats(struct http_request *request, const struct route_match *match);
 void admin_scrub(struct http_request *request, const struct route_match *match);
 void admin_operations(struct http_request *request, const struct route_match *match);
 void admin_operation_get(struct http_request *request, const struct route_match *match);

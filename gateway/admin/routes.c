@@ -52,6 +52,7 @@ const struct route admin_routes[] = {
 	{ HTTP_DELETE, "/api/admin/repos/{}/{}/{}/branch-rules", admin_branch_rules_delete, "admin-branch-rules" },
 	{ HTTP_POST, "/api/admin/repos/{}/{}/{}/settings", admin_repo_settings, "admin-repo-settings" },
 	{ HTTP_POST, "/api/admin/repos/{}/{}/{}/lfs-gc", admin_lfs_gc, "admin-lfs-gc" },
+	{ HTTP_POST, "/api/admin/repos/{}/{}/{}/stats", admin_repo_stats, "admin-repo-stats" },
 	{ HTTP_GET, "/api/admin/repos/{}/{}/{}/downloads", admin_repo_downloads, "admin-repo-downloads" },
 	{ HTTP_GET, "/api/admin/index", admin_index_status, "admin-index" },
 	{ HTTP_POST, "/api/admin/index/rebuild", admin_index_rebuild, "admin-index" },

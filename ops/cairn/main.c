@@ -33,6 +33,7 @@ static const char help[] =
 	"  repo list [--type model|dataset|space] [--owner NAME] [--usage]\n"
 	"  repo create OWNER/NAME [--type T] [--private] [--sdk S] [--empty]\n"
 	"  repo info OWNER/NAME [--type T]\n"
+	"  repo stats OWNER/NAME [--type T]                     what it takes after dedup, and what deleting it would free\n"
 	"  repo compact OWNER/NAME [--type T]                   merges its packs now, which the hub else does by itself\n"
 	"  repo bundle OWNER/NAME [--type T]                    makes a bundle for clones now, which the hub else does for what is cloned often\n"
 	"  repo protect OWNER/NAME [BRANCH [--allow-force] [--allow-delete] [--admins-only]] [--type T]\n"
@@ -98,7 +99,7 @@ static const struct noun nouns[] = {
 	{ "status", status_main, "cairn status\n\nVersion, uptime and memory of the hub; its place in the consensus; what it stores.\n" },
 	{ "stats", stats_main, "cairn stats\n\n"
 		"files: what clients see, each repository counted on its own. unique: the same after dedup. stored: after compression.\n"
-		"on disk: with what gc has not compacted yet.\n" },
+		"on disk: with what gc has not compacted yet. cairn repo stats tells the same of one repository.\n" },
 	{ "user", user_main, "cairn user create NAME [--email E] [--fullname F] [--admin]\ncairn user list\n"
 		"cairn user link NAME --issuer URL --subject SUB\n\n"
 		"A user owns a namespace of the same name. --admin lets their write tokens do everything, these commands included.\n"
@@ -140,12 +141,14 @@ static const struct noun nouns[] = {
 		"The forced command of everybody who comes in over SSH: serves git-upload-pack, git-receive-pack and git-lfs-authenticate from\n"
 		"$SSH_ORIGINAL_COMMAND, as the owner of the key and on this hub's machine. Everything else is refused with a sentence.\n" },
 	{ "repo", repo_main, "cairn repo list [--type T] [--owner NAME] [--usage]\ncairn repo create OWNER/NAME [--type T] [--private] [--sdk S] [--empty]\n"
-		"cairn repo info OWNER/NAME [--type T]\n"
+		"cairn repo info OWNER/NAME [--type T]\ncairn repo stats OWNER/NAME [--type T]\n"
 		"cairn repo protect OWNER/NAME [BRANCH [--allow-force] [--allow-delete] [--admins-only]] [--type T]\n"
 		"cairn repo unprotect OWNER/NAME BRANCH [--type T]\ncairn repo delete OWNER/NAME [--type T] --yes\n"
 		"cairn repo set OWNER/NAME [--type T] [--lfs-locks on|off] [--copies N|default]\ncairn repo lfs-gc OWNER/NAME [--type T] [--dry-run] [--grace DURATION]\n\n"
 		"Types: model (default), dataset, space, kernel; a space needs an sdk. --usage adds files and bytes of all revisions.\n"
 		"A deleted repository is gone at once; gc frees its bytes after the grace time.\n"
+		"stats counts what all revisions hold. unique: every chunk once, uncompressed. stored: one copy, compressed. shared: what others need too,\n"
+		"since it lies in the same xorbs. freed: what gc would free if the repository were deleted. It takes minutes for a million files.\n"
 		"set --lfs-locks on lets git-lfs lock files; pushes and commits that change what another has locked are then refused.\n"
 		"set --copies N says on how many nodes of a cluster its content lies, 1 to 5; what it shares with others lies on as many as the\n"
 		"most demanding of them wants. default: as many as the cluster makes.\n"

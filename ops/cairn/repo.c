@@ -1,4 +1,4 @@
-/* repo.c - `cairn repo list|create|delete|info|set|lfs-gc`; import and mirror are files of their own. */
+/* repo.c - `cairn repo list|create|delete|info|stats|set|lfs-gc`; import and mirror are files of their own. */
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -341,18 +341,60 @@ static int print_lfs_gc(const json_t *result)
 	return EXIT_OK;
 }
 
-static int lfs_gc(const struct settings *settings, const struct repo_options *options)
+/* Starts one of the operator's calls on the repository and watches it; `body` is stolen. */
+static int operate(const struct settings *settings, const struct repo_options *options, const char *call, json_t *body, const char *what,
+	int (*finish)(const json_t *result))
 {
 	struct api *api = api_open(settings);
-	if (!api)
+	if (!api) {
+		json_decref(body);
 		return EXIT_FAILED;
+	}
 	char path[2048];
-	admin_path(api, path, sizeof(path), options, "lfs-gc");
+	admin_path(api, path, sizeof(path), options, call);
 	api_close(api);
+	return operation_run(settings, path, body, what, finish);
+}
+
+static int lfs_gc(const struct settings *settings, const struct repo_options *options)
+{
 	json_t *body = json_pack("{s:b}", "dry_run", options->dry_run);
 	if (options->grace_ms >= 0)
 		json_object_set_new(body, "grace_ms", json_integer(options->grace_ms));
-	return operation_run(settings, path, body, "lfs-gc", print_lfs_gc);
+	return operate(settings, options, "lfs-gc", body, "lfs-gc", print_lfs_gc);
+}
+
+/* ------------------------------------------------------------------ stats */
+
+static int print_stats(const json_t *result)
+{
+	if (!result)
+		return EXIT_OK;
+	uint64_t logical = member_u64(result, "logical_bytes"), unique = member_u64(result, "unique_bytes"), stored = member_u64(result, "stored_bytes");
+	uint64_t unread = member_u64(result, "unread_files"), coded = member_u64(result, "coded_bytes"), estimated = member_u64(result, "estimated_bytes");
+	printf("files         %s of all revisions, %s\n", text_of_count(member_u64(result, "files")), text_of_bytes(logical));
+	printf("unique        %s", text_of_bytes(unique));
+	if (logical && unique)
+		printf(" (dedup %.2f x)", (double)logical / (double)unique);
+	printf("\nstored        %s in %s xorbs", text_of_bytes(stored), text_of_count(member_u64(result, "xorbs")));
+	if (stored && unique)
+		printf(" (compression %.2f x)", (double)unique / (double)stored);
+	printf("\nshared        %s of it, in xorbs that other repositories need too\n", text_of_bytes(member_u64(result, "shared_bytes")));
+	printf("same files    %s (%s) that other repositories hold too\n", text_of_count(member_u64(result, "shared_files")),
+		text_of_bytes(member_u64(result, "shared_files_bytes")));
+	printf("freed         %s by gc if the repository were deleted\n", text_of_bytes(member_u64(result, "freed_bytes")));
+	if (coded)
+		printf("coded         %s of it, as parts that take %s on all nodes\n", text_of_bytes(coded), text_of_bytes(member_u64(result, "parts_bytes")));
+	if (estimated)
+		printf("estimated     %s of it at most, in xorbs that this node does not hold or cannot read\n", text_of_bytes(estimated));
+	if (unread)
+		printf("left out      %s files that this node cannot read, from unique on\n", text_of_count(unread));
+	return EXIT_OK;
+}
+
+static int stats(const struct settings *settings, const struct repo_options *options)
+{
+	return operate(settings, options, "stats", json_object(), "stats", print_stats);
 }
 
 int repo_main(const struct settings *settings, int argc, char **argv)
@@ -362,7 +404,8 @@ int repo_main(const struct settings *settings, int argc, char **argv)
 		bool wants_id;
 		int (*run)(const struct settings *settings, const struct repo_options *options);
 	} verbs[] = { { "list", false, list }, { "create", true, create }, { "delete", true, delete }, { "info", true, info },
-		{ "compact", true, compact }, { "bundle", true, bundle }, { "set", true, set }, { "lfs-gc", true, lfs_gc } };
+		{ "compact", true, compact }, { "bundle", true, bundle }, { "set", true, set }, { "lfs-gc", true, lfs_gc },
+		{ "stats", true, stats } };
 	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
 		if (argc < 2 || strcmp(verbs[i].verb, argv[1]) != 0)
 			continue;
@@ -378,5 +421,5 @@ int repo_main(const struct settings *settings, int argc, char **argv)
 		return protect_main(settings, argc - 1, argv + 1);
 	if (argc >= 2 && strcmp(argv[1], "unprotect") == 0)
 		return unprotect_main(settings, argc - 1, argv + 1);
-	return usage_error("repo", "repo wants list, create, info, set, compact, bundle, lfs-gc, protect, unprotect, import, mirror or delete");
+	return usage_error("repo", "repo wants list, create, info, stats, set, compact, bundle, lfs-gc, protect, unprotect, import, mirror or delete");
 }

@@ -31,6 +31,57 @@ def test_status_and_stats_tell_what_is_stored(hub, user, client, tmp_path):
     assert "leader" in cairn(hub, "status")
 
 
+def repo_stats(hub, repo, *more):
+    return json.loads(cairn(hub, "repo", "stats", repo, *more, "--json"))["result"]
+
+
+@pytest.mark.parametrize("generation", ["newest", "newest-without-xet"])
+def test_a_repository_tells_what_it_takes_and_what_deleting_it_frees(hub, user, client, tmp_path, generation):
+    own, common = random_bytes(f"{user.name} own", 3_000_000), random_bytes(f"{user.name} common", 2_000_000)
+    text = "".join(f"{user.name} writes line {i} of a long log\n" for i in range(50_000)).encode()
+    write(tmp_path, {"own.bin": own, "twice.bin": own + own, "log.parquet": text, "common.bin": common})
+    repo, other = user.repo(), user.repo(type="dataset")
+    writer = client(user.token, generation)
+    empty = repo_stats(hub, repo)
+    assert empty["logical_bytes"] < 100_000 and empty["estimated_bytes"] == empty["unread_files"] == 0
+    for name in ("own.bin", "twice.bin", "log.parquet", "common.bin"):
+        writer.run("upload_file", repo=repo, path=tmp_path / name, path_in_repo=name)
+    alone = repo_stats(hub, repo)
+    assert alone["shared_files_bytes"] == empty["shared_files_bytes"] and alone["shared_bytes"] <= empty["shared_bytes"] + 100_000
+    writer.run("upload_file", repo=other, repo_type="dataset", path=tmp_path / "common.bin", path_in_repo="again.bin")
+
+    stats = repo_stats(hub, repo)
+    assert stats["files"] >= empty["files"] + 4
+    assert 0 <= stats["logical_bytes"] - (3 * len(own) + len(text) + len(common)) < 200_000
+    # Some chunks around the seam of the doubled file are new.
+    assert 0 <= stats["unique_bytes"] - (len(own) + len(text) + len(common)) < 600_000
+    assert stats["stored_bytes"] < stats["unique_bytes"] - len(text) // 2
+    assert stats["shared_files_bytes"] - empty["shared_files_bytes"] == len(common)
+    assert len(common) <= stats["shared_bytes"] <= stats["stored_bytes"]
+    assert stats["stored_bytes"] - stats["shared_bytes"] <= stats["freed_bytes"] < alone["freed_bytes"]
+    assert stats["coded_bytes"] == stats["estimated_bytes"] == stats["unread_files"] == 0
+    told = repo_stats(hub, other, "--type", "dataset")
+    assert told["shared_files_bytes"] >= len(common) and told["shared_bytes"] >= len(common) and told["freed_bytes"] < 200_000
+    shown = cairn(hub, "repo", "stats", repo)
+    assert "dedup" in shown and "compression" in shown and "if the repository were deleted" in shown and "estimated" not in shown
+
+    # What is said to be freed is what goes.
+    cairn(hub, "gc", "--grace", "0")
+    stats = repo_stats(hub, repo)
+    cairn(hub, "repo", "delete", repo, "--yes")
+    assert json.loads(cairn(hub, "gc", "--grace", "0", "--json"))["result"]["bytes_freed"] == stats["freed_bytes"]
+
+
+def test_only_an_administrator_counts_what_a_repository_takes(hub, user):
+    repo = user.repo()
+    assert hub.request("POST", f"/api/admin/repos/model/{repo}/stats", {}, token=user.token).status == 403
+    assert hub.request("POST", f"/api/admin/repos/model/{repo}/stats", {}).status == 401
+    assert "There is no such repository" in hub.request("POST", f"/api/admin/repos/model/{repo}x/stats", {}, token=hub.admin_token).json()["error"]
+    cairn(hub, "repo", "stats", f"{repo}x", status=1)
+    cairn(hub, "repo", "stats", repo, "--type", "thing", status=64)
+    cairn(hub, "repo", "stats", status=64)
+
+
 def test_users_and_tokens_are_made_listed_and_deleted(hub):
     assert json.loads(cairn(hub, "user", "create", "carol", "--email", "carol@example.org", "--json"))["name"] == "carol"
     assert "carol@example.org" in cairn(hub, "user", "list")
@@ -85,7 +136,7 @@ def test_every_command_speaks_json(hub, user, tmp_path):
     run("key", "list", name), run("key", "remove", key["fingerprint"])
     run("repo", "create", repo), run("repo", "list", "--owner", user.name), run("repo", "info", repo)
     run("repo", "protect", repo, "main"), run("repo", "protect", repo), run("repo", "unprotect", repo, "main"), run("repo", "set", repo, "--lfs-locks", "on")
-    run("repo", "compact", repo), run("repo", "bundle", repo), run("repo", "lfs-gc", repo, "--dry-run")
+    run("repo", "compact", repo), run("repo", "bundle", repo), run("repo", "lfs-gc", repo, "--dry-run"), run("repo", "stats", repo)
     run("repo", "mirror", repo, tmp_path / "other.git", "--work", tmp_path / "work")
     run("repo", "import", tmp_path / "other.git", f"{repo}-again", "--work", tmp_path / "work-back"), run("repo", "delete", repo, "--yes")
     run("quota", user.name), run("quota", user.name, "1T"), run("quota", user.name, "none")
