@@ -7,16 +7,18 @@
 #include "store/digest.h"
 #include "store/erasure.h"
 
+enum { CODED_CHUNKS_MIN = 3 };
+
 static const uint8_t mark[CODED_MARK_BYTES] = "cairn: a part of a coded xorb, 1";
 
 enum { HEAD_BYTES = 2 * XORB_CHUNK_HEADER_BYTES + CODED_MARK_BYTES + CODED_ABOUT_BYTES, UNIT_STORED_BYTES = XORB_CHUNK_HEADER_BYTES + CODED_UNIT_BYTES };
 
 /* ------------------------------------------------------------------ what is a part */
 
-static bool is_mark(const struct hash *chunk, uint32_t raw_length, uint32_t count)
+bool coded_is_mark(const struct hash *chunk, uint32_t raw_length)
 {
 	struct hash hash;
-	if (count < 3 || raw_length != CODED_MARK_BYTES)
+	if (raw_length != CODED_MARK_BYTES)
 		return false;
 	digest_chunk(&hash, mark, sizeof(mark));
 	return hash_equal(&hash, chunk);
@@ -26,12 +28,12 @@ bool coded_is_part(const struct xorb_record *record)
 {
 	struct xorb_record_chunk first;
 	xorb_record_chunk_at(&first, record->chunks, 0);
-	return is_mark(&first.hash, first.raw_end, record->chunks_count);
+	return record->chunks_count >= CODED_CHUNKS_MIN && coded_is_mark(&first.hash, first.raw_end);
 }
 
 bool coded_begins_part(const struct xorb_chunk *chunks, uint32_t count)
 {
-	return is_mark(&chunks[0].hash, chunks[0].raw_end, count);
+	return count >= CODED_CHUNKS_MIN && coded_is_mark(&chunks[0].hash, chunks[0].raw_end);
 }
 
 /* ------------------------------------------------------------------ stripes */

@@ -2,7 +2,7 @@
  *
  * DESIGN. The body of a xorb is cut into stripes of k units of CODED_UNIT_BYTES; part i < k has the i-th unit of each stripe, the others have parity of them. The units of
  * the last stripe are as long as its rest needs, zeros at the end. A part is a xorb itself, with chunks that are not compressed: first
- * CODED_MARK, which tells it from what clients store, then what it is a part of, then its units. So parts are verified, fetched, repaired, moved and
+ * a mark, which tells it from what clients store, then what it is a part of, then its units. So parts are verified, fetched, repaired, moved and
  * dropped like every other xorb; but their chunks are in no index, so that no file comes to name them, and they live as long as their xorb does.
  *
  * The same body makes the same parts on every node. Equal xorbs may be compressed differently: then each body makes a coding of its own, and a xorb has both.
@@ -39,6 +39,8 @@ bool store_is_part(struct store *store, const struct hash *xorb);
 /* As another node takes them. ERR_NOT_FOUND. */
 int store_tell_codings(struct store *store, const struct hash *xorb, store_each_record each, void *context, struct why *why);
 
+/* True for the chunk that a part begins with. A xorb that has it first and is no part, as somebody may push a file of these bytes, must end with it. */
+bool coded_is_mark(const struct hash *chunk, uint32_t raw_length);
 /* True when the record is one of a part. */
 bool coded_is_part(const struct xorb_record *record);
 /* The same of a table. */

@@ -243,12 +243,12 @@ static bool xorb_is_used(struct gc *gc, const struct hash *xorb, bool clear)
 	return index_scan_close(&scan) != 0 || used;
 }
 
-/* A part lives as long as what it is a part of. */
+/* A part lives as long as what it is a part of. No file should name one; if any does, it matters more. */
 static bool xorb_lives(struct gc *gc, const struct hash *xorb, bool is_part, bool clear)
 {
 	struct hash whole;
-	int err = is_part ? index_xorb_of_part(gc->store->index, xorb, &whole) : 0;
-	return err ? err != ERR_NOT_FOUND : xorb_is_used(gc, is_part ? &whole : xorb, clear);
+	int err = is_part ? index_xorb_of_part(gc->store->index, xorb, &whole) : ERR_NOT_FOUND;
+	return (err ? err != ERR_NOT_FOUND : xorb_is_used(gc, &whole, clear)) || xorb_is_used(gc, xorb, clear);
 }
 
 static bool xorb_goes(struct gc *gc, const struct drop_record *record)

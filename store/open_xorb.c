@@ -1,5 +1,7 @@
 #include "store/open_xorb.h"
 
+#include "store/coded.h"
+
 #include <assert.h>
 #include <stdlib.h>
 
@@ -57,7 +59,7 @@ static int grow_chunks(struct open_xorb *xorb)
 
 bool open_xorb_is_full(const struct open_xorb *xorb, size_t raw_length)
 {
-	return xorb->chunks_count == XORB_CHUNKS_MAX || xorb->raw_length + raw_length > OPEN_XORB_BYTES_MAX ||
+	return xorb->chunks_count == XORB_CHUNKS_MAX || (xorb->chunks_count > 0 && coded_is_mark(&xorb->chunks[0].hash, xorb->chunks[0].raw_end)) || xorb->raw_length + raw_length > OPEN_XORB_BYTES_MAX ||
 		xorb->body_length + raw_length + XORB_CHUNK_HEADER_BYTES > OPEN_XORB_BYTES_MAX;
 }
 

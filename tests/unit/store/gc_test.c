@@ -1,4 +1,5 @@
 /* Garbage collection: what a name needs stays, what none needs goes, whatever is pushed meanwhile - and what goes gives its room back. */
+#include "store/coded.h"
 #include "tests/unit/store/store_fixture.h"
 
 #include <pthread.h>
@@ -88,6 +89,32 @@ static void what_is_named_stays_and_the_rest_goes(void **state)
 	assert_true(report.files_dropped == 0 && report.xorbs_dropped == 0 && report.claims_dropped == 0);
 	free(kept.data);
 	free(gone.data);
+}
+
+/* Anybody may push a file of the bytes that parts of coded xorbs begin with. What comes with it, and who pushes the same elsewhere, must not suffer. */
+static void what_begins_as_a_part_does_stays(void **state)
+{
+	(void)state;
+	struct bytes mark = bytes_make(CODED_MARK_BYTES), one = bytes_random(50 * KIB, 1), two = bytes_random(60 * KIB, 2);
+	memcpy(mark.data, "cairn: a part of a coded xorb, 1", CODED_MARK_BYTES);
+	struct upload *upload = begin_upload(&ada);
+	struct upload_result files[] = { add_file(upload, &mark), add_file(upload, &one), add_file(upload, &two) };
+	end_upload(upload);
+	for (size_t i = 0; i < 3; i++)
+		name(&ada, &files[i].file);
+	struct upload_result again = push(&bob, &one);
+	name(&bob, &again.file);
+	struct store_gc_report report = collect(0, false);
+	assert_int_equal(report.xorbs_dropped, 0);
+	assert_content(&files[0].file, &mark);
+	assert_content(&files[1].file, &one);
+	assert_content(&files[2].file, &two);
+	assert_content(&again.file, &one);
+	assert_int_equal(push(&bob, &two).new_bytes, 0);
+	assert_sound();
+	free(mark.data);
+	free(one.data);
+	free(two.data);
 }
 
 static void what_is_young_stays(void **state)
@@ -597,6 +624,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define TEST(test) cmocka_unit_test_setup_teardown(test, set_up_roots, tear_down)
 		TEST(what_is_named_stays_and_the_rest_goes),
+		TEST(what_begins_as_a_part_does_stays),
 		TEST(what_is_young_stays),
 		TEST(a_dry_run_tells_what_would_go_and_changes_nothing),
 		TEST(names_that_cannot_be_read_drop_nothing),
