@@ -183,7 +183,7 @@ static void take_and_move(struct push *push, const struct git_lease *lease)
 		say_messages(push);
 	}
 	if (err == 0 && push_decide_objects(push) && push->has_pack) {
-		err = quota_reserve(push->gateway, &push->repo, push->pack_bytes + push->received.blob_bytes, &push->quota, &why);
+		err = quota_reserve(push->gateway, &push->repo, &push->actor, push->pack_bytes + push->received.blob_bytes, &push->quota, &why);
 		if (err == 0)
 			err = received_pack_store(&push->received, &push->pack, &why);
 		say_messages(push);

@@ -81,7 +81,7 @@ static int check_room(struct push_body *body, size_t more, struct why *why)
 	uint64_t expected = body->announced != UINT64_MAX && body->announced < ROOM_STEP_BYTES_MAX ? body->announced : ROOM_STEP_BYTES_MAX;
 	if (!git_cache_has_room(push->gateway->git_cache, 3 * expected))
 		return why_set(why, ERR_NO_SPACE, "the server is out of disk space");
-	int err = quota_check(push->gateway, &push->repo, push->pack_bytes + more, why);
+	int err = quota_check(push->gateway, &push->repo, &push->actor, push->pack_bytes + more, why);
 	body->checked_bytes = push->pack_bytes + more + expected;
 	return err;
 }

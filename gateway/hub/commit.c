@@ -48,7 +48,8 @@ struct commit {
 	uint64_t number;             /* of that pull request */
 	struct commit_parser parser;
 	struct commit_draft *draft;
-	uint64_t content_bytes, allowed_bytes; /* of the regular files so far; that the quota has been asked for */
+	uint64_t content_bytes, allowed_bytes; /* of the regular files so far; until the quota is asked again */
+	struct quota_reservation reservation;  /* of the former, as they were then */
 	bool has_parent;
 	struct oid parent;
 	char *title, *message;
@@ -116,8 +117,10 @@ static int open_detached_draft(struct commit *commit, struct why *why)
 	int err = ref_get(call->gateway->ns, NULL, &call->repo.id, commit->ref, &ref);
 	if (err == 0)
 		err = commit_draft_open_at(&commit->draft, call->gateway, &call->repo, commit->has_parent ? &commit->parent : &ref.oid, why);
-	if (err == 0)
+	if (err == 0) {
 		commit_draft_publish(commit->draft, open_pull_request, commit);
+		commit_draft_by(commit->draft, &call->actor);
+	}
 	if (err != ERR_NOT_FOUND)
 		return err;
 	why_set(why, err, "Invalid rev id: %s", commit->revision);
@@ -138,6 +141,8 @@ static int open_draft(struct commit *commit, struct why *why)
 		why_set(why, err, "Invalid rev id: %s", commit->revision);
 		return refuse(commit, err, 404, "RevisionNotFound");
 	}
+	if (err == 0)
+		commit_draft_by(commit->draft, &call->actor);
 	return err;
 }
 
@@ -198,14 +203,19 @@ static int add_change(struct commit *commit, const struct change *change, struct
 	return 0;
 }
 
-static int check_quota(struct commit *commit, uint64_t more_bytes, struct why *why)
+/* What has come so far counts as used until the commit ends. */
+static int reserve(struct commit *commit, struct why *why)
+{
+	struct call *call = commit->call;
+	quota_release(&commit->reservation, false);
+	commit->allowed_bytes = commit->content_bytes + QUOTA_STEP_BYTES;
+	return quota_reserve(call->gateway, &call->repo, &call->actor, commit->content_bytes, &commit->reservation, why);
+}
+
+static int add_content(struct commit *commit, uint64_t more_bytes, struct why *why)
 {
 	commit->content_bytes += more_bytes;
-	if (commit->content_bytes <= commit->allowed_bytes)
-		return 0;
-	int err = quota_check(commit->call->gateway, &commit->call->repo, commit->content_bytes, why);
-	commit->allowed_bytes = commit->content_bytes + QUOTA_STEP_BYTES;
-	return err;
+	return commit->content_bytes > commit->allowed_bytes ? reserve(commit, why) : 0;
 }
 
 static int on_change(struct commit *commit, const struct operation *operation, struct why *why)
@@ -234,7 +244,7 @@ static int on_change(struct commit *commit, const struct operation *operation, s
 			return why_set(why, ERR_TOO_BIG, "\"%.*s\" is larger than %d MiB: it must be uploaded through LFS or Xet",
 				(int)(operation->path.length > 200 ? 200 : operation->path.length), (const char *)operation->path.data,
 				REGULAR_FILE_BYTES_MAX >> 20);
-		err = check_quota(commit, operation->content.length, why);
+		err = add_content(commit, operation->content.length, why);
 		if (err)
 			return err;
 		err = draft_store_content(commit->draft, operation->content, &change.content, why);
@@ -346,6 +356,8 @@ static int finish(struct commit *commit, struct oid *oid)
 	int err = commit_parser_finish(&commit->parser, &commit->why);
 	if (err == 0 && !commit->draft)
 		err = why_set(&commit->why, ERR_INVALID, "The commit is empty");
+	if (err == 0)
+		err = reserve(commit, &commit->why);
 	for (int i = 0; err == 0; i++) {
 		err = finish_once(commit, oid);
 		if (err != ERR_CONFLICT || commit->status)
@@ -389,6 +401,7 @@ static void sink_end(struct http_request *request, int err, void *context)
 	int status = commit->status;
 	const char *code = commit->code;
 	uint64_t number = commit->number;
+	quota_release(&commit->reservation, err == 0);
 	commit_free(commit);
 	if (err == 0)
 		reply_committed(request, call, &oid, number);
@@ -412,6 +425,18 @@ static const char *target_ref(struct http_request *request, struct call *call, c
 	return exists || strcmp(full, call->repo.head) == 0 ? full : NULL;
 }
 
+/* Those who may write delete whatever is used; whoever may only propose needs room for anything at all. False: answered already. */
+static bool has_room(struct http_request *request, struct call *call)
+{
+	struct why why = { 0 };
+	if (!quota_is_proposal(call->gateway, &call->repo, &call->actor))
+		return true;
+	int err = quota_check(call->gateway, &call->repo, &call->actor, 1, &why);
+	if (err)
+		answer_err(request, err, &why);
+	return err == 0;
+}
+
 void commit_post(struct http_request *request, const struct route_match *match)
 {
 	bool create_pr = http_query_bool(request, "create_pr", false);
@@ -431,6 +456,8 @@ void commit_post(struct http_request *request, const struct route_match *match)
 		answer_revision_missing(request, revision);
 		return;
 	}
+	if (!has_room(request, call))
+		return;
 	struct commit *commit = http_alloc(request, sizeof(*commit));
 	commit->call = call;
 	commit->ref = ref;

@@ -79,7 +79,7 @@ static void duplicate(struct http_request *request, struct call *call, const jso
 		struct file_info info;
 		if (err == 0 && !hash_is_zero(&file) && quota_applies(call->gateway, target) && store_file_info(call->gateway->store, &file, &info) == 0 &&
 			store_claim_check(call->gateway->store, &target->id, &file) != 0)
-			err = quota_check(call->gateway, target, info.length, &why);
+			err = quota_check(call->gateway, target, &call->actor, info.length, &why);
 		if (err == 0 && !hash_is_zero(&file))
 			err = store_claim(call->gateway->store, &target->id, &file, &why);
 		if (err)

@@ -112,6 +112,11 @@ static void write_xet_action(struct batch *batch)
 	write_action_end(batch);
 }
 
+static bool is_multipart(const struct batch *batch, uint64_t length)
+{
+	return batch->transfer == TRANSFER_MULTIPART && length > LFS_PART_BYTES_MIN;
+}
+
 static void write_upload_actions(struct batch *batch, const struct sha256 *oid, uint64_t length)
 {
 	struct json_writer *json = &batch->json;
@@ -120,7 +125,7 @@ static void write_upload_actions(struct batch *batch, const struct sha256 *oid, 
 	if (batch->transfer == TRANSFER_XET) {
 		write_xet_action(batch);
 	} else {
-		if (batch->transfer == TRANSFER_MULTIPART && length > LFS_PART_BYTES_MIN)
+		if (is_multipart(batch, length))
 			write_multipart_action(batch, oid, length);
 		else
 			write_basic_action(batch, oid, length);
@@ -244,21 +249,37 @@ static int claim_all(struct batch *batch)
 	return 0;
 }
 
+/* Objects of other repositories: they count here from now on, the next call sees them. */
+static int claim_counted(struct batch *batch, uint64_t elsewhere_bytes)
+{
+	struct call *call = batch->call;
+	struct quota_reservation reservation;
+	int err = quota_reserve(call->gateway, &call->repo, &call->actor, elsewhere_bytes, &reservation, &batch->why);
+	if (err)
+		return err;
+	err = claim_all(batch);
+	quota_release(&reservation, err == 0);
+	return err;
+}
+
 /* ERR_NO_SPACE: what the batch would add is more than the owner may have. */
 static int look_up_all(struct batch *batch)
 {
-	uint64_t more_bytes = 0;
+	uint64_t more_bytes = 0, elsewhere_bytes = 0;
 	batch->known = http_alloc(batch->request, (batch->body.objects_count + 1) * sizeof(*batch->known));
 	for (size_t i = 0; i < batch->body.objects_count; i++) {
 		const struct lfs_object *object = &batch->body.objects[i];
 		look_up(batch, object, &batch->known[i]);
-		if (object->valid && (batch->known[i].err || batch->known[i].elsewhere))
-			more_bytes += (uint64_t)object->size; /* 1000 times 8 TiB fit */
+		uint64_t length = object->valid ? (uint64_t)object->size : 0; /* 1000 times 8 TiB fit, and twice that */
+		if (batch->known[i].err)
+			more_bytes += is_multipart(batch, length) ? 2 * length : length; /* the parts count beside the object */
+		else if (batch->known[i].elsewhere)
+			elsewhere_bytes += length;
 	}
 	if (!batch->body.is_upload)
 		return 0;
-	int err = quota_check(batch->call->gateway, &batch->call->repo, more_bytes, &batch->why);
-	return err ? err : claim_all(batch);
+	int err = quota_check(batch->call->gateway, &batch->call->repo, &batch->call->actor, more_bytes + elsewhere_bytes, &batch->why);
+	return err ? err : claim_counted(batch, elsewhere_bytes);
 }
 
 /* ------------------------------------------------------------------ the call */
@@ -324,9 +345,9 @@ static void handle_batch(struct batch *batch)
 		return;
 	batch->expires_ms = unix_ms() + LFS_GRANT_MS;
 	batch->asks_until_ms = unix_ms() + ASK_OTHERS_MS;
-	int err = look_up_all(batch);
+	int err = choose_transfer(batch);
 	if (err == 0)
-		err = choose_transfer(batch);
+		err = look_up_all(batch);
 	if (err) {
 		lfs_reply_err(batch->request, err, &batch->why);
 		return;

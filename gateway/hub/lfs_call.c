@@ -157,18 +157,18 @@ static enum action action_of(enum grant_kind kind)
 	return kind == GRANT_LFS_DOWNLOAD ? ACTION_READ_FILES : ACTION_PROPOSE;
 }
 
-struct grant *lfs_grant_open(struct http_request *request, const struct route_match *match, enum grant_kind kind, struct repo *repo)
+struct grant *lfs_grant_open(struct http_request *request, const struct route_match *match, enum grant_kind kind, struct actor *holder, struct repo *repo)
 {
 	struct gateway *gateway = gateway_of(request);
 	struct grant *grant = http_alloc(request, sizeof(*grant));
 	struct repo *found = repo ? repo : http_alloc(request, sizeof(*found));
-	struct actor holder;
+	struct actor *by = holder ? holder : http_alloc(request, sizeof(*by));
 	if (grant_verify(gateway, match->captures[0], grant) != 0 || grant->kind != kind) {
 		lfs_reply_error(request, 403, NULL, "This URL is not valid, or no longer");
 		return NULL;
 	}
 	http_set_actor_name(request, grant->actor);
-	int err = grant_holder(gateway, grant, action_of(kind), &holder, found);
+	int err = grant_holder(gateway, grant, action_of(kind), by, found);
 	if (err == 0)
 		return grant;
 	if (repo_get(gateway->ns, NULL, &grant->repo, found) == ERR_NOT_FOUND)

@@ -15,8 +15,9 @@ struct call *lfs_call_open(struct http_request *request, const struct route_matc
 /* 0 if the caller may; else answered: 401 to the anonymous, 403. */
 int lfs_call_may(struct http_request *request, const struct call *call, enum action action);
 
-/* The verified grant in the path, of the kind wanted, whose holder still may do what it says. `repo` (may be NULL) is its repository. NULL: answered. */
-struct grant *lfs_grant_open(struct http_request *request, const struct route_match *match, enum grant_kind kind, struct repo *repo);
+/* The verified grant in the path, of the kind wanted, whose holder still may do what it says; `holder` and `repo` (may be NULL) are they and its repository.
+ * NULL: answered. */
+struct grant *lfs_grant_open(struct http_request *request, const struct route_match *match, enum grant_kind kind, struct actor *holder, struct repo *repo);
 
 /* `code` may be NULL. */
 void lfs_reply_error(struct http_request *request, int status, const char *code, const char *text);

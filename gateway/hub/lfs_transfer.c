@@ -93,7 +93,7 @@ static void receiving_end(struct http_request *request, int err, void *context)
 	http_reply(request, 200, NULL, span_of(NULL, 0));
 }
 
-static void receive(struct http_request *request, const struct grant *grant, const struct repo *repo, bool is_part)
+static void receive(struct http_request *request, const struct grant *grant, const struct actor *holder, const struct repo *repo, bool is_part)
 {
 	uint64_t announced = http_body_length(request);
 	if (announced != UINT64_MAX && announced != grant->length) {
@@ -106,7 +106,7 @@ static void receive(struct http_request *request, const struct grant *grant, con
 	receiving->grant = grant;
 	receiving->is_part = is_part;
 	receiving->length = grant->length;
-	int err = quota_reserve(receiving->gateway, repo, grant->length, &receiving->reservation, &receiving->why);
+	int err = quota_reserve(receiving->gateway, repo, holder, grant->length, &receiving->reservation, &receiving->why);
 	if (err) {
 		lfs_reply_err(request, err, &receiving->why);
 		return;
@@ -117,18 +117,20 @@ static void receive(struct http_request *request, const struct grant *grant, con
 
 void lfs_upload(struct http_request *request, const struct route_match *match)
 {
+	struct actor holder;
 	struct repo repo;
-	const struct grant *grant = lfs_grant_open(request, match, GRANT_LFS_UPLOAD, &repo);
+	const struct grant *grant = lfs_grant_open(request, match, GRANT_LFS_UPLOAD, &holder, &repo);
 	if (grant)
-		receive(request, grant, &repo, false);
+		receive(request, grant, &holder, &repo, false);
 }
 
 void lfs_part(struct http_request *request, const struct route_match *match)
 {
+	struct actor holder;
 	struct repo repo;
-	const struct grant *grant = lfs_grant_open(request, match, GRANT_LFS_PART, &repo);
+	const struct grant *grant = lfs_grant_open(request, match, GRANT_LFS_PART, &holder, &repo);
 	if (grant)
-		receive(request, grant, &repo, true);
+		receive(request, grant, &holder, &repo, true);
 }
 
 /* ------------------------------------------------------------------ completion of a multipart upload */
@@ -199,9 +201,34 @@ static int join_parts(struct gateway *gateway, const struct grant *grant, const 
 	return err ? err : upload_commit(upload, why);
 }
 
+struct completing {
+	const struct grant *grant;
+	struct actor holder;
+	struct repo repo;
+	struct quota_reservation reservation;
+};
+
+/* The object counts beside its parts. */
+static int complete(struct gateway *gateway, struct completing *completing, const struct part_list *list, struct why *why)
+{
+	const struct grant *grant = completing->grant;
+	struct upload *upload;
+	int err = quota_reserve(gateway, &completing->repo, &completing->holder, grant->length, &completing->reservation, why);
+	if (err)
+		return err;
+	err = upload_open(&upload, gateway->store, &grant->repo, why);
+	if (err == 0) {
+		err = join_parts(gateway, grant, list, upload, why);
+		upload_close(upload);
+	}
+	quota_release(&completing->reservation, err == 0);
+	return err;
+}
+
 static void complete_body(struct http_request *request, struct span text, void *context)
 {
-	const struct grant *grant = context;
+	struct completing *completing = context;
+	const struct grant *grant = completing->grant;
 	struct gateway *gateway = gateway_of(request);
 	struct why why = { 0 };
 	struct part_list list = { .count = lfs_parts_count(grant->length, grant->number) };
@@ -212,14 +239,8 @@ static void complete_body(struct http_request *request, struct span text, void *
 	json_decref(body);
 	/* A repeated completion (its answer was lost) finds the object. */
 	bool done = store_find_by_sha256(gateway->store, &grant->repo, &sha256, &known) == 0 && known.sha256_verified && !known.is_damaged;
-	if (err == 0 && !done) {
-		struct upload *upload;
-		err = upload_open(&upload, gateway->store, &grant->repo, &why);
-		if (err == 0) {
-			err = join_parts(gateway, grant, &list, upload, &why);
-			upload_close(upload);
-		}
-	}
+	if (err == 0 && !done)
+		err = complete(gateway, completing, &list, &why);
 	if (err)
 		lfs_reply_err(request, err, &why);
 	else
@@ -228,13 +249,15 @@ static void complete_body(struct http_request *request, struct span text, void *
 
 void lfs_complete(struct http_request *request, const struct route_match *match)
 {
-	struct grant *grant = lfs_grant_open(request, match, GRANT_LFS_UPLOAD, NULL);
+	struct completing *completing = http_alloc(request, sizeof(*completing));
+	const struct grant *grant = lfs_grant_open(request, match, GRANT_LFS_UPLOAD, &completing->holder, &completing->repo);
 	if (!grant)
 		return;
+	completing->grant = grant;
 	if (grant->number == 0 || lfs_parts_count(grant->length, grant->number) > LFS_PARTS_MAX)
 		lfs_reply_error(request, 422, NULL, "This upload has no parts");
 	else
-		http_collect(request, COMPLETION_BODY_BYTES_MAX, complete_body, grant);
+		http_collect(request, COMPLETION_BODY_BYTES_MAX, complete_body, completing);
 }
 
 /* ------------------------------------------------------------------ verify and download */
@@ -263,7 +286,7 @@ static void verify_body(struct http_request *request, struct span text, void *co
 
 void lfs_verify(struct http_request *request, const struct route_match *match)
 {
-	struct grant *grant = lfs_grant_open(request, match, GRANT_LFS_UPLOAD, NULL);
+	struct grant *grant = lfs_grant_open(request, match, GRANT_LFS_UPLOAD, NULL, NULL);
 	if (grant)
 		http_collect(request, VERIFY_BODY_BYTES_MAX, verify_body, grant);
 }
@@ -295,7 +318,7 @@ static void download_work(struct http_request *request, void *context)
 
 void lfs_download(struct http_request *request, const struct route_match *match)
 {
-	struct grant *grant = lfs_grant_open(request, match, GRANT_LFS_DOWNLOAD, NULL);
+	struct grant *grant = lfs_grant_open(request, match, GRANT_LFS_DOWNLOAD, NULL, NULL);
 	if (grant)
 		http_work(request, download_work, grant);
 }

@@ -168,7 +168,7 @@ static void with_body(struct http_request *request, struct span text, void *cont
 		return;
 	}
 	/* How much of the files is new nobody knows yet, only that the owner has room for anything at all. */
-	int err = quota_check(call->gateway, &call->repo, 1, &why);
+	int err = quota_check(call->gateway, &call->repo, &call->actor, 1, &why);
 	if (err) {
 		answer_err(request, err, &why);
 	} else if (is_unborn(request, call)) {

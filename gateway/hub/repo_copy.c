@@ -79,7 +79,7 @@ static int make(struct call *call, struct repo *target, struct why *why)
 		return err;
 	err = repo_get(ns, NULL, &id, target);
 	if (err == 0)
-		err = repo_copy(call->gateway, &call->repo, target, call->actor.name, why);
+		err = repo_copy(call->gateway, &call->repo, target, &call->actor, why);
 	struct repo_settings settings = { .set_private = true, .private = private };
 	if (err == 0 && !private)
 		err = repo_update(ns, call->actor.name, &id, &settings, why);

@@ -20,7 +20,7 @@ static int token_run(struct http_request *request, struct call *call, enum repo_
 	struct xet_token token;
 	struct why why = { 0 };
 	if (*write) /* a full owner is told before the client has cut and hashed its files */
-		err = quota_check(call->gateway, &call->repo, 1, &why);
+		err = quota_check(call->gateway, &call->repo, &call->actor, 1, &why);
 	if (err) {
 		answer_err(request, err, &why);
 		return 0;

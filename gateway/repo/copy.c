@@ -13,7 +13,7 @@ enum { CLAIMS_BATCH = 4096, REFS_BATCH = 500 };
 struct copy {
 	struct gateway *gateway;
 	const struct repo *source, *target;
-	const char *actor;
+	const struct actor *actor;
 	struct namespace_snapshot *snapshot;
 	struct hash *files;
 	size_t files_count;
@@ -92,12 +92,12 @@ static int take_names(struct copy *copy)
 	struct namespace *ns = copy->gateway->ns;
 	int err = 0;
 	for (size_t i = 0; i < copy->packs_count && err == 0; i++)
-		err = refs_update(ns, copy->actor, &copy->target->id, NULL, 0, &copy->packs[i], NULL, copy->why);
+		err = refs_update(ns, copy->actor->name, &copy->target->id, NULL, 0, &copy->packs[i], NULL, copy->why);
 	if (err == 0)
 		err = repo_rebuild(copy->gateway, copy->target, copy->why);
 	for (size_t at = 0; at < copy->refs_count && err == 0; at += REFS_BATCH) {
 		size_t count = copy->refs_count - at < REFS_BATCH ? copy->refs_count - at : REFS_BATCH;
-		err = refs_update(ns, copy->actor, &copy->target->id, copy->refs + at, count, NULL, NULL, copy->why);
+		err = refs_update(ns, copy->actor->name, &copy->target->id, copy->refs + at, count, NULL, NULL, copy->why);
 	}
 	return err;
 }
@@ -113,7 +113,7 @@ static int run(struct copy *copy)
 		err = store_owner_usage(copy->gateway->store, &copy->source->id, &files, &bytes);
 	if (err)
 		return why_set(copy->why, err, "the repository %s/%s cannot be read", copy->source->owner, copy->source->name);
-	err = quota_reserve(copy->gateway, copy->target, bytes, &reservation, copy->why);
+	err = quota_reserve(copy->gateway, copy->target, copy->actor, bytes, &reservation, copy->why);
 	if (err == 0)
 		err = claim_files(copy);
 	if (err == 0)
@@ -122,7 +122,7 @@ static int run(struct copy *copy)
 	return err;
 }
 
-int repo_copy(struct gateway *gateway, const struct repo *source, const struct repo *target, const char *actor, struct why *why)
+int repo_copy(struct gateway *gateway, const struct repo *source, const struct repo *target, const struct actor *actor, struct why *why)
 {
 	struct copy copy = { .gateway = gateway, .source = source, .target = target, .actor = actor, .why = why };
 	copy.snapshot = namespace_snapshot_open(gateway->ns);

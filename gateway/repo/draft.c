@@ -280,6 +280,11 @@ void commit_draft_publish(struct commit_draft *draft, commit_publish_fn publish,
 	draft->publish_context = context;
 }
 
+void commit_draft_by(struct commit_draft *draft, const struct actor *actor)
+{
+	draft->by = actor;
+}
+
 void commit_draft_close(struct commit_draft *draft)
 {
 	if (!draft)

@@ -73,6 +73,7 @@ struct commit_draft {
 	struct oid second_parent;  /* of a merge */
 	commit_publish_fn publish; /* NULL: the ref is moved */
 	void *publish_context;
+	const struct actor *by;    /* NULL: whoever it is may write */
 	struct upload *upload;
 	bool upload_committed;
 

@@ -7,6 +7,7 @@
 #include "gateway/repo/object_hash.h"
 #include "gateway/repo/pack_file.h"
 #include "gateway/repo/path_lock.h"
+#include "gateway/repo/quota.h"
 #include "gateway/repo/rebuild.h"
 #include "gateway/repo/turn.h"
 
@@ -309,6 +310,33 @@ static int move_ref(struct finish *finish, const struct pack *pack)
 	return update.privileged ? propose(finish, &update, pack) : err;
 }
 
+/* Those who may write are not asked: a commit that deletes brings trees as well. */
+static int reserve(const struct finish *finish, struct quota_reservation *out)
+{
+	const struct draft_objects *objects = &finish->objects;
+	const struct commit_draft *draft = finish->draft;
+	uint64_t bytes = 0;
+	if (!draft->by || !quota_is_proposal(draft->gateway, &draft->repo, draft->by))
+		return 0;
+	for (size_t i = 0; i < objects->count; i++)
+		bytes += pack_holds(&objects->objects[i]) ? objects->objects[i].length : 0;
+	return quota_reserve(draft->gateway, &draft->repo, draft->by, bytes, out, finish->why);
+}
+
+static int store_pack(struct finish *finish, struct pack *pack)
+{
+	struct upload *upload = finish->draft->upload;
+	const struct draft_objects *objects = &finish->objects;
+	struct quota_reservation reservation = { 0 };
+	int err = reserve(finish, &reservation);
+	if (err == 0)
+		err = pack_file_write(upload, objects->oids, objects->objects, objects->count, pack, finish->why);
+	if (err == 0)
+		err = upload_commit(upload, finish->why);
+	quota_release(&reservation, err == 0);
+	return err;
+}
+
 /* Bytes first, then the table that readers will ask, then the name. */
 static int publish(struct finish *finish)
 {
@@ -318,9 +346,7 @@ static int publish(struct finish *finish)
 	if (err)
 		return err;
 	draft_objects_unique(&finish->objects);
-	err = pack_file_write(draft->upload, finish->objects.oids, finish->objects.objects, finish->objects.count, &pack, finish->why);
-	if (err == 0)
-		err = upload_commit(draft->upload, finish->why);
+	err = store_pack(finish, &pack);
 	if (err)
 		return err;
 	draft->upload_committed = true;

@@ -93,9 +93,24 @@ static const char *bytes_text(char out[BYTES_TEXT_MAX], uint64_t bytes)
 	return out;
 }
 
-static int refuse(const char *owner, uint64_t limit, uint64_t used, uint64_t more, struct why *why)
+bool quota_is_proposal(struct gateway *gateway, const struct repo *repo, const struct actor *actor)
 {
-	char limit_text[BYTES_TEXT_MAX], used_text[BYTES_TEXT_MAX], more_text[BYTES_TEXT_MAX];
+	struct resource resource = { .repo = repo, .ns = gateway->ns };
+	return may(actor, ACTION_WRITE, &resource) != 0;
+}
+
+static uint64_t kept_of(uint64_t limit)
+{
+	return limit / QUOTA_KEPT_PART + (limit % QUOTA_KEPT_PART != 0);
+}
+
+static int refuse(const char *owner, uint64_t limit, uint64_t kept, uint64_t used, uint64_t more, struct why *why)
+{
+	char limit_text[BYTES_TEXT_MAX], kept_text[BYTES_TEXT_MAX], used_text[BYTES_TEXT_MAX], more_text[BYTES_TEXT_MAX];
+	if (kept)
+		return why_set(why, ERR_NO_SPACE, "The storage quota of %s is %s, of which %s are kept for those who may write to the repository: %s are used or on "
+			"their way, and this needs %s more. Ask them to make room", owner, bytes_text(limit_text, limit), bytes_text(kept_text, kept),
+			bytes_text(used_text, used), bytes_text(more_text, more));
 	return why_set(why, ERR_NO_SPACE, "The storage quota of %s is %s: %s are used or on their way, and this needs %s more. Delete what is not needed, or ask the operator of the hub for more", owner,
 		bytes_text(limit_text, limit), bytes_text(used_text, used), bytes_text(more_text, more));
 }
@@ -121,7 +136,8 @@ static int measure(struct gateway *gateway, const char *owner, uint64_t *used)
 	return 0;
 }
 
-static int ask(struct gateway *gateway, const struct repo *repo, uint64_t more, struct quota_reservation *reservation, struct why *why)
+static int ask(struct gateway *gateway, const struct repo *repo, const struct actor *actor, uint64_t more, struct quota_reservation *reservation,
+	struct why *why)
 {
 	uint64_t limit, used = 0;
 	int err = quota_get(gateway->ns, repo->owner, &limit);
@@ -131,16 +147,17 @@ static int ask(struct gateway *gateway, const struct repo *repo, uint64_t more, 
 		err = measure(gateway, repo->owner, &used);
 	if (err)
 		return why_set(why, err, "The storage quota of %s cannot be read", repo->owner);
+	uint64_t kept = quota_is_proposal(gateway, repo, actor) ? kept_of(limit) : 0, allowed = limit - kept;
 	pthread_mutex_lock(&quotas.mutex);
 	struct measured *measured = slot_of(repo->owner);
 	if (is_of(measured, gateway, repo->owner))
 		used = measured->used; /* others may have added to it */
 	used += under_way(gateway, repo->owner);
-	bool fits = more == 0 || (used <= limit && more <= limit - used);
+	bool fits = more == 0 || (used <= allowed && more <= allowed - used);
 	if (fits && reservation)
 		hold(reservation, gateway, repo->owner, more);
 	pthread_mutex_unlock(&quotas.mutex);
-	return fits ? 0 : refuse(repo->owner, limit, used, more, why);
+	return fits ? 0 : refuse(repo->owner, limit, kept, used, more, why);
 }
 
 bool quota_applies(struct gateway *gateway, const struct repo *repo)
@@ -149,15 +166,15 @@ bool quota_applies(struct gateway *gateway, const struct repo *repo)
 	return quota_get(gateway->ns, repo->owner, &limit) != 0 || limit != QUOTA_NONE;
 }
 
-int quota_check(struct gateway *gateway, const struct repo *repo, uint64_t more_bytes, struct why *why)
+int quota_check(struct gateway *gateway, const struct repo *repo, const struct actor *actor, uint64_t more_bytes, struct why *why)
 {
-	return ask(gateway, repo, more_bytes, NULL, why);
+	return ask(gateway, repo, actor, more_bytes, NULL, why);
 }
 
-int quota_reserve(struct gateway *gateway, const struct repo *repo, uint64_t bytes, struct quota_reservation *out, struct why *why)
+int quota_reserve(struct gateway *gateway, const struct repo *repo, const struct actor *actor, uint64_t bytes, struct quota_reservation *out, struct why *why)
 {
 	*out = (struct quota_reservation){ 0 };
-	return ask(gateway, repo, bytes, out, why);
+	return ask(gateway, repo, actor, bytes, out, why);
 }
 
 void quota_release(struct quota_reservation *reservation, bool stored)

@@ -106,6 +106,8 @@ void commit_draft_close(struct commit_draft *draft);
  * Everything is durable by then. */
 typedef int (*commit_publish_fn)(void *context, const struct oid *base, const struct oid *commit, const struct pack *pack, struct why *why);
 void commit_draft_publish(struct commit_draft *draft, commit_publish_fn publish, void *context);
+/* Somebody who may only propose also needs room for the trees and the commit (quota.h). `actor` must outlive the draft. */
+void commit_draft_by(struct commit_draft *draft, const struct actor *actor);
 /* All files of the draft go through this upload; the draft owns it and commits it. Ask again after commit_draft_finish: it may be another one. */
 struct upload *commit_draft_upload(struct commit_draft *draft);
 
@@ -138,7 +140,7 @@ int repo_tag_annotated(struct gateway *gateway, const struct repo *repo, const c
 	const struct commit_author *author, struct span message, struct why *why);
 /* [blocks] Branches, tags and converted data of `source`, with their whole history, into the empty repository `target`. Bytes are shared, not copied. A target that
  * this fails for is left as it is then: delete it. */
-int repo_copy(struct gateway *gateway, const struct repo *source, const struct repo *target, const char *actor, struct why *why);
+int repo_copy(struct gateway *gateway, const struct repo *source, const struct repo *target, const struct actor *actor, struct why *why);
 
 /* [blocks] Emits every (repository, store file) that must stay: all packs, the files of their maps, and what a ref of any repository reaches; the roots of
  * store_gc. `context` is the gateway. */

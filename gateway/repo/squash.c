@@ -5,6 +5,7 @@
 #include "gateway/repo/object.h"
 #include "gateway/repo/object_hash.h"
 #include "gateway/repo/publish.h"
+#include "gateway/repo/quota.h"
 
 enum { SQUASH_COMMIT_BYTES_MAX = 1 << 20 };
 
@@ -38,6 +39,8 @@ int repo_squash(struct gateway *gateway, const struct repo *repo, const struct a
 		err = object_hash(&update.new_oid, GIT_COMMIT, buffer_span(&payload));
 	cached_release(&old->cached);
 	struct git_object object = { .type = GIT_COMMIT, .length = payload.length, .payload = buffer_span(&payload) };
+	if (err == 0 && quota_is_proposal(gateway, repo, actor))
+		err = quota_check(gateway, repo, actor, payload.length, why);
 	if (err == 0)
 		err = publish_objects(gateway, repo, actor->name, &update, &update.new_oid, &object, 1, why);
 	buffer_fini(&payload);

@@ -8,7 +8,7 @@
 
 struct shard_post {
 	struct gateway *gateway;
-	struct repo repo;
+	const struct xet_caller *caller;
 	uint64_t length_max;
 	struct shard_spool *spool; /* opened with the first bytes, on the bulk loop */
 	struct why why;
@@ -34,7 +34,7 @@ static uint64_t more_bytes(const struct shard_post *post, struct span bytes)
 	if (shard_open(&reader, bytes, &why) != 0)
 		return 0;
 	while (shard_next_file(&reader, &file, &why) == 1) {
-		bool had = store_claim_check(post->gateway->store, &post->repo.id, &file.hash) == 0;
+		bool had = store_claim_check(post->gateway->store, &post->caller->repo.id, &file.hash) == 0;
 		for (uint32_t i = 0; i < file.terms_count && !had; i++) {
 			struct shard_term term;
 			shard_term_at(&term, &file, i);
@@ -47,11 +47,12 @@ static uint64_t more_bytes(const struct shard_post *post, struct span bytes)
 static int register_files(struct shard_post *post, struct span bytes, int *registered)
 {
 	struct quota_reservation reservation;
-	uint64_t more = quota_applies(post->gateway, &post->repo) ? more_bytes(post, bytes) : 0;
-	int err = quota_reserve(post->gateway, &post->repo, more, &reservation, &post->why);
+	const struct xet_caller *caller = post->caller;
+	uint64_t more = quota_applies(post->gateway, &caller->repo) ? more_bytes(post, bytes) : 0;
+	int err = quota_reserve(post->gateway, &caller->repo, &caller->actor, more, &reservation, &post->why);
 	if (err)
 		return xet_quota_error(err);
-	err = store_shard_register(post->gateway->store, &post->repo.id, bytes, registered, &post->why);
+	err = store_shard_register(post->gateway->store, &caller->repo.id, bytes, registered, &post->why);
 	quota_release(&reservation, err == 0);
 	return err;
 }
@@ -89,11 +90,11 @@ void xet_shard_post(struct http_request *request, const struct route_match *matc
 		return;
 	struct shard_post *post = http_alloc(request, sizeof(*post));
 	post->gateway = caller->gateway;
-	post->repo = caller->repo;
+	post->caller = caller;
 	uint64_t announced = http_body_length(request);
 	post->length_max = announced > SHARD_BYTES_MAX ? SHARD_BYTES_MAX : announced;
 	/* How much a shard adds its body tells; a client that asks first is spared sending it when there is room for nothing. */
-	int err = http_expects_continue(request) ? quota_check(post->gateway, &post->repo, 1, &post->why) : 0;
+	int err = http_expects_continue(request) ? quota_check(post->gateway, &caller->repo, &caller->actor, 1, &post->why) : 0;
 	if (err)
 		answer_err(request, xet_quota_error(err), &post->why);
 	else

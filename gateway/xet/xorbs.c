@@ -61,7 +61,7 @@ void xet_xorb_post(struct http_request *request, const struct route_match *match
 	post->store = caller->gateway->store;
 	uint64_t announced = http_body_length(request);
 	post->length = announced;
-	int err = quota_reserve(caller->gateway, &caller->repo, announced == UINT64_MAX ? 1 : announced, &post->reservation, &post->why);
+	int err = quota_reserve(caller->gateway, &caller->repo, &caller->actor, announced == UINT64_MAX ? 1 : announced, &post->reservation, &post->why);
 	if (err)
 		answer_err(request, xet_quota_error(err), &post->why);
 	else

@@ -1,4 +1,5 @@
 """What an owner's repositories may hold, and what a repository lets go of: on every way in, before bytes flow."""
+import base64
 import hashlib
 import json
 import time
@@ -7,9 +8,11 @@ import pytest
 
 import raw_http
 from clients import ClientError
+from git_work import Work, receive_pack
 from hub_process import cairn
 from lfs_client import batch, get, oid_of, put
 from samples import random_bytes, write
+from xet_wire import File, random_xorb, shard
 
 MIB = 1 << 20
 
@@ -130,6 +133,125 @@ def test_a_client_that_asks_first_is_refused_before_it_sends(hub, user, limited)
     with raw_http.connect(hub) as connection:
         connection.sendall(f"POST /v1/shards HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n".encode())
         assert connection.recv(1000).startswith(b"HTTP/1.1 100 ")
+
+
+@pytest.fixture
+def guest(hub, user):
+    """Somebody who may only propose."""
+    return hub.make_user(f"guest-of-{user.name}")
+
+
+@pytest.fixture
+def proposed(hub, user, guest):
+    """A repository of the user with a pull request of the guest, refs/pr/1."""
+    repo = user.repo()
+    put(hub, repo, user.token, random_bytes(f"{user.name} proposed", MIB))
+    assert hub.request("POST", f"/api/models/{repo}/discussions", {"title": "a proposal", "pullRequest": True}, token=guest.token).status == 200
+    return repo
+
+
+# ---- what is kept for those who may write
+
+def kept(answer, status=507):
+    assert answer.status == status and b"kept for those who may write" in answer.body, answer
+
+
+def test_whoever_may_only_propose_cannot_use_the_last_tenth(hub, user, guest, proposed, limited, tmp_path):
+    repo, data = proposed, random_bytes(f"{user.name} small", 1000)
+    xorb = random_xorb(user.name)
+    cas = hub.xet_token(guest.token, repo, revision="refs%2Fpr%2F1")["accessToken"]
+    assert hub.request("POST", xorb.path, xorb.body, token=cas).status == 200
+    href = batch(hub, repo, guest.token, [(oid_of(data), len(data))]).json()["objects"][0]["actions"]["upload"]["href"]
+    theirs = put(hub, guest.repo(), guest.token, random_bytes(f"{guest.name} elsewhere", 1000))
+    limited(100_000)  # less than a tenth of what is used
+
+    kept(batch(hub, repo, guest.token, [(oid_of(data), len(data))]))
+    kept(batch(hub, repo, guest.token, [(theirs, 1000)]))
+    kept(hub.request("PUT", href, data))
+    kept(hub.request("GET", f"/api/models/{repo}/xet-write-token/refs%2Fpr%2F1", token=guest.token))
+    kept(hub.request("POST", f"/api/models/{repo}/preupload/main?create_pr=1", {"files": [{"path": "a", "size": 1, "sample": ""}]}, token=guest.token))
+    kept(hub.request("POST", xorb.path, xorb.body, token=cas), 403)
+    kept(hub.request("POST", "/v1/shards", shard([File([(xorb, 0, 3)])], [xorb]), token=cas), 403)
+    for revision in ("main?create_pr=1", "refs%2Fpr%2F1"):
+        for operations in ({"a.txt": b"a"}, {"empty.txt": b""}, [("deletedFile", {"path": ".gitattributes"})]):
+            kept(hub.commit(guest.token, repo, operations, revision=revision))
+    kept(hub.request("POST", f"/api/models/{repo}/super-squash/refs%2Fpr%2F1", {"message": "x"}, token=guest.token))
+    work = Work(hub, repo, guest, tmp_path / "guest", clone=True)
+    work.commit({"a.txt": b"a"})
+    assert "kept for those who may write" in work.refused("origin", "HEAD:refs/pr/1")
+
+    # The owner has it, also in the pull request of somebody else.
+    put(hub, repo, user.token, data)
+    assert hub.commit(user.token, repo, {"a.txt": b"a"}).status == 200
+    work = Work(hub, repo, user, tmp_path / "owner", clone=True)
+    work.commit({"b.txt": b"b"})
+    work.push("origin", "HEAD:main", "HEAD:refs/pr/1")
+    assert hub.request("POST", f"/api/models/{repo}/super-squash/main", {"message": "x"}, token=user.token).status == 200
+    full(batch(hub, repo, user.token, [(oid_of(b"c" * MIB), MIB)]))
+
+    # With more room, everybody goes on.
+    cairn(hub, "quota", user.name, "100M")
+    put(hub, repo, guest.token, random_bytes(f"{guest.name} later", 1000))
+    assert hub.commit(guest.token, repo, {"c.txt": b"c"}, revision="main?create_pr=1").status == 200
+    assert hub.request("POST", "/v1/shards", shard([File([(xorb, 0, 3)])], [xorb]), token=cas).status == 200
+
+
+def test_trees_of_a_proposal_count(hub, user, guest, proposed):
+    used = json.loads(cairn(hub, "quota", user.name, "--json"))["used"]
+    cairn(hub, "quota", user.name, (used + 20_000) * 10 // 9)
+    time.sleep(3.1)
+    files = [("file", {"path": f"{i}/{'x' * 100}", "content": "", "encoding": "base64"}) for i in range(1000)]
+    kept(hub.commit(guest.token, proposed, files, revision="main?create_pr=1"))
+    assert hub.commit(guest.token, proposed, files[:10], revision="main?create_pr=1").status == 200
+    assert hub.commit(user.token, proposed, files).status == 200
+
+
+def test_objects_that_a_batch_takes_from_elsewhere_count_at_once(hub, user, guest, proposed, limited):
+    mine = guest.repo()
+    named = [(put(hub, mine, guest.token, random_bytes(f"{user.name} {i}", 600_000)), 600_000) for i in range(2)]
+    limited(MIB + MIB // 5)
+    assert batch(hub, proposed, guest.token, named[:1]).status == 200
+    kept(batch(hub, proposed, guest.token, named[1:]))
+    assert batch(hub, proposed, guest.token, named[:1]).status == 200
+
+
+def test_a_commit_on_its_way_counts(hub, user, limited):
+    repo = user.repo()
+    limited(MIB)
+    content = base64.b64encode(random_bytes(user.name, 700_000)).decode()
+    line = (json.dumps({"key": "file", "value": {"path": "first.bin", "content": content, "encoding": "base64"}}) + "\n").encode()
+    head = b'{"key":"header","value":{"summary":"first"}}\n'
+    with raw_http.connect(hub) as first:
+        first.sendall(f"POST /api/models/{repo}/commit/main HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {user.token}\r\n"
+                      f"Content-Type: application/x-ndjson\r\nContent-Length: {len(head + line) + 1}\r\n\r\n".encode() + head + line)
+        deadline = time.monotonic() + 30
+        while batch(hub, repo, user.token, [(oid_of(b"x"), 500_000)]).status == 200:
+            assert time.monotonic() < deadline
+        full(hub.commit(user.token, repo, {"second.bin": random_bytes("second", 500_000)}))
+        first.sendall(b"\n")
+        assert raw_http.read_answer(first)[0] == 200
+    full(hub.commit(user.token, repo, {"second.bin": random_bytes("second", 500_000)}))
+
+
+def test_the_object_of_a_multipart_upload_counts_beside_its_parts(hub, user, guest, proposed, limited):
+    data = random_bytes(user.name, 64 * MIB) + b"x"
+    oid = oid_of(data)
+
+    def offer(who, **more):
+        return batch(hub, proposed, who.token, [(oid, len(data))], **more)
+    upload = offer(guest, transfers=["basic", "multipart"]).json()["objects"][0]["actions"]["upload"]
+    parts = []
+    for number, part in ((1, data[:64 * MIB]), (2, data[64 * MIB:])):
+        answer = hub.request("PUT", upload["header"][f"{number:05}"], part)
+        assert answer.status == 200, answer
+        parts.append({"partNumber": number, "etag": answer.headers["etag"]})
+    limited(65 * MIB)
+    full(offer(user, transfers=["basic", "multipart"]))
+    assert offer(user, transfers=["basic"]).status == 200
+    kept(hub.request("POST", upload["href"], {"oid": oid, "parts": parts}))
+    cairn(hub, "quota", user.name, "none")
+    assert hub.request("POST", upload["href"], {"oid": oid, "parts": parts}).status == 200
+    assert get(hub, proposed, user.token, oid, len(data)).body == data
 
 
 @pytest.mark.parametrize("generation", ["newest", "newest-without-xet"])

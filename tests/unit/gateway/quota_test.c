@@ -19,6 +19,7 @@ static size_t next_gateway;
 static struct gateway *gateway;
 static struct repo repo, other, of_bob;
 static struct why why;
+static const struct actor ada = { .name = "ada", .role = TOKEN_WRITE }, bob = { .name = "bob", .role = TOKEN_WRITE };
 
 static int remove_one(const char *path, const struct stat *info, int kind, struct FTW *ftw)
 {
@@ -85,8 +86,8 @@ static void without_a_quota_everything_fits(void **state)
 	(void)state;
 	struct quota_reservation reservation;
 	assert_false(quota_applies(gateway, &repo));
-	assert_int_equal(quota_check(gateway, &repo, UINT64_MAX, &why), 0);
-	assert_int_equal(quota_reserve(gateway, &repo, UINT64_MAX, &reservation, &why), 0);
+	assert_int_equal(quota_check(gateway, &repo, &ada, UINT64_MAX, &why), 0);
+	assert_int_equal(quota_reserve(gateway, &repo, &ada, UINT64_MAX, &reservation, &why), 0);
 	assert_false(reservation.held);
 	quota_release(&reservation, true);
 }
@@ -103,15 +104,15 @@ static void all_repositories_of_an_owner_count_and_nobody_elses(void **state)
 	assert_int_equal(used, 110000);
 	assert_int_equal(quota_set(gateway->ns, "admin", "ada", 120000, &why), 0);
 	assert_true(quota_applies(gateway, &other));
-	assert_int_equal(quota_check(gateway, &repo, 10000, &why), 0);
-	assert_int_equal(quota_check(gateway, &repo, 10001, &why), ERR_NO_SPACE);
+	assert_int_equal(quota_check(gateway, &repo, &ada, 10000, &why), 0);
+	assert_int_equal(quota_check(gateway, &repo, &ada, 10001, &why), ERR_NO_SPACE);
 	assert_non_null(strstr(why.text, "storage quota of ada"));
-	assert_int_equal(quota_check(gateway, &of_bob, 10001, &why), 0);
+	assert_int_equal(quota_check(gateway, &of_bob, &bob, 10001, &why), 0);
 	/* An owner over the limit is refused any byte, and no byte is never refused. */
 	assert_int_equal(quota_set(gateway->ns, "admin", "ada", 5, &why), 0);
-	assert_int_equal(quota_check(gateway, &repo, 1, &why), ERR_NO_SPACE);
-	assert_int_equal(quota_check(gateway, &repo, UINT64_MAX, &why), ERR_NO_SPACE);
-	assert_int_equal(quota_check(gateway, &repo, 0, &why), 0);
+	assert_int_equal(quota_check(gateway, &repo, &ada, 1, &why), ERR_NO_SPACE);
+	assert_int_equal(quota_check(gateway, &repo, &ada, UINT64_MAX, &why), ERR_NO_SPACE);
+	assert_int_equal(quota_check(gateway, &repo, &ada, 0, &why), 0);
 }
 
 static void what_is_under_way_counts_until_it_ends(void **state)
@@ -119,18 +120,49 @@ static void what_is_under_way_counts_until_it_ends(void **state)
 	(void)state;
 	struct quota_reservation first, second, third;
 	assert_int_equal(quota_set(gateway->ns, "admin", "ada", 1000, &why), 0);
-	assert_int_equal(quota_reserve(gateway, &repo, 600, &first, &why), 0);
-	assert_int_equal(quota_reserve(gateway, &other, 300, &second, &why), 0);
-	assert_int_equal(quota_reserve(gateway, &repo, 101, &third, &why), ERR_NO_SPACE);
+	assert_int_equal(quota_reserve(gateway, &repo, &ada, 600, &first, &why), 0);
+	assert_int_equal(quota_reserve(gateway, &other, &ada, 300, &second, &why), 0);
+	assert_int_equal(quota_reserve(gateway, &repo, &ada, 101, &third, &why), ERR_NO_SPACE);
 	assert_false(third.held);
 	/* One fails, the other becomes part of what is there: before the index is asked again. */
 	quota_release(&first, false);
 	quota_release(&second, true);
 	quota_release(&second, true); /* harmless */
-	assert_int_equal(quota_check(gateway, &repo, 700, &why), 0);
-	assert_int_equal(quota_check(gateway, &repo, 701, &why), ERR_NO_SPACE);
+	assert_int_equal(quota_check(gateway, &repo, &ada, 700, &why), 0);
+	assert_int_equal(quota_check(gateway, &repo, &ada, 701, &why), ERR_NO_SPACE);
 	usleep((QUOTA_STALE_MS + 10) * 1000);
-	assert_int_equal(quota_check(gateway, &repo, 1000, &why), 0); /* nothing had really come */
+	assert_int_equal(quota_check(gateway, &repo, &ada, 1000, &why), 0); /* nothing had really come */
+}
+
+static void the_last_tenth_is_kept_for_those_who_may_write(void **state)
+{
+	(void)state;
+	struct quota_reservation first, second;
+	const struct actor reader = { .name = "ada", .role = TOKEN_READ };
+	assert_false(quota_is_proposal(gateway, &repo, &ada));
+	assert_true(quota_is_proposal(gateway, &repo, &bob) && quota_is_proposal(gateway, &repo, &reader));
+	assert_int_equal(quota_check(gateway, &repo, &bob, UINT64_MAX, &why), 0); /* without a quota everything fits */
+	assert_int_equal(quota_set(gateway->ns, "admin", "ada", 1001, &why), 0);
+	assert_int_equal(quota_check(gateway, &repo, &bob, 900, &why), 0);
+	assert_int_equal(quota_check(gateway, &repo, &bob, 901, &why), ERR_NO_SPACE);
+	assert_non_null(strstr(why.text, "storage quota of ada is 1001 bytes, of which 101 bytes are kept for those who may write"));
+	assert_int_equal(quota_check(gateway, &repo, &ada, 1001, &why), 0);
+	/* All that is used or on its way counts, whoever sent it. */
+	assert_int_equal(quota_reserve(gateway, &repo, &bob, 600, &first, &why), 0);
+	assert_int_equal(quota_reserve(gateway, &other, &ada, 350, &second, &why), 0);
+	assert_int_equal(quota_check(gateway, &repo, &bob, 1, &why), ERR_NO_SPACE);
+	assert_int_equal(quota_check(gateway, &repo, &bob, 0, &why), 0);
+	assert_int_equal(quota_check(gateway, &repo, &ada, 51, &why), 0);
+	assert_int_equal(quota_check(gateway, &repo, &ada, 52, &why), ERR_NO_SPACE);
+	assert_null(strstr(why.text, "kept"));
+	quota_release(&first, false);
+	quota_release(&second, false);
+	/* Something is kept of the smallest quota, too. */
+	assert_int_equal(quota_set(gateway->ns, "admin", "ada", 1, &why), 0);
+	assert_int_equal(quota_check(gateway, &repo, &bob, 1, &why), ERR_NO_SPACE);
+	assert_int_equal(quota_check(gateway, &repo, &ada, 1, &why), 0);
+	assert_int_equal(quota_set(gateway->ns, "admin", "ada", 0, &why), 0);
+	assert_int_equal(quota_check(gateway, &repo, &bob, 1, &why), ERR_NO_SPACE);
 }
 
 static void only_locks_of_others_are_in_the_way(void **state)
@@ -162,6 +194,7 @@ int main(void)
 		TEST(without_a_quota_everything_fits),
 		TEST(all_repositories_of_an_owner_count_and_nobody_elses),
 		TEST(what_is_under_way_counts_until_it_ends),
+		TEST(the_last_tenth_is_kept_for_those_who_may_write),
 		TEST(only_locks_of_others_are_in_the_way),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
