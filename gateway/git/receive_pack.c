@@ -170,7 +170,14 @@ void git_receive_pack(struct http_request *request, const struct route_match *ma
 		return;
 	}
 	struct receiving *receiving = http_alloc(request, sizeof(*receiving));
-	int err = push_open(&receiving->push, target->gateway, &target->actor, &target->repo, &receiving->why);
+	/* How much a push brings only its body tells, and its report is what people see. A client that asks first is spared sending it when there is no room
+	 * for anything. */
+	int err = http_expects_continue(request) ? quota_check(target->gateway, &target->repo, &target->actor, 1, &receiving->why) : 0;
+	if (err) {
+		refuse_body(request, err, &receiving->why);
+		return;
+	}
+	err = push_open(&receiving->push, target->gateway, &target->actor, &target->repo, &receiving->why);
 	if (err == 0) {
 		err = push_body_open(&receiving->body, receiving->push, http_header(request, "Content-Encoding"), http_body_length(request), &receiving->why);
 		if (err)

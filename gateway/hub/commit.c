@@ -425,16 +425,22 @@ static const char *target_ref(struct http_request *request, struct call *call, c
 	return exists || strcmp(full, call->repo.head) == 0 ? full : NULL;
 }
 
-/* Those who may write delete whatever is used; whoever may only propose needs room for anything at all. False: answered already. */
+/* How much a commit adds its body tells, and those who may write delete whatever is used: they are refused before only if their client asks whether to
+ * send it. False: answered already. */
 static bool has_room(struct http_request *request, struct call *call)
 {
 	struct why why = { 0 };
-	if (!quota_is_proposal(call->gateway, &call->repo, &call->actor))
+	bool is_proposal = quota_is_proposal(call->gateway, &call->repo, &call->actor);
+	if (!is_proposal && !http_expects_continue(request))
 		return true;
 	int err = quota_check(call->gateway, &call->repo, &call->actor, 1, &why);
-	if (err)
-		answer_err(request, err, &why);
-	return err == 0;
+	if (err == 0)
+		return true;
+	struct why more = why;
+	if (err == ERR_NO_SPACE && !is_proposal)
+		why_set(&more, err, "%s. A commit that only deletes is taken without \"Expect: 100-continue\"", why.text);
+	answer_err(request, err, &more);
+	return false;
 }
 
 void commit_post(struct http_request *request, const struct route_match *match)

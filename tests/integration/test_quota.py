@@ -2,13 +2,14 @@
 import base64
 import hashlib
 import json
+import socket
 import time
 
 import pytest
 
 import raw_http
 from clients import ClientError
-from git_work import Work, receive_pack
+from git_work import Work
 from hub_process import cairn
 from lfs_client import batch, get, oid_of, put
 from samples import random_bytes, write
@@ -89,7 +90,6 @@ def test_uploads_at_once_do_not_pass_together_what_none_could_alone(hub, user, l
 
 
 def test_one_that_was_cut_gives_its_room_back(hub, user, limited):
-    import socket
     repo = user.repo()
     data = random_bytes(user.name, MIB)
     href = batch(hub, repo, user.token, [(oid_of(data), MIB)]).json()["objects"][0]["actions"]["upload"]["href"]
@@ -115,24 +115,47 @@ def test_commits_and_preuploads_are_refused_too(hub, user, limited):
     assert hub.request("GET", f"/{repo}/resolve/main/.gitattributes", token=user.token).status == 200
 
 
-def test_a_client_that_asks_first_is_refused_before_it_sends(hub, user, limited):
-    repo = user.repo()
-    token = hub.xet_token(user.token, repo)["accessToken"]
-    href = batch(hub, repo, user.token, [(oid_of(b"a" * MIB), MIB)]).json()["objects"][0]["actions"]["upload"]["href"]
+# ---- a client that asks first is answered before it sends
 
-    def ask(method, path, length=MIB):
-        return raw_http.exchange(hub, f"{method} {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nContent-Length: {length}\r\n"
-                                      f"Expect: 100-continue\r\n\r\n".encode(), 10)
-    xorb = "/v1/xorbs/default/" + "1" * 64
-    limited(0)
-    assert ask("PUT", href[len(hub.url):])[0] == 507
-    for path in (xorb, "/v1/shards"):
-        status, answer = ask("POST", path)
-        assert status == 403 and b"storage quota of" in answer, answer
-    cairn(hub, "quota", user.name, "none")
+def asked(hub, method, path, token=None, **headers):
+    """The answer to a head alone, by a client that waits for it with its body."""
+    given = {"Host": "x", "Content-Length": MIB, "Expect": "100-continue", **headers}
+    if token:
+        given["Authorization"] = f"Bearer {token}"
+    lines = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in given.items())
     with raw_http.connect(hub) as connection:
-        connection.sendall(f"POST /v1/shards HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n".encode())
-        assert connection.recv(1000).startswith(b"HTTP/1.1 100 ")
+        connection.sendall(f"{method} {path} HTTP/1.1\r\n{lines}\r\n".encode())
+        if connection.recv(12, socket.MSG_PEEK) == b"HTTP/1.1 100":
+            return 100, b""
+        return raw_http.read_answer(connection)
+
+
+class Ways:
+    """Every call whose body becomes stored bytes, as `who` would make it: they got their tokens and addresses while they were allowed to."""
+    NAMES = ("commit", "commit of a pull request", "push", "object", "part", "xorb", "shard")
+
+    def __init__(self, hub, repo, who):
+        self.hub = hub
+        token = hub.xet_token(who.token, repo, revision="refs%2Fpr%2F1")["accessToken"]
+
+        def upload(oid, length, **more):
+            return batch(hub, repo, who.token, [(oid, length)], **more).json()["objects"][0]["actions"]["upload"]
+        self.ways = {
+            "commit": ("POST", f"/api/models/{repo}/commit/main", who.token, {"Content_Type": "application/x-ndjson"}),
+            "commit of a pull request": ("POST", f"/api/models/{repo}/commit/main?create_pr=1", who.token, {"Content_Type": "application/x-ndjson"}),
+            "push": ("POST", f"/{repo}.git/git-receive-pack", who.token, {"Content_Type": "application/x-git-receive-pack-request"}),
+            "object": ("PUT", upload("a" * 64, MIB)["href"], None, {}),
+            "part": ("PUT", upload("b" * 64, 65 * MIB, transfers=["multipart"])["header"]["00002"], None, {}),
+            "xorb": ("POST", "/v1/xorbs/default/" + "1" * 64, token, {}),
+            "shard": ("POST", "/v1/shards", token, {}),
+        }
+
+    def ask(self, way, token=None):
+        method, path, own, headers = self.ways[way]
+        path = path.removeprefix(self.hub.url)
+        if token and not own:
+            path = path[:-4] + ("AAAA" if path[-4:] != "AAAA" else "BBBB")
+        return asked(self.hub, method, path, (token or own) if own else None, **headers)
 
 
 @pytest.fixture
@@ -150,6 +173,39 @@ def proposed(hub, user, guest):
     return repo
 
 
+def test_a_wrong_token_is_refused_before_anything_is_sent(hub, user, proposed):
+    ways = Ways(hub, proposed, user)
+    for way in Ways.NAMES:
+        assert ways.ask(way)[0] == 100, way
+        assert ways.ask(way, "hf_wrong")[0] == (403 if way in ("object", "part") else 401), way
+    for path in ("/api/repos/create", f"/api/models/{proposed}/preupload/main", f"/{proposed}.git/info/lfs/objects/batch", f"/api/models/{proposed}/discussions",
+                 f"/api/models/{proposed}/discussions/1/comment", f"/api/models/{proposed}/lfs-files/duplicate", f"/api/models/{proposed}/duplicate",
+                 f"/api/models/{proposed}/super-squash/main", f"/api/buckets/{user.name}/box/batch"):
+        assert asked(hub, "POST", path, "hf_wrong")[0] == 401, path
+
+
+def test_whoever_may_not_is_refused_before_anything_is_sent(hub, user, guest, proposed):
+    ways = Ways(hub, proposed, guest)
+    assert ways.ask("commit")[0] == 403
+    assert hub.request("PUT", f"/api/models/{proposed}/settings", {"discussionsDisabled": True}, token=user.token).status == 200
+    for way in Ways.NAMES:
+        assert ways.ask(way)[0] == 403, way
+    assert hub.request("PUT", f"/api/models/{proposed}/settings", {"discussionsDisabled": False, "private": True}, token=user.token).status == 200
+    for way in Ways.NAMES:
+        assert ways.ask(way)[0] in (403, 404), way
+
+
+def test_a_full_owner_is_told_before_anything_is_sent(hub, user, proposed, limited):
+    ways = Ways(hub, proposed, user)
+    limited(0)
+    for way in Ways.NAMES:
+        status, answer = ways.ask(way)
+        assert status == (403 if way in ("xorb", "shard") else 507) and b"storage quota of" in answer, answer
+    cairn(hub, "quota", user.name, "none")
+    for way in Ways.NAMES:
+        assert ways.ask(way)[0] == 100, way
+
+
 # ---- what is kept for those who may write
 
 def kept(answer, status=507):
@@ -161,6 +217,7 @@ def test_whoever_may_only_propose_cannot_use_the_last_tenth(hub, user, guest, pr
     xorb = random_xorb(user.name)
     cas = hub.xet_token(guest.token, repo, revision="refs%2Fpr%2F1")["accessToken"]
     assert hub.request("POST", xorb.path, xorb.body, token=cas).status == 200
+    ways = Ways(hub, repo, guest)
     href = batch(hub, repo, guest.token, [(oid_of(data), len(data))]).json()["objects"][0]["actions"]["upload"]["href"]
     theirs = put(hub, guest.repo(), guest.token, random_bytes(f"{guest.name} elsewhere", 1000))
     limited(100_000)  # less than a tenth of what is used
@@ -176,6 +233,8 @@ def test_whoever_may_only_propose_cannot_use_the_last_tenth(hub, user, guest, pr
         for operations in ({"a.txt": b"a"}, {"empty.txt": b""}, [("deletedFile", {"path": ".gitattributes"})]):
             kept(hub.commit(guest.token, repo, operations, revision=revision))
     kept(hub.request("POST", f"/api/models/{repo}/super-squash/refs%2Fpr%2F1", {"message": "x"}, token=guest.token))
+    for way in Ways.NAMES:
+        assert way == "commit" or b"kept for those who may write" in ways.ask(way)[1], way
     work = Work(hub, repo, guest, tmp_path / "guest", clone=True)
     work.commit({"a.txt": b"a"})
     assert "kept for those who may write" in work.refused("origin", "HEAD:refs/pr/1")
