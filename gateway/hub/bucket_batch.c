@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "gateway/hub/bucket_call.h"
+#include "gateway/repo/quota.h"
 
 enum { BATCH_BODY_BYTES_MAX = HTTP_COLLECT_BYTES_MAX, BATCH_OPERATIONS_MAX = 10000, COMMAND_BYTES_WANTED = 600 << 10 };
 
@@ -59,8 +60,18 @@ static int check_source(struct batch *batch, const json_t *line, const struct ha
 	return err ? err : store_find_file(call->gateway->store, &source.id, file, NULL);
 }
 
+static int claim(struct call *call, const struct hash *file, uint64_t more_bytes, struct why *why)
+{
+	struct quota_reservation reservation;
+	int err = quota_reserve(call->gateway, &call->repo, &call->actor, more_bytes, &reservation, why);
+	if (err == 0)
+		err = store_claim(call->gateway->store, &call->repo.id, file, NULL);
+	quota_release(&reservation, err == 0);
+	return err;
+}
+
 /* Fills the file's hash and length, and claims it anew, so that no garbage collection drops it before the bucket names it. */
-static int take_file(struct batch *batch, const json_t *line, bool copy, struct bucket_file *out)
+static int take_file(struct batch *batch, const json_t *line, bool copy, struct bucket_file *out, struct why *why)
 {
 	struct call *call = batch->call;
 	const char *text = json_body_text(line, "xetHash", "");
@@ -70,12 +81,13 @@ static int take_file(struct batch *batch, const json_t *line, bool copy, struct 
 	if (hash_is_zero(&out->file))
 		return 0; /* the empty file */
 	int err = store_find_file(call->gateway->store, &call->repo.id, &out->file, NULL);
+	bool is_here = err == 0;
 	if (err == ERR_NOT_FOUND && copy)
 		err = check_source(batch, line, &out->file);
 	if (err == 0)
 		err = store_find_file(call->gateway->store, NULL, &out->file, &info);
 	if (err == 0)
-		err = store_claim(call->gateway->store, &call->repo.id, &out->file, NULL);
+		err = claim(call, &out->file, is_here ? 0 : info.length, why);
 	out->length = err ? 0 : info.length;
 	return err;
 }
@@ -102,10 +114,10 @@ static void run_line(struct batch *batch, const json_t *line)
 	}
 	snprintf(change->file.path, sizeof(change->file.path), "%s", path);
 	change->remove = remove;
-	int err = copy || add ? take_file(batch, line, copy, &change->file) : remove ? 0 : ERR_UNSUPPORTED;
+	int err = copy || add ? take_file(batch, line, copy, &change->file, &why) : remove ? 0 : ERR_UNSUPPORTED;
 	if (err) {
 		report(batch, path, err == ERR_NOT_FOUND ? "The file was not uploaded" : err == ERR_INVALID ? "\"xetHash\" must be 64 hex digits" :
-			err == ERR_UNSUPPORTED ? "\"type\" must be addFile, copyFile or deleteFile" : "The file cannot be stored now");
+			err == ERR_UNSUPPORTED ? "\"type\" must be addFile, copyFile or deleteFile" : why.text[0] ? why.text : "The file cannot be stored now");
 		return;
 	}
 	change->file.mtime_ms = mtime_of(line);

@@ -62,6 +62,19 @@ static void write_failure(struct json_writer *json, const json_t *item, const st
 	json_object_end(json);
 }
 
+static int claim(struct call *call, const struct repo *target, const struct hash *file, struct why *why)
+{
+	struct store *store = call->gateway->store;
+	struct quota_reservation reservation;
+	struct file_info info;
+	bool adds = quota_applies(call->gateway, target) && store_file_info(store, file, &info) == 0 && store_claim_check(store, &target->id, file) != 0;
+	int err = quota_reserve(call->gateway, target, &call->actor, adds ? info.length : 0, &reservation, why);
+	if (err == 0)
+		err = store_claim(store, &target->id, file, why);
+	quota_release(&reservation, err == 0);
+	return err;
+}
+
 static void duplicate(struct http_request *request, struct call *call, const json_t *files, const struct repo *target)
 {
 	struct buffer out;
@@ -76,12 +89,8 @@ static void duplicate(struct http_request *request, struct call *call, const jso
 		struct hash file;
 		struct why why = { 0 };
 		int err = find_file(call, item, &file, &why);
-		struct file_info info;
-		if (err == 0 && !hash_is_zero(&file) && quota_applies(call->gateway, target) && store_file_info(call->gateway->store, &file, &info) == 0 &&
-			store_claim_check(call->gateway->store, &target->id, &file) != 0)
-			err = quota_check(call->gateway, target, &call->actor, info.length, &why);
 		if (err == 0 && !hash_is_zero(&file))
-			err = store_claim(call->gateway->store, &target->id, &file, &why);
+			err = claim(call, target, &file, &why);
 		if (err)
 			write_failure(&json, item, &why);
 		else

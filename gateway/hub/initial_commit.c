@@ -6,6 +6,7 @@
 #include "gateway/hub/call.h"
 #include "gateway/hub/draft_content.h"
 #include "gateway/hub/json_body.h"
+#include "gateway/repo/quota.h"
 
 enum { INITIAL_FILES_MAX = 1000, DEFAULT_FILE_BYTES_MAX = 64 << 10 };
 
@@ -114,14 +115,27 @@ static int add_given(struct commit_draft *draft, const json_t *file, struct why 
 	return err;
 }
 
-int initial_commit(struct gateway *gateway, const struct repo *repo, const char *email, const json_t *body, struct why *why)
+/* As they are written in the body: no less than they are. */
+static uint64_t given_bytes(const json_t *files)
+{
+	uint64_t bytes = 0;
+	size_t i;
+	const json_t *file;
+	json_array_foreach(files, i, file)
+		bytes += json_string_length(json_object_get(file, "content"));
+	return bytes;
+}
+
+int initial_commit(struct gateway *gateway, const struct repo *repo, const struct actor *actor, const char *email, const json_t *body, struct why *why)
 {
 	const json_t *files = json_object_get(body, "files"), *file;
 	size_t i;
 	if (json_array_size(files) > INITIAL_FILES_MAX)
 		return why_set(why, ERR_INVALID, "At most %d files may be given", INITIAL_FILES_MAX);
 	struct commit_draft *draft;
-	int err = commit_draft_open(&draft, gateway, repo, repo->head, NULL, why);
+	int err = quota_check(gateway, repo, actor, given_bytes(files), why);
+	if (err == 0)
+		err = commit_draft_open(&draft, gateway, repo, repo->head, NULL, why);
 	if (err)
 		return err;
 	err = add_defaults(draft, repo, body, why);

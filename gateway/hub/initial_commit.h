@@ -4,10 +4,11 @@
 
 #include <jansson.h>
 
+#include "gateway/auth/auth.h"
 #include "gateway/repo/repo.h"
 
 /* [blocks] `body` is the create call's JSON: license, license_name, license_link, short_description, files[{path, content, encoding}]. Given files
- * replace defaults of the same name. ERR_INVALID with a sentence when one of them is not acceptable. */
-int initial_commit(struct gateway *gateway, const struct repo *repo, const char *email, const json_t *body, struct why *why);
+ * replace defaults of the same name. ERR_INVALID with a sentence when one of them is not acceptable; ERR_NO_SPACE: the owner has no room for them. */
+int initial_commit(struct gateway *gateway, const struct repo *repo, const struct actor *actor, const char *email, const json_t *body, struct why *why);
 
 #endif

@@ -138,7 +138,7 @@ static int create(struct call *call, struct repo *repo, const json_t *body, stru
 	bool has_user = user_find(ns, call->actor.name, &user) == 0;
 	err = repo_get(ns, NULL, &id, repo);
 	if (err == 0 && !json_body_bool(body, "empty", false))
-		err = initial_commit(call->gateway, repo, has_user ? user.email : "", body, why);
+		err = initial_commit(call->gateway, repo, &call->actor, has_user ? user.email : "", body, why);
 	if (err)
 		repo_delete(ns, call->actor.name, &id, NULL);
 	return err;

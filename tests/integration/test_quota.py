@@ -313,6 +313,47 @@ def test_the_object_of_a_multipart_upload_counts_beside_its_parts(hub, user, gue
     assert get(hub, proposed, user.token, oid, len(data)).body == data
 
 
+# ---- bytes that come without an upload
+
+def test_files_that_come_with_a_new_repository_count(hub, user, limited):
+    limited(10_000)
+    content = base64.b64encode(b"x" * 20_000).decode()
+
+    def create(name, **more):
+        return hub.create_repo(user.token, name, **more)
+    full(create("large", files=[{"path": "a.txt", "content": content, "encoding": "base64"}]))
+    assert hub.request("GET", f"/api/models/{user.name}/large", token=user.token).status == 404
+    assert create("small", files=[{"path": "a.txt", "content": "few"}]).status == 200
+    limited(0)
+    assert create("plain").status == 200
+
+
+def test_copies_into_buckets_and_repositories_count(hub, user, limited):
+    source, target, bucket = user.repo(), user.repo(), f"{user.name}/box"
+    named = [put(hub, source, user.token, random_bytes(f"{user.name} {i}", 60_000)) for i in range(2)]
+    for i, oid in enumerate(named):
+        assert hub.commit(user.token, source, [("lfsFile", {"path": f"{i}.bin", "algo": "sha256", "oid": oid, "size": 60_000})]).status == 200
+    hashes = [item["xetHash"] for item in hub.request("GET", f"/api/models/{source}/tree/main", token=user.token).json() if "lfs" in item]
+    assert hub.request("POST", f"/api/buckets/{bucket}", {}, token=user.token).status == 200
+
+    def into_bucket():
+        lines = [{"type": "copyFile", "path": f"{i}.bin", "xetHash": hash, "sourceRepoType": "model", "sourceRepoId": source} for i, hash in enumerate(hashes)]
+        return hub.request("POST", f"/api/buckets/{bucket}/batch", "".join(json.dumps(line) + "\n" for line in lines).encode(), token=user.token)
+
+    def into_repository():
+        return hub.request("POST", f"/api/models/{source}/lfs-files/duplicate", {"target": {"type": "model", "name": target}, "files": [
+            {"sha256": oid} for oid in named]}, token=user.token)
+    for copy in (into_bucket, into_repository):
+        limited(100_000)
+        answer = copy()  # the first fits, and leaves no room for the second
+        assert answer.status in (207, 422) and answer.json()["succeeded"] == 1, answer
+        assert len(answer.json()["failed"]) == 1 and "storage quota of" in answer.json()["failed"][0]["error"], answer
+        cairn(hub, "quota", user.name, "none")
+        assert copy().json()["success"]
+        limited(0)
+        assert copy().json()["success"]  # it has them
+
+
 @pytest.mark.parametrize("generation", ["newest", "newest-without-xet"])
 def test_the_client_shows_the_refusal(hub, user, client, limited, tmp_path, generation):
     repo = user.repo()
