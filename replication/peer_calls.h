@@ -29,8 +29,8 @@ enum peer_frame_type {
 	FRAME_XORB_BYTES = 38,
 	FRAME_KEEP = 39,       /* [fetch, [hash, ...]]: which of these xorbs do you have? With fetch: get those that you lack first. Answer: */
 	FRAME_KEPT = 40,       /* [epoch, [body length or 0, ...]] */
-	FRAME_CARE = 41,       /* []: how is it with what you hold? Answer: */
-	FRAME_CARED = 42,      /* [epoch, held, surplus, missing, surplus bytes/s, walking] */
+	FRAME_CARE = 41,       /* []: how is it with what you hold? [2 or more]: which version of the answer is known. Answer: */
+	FRAME_CARED = 42,      /* [epoch, held, surplus, missing, surplus bytes/s, walking], of version 2 also lost, complete?, of version 3 more: replica_wire.c */
 	/* Have I lost what you have? (replica_digest.c). A node that does not know these ends the stream. */
 	FRAME_COMPARE = 48,    /* [1, first byte, seed]: digests of the 256 ranges of files and coded xorbs whose hashes begin with it (store.h). Answer: */
 	FRAME_COMPARED = 49,   /* [1, 256 digests of 16 bytes] */

@@ -432,6 +432,7 @@ void replica_status(struct replica *replica, struct replica_status *out)
 	out->members = replica->members;
 	out->copies_least = min_of(placement_least(&replica->placement), replica->members);
 	out->copies_needed = replica_copies_needed(replica);
+	out->limit_bytes_per_s = replica->config.bytes_per_s;
 	out->erasure_data = replica->settings.erasure_data;
 	out->erasure_parity = replica->settings.erasure_parity;
 	out->erasure_after_ms = replica->settings.erasure_after_ms;
@@ -440,9 +441,21 @@ void replica_status(struct replica *replica, struct replica_status *out)
 
 void replica_care(struct replica *replica, struct replica_care *out)
 {
+	struct store_stats stats;
+	uint64_t now_ms = replica_now_ms();
+	store_stats(replica->config.store, &stats);
 	pthread_mutex_lock(&replica->lock);
 	*out = replica->care;
+	bool nobody_walks = replica->members == 1 || replica->placement.epoch == 0;
 	out->epoch = replica->placement.epoch;
-	out->complete = replica->members == 1 || out->epoch == 0 || replica->complete_epoch == out->epoch;
+	out->complete = nobody_walks || replica->complete_epoch == out->epoch;
+	out->repair = nobody_walks ? replica->settings.walks : replica->repaired_number;
+	out->held_bytes = stats.stored_bytes;
+	out->held_xorbs = stats.xorbs;
+	out->counted_ms = replica->counted_at_ms ? now_ms - replica->counted_at_ms : UINT64_MAX;
+	out->tells_progress = true;
+	backlog_status(&replica->catching_up, now_ms, &out->catching_up);
+	backlog_status(&replica->fetching, now_ms, &out->fetching);
+	backlog_status(&replica->giving_up, now_ms, &out->giving_up);
 	pthread_mutex_unlock(&replica->lock);
 }

@@ -26,6 +26,7 @@
 #ifndef CAIRN_REPLICATION_REPLICA_H
 #define CAIRN_REPLICATION_REPLICA_H
 
+#include "replication/backlog.h"
 #include "replication/consensus.h"
 #include "store/store.h"
 
@@ -64,7 +65,7 @@ struct replica_config {
 	struct store *store;
 	unsigned copies;        /* durable ones before an acknowledgement, at most one per member; 0: REPLICA_COPIES_DEFAULT */
 	struct namespace *ns;   /* to say which nodes are away; NULL: nobody is said to be */
-	uint64_t bytes_per_s;   /* that this node takes from each other one while it is far behind; 0: no limit */
+	uint64_t bytes_per_s;   /* that this node takes from each other one while it is far behind, and in walks; 0: no limit */
 };
 /* Before anybody else uses the store. */
 int replica_open(struct replica **out, const struct replica_config *config, struct why *why);
@@ -83,16 +84,28 @@ int replica_fetch_chunks(void *replica, const struct hash *xorb, struct chunk_ta
 /* How the names are asked what they need (store_gc); NULL: not any more, and waits until nobody is asking. Who gives them lives until then. */
 void replica_set_names(struct replica *replica, store_roots names, void *context);
 
+enum replica_pass { PASS_NONE, PASS_COUNT, PASS_FETCH, PASS_OFFER, PASS_GIVE_UP }; /* of a walk over what is held and needed */
+
 struct replica_care { /* of what a node holds: docs/cluster.md */
 	uint64_t epoch;          /* that it goes by */
-	uint64_t held_bytes;     /* bodies of xorbs that are here */
-	uint64_t surplus_bytes;  /* of them, that should be elsewhere */
+	uint64_t held_bytes;     /* bodies of xorbs that are here, now; of a node of an older version: at its last walk */
+	uint64_t surplus_bytes;  /* of them, that should be elsewhere: counted by the last walk, as are the next two */
 	uint64_t missing_xorbs;  /* that should be here and are not */
 	uint64_t lost_xorbs;     /* besides: every other member has answered that it has none either */
 	bool complete;           /* by this epoch: nothing is missing, and the others have what they should of what is here and in no file yet */
 	uint64_t bytes_per_s;    /* at which surplus goes, or went last */
 	bool walking;            /* it is being looked after right now */
-	uint64_t walks, fetched_xorbs, given_up_bytes; /* since the start */
+	bool tells_progress;     /* the rest is known: nodes of an older version do not tell */
+	uint64_t held_xorbs;     /* now */
+	uint64_t part_bytes;     /* of held_bytes: parts of coded xorbs, counted by the last walk */
+	uint64_t counted_ms;     /* since a walk counted; UINT64_MAX: never since the start */
+	uint64_t repair;         /* how many of the operator's requests to look after everything (cluster_settings.walks) are done */
+	enum replica_pass pass;  /* of the walk that is under way */
+	unsigned pass_permille;  /* of it, gone over */
+	struct backlog_status catching_up; /* records of the nodes that it follows: bytes of their volumes */
+	struct backlog_status fetching;    /* what a walk found missing: left_bytes as far as nodes that answer know how long it is */
+	struct backlog_status giving_up;   /* surplus */
+	uint64_t walks, fetched_xorbs, fetched_bytes, coded_bytes, given_up_bytes; /* of walks of this node, since the start; others do not tell these */
 };
 void replica_care(struct replica *replica, struct replica_care *out);
 /* [blocks] The same of another node: ERR_CLOSED when it does not answer. */
@@ -146,6 +159,8 @@ struct replica_status {
 	uint64_t read_xorbs, read_runs; /* of xorbs that belong elsewhere, for readers: tables, and runs of chunks */
 	uint64_t linked_files, linked_xorbs; /* that are not here, for which clients were sent to another node */
 	uint64_t repaired_xorbs; /* damaged ones that were replaced, since the start */
+	uint64_t received_xorbs, received_bytes; /* whole ones, from other nodes, for whatever reason, since the start */
+	uint64_t limit_bytes_per_s; /* as configured; 0: none */
 	uint64_t coded_xorbs;    /* that this node has cut into parts, since the start */
 	unsigned erasure_data, erasure_parity; /* as set; 0: off */
 	uint64_t erasure_after_ms;

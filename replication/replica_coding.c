@@ -119,6 +119,19 @@ size_t replica_wants(struct replica *replica, const struct placement *placement,
 	return count;
 }
 
+uint32_t replica_coded_length(struct replica *replica, const struct hash *whole, const struct hash *xorb)
+{
+	struct coded_record codings[CODINGS_MAX];
+	size_t count = store_codings(replica->config.store, whole, codings);
+	if (count > 0 && hash_equal(whole, xorb))
+		return codings[0].body_length;
+	for (size_t i = 0; i < count; i++)
+		for (unsigned k = 0; k < parts_of(&codings[i]); k++)
+			if (hash_equal(&codings[i].parts[k], xorb))
+				return coded_part_length(codings[i].body_length, codings[i].k);
+	return 0;
+}
+
 size_t replica_leftovers(struct replica *replica, const struct placement *placement, const struct hash *xorb, struct hash out[WANTS_MAX])
 {
 	struct coded_record codings[CODINGS_MAX];

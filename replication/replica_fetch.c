@@ -101,26 +101,12 @@ static int ask_care(struct peer_stream *stream, struct replica_care *out, struct
 	struct buffer body;
 	struct peer_frame frame;
 	buffer_init(&body, 16);
-	pack_array(&body, 1);
-	pack_u64(&body, 2); /* the version that is asked for */
+	care_call_encode(&body);
 	int err = call_exchange(stream, FRAME_CARE, &body, FRAME_CARED, &frame, why);
 	buffer_fini(&body);
-	if (err)
-		return err;
-	struct cursor cursor = cursor_of(frame.body);
-	uint32_t count = cursor_array(&cursor, 8);
-	*out = (struct replica_care){ .epoch = cursor_u64(&cursor) };
-	out->held_bytes = cursor_u64(&cursor);
-	out->surplus_bytes = cursor_u64(&cursor);
-	out->missing_xorbs = cursor_u64(&cursor);
-	out->bytes_per_s = cursor_u64(&cursor);
-	out->walking = cursor_bool(&cursor);
-	out->complete = out->missing_xorbs == 0; /* as a node of an older version says it */
-	if (count == 8) {
-		out->lost_xorbs = cursor_u64(&cursor);
-		out->complete = cursor_bool(&cursor);
-	}
-	return (count == 6 || count == 8) && cursor_done(&cursor) ? 0 : why_set(why, ERR_CORRUPT, "an answer about what is held does not parse");
+	if (err == 0 && care_decode(out, frame.body) != 0)
+		err = why_set(why, ERR_CORRUPT, "an answer about what is held does not parse");
+	return err;
 }
 
 static int wait_of(const struct question *question)

@@ -4,6 +4,7 @@
 
 #include "replication/peer_calls.h"
 #include "replication/replica_parts.h"
+#include "schemas/volume_record.h"
 
 static bool is_over(const struct peer *peer)
 {
@@ -20,10 +21,56 @@ static int send_pull(struct peer_stream *stream, const struct pull_call *call, s
 	return err;
 }
 
+/* Of nodes that are reached; `gone_bytes` more were gone over. Under the lock. */
+static void note_left(struct replica *replica, uint64_t gone_bytes)
+{
+	uint64_t left_bytes = 0;
+	for (size_t i = 0; i < replica->peers_count; i++)
+		if (replica->peers[i].member && replica->peers[i].connected)
+			left_bytes += replica->peers[i].behind_bytes;
+	backlog_note(&replica->catching_up, gone_bytes, left_bytes, replica_now_ms());
+}
+
+/* About what records take in the volumes of the node that sent them. */
+static uint64_t run_bytes(struct span run)
+{
+	uint64_t bytes = run.length;
+	struct store_record record;
+	struct xorb_name name;
+	while (records_next(&run, &record) == 1)
+		if (record.kind == VOLUME_XORB && xorb_name_decode(&name, record.payload) == 0)
+			bytes += name.body_length;
+	return bytes;
+}
+
+static void note_batch(struct peer *peer, const struct records_end *end, struct span run)
+{
+	uint64_t bytes = run_bytes(run);
+	pthread_mutex_lock(&peer->replica->lock);
+	peer->batch_bytes = bytes;
+	peer->behind_bytes = end->behind_bytes + bytes;
+	note_left(peer->replica, 0);
+	pthread_mutex_unlock(&peer->replica->lock);
+}
+
+void replica_note_received(struct peer *peer, uint64_t bytes)
+{
+	pthread_mutex_lock(&peer->replica->lock);
+	uint64_t gone_bytes = bytes < peer->batch_bytes ? bytes : peer->batch_bytes;
+	peer->batch_bytes -= gone_bytes;
+	peer->behind_bytes -= gone_bytes;
+	note_left(peer->replica, gone_bytes);
+	pthread_mutex_unlock(&peer->replica->lock);
+}
+
+/* What is left of the batch was here already, or belongs elsewhere. */
 static void note_progress(struct peer *peer, const struct records_end *end)
 {
 	pthread_mutex_lock(&peer->replica->lock);
+	uint64_t gone_bytes = peer->batch_bytes;
+	peer->batch_bytes = 0;
 	peer->behind_bytes = end->behind_bytes;
+	note_left(peer->replica, gone_bytes);
 	peer->current = end->at_end;
 	if (end->at_end) {
 		peer->was_current = true;
@@ -47,6 +94,7 @@ static int follow(struct peer *peer, uint64_t node_id, struct peer_stream *strea
 			err = records_receive(stream, &take.run, &end, why);
 		if (err)
 			break;
+		note_batch(peer, &end, buffer_span(&take.run));
 		take.far_behind_bytes = end.behind_bytes;
 		err = take_run(&take, why);
 		bool moved = end.next.volume != call.from.volume || end.next.offset != call.from.offset;
@@ -67,6 +115,7 @@ static void note_connected(struct peer *peer, int fd)
 	peer->fd = fd;
 	peer->connected = fd >= 0;
 	peer->current = peer->current && fd >= 0;
+	note_left(peer->replica, 0);
 	if (peer->connected)
 		peer->shunned_until_ms = 0; /* it answers again */
 	pthread_mutex_unlock(&peer->replica->lock);

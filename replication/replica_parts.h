@@ -34,6 +34,7 @@ struct peer {
 	bool connected, current, was_current, failed; /* from here: under the lock */
 	int fd;                    /* of its stream, -1: none */
 	uint64_t behind_bytes, current_at_ms;
+	uint64_t batch_bytes;      /* of behind_bytes: of the answer that is being taken */
 	uint64_t taken_bytes, taken_xorbs, taken_records;
 	char trouble[128];
 	struct peer_stream *idle[IDLE_STREAMS_MAX]; /* for fetches */
@@ -65,7 +66,10 @@ struct replica {
 	struct record_place settled; /* all xorbs of this node's records before it have their copies: replica_settle.c */
 	bool settling;
 	bool remarked;             /* `settled` has moved since it was remembered */
-	struct replica_care care;
+	struct replica_care care;  /* as the walker tells it */
+	struct backlog catching_up, fetching, giving_up;
+	uint64_t counted_at_ms;    /* when the walker counted last; 0: never */
+	uint64_t repaired_number;  /* of the operator's request that the last whole walk did */
 	uint64_t complete_epoch;   /* of the last walk that left nothing to do; 0: none did */
 	uint64_t walk_epoch, walk_number, walked_at_ms; /* of the last walk: its thread's own */
 	struct hash transfers[TRANSFERS_MAX]; /* xorbs that are being fetched */
@@ -111,6 +115,8 @@ struct keeper {
 	struct hash xorb;
 	uint64_t node_id;
 };
+/* The length of the body of a xorb that was coded, or of a part of it, as its coding says; 0: it does not. */
+uint32_t replica_coded_length(struct replica *replica, const struct hash *whole, const struct hash *xorb);
 /* Who has to have what before a copy of a xorb is given up here; 0: that cannot be said. */
 size_t replica_keepers(struct replica *replica, const struct placement *placement, const struct hash *xorb, struct keeper out[KEEPERS_MAX]);
 /* What this node should have for a xorb that files need, and lacks: the xorb, or parts of it. */
@@ -166,6 +172,8 @@ void replica_say_who_is_away(struct replica *replica);
 void replica_serve(void *replica, struct peer_stream *stream, const struct peer_frame *first);
 /* Follows one other node until peer->leave: replica_follow.c. */
 void *replica_follow(void *peer);
+/* So much of the answer that is being taken has come. */
+void replica_note_received(struct peer *peer, uint64_t bytes);
 
 /* ---- taking what a stream brings: replica_take.c ---- */
 struct take {

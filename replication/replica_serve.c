@@ -6,7 +6,7 @@
 #include "schemas/record.h"
 #include "store/coded.h"
 
-enum { BATCH_FULL = 2, SHA256_FILES_MAX = 16, CARE_QUESTIONS_MAX = 16 };
+enum { BATCH_FULL = 2, SHA256_FILES_MAX = 16 };
 
 /* ---- records ---- */
 
@@ -237,26 +237,13 @@ static int serve_keep(struct replica *replica, struct peer_stream *stream, struc
 	return err;
 }
 
-/* A node of an older version asks with an empty list, and knows six answers. */
 static int serve_care(struct replica *replica, struct peer_stream *stream, struct span body, struct why *why)
 {
-	struct cursor cursor = cursor_of(body);
-	bool newer = cursor_array(&cursor, CARE_QUESTIONS_MAX) > 0;
 	struct replica_care care;
 	struct buffer answer;
 	replica_care(replica, &care);
-	buffer_init(&answer, 256);
-	pack_array(&answer, newer ? 8 : 6);
-	pack_u64(&answer, care.epoch);
-	pack_u64(&answer, care.held_bytes);
-	pack_u64(&answer, care.surplus_bytes);
-	pack_u64(&answer, care.missing_xorbs);
-	pack_u64(&answer, care.bytes_per_s);
-	pack_bool(&answer, care.walking);
-	if (newer) {
-		pack_u64(&answer, care.lost_xorbs);
-		pack_bool(&answer, care.complete);
-	}
+	buffer_init(&answer, REPLICA_PART_BYTES);
+	care_encode(&answer, care_call_decode(body), &care);
 	int err = peer_stream_send(stream, FRAME_CARED, 0, buffer_span(&answer), why);
 	buffer_fini(&answer);
 	return err;

@@ -124,6 +124,8 @@ static int receive_body(struct take *take, struct xorb_upload *upload, uint64_t 
 		}
 		received += frame.body.length;
 		err = xorb_upload_write(upload, frame.body.data, frame.body.length, why);
+		if (take->peer)
+			replica_note_received(take->peer, frame.body.length);
 		hold_back(take, frame.body.length);
 	}
 	*broken = err != 0;
@@ -146,10 +148,14 @@ static int receive_xorb(struct take *take, const struct hash *xorb, bool *broken
 	if (err == 0)
 		err = xorb_upload_commit(upload, &inserted, why);
 	xorb_upload_close(upload);
-	if (err == 0 && take->peer) {
+	if (err == 0) {
 		pthread_mutex_lock(&take->replica->lock);
-		take->peer->taken_bytes += length;
-		take->peer->taken_xorbs++;
+		take->replica->status.received_bytes += length;
+		take->replica->status.received_xorbs++;
+		if (take->peer) {
+			take->peer->taken_bytes += length;
+			take->peer->taken_xorbs++;
+		}
 		pthread_mutex_unlock(&take->replica->lock);
 	}
 	return err;

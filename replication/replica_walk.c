@@ -2,7 +2,11 @@
  *
  * A walk goes over all xorbs that files here need, and over all that are held here. It begins when the placement has changed, when an operator asks, and from time to time.
  * A copy is given up when all who should hold the xorb say, by the same epoch as this node's, that they do (they are asked to get it first if they lack it): so
- * whoever gives up a copy later in turn needs as many others. What is moved is paced so that it takes at most half of the time.
+ * whoever gives up a copy later in turn needs as many others. What is moved is paced so that it takes at most half of the time, and what is fetched, as the operator
+ * limits it.
+ *
+ * First it counts what is missing and what is one too many, in bytes, so that whoever asks sees how far it is (replica_care). How long a xorb is that is not here, the
+ * nodes that have it tell.
  *
  * A walk before this node has come level once with each member that it reaches has not seen all: it counts for nothing, and the next one comes soon.
  *
@@ -19,8 +23,8 @@
 
 #include "replication/replica_parts.h"
 
-enum { WALK_BATCH = 256, GIVE_UP_BATCH = 8, GIVE_UP_WAIT_MS = 60 * 1000, RECORDS_WAIT_MS = 10 * 1000, LOOK_MS = 500, PACE_MS_MAX = 30 * 1000, SETTLE_MS = 20 * 1000, WALKS_PART = 20,
-	LOST_FILES_MAX = 4, COMPACT_BYTES = 1 << 30 /* given up while others are still fetched */ };
+enum { WALK_BATCH = 256, GIVE_UP_BATCH = 8, GIVE_UP_WAIT_MS = 60 * 1000, RECORDS_WAIT_MS = 10 * 1000, LOOK_MS = 500, PACE_MS_MAX = 30 * 1000,
+	PACE_SLICE_MS = 1000, SETTLE_MS = 20 * 1000, WALKS_PART = 20, LOST_FILES_MAX = 4, COMPACT_BYTES = 1 << 30 /* given up while others are still fetched */ };
 #define OFFER_AGE_MS_MAX STORE_YOUNG_MS /* less than half of the grace time of garbage: a copy that was made of a copy is not offered when the first one goes */
 
 struct walk {
@@ -38,6 +42,8 @@ struct walk {
 	size_t checks_count;
 	uint64_t dropped_bytes;    /* since volumes were compacted */
 	uint64_t began_ms, moved_bytes;
+	uint64_t missing_bytes;    /* as far as anybody has told their lengths */
+	uint64_t came_bytes, gone_bytes; /* fetched, and given up, since it was told */
 	bool gave_up;
 	bool owes;                           /* not everybody has what was offered by this epoch */
 	bool early;                          /* records that others have had for long were still to come */
@@ -64,23 +70,49 @@ static void sleep_ms(struct replica *replica, uint64_t ms)
 	pthread_mutex_unlock(&replica->lock);
 }
 
-/* As long a pause as the work took. */
-static void pace(struct walk *walk, uint64_t since_ms)
+/* As long a pause as the work took, and so long that what was fetched is within the limit. */
+static void pace(struct walk *walk, uint64_t since_ms, uint64_t fetched_bytes)
 {
-	uint64_t took_ms = replica_now_ms() - since_ms;
-	if (took_ms > 0)
-		sleep_ms(walk->replica, took_ms < PACE_MS_MAX ? took_ms : PACE_MS_MAX);
+	uint64_t rate = walk->replica->config.bytes_per_s, took_ms = replica_now_ms() - since_ms;
+	uint64_t due_ms = rate ? fetched_bytes * 1000 / rate : 0, left_ms = took_ms < PACE_MS_MAX ? took_ms : PACE_MS_MAX;
+	if (due_ms > took_ms + left_ms)
+		left_ms = due_ms - took_ms;
+	for (uint64_t slice_ms; left_ms > 0 && goes_on(walk); left_ms -= slice_ms) {
+		slice_ms = left_ms < PACE_SLICE_MS ? left_ms : PACE_SLICE_MS;
+		sleep_ms(walk->replica, slice_ms);
+	}
 }
 
 static void tell(struct walk *walk)
 {
 	struct replica *replica = walk->replica;
-	uint64_t took_ms = replica_now_ms() - walk->began_ms;
+	uint64_t now_ms = replica_now_ms(), took_ms = now_ms - walk->began_ms;
 	if (walk->moved_bytes)
 		walk->care.bytes_per_s = walk->moved_bytes * 1000 / (took_ms ? took_ms : 1);
 	pthread_mutex_lock(&replica->lock);
 	replica->care = walk->care;
+	backlog_note(&replica->fetching, walk->came_bytes, walk->missing_bytes, now_ms);
+	backlog_note(&replica->giving_up, walk->gone_bytes, walk->care.surplus_bytes, now_ms);
 	pthread_mutex_unlock(&replica->lock);
+	walk->came_bytes = walk->gone_bytes = 0;
+}
+
+static void begin_pass(struct walk *walk, enum replica_pass pass)
+{
+	walk->care.pass = pass;
+	walk->care.pass_permille = 0;
+	tell(walk);
+}
+
+/* Xorbs are gone over in the order of their hashes, which are spread evenly. Told with what comes next. */
+static void pass_is_at(struct walk *walk, const struct hash *xorb)
+{
+	walk->care.pass_permille = ((unsigned)xorb->bytes[0] << 8 | xorb->bytes[1]) * 1000 >> 16;
+}
+
+static uint64_t less(uint64_t from, uint64_t bytes)
+{
+	return bytes < from ? from - bytes : 0;
 }
 
 /* All answer, so what none of them has is nowhere. */
@@ -139,7 +171,7 @@ static void offer(struct walk *walk, const struct hash *xorbs, size_t count)
 	for (size_t i = 0; i < walk->placement.count; i++)
 		if (walk->placement.nodes[i].weight > 0 && walk->placement.nodes[i].id != walk->replica->node_id)
 			walk->owes = !offer_to(walk, walk->placement.nodes[i].id, xorbs, count) || walk->owes;
-	pace(walk, since_ms);
+	pace(walk, since_ms, 0);
 }
 
 static void offer_what_no_file_needs(struct walk *walk)
@@ -151,7 +183,9 @@ static void offer_what_no_file_needs(struct walk *walk)
 	walk->owes = false;
 	for (; count > 0 && goes_on(walk); count = store_held_xorbs(store, &after, held, WALK_BATCH)) {
 		after = held[count - 1].xorb;
+		tell(walk);
 		for (size_t i = 0; i < count && goes_on(walk); i++) {
+			pass_is_at(walk, &held[i].xorb);
 			if (held[i].is_part || held[i].age_ms > OFFER_AGE_MS_MAX || store_files_of_xorb(store, &held[i].xorb, 1) > 0)
 				continue;
 			offered[used++] = held[i].xorb;
@@ -234,12 +268,12 @@ static void give_up(struct walk *walk, const struct hash *xorbs, size_t count)
 		walk->gave_up = true;
 		walk->dropped_bytes += bytes;
 		walk->moved_bytes += bytes;
+		walk->gone_bytes += bytes;
 		walk->care.given_up_bytes += bytes;
-		walk->care.surplus_bytes -= bytes < walk->care.surplus_bytes ? bytes : walk->care.surplus_bytes;
-		walk->care.held_bytes -= bytes < walk->care.held_bytes ? bytes : walk->care.held_bytes;
+		walk->care.surplus_bytes = less(walk->care.surplus_bytes, bytes);
 	}
 	tell(walk);
-	pace(walk, since_ms);
+	pace(walk, since_ms, 0);
 }
 
 /* ---- what is missing, and what is cold ---- */
@@ -272,15 +306,18 @@ static bool fetch_one(struct walk *walk, const struct hash *xorb, struct shortfa
 	bool came = err == 0 && store_xorb_info(replica->config.store, xorb, &info) == 0;
 	if (came) {
 		walk->care.fetched_xorbs++;
-		walk->care.held_bytes += info.body_length;
+		walk->care.fetched_bytes += info.body_length;
 		walk->moved_bytes += info.body_length;
+		walk->came_bytes += info.body_length;
+		walk->missing_bytes = less(walk->missing_bytes, info.body_length);
+		walk->care.missing_xorbs = less(walk->care.missing_xorbs, 1);
 	} else if (err == ERR_NOT_FOUND && all && all_are_here(replica)) {
 		shortfall->lost += is_missed(replica, xorb);
 	} else {
 		shortfall->missing++;
 	}
 	tell(walk);
-	pace(walk, since_ms);
+	pace(walk, since_ms, info.body_length);
 	return came;
 }
 
@@ -292,9 +329,9 @@ static void code_one(struct walk *walk, const struct hash *xorb)
 	if (err && err != ERR_NOT_FOUND)
 		fprintf(stderr, "cairn: replica: a xorb could not be coded: %s\n", why.text);
 	walk->moved_bytes += bytes;
-	walk->care.held_bytes += bytes;
+	walk->care.coded_bytes += bytes;
 	tell(walk);
-	pace(walk, since_ms);
+	pace(walk, since_ms, 0);
 }
 
 /* What was made or fetched on the way to a coding goes at once: else a node that makes up for another one would need room for many times what it gets. */
@@ -321,6 +358,7 @@ static void fetch_missing(struct walk *walk)
 	for (; count > 0 && goes_on(walk); count = store_needed_xorbs(store, &after, xorbs, WALK_BATCH)) {
 		for (size_t i = 0; i < count && goes_on(walk); i++) {
 			bool here = store_has_xorb(store, &xorbs[i]), made = false;
+			pass_is_at(walk, &xorbs[i]);
 			size_t wanted = replica_wants(replica, &walk->placement, &xorbs[i], wants);
 			for (size_t k = 0; k < wanted && goes_on(walk); k++)
 				made = (fetch_one(walk, &wants[k], &shortfall) && !here) || made;
@@ -332,9 +370,12 @@ static void fetch_missing(struct walk *walk)
 				clear_away(walk, &xorbs[i]);
 		}
 		after = xorbs[count - 1];
+		tell(walk);
 	}
 	walk->care.missing_xorbs = shortfall.missing;
 	walk->care.lost_xorbs = shortfall.lost;
+	if (shortfall.missing == 0 && goes_on(walk))
+		walk->missing_bytes = 0; /* the rest came by other ways, or is lost */
 	tell(walk);
 }
 
@@ -357,7 +398,9 @@ static void give_up_surplus(struct walk *walk)
 	size_t used = 0, count = store_held_xorbs(store, NULL, held, WALK_BATCH);
 	for (; count > 0 && goes_on(walk); count = store_held_xorbs(store, &after, held, WALK_BATCH)) {
 		after = held[count - 1].xorb;
+		tell(walk);
 		for (size_t i = 0; i < count && goes_on(walk); i++) {
+			pass_is_at(walk, &held[i].xorb);
 			if (!is_surplus(walk, &held[i]))
 				continue;
 			surplus[used++] = held[i].xorb;
@@ -373,21 +416,78 @@ static void give_up_surplus(struct walk *walk)
 
 /* ---- the whole ---- */
 
+/* What is in walk->call is missing: how much is that? Who does not answer is not asked again in this walk. */
+static void size_missing(struct walk *walk, bool deaf[CLUSTER_NODES_MAX])
+{
+	for (size_t i = 0; i < walk->placement.count && walk->call.count > 0 && goes_on(walk); i++) {
+		uint64_t node_id = walk->placement.nodes[i].id;
+		size_t left = 0;
+		if (node_id == walk->replica->node_id || deaf[i])
+			continue;
+		deaf[i] = replica_keep(walk->replica, node_id, &walk->call, REPLICA_KEEP_WAIT_MS, &walk->kept, NULL) != 0;
+		for (size_t k = 0; k < walk->call.count && !deaf[i]; k++)
+			if (walk->kept.lengths[k] > 0)
+				walk->missing_bytes += walk->kept.lengths[k];
+			else
+				walk->call.xorbs[left++] = walk->call.xorbs[k];
+		walk->call.count = deaf[i] ? walk->call.count : left;
+	}
+	walk->call.count = 0;
+}
+
+static void count_missing(struct walk *walk)
+{
+	struct replica *replica = walk->replica;
+	struct store *store = replica->config.store;
+	struct hash xorbs[WALK_BATCH], wants[WANTS_MAX], after;
+	bool deaf[CLUSTER_NODES_MAX] = { false };
+	walk->missing_bytes = walk->care.missing_xorbs = 0;
+	walk->call.count = 0;
+	walk->call.fetch = false;
+	size_t count = store_needed_xorbs(store, NULL, xorbs, WALK_BATCH);
+	for (; count > 0 && goes_on(walk); count = store_needed_xorbs(store, &after, xorbs, WALK_BATCH)) {
+		for (size_t i = 0; i < count; i++) {
+			size_t wanted = replica_wants(replica, &walk->placement, &xorbs[i], wants);
+			walk->care.missing_xorbs += wanted;
+			for (size_t k = 0; k < wanted; k++) {
+				uint32_t length = replica_coded_length(replica, &xorbs[i], &wants[k]);
+				walk->missing_bytes += length;
+				if (length == 0)
+					walk->call.xorbs[walk->call.count++] = wants[k];
+				if (walk->call.count == KEEP_XORBS_MAX)
+					size_missing(walk, deaf);
+			}
+		}
+		after = xorbs[count - 1];
+	}
+	size_missing(walk, deaf);
+}
+
 static void count_held(struct walk *walk)
 {
 	struct held_xorb held[WALK_BATCH];
 	struct hash after;
 	struct store *store = walk->replica->config.store;
-	walk->care.held_bytes = walk->care.surplus_bytes = 0;
+	walk->care.part_bytes = walk->care.surplus_bytes = 0;
 	size_t count = store_held_xorbs(store, NULL, held, WALK_BATCH);
 	for (; count > 0 && goes_on(walk); count = store_held_xorbs(store, &after, held, WALK_BATCH)) {
 		after = held[count - 1].xorb;
 		for (size_t i = 0; i < count; i++) {
-			walk->care.held_bytes += held[i].body_length;
+			walk->care.part_bytes += held[i].is_part ? held[i].body_length : 0;
 			if (is_surplus(walk, &held[i]))
 				walk->care.surplus_bytes += held[i].body_length;
 		}
 	}
+}
+
+static void note_counted(struct walk *walk)
+{
+	tell(walk);
+	if (!goes_on(walk))
+		return; /* not to its end */
+	pthread_mutex_lock(&walk->replica->lock);
+	walk->replica->counted_at_ms = replica_now_ms();
+	pthread_mutex_unlock(&walk->replica->lock);
 }
 
 static void note_complete(struct walk *walk)
@@ -396,6 +496,17 @@ static void note_complete(struct walk *walk)
 	bool complete = goes_on(walk) && walk->care.missing_xorbs == 0 && !walk->owes && !walk->early;
 	pthread_mutex_lock(&replica->lock);
 	replica->complete_epoch = complete ? walk->placement.epoch : 0;
+	pthread_mutex_unlock(&replica->lock);
+}
+
+/* What an operator asked for is done, as far as it can be now. */
+static void note_repaired(struct walk *walk)
+{
+	struct replica *replica = walk->replica;
+	bool whole = goes_on(walk) && !walk->early;
+	pthread_mutex_lock(&replica->lock);
+	if (whole)
+		replica->repaired_number = replica->walk_number;
 	pthread_mutex_unlock(&replica->lock);
 }
 
@@ -408,20 +519,28 @@ static void take_walk(struct walk *walk)
 	walk->dropped_bytes = 0;
 	walk->silent_count = 0;
 	walk->care.walking = true;
+	begin_pass(walk, PASS_COUNT);
 	count_held(walk);
-	tell(walk);
+	count_missing(walk);
+	note_counted(walk);
 	replica_settle_all(walk->replica, SETTLE_MS);
+	begin_pass(walk, PASS_FETCH);
 	fetch_missing(walk);
+	begin_pass(walk, PASS_OFFER);
 	if (walk->owes)
 		offer_what_no_file_needs(walk);
 	note_complete(walk);
+	begin_pass(walk, PASS_GIVE_UP);
 	give_up_surplus(walk);
 	if (walk->gave_up && goes_on(walk))
 		store_compact(walk->replica->config.store, &report, NULL);
+	begin_pass(walk, PASS_COUNT);
 	count_held(walk);
 	walk->care.walking = false;
 	walk->care.walks++;
-	tell(walk);
+	walk->care.pass = PASS_NONE;
+	note_counted(walk);
+	note_repaired(walk);
 }
 
 /* How long it rests after a walk. One that could not finish has mostly waited for others: it is tried again soon, if they are there. Under the lock. */

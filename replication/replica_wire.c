@@ -70,6 +70,105 @@ int kept_decode(struct kept *out, struct span body)
 	return two && cursor_done(&cursor) ? 0 : ERR_CORRUPT;
 }
 
+/* ---- how it is with what is held ---- */
+
+enum { CARE_VALUES_1 = 6, CARE_VALUES_2 = 8, CARE_VALUES_3 = 23, CARE_QUESTIONS_MAX = 16 };
+
+void care_call_encode(struct buffer *out)
+{
+	pack_array(out, 1);
+	pack_u64(out, CARE_VERSION);
+}
+
+/* The first version asks with an empty list. */
+unsigned care_call_decode(struct span body)
+{
+	struct cursor cursor = cursor_of(body);
+	if (cursor_array(&cursor, CARE_QUESTIONS_MAX) == 0)
+		return 1;
+	uint64_t version = cursor_u64(&cursor);
+	return version <= 2 ? 2 : version < CARE_VERSION ? (unsigned)version : CARE_VERSION;
+}
+
+static void pack_backlog(struct buffer *out, const struct backlog_status *status)
+{
+	pack_u64(out, status->done_bytes);
+	pack_u64(out, status->left_bytes);
+	pack_u64(out, status->bytes_per_s);
+}
+
+static void take_backlog(struct cursor *cursor, struct backlog_status *out)
+{
+	out->done_bytes = cursor_u64(cursor);
+	out->left_bytes = cursor_u64(cursor);
+	out->bytes_per_s = cursor_u64(cursor);
+}
+
+static void pack_progress(struct buffer *out, const struct replica_care *care)
+{
+	pack_u64(out, care->held_xorbs);
+	pack_u64(out, care->part_bytes);
+	pack_u64(out, care->counted_ms);
+	pack_u64(out, care->repair);
+	pack_u64(out, care->pass);
+	pack_u64(out, care->pass_permille);
+	pack_backlog(out, &care->catching_up);
+	pack_backlog(out, &care->fetching);
+	pack_backlog(out, &care->giving_up);
+}
+
+static void take_progress(struct cursor *cursor, struct replica_care *out)
+{
+	out->tells_progress = true;
+	out->held_xorbs = cursor_u64(cursor);
+	out->part_bytes = cursor_u64(cursor);
+	out->counted_ms = cursor_u64(cursor);
+	out->repair = cursor_u64(cursor);
+	uint64_t pass = cursor_u64(cursor), permille = cursor_u64(cursor);
+	out->pass = pass <= PASS_GIVE_UP ? (enum replica_pass)pass : PASS_NONE;
+	out->pass_permille = permille < 1000 ? (unsigned)permille : 1000;
+	take_backlog(cursor, &out->catching_up);
+	take_backlog(cursor, &out->fetching);
+	take_backlog(cursor, &out->giving_up);
+}
+
+void care_encode(struct buffer *out, unsigned version, const struct replica_care *care)
+{
+	pack_array(out, version >= 3 ? CARE_VALUES_3 : version == 2 ? CARE_VALUES_2 : CARE_VALUES_1);
+	pack_u64(out, care->epoch);
+	pack_u64(out, care->held_bytes);
+	pack_u64(out, care->surplus_bytes);
+	pack_u64(out, care->missing_xorbs);
+	pack_u64(out, care->bytes_per_s);
+	pack_bool(out, care->walking);
+	if (version >= 2) {
+		pack_u64(out, care->lost_xorbs);
+		pack_bool(out, care->complete);
+	}
+	if (version >= 3)
+		pack_progress(out, care);
+}
+
+int care_decode(struct replica_care *out, struct span body)
+{
+	struct cursor cursor = cursor_of(body);
+	uint32_t count = cursor_array(&cursor, CARE_VALUES_3);
+	*out = (struct replica_care){ .epoch = cursor_u64(&cursor), .counted_ms = UINT64_MAX };
+	out->held_bytes = cursor_u64(&cursor);
+	out->surplus_bytes = cursor_u64(&cursor);
+	out->missing_xorbs = cursor_u64(&cursor);
+	out->bytes_per_s = cursor_u64(&cursor);
+	out->walking = cursor_bool(&cursor);
+	out->complete = out->missing_xorbs == 0; /* as a node of the first version says it */
+	if (count >= CARE_VALUES_2) {
+		out->lost_xorbs = cursor_u64(&cursor);
+		out->complete = cursor_bool(&cursor);
+	}
+	if (count == CARE_VALUES_3)
+		take_progress(&cursor, out);
+	return (count == CARE_VALUES_1 || count == CARE_VALUES_2 || count == CARE_VALUES_3) && cursor_done(&cursor) ? 0 : ERR_CORRUPT;
+}
+
 void find_call_encode(struct buffer *out, const struct find_call *call)
 {
 	pack_array(out, 2);

@@ -3,6 +3,7 @@
 #define CAIRN_REPLICATION_REPLICA_WIRE_H
 
 #include "replication/peer_stream.h"
+#include "replication/replica.h"
 #include "store/store.h"
 
 enum {
@@ -43,6 +44,13 @@ struct kept {
 };
 void kept_encode(struct buffer *out, const struct kept *kept);
 int kept_decode(struct kept *out, struct span body);
+
+/* How it is with what a node holds. The caller says which version of the answer it knows; nodes answer with one that both know. */
+enum { CARE_VERSION = 3 };
+void care_call_encode(struct buffer *out);
+unsigned care_call_decode(struct span body);
+void care_encode(struct buffer *out, unsigned version, const struct replica_care *care);
+int care_decode(struct replica_care *out, struct span body);
 
 struct find_call {
 	unsigned what;

@@ -87,6 +87,31 @@ static void write_bytes(struct json_writer *json, struct replica *replica, const
 	json_object_end(json);
 }
 
+static void write_backlog(struct json_writer *json, const char *key, const struct backlog_status *backlog)
+{
+	json_object_begin(json, key);
+	json_u64(json, "done_bytes", backlog->done_bytes);
+	json_u64(json, "total_bytes", backlog->done_bytes + backlog->left_bytes);
+	json_u64(json, "bytes_per_s", backlog->bytes_per_s);
+	write_known(json, "left_ms", backlog_left_ms(backlog));
+	json_object_end(json);
+}
+
+static void write_progress(struct json_writer *json, const struct replica_care *care)
+{
+	static const char *const passes[] = { "none", "count", "fetch", "offer", "give_up" };
+	json_u64(json, "xorbs", care->held_xorbs);
+	json_u64(json, "part_bytes", care->part_bytes);
+	json_u64(json, "missing_bytes", care->fetching.left_bytes);
+	write_known(json, "counted_ms", care->counted_ms);
+	json_u64(json, "repair", care->repair);
+	json_text(json, "pass", passes[care->pass]);
+	json_u64(json, "pass_permille", care->pass_permille);
+	write_backlog(json, "catching_up", &care->catching_up);
+	write_backlog(json, "fetching", &care->fetching);
+	write_backlog(json, "giving_up", &care->giving_up);
+}
+
 /* What a node holds, and what it should; of another one, if it answers. *all: it has what it should by the epoch that the state is at. */
 static void write_care(struct json_writer *json, struct replica *replica, const struct node_status *node, uint64_t epoch, bool *all)
 {
@@ -109,6 +134,8 @@ static void write_care(struct json_writer *json, struct replica *replica, const 
 	json_bool(json, "complete", care.complete);
 	json_u64(json, "bytes_per_s", care.bytes_per_s);
 	json_bool(json, "walking", care.walking);
+	if (care.tells_progress)
+		write_progress(json, &care);
 	json_object_end(json);
 }
 
@@ -133,6 +160,9 @@ static void write_copies(struct json_writer *json, struct replica *replica)
 	json_u64(json, "linked_files", status.linked_files);
 	json_u64(json, "linked_xorbs", status.linked_xorbs);
 	json_u64(json, "repaired_xorbs", status.repaired_xorbs);
+	json_u64(json, "received_xorbs", status.received_xorbs);
+	json_u64(json, "received_bytes", status.received_bytes);
+	json_u64(json, "limit_bytes_per_s", status.limit_bytes_per_s);
 	json_u64(json, "coded_xorbs", status.coded_xorbs);
 	char erasure[16] = "off";
 	if (status.erasure_data) {
@@ -177,15 +207,17 @@ static void write_node(struct json_writer *json, const struct cluster_status *st
 	json_object_end(json);
 }
 
-/* That nodes should go by: they hear of it a moment after the state has it. 0: not known. */
-static uint64_t placement_epoch(struct gateway *gateway)
+/* That nodes should go by: they hear of it a moment after the state has it. Zeros: not known. */
+static struct cluster_settings settings_of_all(struct gateway *gateway)
 {
+	struct cluster_settings settings = { 0 };
 	struct cluster_view *view = malloc(sizeof(*view));
-	if (view)
+	if (view) {
 		consensus_view(namespace_consensus(gateway->ns), view);
-	uint64_t epoch = view ? view->settings.epoch : 0;
+		settings = view->settings;
+	}
 	free(view);
-	return epoch;
+	return settings;
 }
 
 static void status_work(struct http_request *request, void *context)
@@ -203,7 +235,7 @@ static void status_work(struct http_request *request, void *context)
 		answer_err(request, err, &why);
 		return;
 	}
-	uint64_t epoch = placement_epoch(gateway_of(request)); /* not older than the nodes of the status */
+	struct cluster_settings settings = settings_of_all(gateway_of(request)); /* not older than the nodes of the status */
 	struct buffer body;
 	struct json_writer json;
 	buffer_init(&body, ADMIN_ANSWER_BYTES_MAX);
@@ -218,10 +250,11 @@ static void status_work(struct http_request *request, void *context)
 	json_array_end(&json);
 	json_array_begin(&json, "nodes");
 	for (size_t i = 0; i < status->count; i++)
-		write_node(&json, status, &status->nodes[i], replica, epoch, &all);
+		write_node(&json, status, &status->nodes[i], replica, settings.epoch, &all);
 	json_array_end(&json);
 	json_bool(&json, "bytes_replicated", all);
 	json_u64(&json, "stored_bytes", stats.stored_bytes);
+	json_u64(&json, "repair", settings.walks);
 	write_copies(&json, replica);
 	json_object_end(&json);
 	free(status);

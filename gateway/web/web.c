@@ -162,6 +162,42 @@ static void consensus_metrics(struct buffer *out, struct consensus *consensus)
 	metric_write(out, "cairn_consensus_commands_total", "counter", "Commands applied since start.", status.commands);
 }
 
+/* What this node looks after, and how far it is. */
+static void care_metrics(struct buffer *out, const struct replica_care *care)
+{
+	const struct backlog_status *const works[] = { &care->catching_up, &care->fetching, &care->giving_up };
+	static const char *const work_names[] = { "catch_up", "fetch", "give_up" }, *const pass_names[] = { "none", "count", "fetch", "offer", "give_up" };
+	static const struct { const char *name, *help; } values[] = {
+		{ "cairn_replica_work_done_bytes", "Done of the work under way, or of the last: catch_up, of records of others; fetch, of what was missing; give_up, of surplus." },
+		{ "cairn_replica_work_left_bytes", "Left of it." },
+		{ "cairn_replica_work_bytes_per_second", "Its speed in the last 10 to 20 seconds; 0 when nothing is left or it stands still." },
+	};
+	metric_write(out, "cairn_replica_missing_xorbs", "gauge", "Xorbs that should be here and are not, and may be on other nodes.", care->missing_xorbs);
+	metric_write(out, "cairn_replica_missing_bytes", "gauge", "Bytes of their bodies, as far as other nodes tell.", care->fetching.left_bytes);
+	metric_write(out, "cairn_replica_lost_xorbs", "gauge", "Xorbs that should be here, that files name and no node has.", care->lost_xorbs);
+	metric_write(out, "cairn_replica_surplus_bytes", "gauge", "Bytes of xorbs that are here and should be elsewhere.", care->surplus_bytes);
+	metric_write(out, "cairn_replica_part_bytes", "gauge", "Bytes of parts of coded xorbs that are here.", care->part_bytes);
+	if (care->counted_ms != UINT64_MAX)
+		metric_write(out, "cairn_replica_counted_age_seconds", "gauge", "Since missing, surplus and parts were counted.", care->counted_ms / 1000);
+	metric_write(out, "cairn_replica_complete", "gauge", "1 when this node has what it should, and has handed on what no file names yet.", care->complete);
+	metric_write(out, "cairn_replica_walking", "gauge", "1 while this node goes over what it holds and should hold.", care->walking);
+	buffer_printf(out, "# HELP cairn_replica_walk_pass_ratio How far the pass of that walk is: count, fetch, offer, give_up.\n# TYPE cairn_replica_walk_pass_ratio gauge\n");
+	if (care->pass != PASS_NONE)
+		buffer_printf(out, "cairn_replica_walk_pass_ratio{pass=\"%s\"} %u.%03u\n", pass_names[care->pass], care->pass_permille / 1000, care->pass_permille % 1000);
+	metric_write(out, "cairn_replica_walks_total", "counter", "Such walks that have ended.", care->walks);
+	metric_write(out, "cairn_replica_walk_fetched_xorbs_total", "counter", "Xorbs that walks found missing here, and fetched or made.", care->fetched_xorbs);
+	metric_write(out, "cairn_replica_walk_fetched_bytes_total", "counter", "Bytes of their bodies.", care->fetched_bytes);
+	metric_write(out, "cairn_replica_given_up_bytes_total", "counter", "Bytes of copies that were given up, as others have them.", care->given_up_bytes);
+	metric_write(out, "cairn_replica_coded_bytes_total", "counter", "Bytes of parts that this node has made of cold xorbs.", care->coded_bytes);
+	for (size_t value = 0; value < 3; value++) {
+		buffer_printf(out, "# HELP %s %s\n# TYPE %s gauge\n", values[value].name, values[value].help, values[value].name);
+		for (size_t i = 0; i < 3; i++) {
+			uint64_t number = value == 0 ? works[i]->done_bytes : value == 1 ? works[i]->left_bytes : works[i]->bytes_per_s;
+			buffer_printf(out, "%s{work=\"%s\"} %llu\n", values[value].name, work_names[i], (unsigned long long)number);
+		}
+	}
+}
+
 static void replica_metrics(struct buffer *out, const struct gateway *gateway)
 {
 	struct cluster_view *view = gateway->replica ? malloc(sizeof(*view)) : NULL;
@@ -177,7 +213,7 @@ static void replica_metrics(struct buffer *out, const struct gateway *gateway)
 	metric_write(out, "cairn_replica_awaited_total", "counter", "Acknowledgements that waited for copies.", status.awaited);
 	metric_write(out, "cairn_replica_refused_total", "counter", "Acknowledgements refused for want of copies.", status.refused);
 	metric_write(out, "cairn_replica_fetched_files_total", "counter", "Files that a reader missed here, asked of other nodes.", status.fetched_files);
-	metric_write(out, "cairn_replica_fetched_xorbs_total", "counter", "Xorbs that a reader missed here, taken from other nodes.", status.fetched_xorbs);
+	metric_write(out, "cairn_replica_fetched_xorbs_total", "counter", "Xorbs that a reader or a walk missed here, taken from other nodes.", status.fetched_xorbs);
 	metric_write(out, "cairn_replica_read_xorbs_total", "counter", "Xorbs that belong on other nodes and were opened here by readers.", status.read_xorbs);
 	metric_write(out, "cairn_replica_read_runs_total", "counter", "Runs of chunks of such xorbs that were asked of other nodes.", status.read_runs);
 	metric_write(out, "cairn_replica_linked_files_total", "counter", "Files that are not here, for which clients were sent to another node.", status.linked_files);
@@ -189,14 +225,19 @@ static void replica_metrics(struct buffer *out, const struct gateway *gateway)
 	metric_write(out, "cairn_replica_records_taken_total", "counter", "Records that were lost here and taken again from other nodes.", status.records_taken);
 	replica_care(gateway->replica, &care);
 	metric_write(out, "cairn_replica_coded_xorbs_total", "counter", "Cold xorbs that this node has cut into parts.", status.coded_xorbs);
-	metric_write(out, "cairn_replica_missing_xorbs", "gauge", "Xorbs that should be here and are not, and may be on other nodes.", care.missing_xorbs);
-	metric_write(out, "cairn_replica_lost_xorbs", "gauge", "Xorbs that should be here, that files name and no node has.", care.lost_xorbs);
-	metric_write(out, "cairn_replica_complete", "gauge", "1 when this node has what it should, and has handed on what no file names yet.", care.complete);
+	metric_write(out, "cairn_replica_received_xorbs_total", "counter", "Whole xorbs taken from other nodes, for whatever reason.", status.received_xorbs);
+	metric_write(out, "cairn_replica_received_bytes_total", "counter", "Bytes of their bodies.", status.received_bytes);
+	metric_write(out, "cairn_replica_limit_bytes_per_second", "gauge", "Set with --copy-rate; 0: no limit.", status.limit_bytes_per_s);
+	care_metrics(out, &care);
 	consensus_view(namespace_consensus(gateway->ns), view);
 	consensus_self(namespace_consensus(gateway->ns), &self);
+	const struct cluster_node *me = cluster_view_find(view, self.node_id);
+	metric_write(out, "cairn_replica_drained", "gauge", "1 when an operator wants this node to hold nothing.", me && me->drained);
 	static const char *const names[] = { "cairn_replica_lacks_bytes", "cairn_replica_behind_bytes", "cairn_replica_current" };
+	static const char *const helps[] = { "Bytes of volumes here that the other node has not acknowledged.", "Bytes of its volumes that this node has not gone over yet.",
+		"1 when all of them were here at its last answer." };
 	for (size_t kind = 0; kind < 3; kind++) {
-		buffer_printf(out, "# TYPE %s gauge\n", names[kind]);
+		buffer_printf(out, "# HELP %s %s\n# TYPE %s gauge\n", names[kind], helps[kind], names[kind]);
 		for (size_t i = 0; i < view->count; i++) {
 			struct replica_peer_status peer;
 			if (view->nodes[i].node_id == self.node_id || view->nodes[i].role == NODE_REMOVED)

@@ -1,4 +1,4 @@
-/* cluster.c - `cairn cluster ...`: the nodes that are one hub, and where its bytes lie; recover is in recover.c. */
+/* cluster.c - `cairn cluster ...`: the nodes that are one hub, and where its bytes lie; recover is in recover.c, repair in repair.c. */
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,6 +7,7 @@
 #include "ops/cairn/api.h"
 #include "ops/cairn/commands.h"
 #include "ops/cairn/duration.h"
+#include "ops/cairn/held.h"
 #include "ops/cairn/table.h"
 
 static const char *yes_no(const json_t *value)
@@ -79,54 +80,6 @@ static void print_bytes(const json_t *answer, const json_t *nodes)
 	}
 }
 
-/* What nodes hold, and how far they are from what they should. */
-static void print_held(const json_t *answer, const json_t *nodes)
-{
-	size_t i;
-	const json_t *node;
-	bool lost = false;
-	unsigned long long factor = member_u64(json_object_get(answer, "copies"), "replication_factor");
-	json_array_foreach(nodes, i, node) {
-		const json_t *held = json_object_get(node, "held");
-		bool drained = json_is_true(json_object_get(node, "drained"));
-		if (strcmp(member_text(node, "role"), "removed") == 0 || json_array_size(nodes) < 2)
-			continue;
-		printf("  %s", *member_text(node, "name") ? member_text(node, "name") : member_text(node, "id"));
-		if (json_is_true(json_object_get(node, "away")))
-			printf(" is away, others take over what it held");
-		if (held) {
-			unsigned long long left = member_u64(held, "surplus"), speed = member_u64(held, "bytes_per_s");
-			printf(" holds %s", text_of_bytes(member_u64(held, "bytes")));
-			if (left)
-				printf(", of which %s should be elsewhere%s", text_of_bytes(left), drained ? " (drained)" : "");
-			else if (drained)
-				printf(", is drained: it may be removed");
-			if (left && speed)
-				printf(", about %llu s left", (left + speed - 1) / speed);
-			if (member_u64(held, "missing_xorbs"))
-				printf(", %llu xorbs are missing", (unsigned long long)member_u64(held, "missing_xorbs"));
-			lost = lost || member_u64(held, "lost_xorbs") > 0;
-			if (member_u64(held, "lost_xorbs"))
-				printf(", %llu more are on no node", (unsigned long long)member_u64(held, "lost_xorbs"));
-			printf("%s", json_is_true(json_object_get(held, "walking")) ? ", looks after them now" : "");
-		} else if (!json_is_true(json_object_get(node, "away"))) {
-			printf(" does not say what it holds");
-		}
-		puts("");
-	}
-	const json_t *copies = json_object_get(answer, "copies");
-	unsigned long long wanted = member_u64(json_object_get(answer, "copies"), "replication_factor_set");
-	if (json_array_size(nodes) > 1 && wanted > factor)
-		printf("%llu of %llu copies of everything: no more nodes may hold any\n", factor, wanted);
-	else if (json_array_size(nodes) > 1)
-		printf("%llu copies of everything\n", factor);
-	if (json_array_size(nodes) > 1 && *member_text(copies, "erasure") && strcmp(member_text(copies, "erasure"), "off") != 0)
-		printf("but %s parts of what is older than %llu s\n", member_text(copies, "erasure"), (unsigned long long)member_u64(copies, "erasure_after_s"));
-	if (lost)
-		puts("What is on no node was lost with a node that is gone for good. Uploads that were never acknowledged leave such traces, which `cairn gc` on each node clears away\n"
-		     "after its grace time; what is still lost then, a revision needs. Until then keep the disks of nodes that are gone: who has the bytes can push them again.");
-}
-
 /* What this node has compared with others. */
 static void print_compared(const json_t *nodes)
 {
@@ -175,7 +128,7 @@ static int status(const struct settings *settings)
 	if (voters == 2)
 		printf("WARNING: with two voters neither may fail: make a third one\n");
 	print_bytes(answer, nodes);
-	print_held(answer, nodes);
+	print_held(answer);
 	print_compared(nodes);
 	json_decref(answer);
 	return EXIT_OK;
@@ -307,7 +260,7 @@ int cluster_main(const struct settings *settings, int argc, char **argv)
 		return drain(settings, argc - 1, argv + 1);
 	if (strcmp(verb, "set") == 0)
 		return set(settings, argc - 1, argv + 1);
-	if (strcmp(verb, "repair") == 0 && argc == 2)
-		return tell(settings, "/api/admin/cluster/settings", json_pack("{s:b}", "walk", 1), "every node looks after its copies; `cairn cluster status` shows how far they are");
+	if (strcmp(verb, "repair") == 0)
+		return cluster_repair(settings, argc - 1, argv + 1);
 	return usage_error("cluster", "cluster wants status, token, promote, demote, drain, set, repair, remove or recover");
 }

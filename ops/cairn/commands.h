@@ -6,8 +6,9 @@
 #include "ops/cairn/settings.h"
 
 int cluster_main(const struct settings *settings, int argc, char **argv);
-/* Verb of cluster: recover.c */
+/* Verbs of cluster: recover.c, repair.c */
 int cluster_recover(const struct settings *settings, int argc, char **argv);
+int cluster_repair(const struct settings *settings, int argc, char **argv);
 int status_main(const struct settings *settings, int argc, char **argv);
 int stats_main(const struct settings *settings, int argc, char **argv);
 int user_main(const struct settings *settings, int argc, char **argv);

@@ -30,7 +30,7 @@ static const char help[] =
 	"                             `cairn cluster set --copies` says it for all nodes\n"
 	"  --failure-domain NAME      what fails together with this node, as a rack or a zone (only itself)\n"
 	"  --weight N                 this node's share of the bytes where not all have all, beside those of the others (100)\n"
-	"  --copy-rate SIZE           bytes a second that a node far behind takes from each other one (no limit)\n"
+	"  --copy-rate SIZE           bytes a second that a node far behind, or with missing copies, takes from each other one (no limit)\n"
 	"\n"
 	"TLS (SIGHUP reads both files again)\n"
 	"  --tls-cert FILE            PEM certificate chain\n"

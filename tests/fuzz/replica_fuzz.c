@@ -29,6 +29,12 @@ static void check_calls(struct span bytes)
 		kept_encode(&out, &kept);
 		assert(kept_decode(&kept_again, buffer_span(&out)) == 0 && kept_again.count == kept.count && kept_again.epoch == kept.epoch);
 	}
+	struct replica_care care, care_again;
+	if (care_decode(&care, bytes) == 0 && care.tells_progress) {
+		buffer_clear(&out);
+		care_encode(&out, CARE_VERSION, &care);
+		assert(care_decode(&care_again, buffer_span(&out)) == 0 && care_again.fetching.left_bytes == care.fetching.left_bytes && care_again.pass == care.pass);
+	}
 	buffer_clear(&out);
 	if (find_call_decode(&find, bytes) == 0) {
 		find_call_encode(&out, &find);

@@ -1,0 +1,159 @@
+"""How far the copies of a cluster are, in bytes and in time: while a new node is filled, while nodes make up for what is missing, and while they give up what is one too many."""
+import re
+import threading
+import time
+
+import pytest
+
+from chaos_proxy import eventually
+from cluster_process import Cluster, cairn_of, refused
+from ledger import ask, digest
+
+CONVERGE_SECONDS_MAX = 120
+MIB = 1 << 20
+FAR_BEHIND_MIB = 256  # REPLICA_FAR_BEHIND_BYTES: a node is held back as long as it is further behind
+
+
+@pytest.fixture
+def make_cluster(tmp_path):
+    made = []
+
+    def make(count, *flags):
+        cluster = Cluster(tmp_path / f"cluster{len(made)}", False, "--volume-size", "64M", *flags)
+        cluster.dir.mkdir()
+        made.append(cluster)
+        for _ in range(count):
+            cluster.grow()
+        cluster.wait_for_voters(count)
+        return cluster
+    yield make
+    for cluster in made:
+        cluster.close()
+
+
+def push_objects(node, count, size, chance):
+    """Large objects, each claimed by a repository; how many bytes they have."""
+    user = node.make_user("alice")
+    repo = user.repo()
+    for i in range(count):
+        data = chance.randbytes(size)
+        oid = digest(data)
+        entry = node.lfs_batch(user.token, repo, [(oid, size)]).json()["objects"][0]
+        ask(node, "PUT", entry["actions"]["upload"]["href"], data)
+        answer = node.commit(user.token, repo, [("lfsFile", {"path": f"{i}.bin", "algo": "sha256", "oid": oid, "size": size})])
+        assert answer.status == 200, answer
+    return count * size
+
+
+def held_of(asked):
+    """What each node says of what it holds, by name, as the one that is asked tells it."""
+    return {node["name"]: node["held"] for node in asked.status()["nodes"] if "held" in node}
+
+
+def metric(node, name):
+    text = node.request("GET", "/metrics").body.decode()
+    found = re.search(rf"^{re.escape(name)} ([0-9.]+)$", text, re.MULTILINE)
+    assert found, f"{name} is not in\n{text}"
+    return float(found[1])
+
+
+class Watch(threading.Thread):
+    """Looks again and again how far every node is with one kind of work."""
+
+    def __init__(self, asked, work):
+        super().__init__(daemon=True)
+        self.asked, self.work = asked, work
+        self.seen = {}
+        self.stopping = threading.Event()
+        self.failure = None
+        self.start()
+
+    def run(self):
+        try:
+            while not self.stopping.is_set():
+                for name, held in held_of(self.asked).items():
+                    self.seen.setdefault(name, []).append(held[self.work])
+                time.sleep(0.05)
+        except BaseException as error:
+            self.failure = error
+
+    def stop(self):
+        self.stopping.set()
+        self.join(60)
+        if self.failure:
+            raise self.failure
+        return self.seen
+
+
+def assert_grows(seen, total_bytes_min):
+    """It was seen under way, with a speed and a time left, and never went back."""
+    large = [each for each in seen if each["total_bytes"] >= total_bytes_min]
+    done = [each["done_bytes"] for each in large]
+    assert done == sorted(done), seen
+    under_way = [each for each in large if 0 < each["done_bytes"] < each["total_bytes"]]
+    assert len({each["done_bytes"] for each in under_way}) > 1, seen
+    assert any(each["bytes_per_s"] > 0 and each["left_ms"] is not None for each in under_way), seen
+    assert all(each["left_ms"] == 0 for each in large if each["done_bytes"] == each["total_bytes"]), seen
+
+
+def assert_done(work, total_bytes_min=0):
+    assert work["done_bytes"] == work["total_bytes"] >= total_bytes_min and work["left_ms"] == 0, work
+
+
+def test_a_new_node_that_is_held_back_is_seen_to_be_filled(make_cluster, chance):
+    cluster = make_cluster(1, "--copy-rate", "12M")
+    first = cluster.nodes[0]
+    total_bytes = push_objects(first, 25, 16 * MIB, chance)
+    assert total_bytes > FAR_BEHIND_MIB * MIB
+    second = cluster.grow("learner")
+    watch = Watch(first, "catching_up")
+    eventually(lambda: first.status()["bytes_replicated"], CONVERGE_SECONDS_MAX, "all bytes on the new node")
+    assert_grows(watch.stop()[second.name], total_bytes)
+    held = held_of(first)[second.name]
+    assert_done(held["catching_up"])
+    listed = second.admin("GET", "/xorbs")
+    assert held["bytes"] == sum(each["body_length"] for each in listed) >= total_bytes  # as it is now, not at the last walk
+    assert held["xorbs"] == len(listed) and held["missing_bytes"] == 0
+    assert metric(second, "cairn_store_stored_bytes") == held["bytes"]
+    assert metric(second, "cairn_replica_received_bytes_total") >= total_bytes
+    assert metric(second, "cairn_replica_limit_bytes_per_second") == 12 * MIB
+    assert metric(second, 'cairn_replica_work_left_bytes{work="catch_up"}') == 0
+
+
+def test_what_nodes_make_up_for_and_give_up_is_told_in_bytes(make_cluster, chance):
+    cluster = make_cluster(3, "--copy-rate", "2M")
+    asked = cluster.nodes[0]
+    cairn_of(asked, "cluster", "set", "--replication-factor", "2")
+    total_bytes = push_objects(asked, 24, MIB, chance)
+    cairn_of(asked, "cluster", "repair", "--wait")
+    before = {name: held["bytes"] for name, held in held_of(asked).items()}
+    assert all(each < total_bytes for each in before.values()), before
+
+    # A third copy of everything: each node lacks what is on the two others.
+    watch = Watch(asked, "fetching")
+    cairn_of(asked, "cluster", "set", "--replication-factor", "3")
+    said = cairn_of(asked, "cluster", "repair", "--wait")
+    seen = watch.stop()
+    assert all(f"{node.name} holds" in said for node in cluster.nodes), said
+    for node in cluster.nodes:
+        held = held_of(asked)[node.name]
+        came_bytes = held["bytes"] - before[node.name]
+        assert came_bytes > 0 and held["missing_xorbs"] == 0 and held["complete"], held
+        assert_grows(seen[node.name], 2 * MIB)
+        assert_done(held["fetching"], 2 * MIB)
+        assert metric(node, "cairn_replica_walk_fetched_bytes_total") >= held["fetching"]["total_bytes"]
+        assert metric(node, "cairn_replica_missing_bytes") == 0
+
+    # And only two again: each gives up its part.
+    cairn_of(asked, "cluster", "set", "--replication-factor", "2")
+    cairn_of(asked, "cluster", "repair", "--wait")
+    eventually(lambda: all(held["surplus"] == 0 and not held["walking"] for held in held_of(asked).values()), CONVERGE_SECONDS_MAX, "nothing that is one too many")
+    for node in cluster.nodes:
+        held = held_of(asked)[node.name]
+        assert_done(held["giving_up"], 2 * MIB)
+        assert held["bytes"] < total_bytes and isinstance(held["counted_ms"], int)
+        assert metric(node, "cairn_replica_given_up_bytes_total") > 0
+        assert metric(node, "cairn_replica_surplus_bytes") == 0
+
+    cluster.nodes[2].kill()
+    assert "node3 was not reached" in refused(asked, "cluster", "repair", "--wait")
