@@ -5,8 +5,8 @@
  * whoever gives up a copy later in turn needs as many others. What is moved is paced so that it takes at most half of the time, and what is fetched, as the operator
  * limits it.
  *
- * First it counts what is missing and what is one too many, in bytes, so that whoever asks sees how far it is (replica_care). How long a xorb is that is not here, the
- * nodes that have it tell.
+ * First it counts what is missing and what is one too many, in bytes, so that whoever asks sees how far it is (replica_care). Nodes that have a xorb tell how
+ * long it is.
  *
  * A walk before this node has come level once with each member that it reaches has not seen all: it counts for nothing, and the next one comes soon.
  *

@@ -168,7 +168,8 @@ static void care_metrics(struct buffer *out, const struct replica_care *care)
 	const struct backlog_status *const works[] = { &care->catching_up, &care->fetching, &care->giving_up };
 	static const char *const work_names[] = { "catch_up", "fetch", "give_up" }, *const pass_names[] = { "none", "count", "fetch", "offer", "give_up" };
 	static const struct { const char *name, *help; } values[] = {
-		{ "cairn_replica_work_done_bytes", "Done of the work under way, or of the last: catch_up, of records of others; fetch, of what was missing; give_up, of surplus." },
+		{ "cairn_replica_work_done_bytes",
+			"Done of the work under way, or of the last: catch_up, of records of others; fetch, of what is missing; give_up, of surplus." },
 		{ "cairn_replica_work_left_bytes", "Left of it." },
 		{ "cairn_replica_work_bytes_per_second", "Its speed in the last 10 to 20 seconds; 0 when nothing is left or it stands still." },
 	};
@@ -181,7 +182,8 @@ static void care_metrics(struct buffer *out, const struct replica_care *care)
 		metric_write(out, "cairn_replica_counted_age_seconds", "gauge", "Since missing, surplus and parts were counted.", care->counted_ms / 1000);
 	metric_write(out, "cairn_replica_complete", "gauge", "1 when this node has what it should, and has handed on what no file names yet.", care->complete);
 	metric_write(out, "cairn_replica_walking", "gauge", "1 while this node goes over what it holds and should hold.", care->walking);
-	buffer_printf(out, "# HELP cairn_replica_walk_pass_ratio How far the pass of that walk is: count, fetch, offer, give_up.\n# TYPE cairn_replica_walk_pass_ratio gauge\n");
+	buffer_printf(out, "# HELP cairn_replica_walk_pass_ratio How far the pass of that walk is: count, fetch, offer, give_up.\n"
+		"# TYPE cairn_replica_walk_pass_ratio gauge\n");
 	if (care->pass != PASS_NONE)
 		buffer_printf(out, "cairn_replica_walk_pass_ratio{pass=\"%s\"} %u.%03u\n", pass_names[care->pass], care->pass_permille / 1000, care->pass_permille % 1000);
 	metric_write(out, "cairn_replica_walks_total", "counter", "Such walks that have ended.", care->walks);
@@ -234,8 +236,8 @@ static void replica_metrics(struct buffer *out, const struct gateway *gateway)
 	const struct cluster_node *me = cluster_view_find(view, self.node_id);
 	metric_write(out, "cairn_replica_drained", "gauge", "1 when an operator wants this node to hold nothing.", me && me->drained);
 	static const char *const names[] = { "cairn_replica_lacks_bytes", "cairn_replica_behind_bytes", "cairn_replica_current" };
-	static const char *const helps[] = { "Bytes of volumes here that the other node has not acknowledged.", "Bytes of its volumes that this node has not gone over yet.",
-		"1 when all of them were here at its last answer." };
+	static const char *const helps[] = { "Bytes of volumes here that the other node has not acknowledged.",
+		"Bytes of its volumes that this node has not gone over yet.", "1 when all of them were here at its last answer." };
 	for (size_t kind = 0; kind < 3; kind++) {
 		buffer_printf(out, "# HELP %s %s\n# TYPE %s gauge\n", names[kind], helps[kind], names[kind]);
 		for (size_t i = 0; i < view->count; i++) {

@@ -47,7 +47,7 @@ static void print_walk(const json_t *held)
 static void print_node(const json_t *held, bool drained)
 {
 	uint64_t missing = member_u64(held, "missing_xorbs"), lost = member_u64(held, "lost_xorbs");
-	printf(" holds %s", text_of_bytes(member_u64(held, "bytes")));
+	printf(" holds %s%s", text_of_bytes(member_u64(held, "bytes")), json_object_get(held, "xorbs") ? "" : " (when it last looked)"); /* an older version */
 	print_surplus(held, drained);
 	if (missing)
 		printf(", %llu xorbs are missing", (unsigned long long)missing);

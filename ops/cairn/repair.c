@@ -119,6 +119,8 @@ static int repair_and_wait(struct api *api, const struct settings *settings)
 		print_json(json_incref(answer));
 	else
 		print_held(answer);
+	if (status == EXIT_OK && !settings->json)
+		puts("every node has looked after its copies, and has what it should");
 	json_decref(answer);
 	return status;
 }

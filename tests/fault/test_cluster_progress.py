@@ -1,4 +1,4 @@
-"""How far the copies of a cluster are, in bytes and in time: while a new node is filled, while nodes make up for what is missing, and while they give up what is one too many."""
+"""How far the copies of a cluster are, in bytes and in time: while a new node is filled, and while nodes make up for copies or give them up."""
 import re
 import threading
 import time
@@ -134,7 +134,7 @@ def test_what_nodes_make_up_for_and_give_up_is_told_in_bytes(make_cluster, chanc
     cairn_of(asked, "cluster", "set", "--replication-factor", "3")
     said = cairn_of(asked, "cluster", "repair", "--wait")
     seen = watch.stop()
-    assert all(f"{node.name} holds" in said for node in cluster.nodes), said
+    assert all(f"{node.name} holds" in said for node in cluster.nodes) and "has what it should" in said, said
     for node in cluster.nodes:
         held = held_of(asked)[node.name]
         came_bytes = held["bytes"] - before[node.name]
