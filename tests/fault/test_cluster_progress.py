@@ -96,8 +96,14 @@ def assert_grows(seen, total_bytes_min):
     assert all(each["left_ms"] == 0 for each in large if each["done_bytes"] == each["total_bytes"]), seen
 
 
-def assert_done(work, total_bytes_min=0):
-    assert work["done_bytes"] == work["total_bytes"] >= total_bytes_min and work["left_ms"] == 0, work
+def assert_done(work):
+    """The last of it may have been small: more came meanwhile."""
+    assert work["done_bytes"] == work["total_bytes"] > 0 and work["left_ms"] == 0, work
+
+
+def wait_until_nobody_has_too_many(asked):
+    cairn_of(asked, "cluster", "repair", "--wait")
+    eventually(lambda: all(held["surplus"] == 0 and not held["walking"] for held in held_of(asked).values()), CONVERGE_SECONDS_MAX, "nothing that is one too many")
 
 
 def test_a_new_node_that_is_held_back_is_seen_to_be_filled(make_cluster, chance):
@@ -105,8 +111,8 @@ def test_a_new_node_that_is_held_back_is_seen_to_be_filled(make_cluster, chance)
     first = cluster.nodes[0]
     total_bytes = push_objects(first, 25, 16 * MIB, chance)
     assert total_bytes > FAR_BEHIND_MIB * MIB
-    second = cluster.grow("learner")
     watch = Watch(first, "catching_up")
+    second = cluster.grow("learner")
     eventually(lambda: first.status()["bytes_replicated"], CONVERGE_SECONDS_MAX, "all bytes on the new node")
     assert_grows(watch.stop()[second.name], total_bytes)
     held = held_of(first)[second.name]
@@ -121,13 +127,13 @@ def test_a_new_node_that_is_held_back_is_seen_to_be_filled(make_cluster, chance)
 
 
 def test_what_nodes_make_up_for_and_give_up_is_told_in_bytes(make_cluster, chance):
-    cluster = make_cluster(3, "--copy-rate", "2M")
+    cluster = make_cluster(3, "--copy-rate", "1M")
     asked = cluster.nodes[0]
     cairn_of(asked, "cluster", "set", "--replication-factor", "2")
     total_bytes = push_objects(asked, 24, MIB, chance)
-    cairn_of(asked, "cluster", "repair", "--wait")
-    before = {name: held["bytes"] for name, held in held_of(asked).items()}
-    assert all(each < total_bytes for each in before.values()), before
+    wait_until_nobody_has_too_many(asked)
+    before = held_of(asked)
+    assert all(held["bytes"] < total_bytes and isinstance(held["counted_ms"], int) for held in before.values()), before
 
     # A third copy of everything: each node lacks what is on the two others.
     watch = Watch(asked, "fetching")
@@ -135,24 +141,25 @@ def test_what_nodes_make_up_for_and_give_up_is_told_in_bytes(make_cluster, chanc
     said = cairn_of(asked, "cluster", "repair", "--wait")
     seen = watch.stop()
     assert all(f"{node.name} holds" in said for node in cluster.nodes) and "has what it should" in said, said
+    came_bytes = {}
     for node in cluster.nodes:
         held = held_of(asked)[node.name]
-        came_bytes = held["bytes"] - before[node.name]
-        assert came_bytes > 0 and held["missing_xorbs"] == 0 and held["complete"], held
-        assert_grows(seen[node.name], 2 * MIB)
-        assert_done(held["fetching"], 2 * MIB)
+        came_bytes[node.name] = held["bytes"] - before[node.name]["bytes"]
+        assert held["bytes"] >= total_bytes and held["missing_xorbs"] == 0 and held["complete"], held
+        assert_done(held["fetching"])
         assert metric(node, "cairn_replica_walk_fetched_bytes_total") >= held["fetching"]["total_bytes"]
         assert metric(node, "cairn_replica_missing_bytes") == 0
+    assert sum(came_bytes.values()) >= total_bytes
+    assert_grows(seen[max(came_bytes, key=came_bytes.get)], 2 * MIB)
 
     # And only two again: each gives up its part.
     cairn_of(asked, "cluster", "set", "--replication-factor", "2")
-    cairn_of(asked, "cluster", "repair", "--wait")
-    eventually(lambda: all(held["surplus"] == 0 and not held["walking"] for held in held_of(asked).values()), CONVERGE_SECONDS_MAX, "nothing that is one too many")
+    wait_until_nobody_has_too_many(asked)
     for node in cluster.nodes:
         held = held_of(asked)[node.name]
-        assert_done(held["giving_up"], 2 * MIB)
-        assert held["bytes"] < total_bytes and isinstance(held["counted_ms"], int)
-        assert metric(node, "cairn_replica_given_up_bytes_total") > 0
+        assert_done(held["giving_up"])
+        assert held["bytes"] < total_bytes
+        assert metric(node, "cairn_replica_given_up_bytes_total") > MIB
         assert metric(node, "cairn_replica_surplus_bytes") == 0
 
     cluster.nodes[2].kill()
