@@ -68,7 +68,7 @@ static int move_xorb(struct store *store, const struct hash *hash, struct why *w
 		return err;
 	struct xorb_fragment *fragments = malloc(XORB_FRAGMENTS_MAX * sizeof(*fragments));
 	buffer_init(&payload, VOLUME_PAYLOAD_BYTES_MAX);
-	write_group_init(&writes);
+	write_group_init(&writes, VOLUME_FREES);
 	err = fragments ? stored_xorb_verify(xorb, false, why) : why_set(why, ERR_NO_MEMORY, "no memory to move a xorb");
 	if (err == 0)
 		err = copy_body(store, xorb, &writes, fragments, &count, why);
@@ -84,7 +84,7 @@ static int move_xorb(struct store *store, const struct hash *hash, struct why *w
 			err = xorb_record_encode(&payload, &record, fragments, xorb->table.chunks);
 		struct journal_record journal = { .kind = VOLUME_XORB, .payload = buffer_span(&payload) };
 		if (err == 0)
-			err = journal_commit(store->journal, &journal, 1, why);
+			err = journal_commit_freeing(store->journal, &journal, 1, why);
 	}
 	pthread_rwlock_unlock(&store->registration);
 	xorb_cache_drop(store->xorbs, hash);
@@ -157,7 +157,7 @@ static int write_out(struct mover *mover)
 {
 	for (size_t i = 0; i < mover->records_count; i++)
 		mover->records[i].payload.data = mover->written.data + (uintptr_t)mover->records[i].payload.data;
-	int err = mover->records_count ? journal_commit(mover->store->journal, mover->records, mover->records_count, mover->why) : 0;
+	int err = mover->records_count ? journal_commit_freeing(mover->store->journal, mover->records, mover->records_count, mover->why) : 0;
 	mover->records_count = 0;
 	buffer_clear(&mover->written);
 	return err;

@@ -110,7 +110,7 @@ static int drop_all(struct gc *gc, bool (*again)(struct gc *gc, const struct dro
 		if (drop_record_decode(&record, gc->records[i].payload) == 0 && again(gc, &record))
 			gc->records[kept++] = gc->records[i];
 	}
-	int err = kept ? journal_commit(gc->store->journal, gc->records, kept, gc->why) : 0;
+	int err = kept ? journal_commit_freeing(gc->store->journal, gc->records, kept, gc->why) : 0;
 	pthread_rwlock_unlock(&gc->store->registration);
 	gc->drops_count = 0;
 	*dropped += err ? 0 : kept;
@@ -452,6 +452,12 @@ static void count_xorbs(struct gc *gc, struct usage *usage, size_t count)
 	index_scan_close(&scan);
 }
 
+static int by_live_bytes(const void *a, const void *b)
+{
+	const struct usage *one = a, *other = b;
+	return (one->live_bytes > other->live_bytes) - (one->live_bytes < other->live_bytes);
+}
+
 static int compact(struct gc *gc)
 {
 	size_t count = volumes_list(gc->store->volumes, NULL, 0);
@@ -475,6 +481,7 @@ static int compact(struct gc *gc)
 		usage[i].closed = !volumes_is_active(gc->store->volumes, usage[i].volume);
 	for (size_t i = 0; i < count; i++)
 		more_to_do(gc, is_mostly_dead(&usage[i]) ? usage[i].used_bytes : 0);
+	qsort(usage, count, sizeof(*usage), by_live_bytes); /* what takes least room to free comes first */
 	/* What open uploads have written and not published yet is in no index: it lies in volumes that were active since they began. */
 	bool quiet = upload_list_wait(&gc->store->uploads, UPLOADS_WAIT_MS);
 	for (size_t i = 0; i < count && err == 0 && quiet && !cancelled(gc); i++) {
@@ -482,9 +489,9 @@ static int compact(struct gc *gc)
 			continue;
 		done(gc, usage[i].used_bytes);
 		err = store_compact_volume(gc->store, usage[i].volume, gc->why);
-		if (err == ERR_CORRUPT) {
-			fprintf(stderr, "cairn: volume %08x stays as it is: %s\n", usage[i].volume, gc->why ? gc->why->text : "it is damaged");
-			err = 0; /* the others need not wait for its repair */
+		if (err == ERR_CORRUPT || err == ERR_NO_SPACE) {
+			fprintf(stderr, "cairn: volume %08x stays as it is: %s\n", usage[i].volume, gc->why ? gc->why->text : err_name(err));
+			err = 0; /* the others need not wait for its repair, and may make room for it */
 		} else if (err == 0) {
 			gc->report->volumes_compacted++;
 			gc->report->bytes_compacted += usage[i].used_bytes;

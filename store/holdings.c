@@ -170,7 +170,7 @@ static int drop(struct store *store, struct giving *giving, const struct record_
 		if (there)
 			index_xorb_fini(&entry);
 	}
-	int err = used ? journal_commit(store->journal, giving->records, used, why) : 0;
+	int err = used ? journal_commit_freeing(store->journal, giving->records, used, why) : 0;
 	pthread_rwlock_unlock(&store->registration);
 	if (err)
 		*bytes = 0;

@@ -102,7 +102,7 @@ static void wipe(struct journal *journal, struct volume *volume, uint64_t from, 
 static int write_group(struct journal *journal, const struct journal_operation *operations, uint64_t bytes, struct record_place *first, struct why *why)
 {
 	struct group_writer group = { .journal = journal, .why = why };
-	int err = volumes_allocate(journal->volumes, bytes, &group.volume, &group.offset, why);
+	int err = volumes_allocate(journal->volumes, bytes, operations->purpose, &group.volume, &group.offset, why);
 	if (err)
 		return err;
 	*first = (struct record_place){ group.volume->id, group.offset };
@@ -186,14 +186,14 @@ static void run_group(struct journal *journal, struct journal_operation *operati
 
 /* ------------------------------------------------------------------ the thread */
 
-/* Takes a group's worth off the queue; under the lock. */
+/* Takes a group's worth off the queue, of one purpose; under the lock. */
 static struct journal_operation *take_group(struct journal *journal, uint64_t *bytes)
 {
 	struct journal_operation *first = journal->queue, *last = first;
 	*bytes = operation_bytes(first);
 	while (last->next) {
 		uint64_t more = operation_bytes(last->next);
-		if (*bytes + more > JOURNAL_GROUP_BYTES_MAX)
+		if (*bytes + more > JOURNAL_GROUP_BYTES_MAX || last->next->purpose != first->purpose)
 			break;
 		*bytes += more;
 		last = last->next;
@@ -293,9 +293,9 @@ static void commit_done(struct journal_operation *operation, int err, const stru
 	pthread_mutex_unlock(&commit->lock);
 }
 
-int journal_commit(struct journal *journal, struct journal_record *records, size_t count, struct why *why)
+static int commit_as(struct journal *journal, enum volume_purpose purpose, struct journal_record *records, size_t count, struct why *why)
 {
-	struct commit commit = { .operation = { .records = records, .count = count, .done = commit_done }, .lock = PTHREAD_MUTEX_INITIALIZER,
+	struct commit commit = { .operation = { .records = records, .count = count, .purpose = purpose, .done = commit_done }, .lock = PTHREAD_MUTEX_INITIALIZER,
 		.changed = PTHREAD_COND_INITIALIZER };
 	journal_submit(journal, &commit.operation);
 	pthread_mutex_lock(&commit.lock);
@@ -305,6 +305,16 @@ int journal_commit(struct journal *journal, struct journal_record *records, size
 	pthread_mutex_destroy(&commit.lock);
 	pthread_cond_destroy(&commit.changed);
 	return commit.err ? why_set(why, commit.err, "%s", commit.why.text) : 0;
+}
+
+int journal_commit(struct journal *journal, struct journal_record *records, size_t count, struct why *why)
+{
+	return commit_as(journal, VOLUME_STORES, records, count, why);
+}
+
+int journal_commit_freeing(struct journal *journal, struct journal_record *records, size_t count, struct why *why)
+{
+	return commit_as(journal, VOLUME_FREES, records, count, why);
 }
 
 void journal_await(struct journal *journal, const struct record_place *known, int64_t timeout_ms)

@@ -26,6 +26,7 @@ struct journal_record {
 struct journal_operation {
 	struct journal_record *records;
 	size_t count;
+	enum volume_purpose purpose;
 	/* Called on the journal's thread when the operation is durable and visible, or has failed; may free the operation. */
 	void (*done)(struct journal_operation *operation, int err, const struct why *why);
 	struct journal_operation *next; /* the journal's */
@@ -38,6 +39,8 @@ void journal_close(struct journal *journal);
 void journal_submit(struct journal *journal, struct journal_operation *operation);
 /* [blocks] Submits and waits until durable and visible. */
 int journal_commit(struct journal *journal, struct journal_record *records, size_t count, struct why *why);
+/* The same for records that free room. */
+int journal_commit_freeing(struct journal *journal, struct journal_record *records, size_t count, struct why *why);
 /* [blocks] until the index's position is not `known`, or `timeout_ms`. */
 void journal_await(struct journal *journal, const struct record_place *known, int64_t timeout_ms);
 /* Operations acknowledged since it was opened. */

@@ -12,7 +12,11 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { NAME_BYTES = 16, STEP_BYTES_MIN = 1 << 20 };
+enum {
+	NAME_BYTES = 16,
+	STEP_BYTES_MIN = 1 << 20,
+	FREES_RESERVE_PART = 8, /* of the reserve that even what frees room leaves alone: names, logs and indexes need some */
+};
 
 struct volumes {
 	char dir[4096];
@@ -336,16 +340,26 @@ static int error_of_errno(int number)
 	return number == ENOSPC || number == EDQUOT ? ERR_NO_SPACE : ERR_IO;
 }
 
-int volumes_check_room(struct volumes *volumes, uint64_t bytes, struct why *why)
+static int check_room(struct volumes *volumes, uint64_t bytes, uint64_t reserve_bytes, struct why *why)
 {
 	struct statvfs status;
 	if (fstatvfs(volumes->dir_fd, &status) != 0)
 		return why_set(why, ERR_IO, "cannot tell how full the disk is: %s", strerror(errno));
 	uint64_t free_bytes = (uint64_t)status.f_bavail * status.f_frsize;
-	if (free_bytes < volumes->config.reserve_bytes + bytes)
+	if (free_bytes < reserve_bytes + bytes)
 		return why_set(why, ERR_NO_SPACE, "the disk is full: %llu MiB are free and %llu MiB are kept in reserve",
-			(unsigned long long)(free_bytes >> 20), (unsigned long long)(volumes->config.reserve_bytes >> 20));
+			(unsigned long long)(free_bytes >> 20), (unsigned long long)(reserve_bytes >> 20));
 	return 0;
+}
+
+int volumes_check_room(struct volumes *volumes, uint64_t bytes, struct why *why)
+{
+	return check_room(volumes, bytes, volumes->config.reserve_bytes, why);
+}
+
+static uint64_t reserve_of(const struct volumes *volumes, enum volume_purpose purpose)
+{
+	return purpose == VOLUME_FREES ? volumes->config.reserve_bytes / FREES_RESERVE_PART : volumes->config.reserve_bytes;
 }
 
 static int64_t now_ms(void)
@@ -410,15 +424,16 @@ int volumes_make_unnamed(struct volumes *volumes, struct volume **out, struct wh
 }
 
 /* Allocates the file ahead of `end`; under the lock. */
-static int extend(struct volumes *volumes, struct volume *volume, uint64_t end, struct why *why)
+static int extend(struct volumes *volumes, struct volume *volume, uint64_t end, enum volume_purpose purpose, struct why *why)
 {
+	uint64_t reserve_bytes = reserve_of(volumes, purpose);
 	if (end <= volume->allocated)
-		return volumes_check_room(volumes, 0, why);
-	int err = volumes_check_room(volumes, end - volume->allocated, why);
+		return purpose == VOLUME_FREES ? 0 : check_room(volumes, 0, reserve_bytes, why);
+	int err = check_room(volumes, end - volume->allocated, reserve_bytes, why);
 	if (err)
 		return err;
 	uint64_t step = VOLUME_ALLOCATE_STEP_BYTES;
-	if (volumes_check_room(volumes, end - volume->allocated + step, NULL) != 0)
+	if (check_room(volumes, end - volume->allocated + step, reserve_bytes, NULL) != 0)
 		step = STEP_BYTES_MIN;
 	uint64_t want = volume_align(end, step);
 	if (posix_fallocate(volume->fd, (off_t)volume->allocated, (off_t)(want - volume->allocated)) != 0) {
@@ -433,7 +448,7 @@ static int extend(struct volumes *volumes, struct volume *volume, uint64_t end, 
 	return 0;
 }
 
-int volumes_allocate(struct volumes *volumes, uint64_t length, struct volume **out, uint64_t *offset, struct why *why)
+int volumes_allocate(struct volumes *volumes, uint64_t length, enum volume_purpose purpose, struct volume **out, uint64_t *offset, struct why *why)
 {
 	if (volumes->failed)
 		return why_set(why, ERR_IO, "an earlier write failed; the store takes no more until it is opened again");
@@ -448,12 +463,12 @@ int volumes_allocate(struct volumes *volumes, uint64_t length, struct volume **o
 		active = NULL;
 	}
 	if (!active) {
-		err = volumes_check_room(volumes, length, why);
+		err = check_room(volumes, length, reserve_of(volumes, purpose), why);
 		err = err ? err : create(volumes, why);
 	}
 	active = err ? NULL : volumes->items[volumes->count - 1];
 	if (err == 0)
-		err = extend(volumes, active, active->used + length, why);
+		err = extend(volumes, active, active->used + length, purpose, why);
 	if (err == 0) {
 		*offset = active->used;
 		*out = volume_hold(active);

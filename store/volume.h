@@ -58,9 +58,13 @@ size_t volumes_list(struct volumes *volumes, uint32_t *ids, size_t max);
 uint64_t volumes_end(struct volumes *volumes, struct volume *volume);
 bool volumes_is_active(struct volumes *volumes, uint32_t id);
 
+/* What is stored leaves the reserve alone. What frees more than it takes, as a collection's and a compaction's records do, may use most of it: on a full
+ * disk nothing else makes room. */
+enum volume_purpose { VOLUME_STORES, VOLUME_FREES };
+
 /* [blocks seldom] Room for one group of `length` bytes, at a block boundary. *out is held for the caller, who says volume_written when the group
  * has been written, or never will be. ERR_NO_SPACE, ERR_IO. */
-int volumes_allocate(struct volumes *volumes, uint64_t length, struct volume **out, uint64_t *offset, struct why *why);
+int volumes_allocate(struct volumes *volumes, uint64_t length, enum volume_purpose purpose, struct volume **out, uint64_t *offset, struct why *why);
 void volume_written(struct volume *volume);
 /* [blocks] Writes, then marks the volume dirty. */
 int volume_write(struct volumes *volumes, struct volume *volume, const void *data, size_t length, uint64_t offset, bool direct, struct why *why);

@@ -43,9 +43,9 @@ struct writer {
 
 /* ------------------------------------------------------------------ groups */
 
-void write_group_init(struct write_group *group)
+void write_group_init(struct write_group *group, enum volume_purpose purpose)
 {
-	*group = (struct write_group){ 0 };
+	*group = (struct write_group){ .purpose = purpose };
 	pthread_mutex_init(&group->lock, NULL);
 	pthread_cond_init(&group->changed, NULL);
 }
@@ -271,7 +271,7 @@ void writer_give_lent(struct writer *writer, struct write_buffer *buffer)
 int writer_submit(struct writer *writer, struct write_buffer *buffer, struct write_group *group, struct xorb_fragment *place, struct why *why)
 {
 	size_t length = volume_align(buffer->used, VOLUME_BLOCK_BYTES);
-	int err = volumes_allocate(writer->volumes, length, &buffer->volume, &buffer->offset, why);
+	int err = volumes_allocate(writer->volumes, length, group->purpose, &buffer->volume, &buffer->offset, why);
 	if (err) {
 		writer_give(writer, buffer);
 		return err;

@@ -37,11 +37,12 @@ struct write_buffer {
 struct write_group {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
+	enum volume_purpose purpose;
 	size_t pending;
 	int err;
 	struct why why;
 };
-void write_group_init(struct write_group *group);
+void write_group_init(struct write_group *group, enum volume_purpose purpose);
 void write_group_fini(struct write_group *group);
 /* [blocks] Until all that was submitted is written (not yet durable). The first error of any of them. */
 int write_group_wait(struct write_group *group, struct why *why);

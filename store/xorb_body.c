@@ -8,7 +8,7 @@
 void xorb_body_init(struct xorb_body *body, struct writer *writer)
 {
 	*body = (struct xorb_body){ .writer = writer };
-	write_group_init(&body->writes);
+	write_group_init(&body->writes, VOLUME_STORES);
 }
 
 void xorb_body_fini(struct xorb_body *body)

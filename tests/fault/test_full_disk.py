@@ -92,6 +92,29 @@ def test_a_full_disk_refuses_uploads_and_serves_what_is_there(disk, make_hub, ma
     assert hub.is_running() and hub.stop() == 0, hub.tail()
 
 
+def test_a_collection_makes_room_on_a_full_disk(disk, make_hub, check_disk):
+    """Below the reserve nothing is stored any more, but what was deleted is dropped, and volumes are compacted."""
+    hub = make_hub(disk.path / "data", "--volume-size", "64M")
+    user = hub.make_user("alice")
+    kept, gone = user.repo(), user.repo()
+    files = {}
+    for i in range(6):  # each volume has something of both
+        files[f"{i}.bin"] = random_bytes(f"kept {i}", 8_000_000)
+        push_lfs(hub, user, kept, f"{i}.bin", files[f"{i}.bin"])
+        push_lfs(hub, user, gone, f"{i}.bin", random_bytes(f"gone {i}", OBJECT_BYTES))
+    disk.fill(leave_bytes=200 << 20)
+    assert_no_room(lfs_put(hub, user, kept, random_bytes("refused", OBJECT_BYTES)))
+    owner, name = gone.split("/")
+    assert hub.request("DELETE", "/api/repos/delete", {"name": name, "organization": owner, "type": "model"}, token=user.token).status == 200
+    result = hub.operation("gc", grace_ms=0)["result"]
+    assert result["bytes_freed"] > 6 * OBJECT_BYTES * 0.9 and result["volumes_compacted"] >= 2, result
+    assert_readable(hub, user, kept, files)
+    disk.empty()
+    push_lfs(hub, user, kept, "more.bin", random_bytes("more", OBJECT_BYTES))
+    assert hub.stop() == 0, hub.tail()
+    check_disk(hub)
+
+
 def test_names_are_refused_before_the_log_has_no_room(disk, make_hub):
     """Tokens, repositories and branches are answered with 507 too, and deleting still works."""
     hub = make_hub(disk.path / "data", "--reserve", "1M")

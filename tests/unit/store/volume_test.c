@@ -25,7 +25,7 @@ static void write_block(void)
 	static const uint8_t block[BLOCK];
 	struct volume *volume;
 	uint64_t offset;
-	assert_int_equal(volumes_allocate(volumes, BLOCK, &volume, &offset, NULL), 0);
+	assert_int_equal(volumes_allocate(volumes, BLOCK, VOLUME_STORES, &volume, &offset, NULL), 0);
 	assert_int_equal(volume_write(volumes, volume, block, BLOCK, offset, false, NULL), 0);
 	volume_written(volume);
 }
