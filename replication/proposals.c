@@ -218,7 +218,7 @@ struct proposal *proposals_gather(struct proposals *proposals, int64_t leader_ms
 		proposals->tail = &proposals->head;
 	pthread_mutex_unlock(&proposals->lock);
 
-	refuse_list(refused, ERR_NO_SPACE, "the disk is nearly full: only deletions are accepted");
+	refuse_list(refused, ERR_NO_SPACE, "the disk is nearly full: only deletions are accepted until more than 272 MiB are free");
 	if (!taken)
 		return NULL;
 	command_entry_begin(payload, leader_ms, count);

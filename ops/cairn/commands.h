@@ -29,6 +29,7 @@ int scrub_main(const struct settings *settings, int argc, char **argv);
 int index_main(const struct settings *settings, int argc, char **argv);
 int operation_main(const struct settings *settings, int argc, char **argv);
 int dump_main(const struct settings *settings, int argc, char **argv);
+int dump_volume(const struct settings *settings, const char *path);
 int backup_main(const struct settings *settings, int argc, char **argv);
 int restore_main(const struct settings *settings, int argc, char **argv);
 int fsck_main(const struct settings *settings, int argc, char **argv);

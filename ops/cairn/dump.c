@@ -12,7 +12,6 @@
 #include "ops/cairn/commands.h"
 #include "ops/cairn/table.h"
 #include "schemas/shard.h"
-#include "store/volume.h"
 
 /* ------------------------------------------------------------------ xorb */
 
@@ -152,84 +151,6 @@ static int dump_shard(const struct settings *settings, const char *path)
 	print_shard(shard);
 	json_decref(shard);
 	return EXIT_OK;
-}
-
-/* ------------------------------------------------------------------ volume */
-
-struct volume_dump {
-	bool json, first_written;
-	uint64_t records, damaged;
-};
-
-/* What a record is about: its first hash, where it has one. */
-static void subject_of(char out[HASH_TEXT_BYTES], uint8_t kind, struct span payload)
-{
-	struct hash hash;
-	size_t at = kind == VOLUME_DROP ? 8 : 0;
-	out[0] = 0;
-	if (kind == VOLUME_FRAGMENT || payload.length < at + HASH_BYTES)
-		return;
-	memcpy(hash.bytes, payload.data + at, HASH_BYTES);
-	hash_to_text(out, &hash);
-}
-
-static void print_line(struct volume_dump *dump, const char *kind, uint64_t offset, uint64_t length, const char *subject)
-{
-	if (dump->json)
-		printf("%s\n  {\"kind\": \"%s\", \"offset\": %llu, \"length\": %llu, \"about\": \"%s\"}", dump->first_written ? "," : "[", kind,
-			(unsigned long long)offset, (unsigned long long)length, subject);
-	else
-		printf("%12llu  %-9s %10llu bytes  %s\n", (unsigned long long)offset, kind, (unsigned long long)length, subject);
-	dump->first_written = true;
-}
-
-static int dump_record(void *context, struct volume *volume, const struct volume_record *record, struct span payload)
-{
-	static const char *const kinds[] = { "?", "fragment", "xorb", "file", "claim", "verified", "drop", "touch", "coded" };
-	struct volume_dump *dump = context;
-	char subject[HASH_TEXT_BYTES];
-	(void)volume;
-	dump->records++;
-	subject_of(subject, record->kind, payload);
-	print_line(dump, record->kind <= VOLUME_CODED ? kinds[record->kind] : kinds[0], record->offset, record->payload_length, subject);
-	return 0;
-}
-
-static void dump_damage(void *context, struct volume *volume, uint64_t offset, uint64_t length, const char *what)
-{
-	struct volume_dump *dump = context;
-	(void)volume;
-	dump->damaged++;
-	print_line(dump, "damaged", offset, length, what);
-}
-
-static int dump_volume(const struct settings *settings, const char *path)
-{
-	uint8_t block[VOLUME_BLOCK_BYTES];
-	struct volume_head head;
-	struct stat status;
-	struct volume volume = { .direct_fd = -1, .fd = open(path, O_RDONLY | O_CLOEXEC) };
-	struct volume_dump dump = { .json = settings->json };
-	struct volume_visit visit = { .record = dump_record, .damage = dump_damage, .context = &dump };
-	struct why why = { 0 };
-	int err = volume.fd < 0 || fstat(volume.fd, &status) != 0 || pread(volume.fd, block, sizeof(block), 0) != (ssize_t)sizeof(block) ? ERR_IO
-		: volume_head_decode(&head, block);
-	if (err == 0) {
-		volume.id = head.id;
-		volume.salt = head.salt;
-		err = volume_walk(&volume, VOLUME_BLOCK_BYTES, (uint64_t)status.st_size, &visit, NULL, &why);
-	}
-	if (volume.fd >= 0)
-		close(volume.fd);
-	if (err) {
-		fprintf(stderr, "cairn: %s is no volume that can be read%s%s\n", path, why.text[0] ? ": " : "", why.text);
-		return EXIT_FAILED;
-	}
-	if (settings->json)
-		printf(dump.first_written ? "\n]\n" : "[]\n");
-	else
-		printf("volume %08x: %llu records, %llu damaged places\n", volume.id, (unsigned long long)dump.records, (unsigned long long)dump.damaged);
-	return dump.damaged ? EXIT_DAMAGE : EXIT_OK;
 }
 
 int dump_main(const struct settings *settings, int argc, char **argv)

@@ -15,6 +15,7 @@ from git_samples import Source
 from hub_process import CAIRN, CAIRND, Hub, cairn
 from ports import free_port
 from samples import random_bytes, write
+from volumes import flip_bit
 from xet_wire import File, random_xorb, shard, text
 
 
@@ -241,6 +242,12 @@ def test_a_shard_and_a_volume_are_shown_record_by_record(hub, user, tmp_path):
     assert {("xorb", text(xorb.hash)), ("file", text(file.hash)), ("claim", text(file.hash))} <= kinds
     assert text(xorb.hash) in cairn(hub, "dump", "volume", volume)
     cairn(hub, "dump", "volume", tmp_path / "shard", status=1)
+    copy = tmp_path / "copy.vol"
+    copy.write_bytes(volume.read_bytes())
+    flip_bit(copy, copy.read_bytes().find(xorb.body[8:200]) + 100)
+    records = json.loads(cairn(hub, "dump", "volume", copy, "--json", status=2))
+    damaged = [record["about"] for record in records if record["kind"] == "damaged"]
+    assert damaged == [f"chunk 0 of xorb {text(xorb.hash)}"]
 
 
 def test_what_takes_longer_than_a_second_shows_how_far_it_is(tmp_path):
