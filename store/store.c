@@ -432,6 +432,11 @@ int store_xorb_table(struct store *store, const struct hash *xorb, struct xorb_t
 
 /* ------------------------------------------------------------------ numbers */
 
+int store_check_room(struct store *store, struct why *why)
+{
+	return volumes_check_room(store->volumes, 0, why);
+}
+
 void store_stats(struct store *store, struct store_stats *out)
 {
 	struct index_totals totals;

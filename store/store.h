@@ -451,6 +451,8 @@ struct store_stats {
 	uint64_t acknowledged;    /* durable commits (uploads, xorbs, shards, claims) since open */
 	uint64_t scrubs, scrub_corrupt; /* that the store did by itself since open, and what they found damaged */
 };
+/* ERR_NO_SPACE: the disk has less free than its reserve, and takes no uploads. */
+int store_check_room(struct store *store, struct why *why);
 void store_stats(struct store *store, struct store_stats *out);
 /* Every file that an owner claims, by hash, and since when; non-zero from `each` stops and is returned. */
 int store_owner_files(struct store *store, const struct entity_id *owner, int (*each)(void *context, const struct file_info *file, int64_t claimed_ms),

@@ -19,8 +19,10 @@ static int token_run(struct http_request *request, struct call *call, enum repo_
 		return err == ERR_AGAIN ? err : 0;
 	struct xet_token token;
 	struct why why = { 0 };
-	if (*write) /* a full owner is told before the client has cut and hashed its files */
+	if (*write) /* a full owner, or a full disk, is told before the client has cut and hashed its files and repeats what is refused */
 		err = quota_check(call->gateway, &call->repo, &call->actor, 1, &why);
+	if (*write && err == 0)
+		err = store_check_room(call->gateway->store, &why);
 	if (err) {
 		answer_err(request, err, &why);
 		return 0;
