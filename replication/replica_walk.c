@@ -8,6 +8,8 @@
  * First it counts what is missing and what is one too many, in bytes, so that whoever asks sees how far it is (replica_care). Nodes that have a xorb tell how
  * long it is.
  *
+ * A node that is the only one left walks too: it has nobody to ask, so what it does not have is lost, and files that need it are known to.
+ *
  * A walk before this node has come level once with each member that it reaches has not seen all: it counts for nothing, and the next one comes soon.
  *
  * Every node knows the xorbs that files need, and fetches its own. A xorb that was acknowledged and is in no file yet is known only to those that have it: after
@@ -555,6 +557,12 @@ static uint64_t rest_ms(const struct walk *walk, bool all_are_here, uint64_t las
 	return mirror && walk->care.lost_xorbs == 0 ? UINT64_MAX / 2 : REPLICA_WALK_MS + WALKS_PART * last_took_ms;
 }
 
+/* There is nobody else who could have anything. Under the lock. */
+static bool is_only_member(const struct replica *replica)
+{
+	return replica->members == 1 && replica->placement.count == 1 && replica->placement.nodes[0].id == replica->node_id;
+}
+
 /* True when it is time. What this node follows comes first: it brings most of what is missing. */
 static bool is_due(struct walk *walk, uint64_t last_took_ms)
 {
@@ -567,9 +575,10 @@ static bool is_due(struct walk *walk, uint64_t last_took_ms)
 		behind = behind || (peer->member && peer->connected && !peer->current && peer->behind_bytes > REPLICA_FAR_BEHIND_BYTES);
 		early = early || (peer->member && peer->connected && !peer->was_current);
 	}
-	bool is_new = replica->placement.epoch != replica->walk_epoch, asked = replica->settings.walks != replica->walk_number;
+	bool only = is_only_member(replica), asked = replica->settings.walks != replica->walk_number;
+	bool is_new = replica->placement.epoch != replica->walk_epoch || (only && walk->care.walks == 0); /* which may have no epoch yet */
 	bool rested = now - replica->walked_at_ms >= rest_ms(walk, all, last_took_ms);
-	bool due = replica->members > 1 && replica->placement.epoch > 0 && !behind && (is_new || asked || rested);
+	bool due = (only || (replica->members > 1 && replica->placement.epoch > 0)) && !behind && (is_new || asked || rested);
 	if (due) {
 		replica->walk_epoch = replica->placement.epoch;
 		replica->walk_number = replica->settings.walks;

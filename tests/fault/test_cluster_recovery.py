@@ -9,10 +9,12 @@ import pytest
 from chaos_proxy import eventually
 from cluster_process import cairn_of
 from hub_process import CAIRN, Hub
-from ledger import Lost
+from ledger import Lost, ask, digest
 from name_ledger import NameLedger
 from placed import MIB, Placed
+from store_index import StoreIndex
 from test_cluster_bytes import AnyNode, Look, make_cluster, make_ledger, push_one_of_each, stop_and_check, wait_for_bytes  # noqa: F401
+from xet_wire import swapped
 
 
 def recover(node, *flags, status=0):
@@ -143,3 +145,33 @@ def test_what_only_another_node_has_is_read_from_it_recovered_apart(make_cluster
 
     assert download(first).status != 200
     assert download(other).body == placed.data
+
+    push_again(first, user, repo, placed.data)
+    assert download(first).body == placed.data
+
+
+def push_again(node, user, repo, data):
+    """Once the node has found out that it has no copy, it asks for the bytes of a file that it knows."""
+    oid = digest(data)
+
+    def asked_for():
+        [entry] = node.lfs_batch(user.token, repo, [(oid, len(data))]).json()["objects"]
+        return entry.get("actions")
+    actions = eventually(asked_for, 30, "a request for the bytes")
+    ask(node, "PUT", actions["upload"]["href"], data)
+
+
+def test_a_node_that_never_had_others_asks_again_for_bytes_that_are_gone(make_cluster, chance):  # noqa: F811
+    cluster = make_cluster(1)
+    [node] = cluster.nodes
+    user = node.make_user("ada")
+    repo = f"{user.name}/stones"
+    assert node.create_repo(user.token, "stones").status == 200
+    placed = Placed(cluster, 1, user, repo, "weights", chance.randbytes(2 * MIB))
+    assert node.stop() == 0, node.tail()
+    with StoreIndex(node) as index:
+        index.drop("x", swapped(bytes.fromhex(placed.xorb)))
+    node.start()
+    assert placed.get(node).status != 200
+    push_again(node, user, repo, placed.data)
+    assert placed.get(node).body == placed.data
