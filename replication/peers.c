@@ -403,11 +403,25 @@ static void hand_out(struct incoming *incoming, const struct peer_hello *hello)
 	incoming->peers->config.calls.stream(incoming->peers->config.calls.context, stream, hello);
 }
 
-/* Whoever was removed is told so even if the cluster's secret has changed since: its key proves who it is. */
+/* The node that the caller's key proves it to be; NULL: none that is known here. */
+static const struct cluster_node *proven_node(const struct incoming *incoming, const struct peer_hello *hello)
+{
+	const struct cluster_node *node = cluster_view_find(&incoming->peers->view, hello->from);
+	return node && memcmp(node->public_key, incoming->channel.remote_static, PEER_KEY_BYTES) == 0 ? node : NULL;
+}
+
+/* Whoever was removed is told so even if the cluster's secret has changed since. */
 static bool was_removed(const struct incoming *incoming, const struct peer_hello *hello)
 {
-	const struct cluster_node *member = cluster_view_find(&incoming->peers->view, hello->from);
-	return member && member->role == NODE_REMOVED && memcmp(member->public_key, incoming->channel.remote_static, PEER_KEY_BYTES) == 0;
+	const struct cluster_node *node = proven_node(incoming, hello);
+	return node && node->role == NODE_REMOVED;
+}
+
+/* It asks again, as it did not hear the answer: its token was used up by the first time. */
+static bool was_let_in(const struct incoming *incoming, const struct peer_hello *hello)
+{
+	const struct cluster_node *node = proven_node(incoming, hello);
+	return node && node->role != NODE_REMOVED;
 }
 
 static bool answer_hello(struct incoming *incoming)
@@ -420,7 +434,7 @@ static bool answer_hello(struct incoming *incoming)
 	enum peer_status status = PEER_ACCEPTED;
 	if (hello.purpose == PEER_JOIN) {
 		bool known = peers->config.calls.token_secret(peers->config.calls.context, hello.token_id, secret);
-		if (!known || !peer_channel_proven(&incoming->channel, proof, secret))
+		if (known ? !peer_channel_proven(&incoming->channel, proof, secret) : !was_let_in(incoming, &hello))
 			status = PEER_BAD_TOKEN;
 		else if (hello.feature_level < peers->config.feature_level_min)
 			status = PEER_TOO_OLD;

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from chaos_proxy import eventually
-from cluster_process import Cluster, cairn_again, cairn_of, refused
+from cluster_process import Cluster, Node, cairn_again, cairn_of, refused
 from hub_process import Hub
 from name_ledger import NameLedger
 
@@ -345,3 +345,26 @@ def test_join_is_refused_with_a_reason(make_cluster, tmp_path):
     other.nodes[0].flags += ["--join", token]
     with pytest.raises(RuntimeError, match="another cluster"):
         other.nodes[0].start()
+
+
+def test_a_node_that_died_before_it_heard_that_it_was_let_in_joins_with_the_same_token(make_cluster):
+    cluster = make_cluster(1, with_proxy=True)
+    [first] = cluster.nodes
+    token = cairn_of(first, "cluster", "token").strip()
+    second = Node(cluster, 2)
+    second.flags += ["--join", token]
+    cluster.nodes.append(second)
+    cluster.proxy.slow["node1"] = 1
+    second.spawn()
+    eventually(lambda: len(first.status()["nodes"]) == 2, 30, "the node to be let in")
+    cluster.proxy.cut("node1", "node2")  # the answer is on its way
+    second.kill()
+    cluster.proxy.mend()
+    second.start()
+    eventually(lambda: [group["role"] for group in second.me()["groups"]] == ["learner", "learner"], 20, "a learner")
+    assert len(first.status()["nodes"]) == 2
+    # To another node it is worth nothing.
+    other = Node(cluster, 3)
+    other.flags += ["--join", token]
+    with pytest.raises(RuntimeError, match="used already"):
+        other.start()

@@ -7,7 +7,7 @@
 #   - anything else, an empty disk of pod 0 too: the node joins, with a token that it asks the others for, and waits until it gets one.
 #
 # A token is good for one node and one day. It is kept until the node has joined: a pod that is killed before goes on with it, and asks for
-# another when it is ten minutes old, as it may have been used up. Not more often: the cluster remembers 256 that nobody has used.
+# another when it is ten minutes old, as it may be too old or name nodes that are gone. Not more often: the cluster remembers 256 that nobody has used.
 # The first $CAIRN_VOTERS pods vote, the others follow.
 set -eu
 umask 077

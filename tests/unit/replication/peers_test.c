@@ -1,4 +1,4 @@
-/* Connections of one node to another: what its opener has given up does not stay, however often that happens. */
+/* Connections of one node to another: what its opener has given up does not stay, however often that happens. And who may ask to be let in. */
 #include "replication/peers.h"
 
 #include "replication/peer_calls.h"
@@ -8,15 +8,17 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
-enum { ANN = 11, BOB = 22, ADDRESS_BYTES = 32, WAIT_MS = 20 * 1000 };
+enum { ANN = 11, BOB = 22, CLEO = 33, DAN = 44, ADDRESS_BYTES = 32, WAIT_MS = 20 * 1000 };
 
 static const uint8_t cluster_id[PEER_CLUSTER_ID_BYTES] = "one cluster";
-static struct peer_keys ann, bob;
+static const uint8_t token_id[PEER_TOKEN_ID_BYTES] = "not used yet", token_proof[PEER_SECRET_BYTES] = "what it proves";
+static struct peer_keys ann, bob, dan;
 static struct cluster_view view;
 static uv_loop_t loop;
 static uv_async_t stop;
@@ -27,6 +29,20 @@ static char address[ADDRESS_BYTES];
 static void take_frame(void *context, uint64_t peer, const struct peer_frame *frame)
 {
 	(void)context, (void)peer, (void)frame;
+}
+
+static bool find_token(void *context, const uint8_t id[PEER_TOKEN_ID_BYTES], uint8_t out[PEER_SECRET_BYTES])
+{
+	(void)context;
+	memcpy(out, token_proof, PEER_SECRET_BYTES);
+	return memcmp(id, token_id, PEER_TOKEN_ID_BYTES) == 0;
+}
+
+static void take_stream(void *context, struct peer_stream *stream, const struct peer_hello *hello)
+{
+	(void)context, (void)hello;
+	peer_stream_close(stream);
+	free(stream);
 }
 
 static void on_stop(uv_async_t *handle)
@@ -49,11 +65,15 @@ static int set_up(void **state)
 		return -1;
 	peer_keys_make(&ann);
 	peer_keys_make(&bob);
-	view = (struct cluster_view){ .has_secret = true, .secret = "a secret of the cluster", .count = 2,
-		.nodes = { { .node_id = ANN, .address = "127.0.0.1:1", .role = NODE_VOTER }, { .node_id = BOB, .role = NODE_VOTER } } };
+	peer_keys_make(&dan);
+	view = (struct cluster_view){ .has_secret = true, .secret = "a secret of the cluster", .count = 3,
+		.nodes = { { .node_id = ANN, .address = "127.0.0.1:1", .role = NODE_VOTER }, { .node_id = BOB, .role = NODE_VOTER },
+			{ .node_id = DAN, .role = NODE_REMOVED } } };
 	memcpy(view.nodes[0].public_key, ann.public_key, PEER_KEY_BYTES);
 	memcpy(view.nodes[1].public_key, bob.public_key, PEER_KEY_BYTES);
-	struct peers_config config = { .listen = "127.0.0.1:0", .node_id = BOB, .keys = bob, .feature_level = 1, .calls = { .frame = take_frame } };
+	memcpy(view.nodes[2].public_key, dan.public_key, PEER_KEY_BYTES);
+	struct peers_config config = { .listen = "127.0.0.1:0", .node_id = BOB, .keys = bob, .feature_level = 1, 
+		.calls = { .frame = take_frame, .token_secret = find_token, .stream = take_stream } };
 	memcpy(config.cluster_id, cluster_id, sizeof(config.cluster_id));
 	uv_loop_init(&loop);
 	uv_async_init(&loop, &stop, on_stop);
@@ -166,12 +186,42 @@ static void an_end_that_is_silent_is_asked_whether_it_is_still_there(void **stat
 	peer_stream_close(&stream);
 }
 
+/* What Bob says to a node that wants to become a member. */
+static enum peer_status ask_to_join(uint64_t node_id, const struct peer_keys *keys, const uint8_t *id, const uint8_t *proof)
+{
+	struct peer_stream stream;
+	struct why why = { 0 };
+	enum peer_status status = PEER_FULL;
+	struct peer_call call = { .address = address, .cluster_id = cluster_id, .remote_key = bob.public_key, .proof_secret = proof, .own = keys,
+		.hello = { .purpose = PEER_JOIN, .feature_level = 1, .from = node_id, .to = BOB, .instance = 7 } };
+	memcpy(call.hello.token_id, id, PEER_TOKEN_ID_BYTES);
+	if (peer_stream_open(&stream, &call, &status, &why) == 0)
+		peer_stream_close(&stream);
+	return status;
+}
+
+static void a_used_token_lets_in_nobody_but_the_node_that_was_let_in_by_one(void **state)
+{
+	(void)state;
+	static const uint8_t used[PEER_TOKEN_ID_BYTES] = "used", other_proof[PEER_SECRET_BYTES] = "something else";
+	struct peer_keys stranger;
+	peer_keys_make(&stranger);
+	assert_int_equal(ask_to_join(CLEO, &stranger, token_id, token_proof), PEER_ACCEPTED);
+	assert_int_equal(ask_to_join(ANN, &ann, used, token_proof), PEER_ACCEPTED);
+	assert_int_equal(ask_to_join(CLEO, &stranger, used, token_proof), PEER_BAD_TOKEN);
+	assert_int_equal(ask_to_join(ANN, &stranger, used, token_proof), PEER_BAD_TOKEN);
+	assert_int_equal(ask_to_join(CLEO, &ann, used, token_proof), PEER_BAD_TOKEN);
+	assert_int_equal(ask_to_join(DAN, &dan, used, token_proof), PEER_BAD_TOKEN); /* he was removed */
+	assert_int_equal(ask_to_join(ANN, &ann, token_id, other_proof), PEER_BAD_TOKEN);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(what_a_node_opened_before_is_closed_once_it_speaks_on_another_connection, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(connections_whose_end_was_never_heard_of_shut_nobody_out, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(an_end_that_is_silent_is_asked_whether_it_is_still_there, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_used_token_lets_in_nobody_but_the_node_that_was_let_in_by_one, set_up, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
