@@ -24,7 +24,7 @@ struct work {
 	struct work *next;
 	uint32_t group;
 	struct log_entry **entries;
-	size_t count, bytes;
+	size_t count, bytes, held_bytes;
 	uint64_t stored;
 	char *install; /* a directory: an installation and no entries */
 };
@@ -45,7 +45,7 @@ struct applier {
 	const struct state_machine *machine;
 	struct applier_calls calls;
 	struct applied_record found[GROUPS_MAX], records[GROUPS_MAX]; /* records: the thread's own */
-	atomic_uint_fast64_t applied[GROUPS_MAX], ids_dropped_hour[GROUPS_MAX], cluster_changed;
+	atomic_uint_fast64_t applied[GROUPS_MAX], waiting[GROUPS_MAX], ids_dropped_hour[GROUPS_MAX], cluster_changed;
 	atomic_int_fast64_t leader_ms[GROUPS_MAX];
 	atomic_uint_fast64_t commands;
 	pthread_t thread;
@@ -388,6 +388,7 @@ static void *run(void *context)
 			}
 			if (work->stored > applier->records[work->group].durable_mark)
 				applier->records[work->group].durable_mark = work->stored;
+			atomic_fetch_sub(&applier->waiting[work->group], work->held_bytes); /* before it is told that they are applied: who waits for room looks then */
 		}
 		finish_batch(applier, touched);
 		while (list) {
@@ -411,8 +412,11 @@ void applier_put(struct applier *applier, uint32_t group, struct log_entry **ent
 {
 	struct work *work = must_alloc(sizeof(*work));
 	*work = (struct work){ .group = group, .entries = entries, .count = count, .stored = stored };
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++) {
 		work->bytes += entries[i]->length;
+		work->held_bytes += log_entry_bytes(entries[i]);
+	}
+	atomic_fetch_add(&applier->waiting[group], work->held_bytes);
 	pthread_mutex_lock(&applier->lock);
 	*applier->tail = work;
 	applier->tail = &work->next;
@@ -534,6 +538,11 @@ const struct applied_record *applier_record(const struct applier *applier, uint3
 uint64_t applier_applied(const struct applier *applier, uint32_t group)
 {
 	return atomic_load(&applier->applied[group]);
+}
+
+uint64_t applier_waiting(const struct applier *applier, uint32_t group)
+{
+	return atomic_load(&applier->waiting[group]);
 }
 
 uint64_t applier_cluster_changed(const struct applier *applier)

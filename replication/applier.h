@@ -49,6 +49,8 @@ void applier_close(struct applier *applier);
 
 /* Takes the array and the references. */
 void applier_put(struct applier *applier, uint32_t group, struct log_entry **entries, size_t count, uint64_t stored);
+/* Bytes (log_entry_bytes) of what was put and is not applied. Any thread; fewer before calls.advanced tells that more is applied. */
+uint64_t applier_waiting(const struct applier *applier, uint32_t group);
 
 /* Behind what is queued, replaces everything of a group by the table files in `dir` (install.h). They stay there. */
 void applier_install(struct applier *applier, uint32_t group, const char *dir);

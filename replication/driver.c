@@ -12,6 +12,8 @@ enum {
 	CAPACITY_KIB_MAX = UINT16_MAX,
 	SHORT_LOG_REFUSALS_MIN = 8,
 	SHORT_LOG_MS = 3000,
+	READ_ENTRIES_MAX = 4096, /* from the disk for the applier at once */
+	READ_BYTES_MAX = 4 << 20,
 };
 
 struct driver {
@@ -19,9 +21,14 @@ struct driver {
 	uint64_t node_id;
 	struct raft_engine *engine;
 	const struct rio *rio;
-	struct log_entry **cache;   /* entries (handed, last], by index - handed - 1 */
-	size_t cache_count, cache_capacity;
+	struct log_entry **cache;   /* entries (cached, last], by index - cached - 1 */
+	size_t cache_count, cache_capacity, cache_bytes;
 	uint64_t handed;            /* last index given to the applier, or found applied */
+	uint64_t cached;            /* not below it: entries in between are read from the disk when the applier has room */
+	uint64_t committed;         /* last index that is known to be committed, and was looked at as such; not below `handed` */
+	struct log_entry **configurations; /* behind it, in order */
+	size_t configurations_count;
+	uint64_t held_bytes_max;    /* LOG_HELD_BYTES_MAX */
 	uint64_t last;              /* last index given to the log */
 	uint64_t first;             /* first index on disk */
 	uint64_t stored;            /* reported to the engine as durable */
@@ -68,6 +75,19 @@ static struct engine_clock clock_of(const struct driver *driver)
 
 /* ---- the cached log ---- */
 
+static void add_configuration(struct driver *driver, struct log_entry *entry)
+{
+	driver->configurations = must_realloc(driver->configurations, (driver->configurations_count + 1) * sizeof(struct log_entry *));
+	driver->configurations[driver->configurations_count++] = log_entry_hold(entry);
+}
+
+/* Those from `from` on were replaced. */
+static void drop_configurations(struct driver *driver, uint64_t from)
+{
+	while (driver->configurations_count && driver->configurations[driver->configurations_count - 1]->index >= from)
+		log_entry_release(driver->configurations[--driver->configurations_count]);
+}
+
 static void cache_append(struct driver *driver, struct log_entry *entry)
 {
 	assert(entry->index == driver->last + 1);
@@ -79,7 +99,10 @@ static void cache_append(struct driver *driver, struct log_entry *entry)
 	outline_append(&driver->outline, entry->index, entry->term, entry->length);
 	if (entry->index > driver->handed) {
 		driver->cache[driver->cache_count++] = log_entry_hold(entry);
+		driver->cache_bytes += log_entry_bytes(entry);
 		driver->in_flight += entry->waiters != NULL;
+		if (entry->type == ENTRY_CONFIGURATION)
+			add_configuration(driver, entry);
 	} else if (entry->type == ENTRY_CONFIGURATION && holds(driver, RULE_LATE_CONFIGURATION)) { /* a state machine ahead of its log has it already, the engine has not */
 		if (driver->late_configuration)
 			log_entry_release(driver->late_configuration);
@@ -87,11 +110,16 @@ static void cache_append(struct driver *driver, struct log_entry *entry)
 	}
 }
 
-/* What is replaced was never committed: its proposals go back to their queues, from where they reach the new leader. */
+/* What is replaced was never committed: its proposals go back to their queues, from where they reach the new leader. So do those of which the applier was given
+ * nothing yet when a state takes the place of the log: the leader knows by their ids that it has them. */
 static void drop_cached(struct driver *driver)
 {
 	struct log_entry *entry = driver->cache[--driver->cache_count];
-	driver->in_flight -= entry->waiters != NULL;
+	bool committed = entry->index <= driver->committed;
+	for (struct proposal *proposal = committed ? entry->waiters : NULL; proposal; proposal = proposal->next)
+		atomic_fetch_add(&proposal->queue->unreplicated_bytes, proposal->length);
+	driver->in_flight -= !committed && entry->waiters;
+	driver->cache_bytes -= log_entry_bytes(entry);
 	proposals_return(entry->waiters);
 	entry->waiters = NULL;
 	log_entry_release(entry);
@@ -99,10 +127,13 @@ static void drop_cached(struct driver *driver)
 
 static void cache_truncate(struct driver *driver, uint64_t from)
 {
-	if (from <= driver->handed)
-		node_stop("group %u would replace entry %llu, which is applied", driver->group, (unsigned long long)from);
+	if (from <= driver->committed)
+		node_stop("group %u would replace entry %llu, which is committed", driver->group, (unsigned long long)from);
 	while (driver->cache_count && driver->cache[driver->cache_count - 1]->index >= from)
 		drop_cached(driver);
+	if (driver->cached >= from)
+		driver->cached = from - 1;
+	drop_configurations(driver, from);
 	outline_truncate(&driver->outline, from);
 	if (driver->late_configuration && driver->late_configuration->index >= from) {
 		log_entry_release(driver->late_configuration);
@@ -135,12 +166,12 @@ static void queue_entries(struct driver *driver, struct engine_update *update)
 	driver->rio->log_put(driver->rio->context, job);
 }
 
-static uint64_t handed_part(const struct driver *driver, const struct message *message)
+static uint64_t uncached_part(const struct driver *driver, const struct message *message)
 {
 	uint64_t previous = message->append.previous_index;
-	if (previous >= driver->handed)
+	if (previous >= driver->cached)
 		return 0;
-	uint64_t below = driver->handed - previous;
+	uint64_t below = driver->cached - previous;
 	return below < message->append.count ? below : message->append.count;
 }
 
@@ -173,12 +204,12 @@ static size_t sendable(const struct driver *driver, const struct message *messag
 	return previous < change ? (size_t)(change - previous - 1) : 0;
 }
 
-/* Entries up to `handed` are in the log on disk, later ones in the cache: an append that spans both goes out as two. */
+/* Entries up to `cached` are in the log on disk, later ones in the cache: an append that spans both goes out as two. */
 static void send_append(struct driver *driver, struct message *message)
 {
 	message->append.count = sendable(driver, message);
 	note_told(driver, message->peer, message->append.commit, message->append.previous_index + message->append.count);
-	uint64_t on_disk = handed_part(driver, message);
+	uint64_t on_disk = uncached_part(driver, message);
 	if (on_disk > 0) {
 		struct message part = *message;
 		part.append.count = (size_t)on_disk;
@@ -189,7 +220,7 @@ static void send_append(struct driver *driver, struct message *message)
 		if (message->append.count == 0)
 			return;
 	}
-	size_t at = (size_t)(message->append.previous_index - driver->handed);
+	size_t at = (size_t)(message->append.previous_index - driver->cached);
 	if (message->append.count > 0 && at + message->append.count > driver->cache_count)
 		return;
 	driver->rio->send(driver->rio->context, driver->group, message, message->append.count > 0 ? driver->cache + at : NULL);
@@ -298,6 +329,108 @@ static void commit_configuration(struct driver *driver, const struct log_entry *
 	handle(driver, &update);
 }
 
+/* The first ones have left the cache. */
+static void shift_cache(struct driver *driver, size_t count)
+{
+	driver->cache_count -= count;
+	driver->cached += count;
+	memmove(driver->cache, driver->cache + count, driver->cache_count * sizeof(struct log_entry *));
+}
+
+static void hand(struct driver *driver, struct log_entry **entries, size_t count)
+{
+	driver->handed += count;
+	/* What is durable here and committed: a later leader may still take back the rest of what is stored. */
+	uint64_t durable = driver->stored < driver->committed || !holds(driver, RULE_COMMITTED_MARK) ? driver->stored : driver->committed;
+	driver->rio->apply(driver->rio->context, driver->group, entries, count, durable);
+}
+
+static void hand_from_disk(struct driver *driver, uint64_t room)
+{
+	uint64_t until = driver->cached < driver->committed ? driver->cached : driver->committed;
+	size_t wanted = until - driver->handed < READ_ENTRIES_MAX ? (size_t)(until - driver->handed) : READ_ENTRIES_MAX;
+	size_t bytes_max = room < READ_BYTES_MAX ? (size_t)room : READ_BYTES_MAX;
+	struct log_entry **entries = must_alloc(wanted * sizeof(struct log_entry *));
+	size_t count = driver->rio->log_read(driver->rio->context, driver->group, driver->handed + 1, wanted, bytes_max, entries);
+	if (count == 0)
+		node_stop("entry %llu of group %u cannot be read from the log", (unsigned long long)driver->handed + 1, driver->group);
+	hand(driver, entries, count);
+}
+
+static void hand_from_cache(struct driver *driver, uint64_t room)
+{
+	size_t count = 0, most = (size_t)(driver->committed - driver->cached);
+	size_t bytes = 0;
+	for (; count < most && bytes < room; count++)
+		bytes += log_entry_bytes(driver->cache[count]);
+	driver->cache_bytes -= bytes;
+	struct log_entry **entries = must_alloc(count * sizeof(struct log_entry *));
+	memcpy(entries, driver->cache, count * sizeof(struct log_entry *));
+	shift_cache(driver, count);
+	hand(driver, entries, count);
+}
+
+/* False: the applier has all that is committed, or as much as may wait for it. */
+static bool hand_some(struct driver *driver)
+{
+	if (driver->handed == driver->committed)
+		return false;
+	uint64_t waiting = driver->rio->apply_waiting(driver->rio->context, driver->group);
+	if (waiting >= driver->held_bytes_max)
+		return false;
+	if (driver->handed < driver->cached)
+		hand_from_disk(driver, driver->held_bytes_max - waiting);
+	else
+		hand_from_cache(driver, driver->held_bytes_max - waiting);
+	return true;
+}
+
+/* Makes room in memory, by half so that it is seldom to be done: what waits for its commit, or for the applier, is read from the disk when its turn comes. */
+static void drop_stored(struct driver *driver)
+{
+	size_t count = 0;
+	if (driver->cache_bytes <= driver->held_bytes_max)
+		return;
+	for (; count < driver->cache_count && driver->cache_bytes > driver->held_bytes_max / 2; count++) {
+		struct log_entry *entry = driver->cache[count];
+		if (entry->index > driver->stored || entry->waiters)
+			break;
+		driver->cache_bytes -= log_entry_bytes(entry);
+		log_entry_release(entry);
+	}
+	shift_cache(driver, count);
+}
+
+/* Whoever waits for it here waits for the applier from now on. */
+static void note_replicated(struct driver *driver, const struct log_entry *entry)
+{
+	driver->in_flight -= entry->waiters != NULL;
+	for (struct proposal *proposal = entry->waiters; proposal; proposal = proposal->next)
+		atomic_fetch_sub(&proposal->queue->unreplicated_bytes, proposal->length);
+}
+
+/* The last configuration that came to be committed, which the caller releases; NULL: none did. */
+static struct log_entry *note_commits(struct driver *driver, uint64_t commit)
+{
+	uint64_t known = driver->cached + driver->cache_count;
+	uint64_t through = commit < known ? commit : known;
+	struct log_entry *configuration = NULL;
+	size_t past = 0;
+	for (uint64_t index = driver->committed > driver->cached ? driver->committed + 1 : driver->cached + 1; index <= through; index++)
+		note_replicated(driver, driver->cache[index - driver->cached - 1]);
+	if (through > driver->committed)
+		driver->committed = through;
+	for (; past < driver->configurations_count && driver->configurations[past]->index <= driver->committed; past++) {
+		if (configuration)
+			log_entry_release(configuration);
+		configuration = driver->configurations[past];
+	}
+	driver->configurations_count -= past;
+	if (past)
+		memmove(driver->configurations, driver->configurations + past, driver->configurations_count * sizeof(struct log_entry *));
+	return configuration;
+}
+
 static void hand_commits(struct driver *driver)
 {
 	uint64_t commit = engine_commit(driver->engine);
@@ -307,31 +440,12 @@ static void hand_commits(struct driver *driver)
 		commit_configuration(driver, late);
 		log_entry_release(late);
 	}
-	if ((driver->installing && holds(driver, RULE_HOLD_WHILE_INSTALLING)) || commit <= driver->handed)
+	if (driver->installing && holds(driver, RULE_HOLD_WHILE_INSTALLING))
 		return;
-	size_t count = (size_t)(commit - driver->handed);
-	if (count > driver->cache_count)
-		count = driver->cache_count;
-	if (count == 0)
-		return;
-	struct log_entry **entries = must_alloc(count * sizeof(struct log_entry *));
-	memcpy(entries, driver->cache, count * sizeof(struct log_entry *));
-	driver->cache_count -= count;
-	memmove(driver->cache, driver->cache + count, driver->cache_count * sizeof(struct log_entry *));
-	driver->handed += count;
-	struct log_entry *configuration = NULL;
-	for (size_t i = 0; i < count; i++) {
-		driver->in_flight -= entries[i]->waiters != NULL;
-		for (struct proposal *proposal = entries[i]->waiters; proposal; proposal = proposal->next)
-			atomic_fetch_sub(&proposal->queue->unreplicated_bytes, proposal->length);
-		if (entries[i]->type == ENTRY_CONFIGURATION)
-			configuration = entries[i];
-	}
-	if (configuration)
-		log_entry_hold(configuration);
-	/* What is durable here and committed: a later leader may still take back the rest of what is stored. */
-	uint64_t durable = driver->stored < driver->handed || !holds(driver, RULE_COMMITTED_MARK) ? driver->stored : driver->handed;
-	driver->rio->apply(driver->rio->context, driver->group, entries, count, durable);
+	struct log_entry *configuration = note_commits(driver, commit);
+	while (hand_some(driver))
+		;
+	drop_stored(driver);
 	if (configuration) {
 		commit_configuration(driver, configuration);
 		log_entry_release(configuration);
@@ -351,6 +465,8 @@ static void begin_install(struct driver *driver)
 {
 	while (driver->cache_count)
 		drop_cached(driver);
+	drop_configurations(driver, 0);
+	driver->cached = driver->committed = driver->handed; /* of what the applier was not given nothing is read any more */
 	if (driver->late_configuration)
 		log_entry_release(driver->late_configuration);
 	driver->late_configuration = NULL;
@@ -450,10 +566,17 @@ int driver_open(struct driver **out, uint32_t group, uint64_t node_id, const str
 	load_configuration(driver, loaded, applied);
 	driver->first = loaded->first_index;
 	driver->last = driver->stored = loaded->last_index;
-	driver->handed = driver->applied = applied;
+	driver->handed = driver->committed = driver->applied = applied;
+	driver->cached = applied > loaded->last_index ? applied : loaded->last_index - loaded->pending_count;
+	driver->held_bytes_max = LOG_HELD_BYTES_MAX;
 	driver->snapshot_index = loaded->snapshot.index;
+	for (size_t i = 0; i < loaded->configurations_count; i++)
+		if (loaded->configurations[i]->index > applied)
+			add_configuration(driver, loaded->configurations[i]);
 	driver->cache = loaded->pending;
 	driver->cache_count = loaded->pending_count;
+	for (size_t i = 0; i < driver->cache_count; i++)
+		driver->cache_bytes += log_entry_bytes(driver->cache[i]);
 	driver->cache_capacity = loaded->pending_count ? 1 : 0;
 	while (driver->cache_capacity < driver->cache_count)
 		driver->cache_capacity *= 2; /* as log_store grew it */
@@ -493,6 +616,8 @@ void driver_close(struct driver *driver)
 	for (size_t i = 0; i < driver->cache_count; i++)
 		log_entry_release(driver->cache[i]);
 	free(driver->cache);
+	drop_configurations(driver, 0);
+	free(driver->configurations);
 	outline_fini(&driver->outline);
 	if (driver->late_configuration)
 		log_entry_release(driver->late_configuration);
@@ -685,6 +810,13 @@ void driver_applied(struct driver *driver, uint64_t index)
 	driver->applied = index;
 	if (driver->barrier && index >= driver->barrier)
 		driver->barrier_applied = driver->barrier;
+	if (driver_holds_back(driver))
+		hand_commits(driver);
+}
+
+bool driver_holds_back(const struct driver *driver)
+{
+	return driver->handed < driver->committed && !driver->installing;
 }
 
 void driver_timeout(struct driver *driver)
@@ -843,7 +975,7 @@ void driver_installed(struct driver *driver, uint64_t applied)
 	outline_reset(&driver->outline, snapshot->index, snapshot->term);
 	driver->first = snapshot->index + 1;
 	driver->last = driver->stored = driver->snapshot_index = snapshot->index;
-	driver->handed = driver->applied = applied; /* ahead of the log, perhaps: what comes again is skipped */
+	driver->handed = driver->cached = driver->committed = driver->applied = applied; /* ahead of the log, perhaps: what comes again is skipped */
 	snapshot_copy(&driver->taken, snapshot->index, snapshot->term, snapshot->configuration_index, configuration);
 	snapshot_copy(&driver->configuration, snapshot->index, snapshot->term, snapshot->configuration_index, configuration);
 	driver->installing = false;
@@ -858,6 +990,11 @@ void driver_installed(struct driver *driver, uint64_t applied)
 void driver_set_trailing(struct driver *driver, uint64_t bytes)
 {
 	driver->trailing_bytes = bytes;
+}
+
+void driver_set_held(struct driver *driver, uint64_t bytes_max)
+{
+	driver->held_bytes_max = bytes_max;
 }
 
 void driver_pin(struct driver *driver, uint64_t from)

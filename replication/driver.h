@@ -19,6 +19,9 @@
  *  - a sole voter starts each life in a new term: entries of the last one that reached a stand-by but not our disk can then never be
  *    taken for entries of this one.
  *
+ * What is committed is given to the applier as far as it keeps up: LOG_HELD_BYTES_MAX may wait for it. What more there is stays on the disk, is counted as
+ * committed in all else, and is read back when driver_applied tells of room.
+ *
  * Not thread-safe: the meta loop owns it. All time, chance and I/O come through `struct rio`. */
 #ifndef CAIRN_REPLICATION_DRIVER_H
 #define CAIRN_REPLICATION_DRIVER_H
@@ -41,6 +44,8 @@ bool driver_tell_commit(struct driver *driver, bool all);
 int driver_submit(struct driver *driver, enum entry_type type, struct span payload, struct proposal *waiters, bool releases);
 void driver_stored(struct driver *driver, const struct log_job *job);
 void driver_applied(struct driver *driver, uint64_t index);
+/* True: not all that is committed was given to the applier. driver_applied is wanted as soon as it gets on. */
+bool driver_holds_back(const struct driver *driver);
 void driver_timeout(struct driver *driver);
 /* 0, or ERR_INVALID: the message makes no sense and was dropped. */
 int driver_receive(struct driver *driver, const struct message *message);
@@ -70,6 +75,8 @@ uint64_t driver_match(const struct driver *driver, uint64_t server_id);
 struct log_job *driver_snapshot(struct driver *driver, uint64_t applied);
 /* How much log is kept behind a snapshot; at most 64 MiB, which is the default. */
 void driver_set_trailing(struct driver *driver, uint64_t bytes);
+/* Another bound than LOG_HELD_BYTES_MAX. */
+void driver_set_held(struct driver *driver, uint64_t bytes_max);
 /* While a peer copies our state, the log behind index `from` on is kept for it; 0: no more. */
 void driver_pin(struct driver *driver, uint64_t from);
 /* Log bytes appended since the last snapshot. */

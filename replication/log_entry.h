@@ -9,6 +9,10 @@
 
 #include <stdatomic.h>
 
+/* What a group holds of entries in memory: at most so much that the applier has, and as much besides, but for what is not on the disk yet or has somebody waiting
+ * here. The rest is read back from the disk when its turn comes. */
+enum { LOG_HELD_BYTES_MAX = 16 << 20 };
+
 enum entry_type { ENTRY_COMMANDS = 1, ENTRY_BARRIER = 2, ENTRY_CONFIGURATION = 3 };
 
 struct proposal;
@@ -21,6 +25,12 @@ struct log_entry {
 	size_t length;            /* payload bytes */
 	uint8_t payload[];
 };
+
+/* Of memory, so that a bound in bytes is one on the number of entries too. */
+static inline size_t log_entry_bytes(const struct log_entry *entry)
+{
+	return sizeof(*entry) + entry->length;
+}
 
 /* One reference; aborts when memory is gone, as a node that cannot hold its log cannot go on. */
 struct log_entry *log_entry_make(uint8_t type, uint64_t index, uint64_t term, struct span payload);

@@ -273,6 +273,18 @@ static void *grow(void *array, size_t count, size_t each)
 	return must_realloc(array, (count ? count * 2 : 1) * each);
 }
 
+/* The first ones go, so that about half of what may be held is left. */
+static void drop_first_pending(struct log_loaded *out)
+{
+	size_t dropped = 0;
+	for (; dropped + 1 < out->pending_count && out->pending_bytes > LOG_HELD_BYTES_MAX / 2; dropped++) {
+		out->pending_bytes -= log_entry_bytes(out->pending[dropped]);
+		log_entry_release(out->pending[dropped]);
+	}
+	out->pending_count -= dropped;
+	memmove(out->pending, out->pending + dropped, out->pending_count * sizeof(*out->pending));
+}
+
 static int load_entry(struct log_loaded *out, uint64_t index, uint64_t applied, const uint8_t *value, size_t length)
 {
 	if (length < ENTRY_HEADER_BYTES || value[0] != ENTRY_FORMAT || value[1] < ENTRY_COMMANDS || value[1] > ENTRY_CONFIGURATION)
@@ -291,7 +303,10 @@ static int load_entry(struct log_loaded *out, uint64_t index, uint64_t applied, 
 	}
 	if (index > applied) {
 		out->pending = grow(out->pending, out->pending_count, sizeof(*out->pending));
-		out->pending[out->pending_count++] = log_entry_make(value[1], index, term, payload);
+		struct log_entry *entry = out->pending[out->pending_count++] = log_entry_make(value[1], index, term, payload);
+		out->pending_bytes += log_entry_bytes(entry);
+		if (out->pending_bytes > LOG_HELD_BYTES_MAX)
+			drop_first_pending(out);
 	}
 	return 0;
 }

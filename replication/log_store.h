@@ -72,8 +72,8 @@ struct log_loaded {
 	uint32_t *lengths;                /* payload bytes of every entry */
 	struct log_entry **configurations;
 	size_t configurations_count;
-	struct log_entry **pending;       /* entries above `applied`, with payload */
-	size_t pending_count;
+	struct log_entry **pending;       /* entries above `applied`, with payload; the last ones, where they are more than LOG_HELD_BYTES_MAX */
+	size_t pending_count, pending_bytes;
 };
 /* [blocks] ERR_CORRUPT names what is wrong: a hole, a record that does not parse. */
 int log_store_load(struct log_store *store, uint32_t group, uint64_t applied, struct log_loaded *out, struct why *why);

@@ -78,6 +78,16 @@ static void apply(void *context, uint32_t group, struct log_entry **entries, siz
 	applier_put(((struct consensus *)context)->applier, group, entries, count, stored);
 }
 
+static uint64_t apply_waiting(void *context, uint32_t group)
+{
+	return applier_waiting(((struct consensus *)context)->applier, group);
+}
+
+static size_t log_read(void *context, uint32_t group, uint64_t first, size_t count, size_t bytes_max, struct log_entry **out)
+{
+	return log_store_read(((struct consensus *)context)->store, group, first, count, bytes_max, out);
+}
+
 static void on_timer(uv_timer_t *timer);
 
 static void set_timer(void *context, uint32_t group, uint64_t at_ms)
@@ -92,8 +102,8 @@ static void set_timer(void *context, uint32_t group, uint64_t at_ms)
 static void fill_rio(struct consensus *c)
 {
 	c->rio = (struct rio){ .context = c, .now_ms = monotonic_ms, .wall_ms = wall_ms, .random = random_u32, .room_bytes = room_bytes,
-		.hard_put = hard_put, .log_put = log_put, .apply = apply, .send = cluster_send, .timer = set_timer, .install = cluster_install,
-		.lost = cluster_lost };
+		.hard_put = hard_put, .log_put = log_put, .apply = apply, .apply_waiting = apply_waiting, .log_read = log_read, .send = cluster_send,
+		.timer = set_timer, .install = cluster_install, .lost = cluster_lost };
 }
 
 /* ---- called from the writer and the applier ---- */
@@ -499,19 +509,18 @@ static void stop_when_idle(struct consensus *c)
 	uv_stop(&c->loop);
 }
 
-/* A leader whose barrier is not applied yet, or a caller whose change another node has taken into the log. */
+/* A leader whose barrier is not applied yet, a caller whose change another node has taken into the log, or entries that wait until the applier has room. */
 static bool awaits_applier(struct consensus *c)
 {
 	bool awaits = false;
 	for (uint32_t i = 0; i < GROUPS_MAX; i++)
-		awaits = awaits || c->groups[i].forward.list || (driver_leads(c->groups[i].driver) && !driver_ready(c->groups[i].driver));
+		awaits = awaits || c->groups[i].forward.list || driver_holds_back(c->groups[i].driver) ||
+			(driver_leads(c->groups[i].driver) && !driver_ready(c->groups[i].driver));
 	return awaits;
 }
 
 static void turn(struct consensus *c)
 {
-	if (awaits_applier(c)) /* before it is looked at what is applied: what comes after raises the loop */
-		atomic_store(&c->applied_wanted, true);
 	pthread_mutex_lock(&c->lock);
 	struct log_job *stored = c->stored;
 	c->stored = NULL;
@@ -534,6 +543,8 @@ static void turn(struct consensus *c)
 		for (uint32_t i = 0; i < GROUPS_MAX; i++)
 			forward_fini(&c->groups[i].forward);
 	}
+	if (awaits_applier(c)) /* before it is looked at what is applied: what comes after raises the loop */
+		atomic_store(&c->applied_wanted, true);
 	refresh_status(c);
 	cluster_turn(c);
 	for (uint32_t i = 0; i < GROUPS_MAX; i++)

@@ -37,6 +37,11 @@ struct rio {
 	void (*hard_put)(void *context, uint32_t group, uint64_t term, uint64_t voted_for);
 	void (*log_put)(void *context, struct log_job *job);  /* takes the job; answered by driver_stored, in order */
 	void (*apply)(void *context, uint32_t group, struct log_entry **entries, size_t count, uint64_t stored); /* takes array and references */
+	/* Bytes (log_entry_bytes) of entries given to `apply` that wait for it still. When they grow fewer driver_applied follows. */
+	uint64_t (*apply_waiting)(void *context, uint32_t group);
+	/* Entries that are on the disk, from `first` on: at most `count`, ending before `bytes_max` is passed but for the first. Returns how many; each is a reference
+	 * of the caller's. */
+	size_t (*log_read)(void *context, uint32_t group, uint64_t first, size_t count, size_t bytes_max, struct log_entry **out);
 	/* May drop. An append's `entries` are borrowed; NULL with a count: they are in the log on disk, if anywhere. */
 	void (*send)(void *context, uint32_t group, struct message *message, struct log_entry **entries);
 	void (*timer)(void *context, uint32_t group, uint64_t at_ms);

@@ -73,10 +73,16 @@ static void what_waits_for_long_is_written_in_parts_of_whole_entries(void **stat
 	struct log_entry **entries = must_alloc(ENTRIES * sizeof(struct log_entry *));
 	for (uint64_t i = 0; i < ENTRIES; i++)
 		entries[i] = make_entry(i + 1);
+	size_t bytes = 0;
+	for (size_t i = 0; i < ENTRIES; i++)
+		bytes += log_entry_bytes(entries[i]);
 	applier_put(applier, GROUP_REPOS, entries, ENTRIES, ENTRIES);
+	assert_int_equal(applier_waiting(applier, GROUP_REPOS), bytes);
+	assert_int_equal(applier_waiting(applier, GROUP_CLUSTER), 0);
 	atomic_store(&go, true);
 	while (applier_applied(applier, GROUP_REPOS) < ENTRIES)
 		usleep(1000);
+	assert_int_equal(applier_waiting(applier, GROUP_REPOS), 0);
 	assert_int_equal(applier_commands(applier), ENTRIES * COMMANDS);
 	applier_close(applier);
 	assert_true(writes > 1 && writes < ENTRIES); /* several, of several entries each */

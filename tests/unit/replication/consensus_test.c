@@ -1,6 +1,9 @@
 /* What callers of consensus rely on, one voter. */
 #include "tests/unit/replication/fixture.h"
 
+#include "replication/log_entry.h"
+
+#include <assert.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/wait.h>
@@ -243,6 +246,82 @@ static void what_was_acknowledged_is_there_after_a_clean_restart(void **state)
 	assert_int_equal(counter_get(consensus, 11), 1);
 }
 
+/* ---- an applier that stands still ---- */
+
+enum { LARGE_COMMANDS = 40, LARGE_BYTES = 1000 * 1000 };
+static_assert(LARGE_COMMANDS * LARGE_BYTES > 2 * LOG_HELD_BYTES_MAX, "more than is held in memory");
+static atomic_bool goes;
+static atomic_uint failed_count;
+static unsigned applied_count[LARGE_COMMANDS];
+
+/* A command's body is [number, padding]. */
+static int wait_and_count(void *context, const struct apply_context *apply, struct span bytes, struct buffer *result, struct why *why)
+{
+	(void)context, (void)apply, (void)result, (void)why;
+	struct command command;
+	while (!atomic_load(&goes))
+		usleep(1000);
+	if (command_decode(&command, bytes) != 0)
+		return ERR_CORRUPT;
+	struct cursor body = cursor_of(command.body);
+	cursor_array(&body, 2);
+	applied_count[cursor_u64(&body) % LARGE_COMMANDS]++;
+	return 0;
+}
+
+static const struct state_machine slow_machine = { .apply = wait_and_count };
+
+static void *propose_large(void *context)
+{
+	struct buffer body, bytes;
+	struct proposal_result result = { 0 };
+	uint8_t *padding = calloc(1, LARGE_BYTES);
+	struct command command = { .type = COUNT, .version = 1 };
+	buffer_init(&body, COMMAND_BYTES_MAX);
+	buffer_init(&bytes, COMMAND_BYTES_MAX);
+	pack_array(&body, 2);
+	pack_u64(&body, (uint64_t)(uintptr_t)context);
+	pack_bytes(&body, span_of(padding, LARGE_BYTES));
+	command.body = buffer_span(&body);
+	command_id_make(&command.id);
+	command_encode(&bytes, &command);
+	int err;
+	do /* the bounds of what is under way refuse some at first */
+		err = consensus_propose(consensus, GROUP_REPOS, &command.id, buffer_span(&bytes), 60000, &result, NULL);
+	while (err == ERR_BUSY && usleep(1000) == 0);
+	buffer_fini(&result.result);
+	buffer_fini(&body);
+	buffer_fini(&bytes);
+	free(padding);
+	atomic_fetch_add(&failed_count, err != 0);
+	return NULL;
+}
+
+static void what_was_committed_while_the_applier_stood_still_is_applied_when_it_goes_on(void **state)
+{
+	(void)state;
+	pthread_t threads[LARGE_COMMANDS];
+	struct consensus_config config = { .dir = dir, .machine = &slow_machine, .reserve_bytes = 1 };
+	struct consensus_status before, now;
+	struct why why = { 0 };
+	consensus_close(consensus);
+	if (consensus_open(&consensus, &config, &why) != 0)
+		fail_msg("%s", why.text);
+	consensus_status(consensus, &before);
+	for (uintptr_t i = 0; i < LARGE_COMMANDS; i++)
+		pthread_create(&threads[i], NULL, propose_large, (void *)i);
+	do {
+		usleep(1000);
+		consensus_status(consensus, &now);
+	} while (now.committed < before.committed + LARGE_COMMANDS && atomic_load(&failed_count) == 0);
+	atomic_store(&goes, true);
+	for (size_t i = 0; i < LARGE_COMMANDS; i++)
+		pthread_join(threads[i], NULL);
+	assert_int_equal(atomic_load(&failed_count), 0);
+	for (size_t i = 0; i < LARGE_COMMANDS; i++)
+		assert_int_equal(applied_count[i], 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -257,6 +336,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_short_disk_refuses_changes_and_recovers, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_disk_that_fills_up_under_a_change_holds_it_until_there_is_room, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_was_acknowledged_is_there_after_a_clean_restart, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(what_was_committed_while_the_applier_stood_still_is_applied_when_it_goes_on, set_up, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-enum { ME = 1, OTHER = 2, THIRD = 3, JOBS_MAX = 256, MESSAGES_MAX = 64 };
+enum { ME = 1, OTHER = 2, THIRD = 3, JOBS_MAX = 256, MESSAGES_MAX = 64, DISK_MAX = 64 };
 
 static struct world {
 	uint64_t now_ms, room_bytes;
@@ -20,6 +20,9 @@ static struct world {
 	struct message messages[MESSAGES_MAX];
 	size_t messages_count;
 	uint64_t applied;         /* last index handed over */
+	uint64_t waiting;         /* bytes of it that are said to wait */
+	struct log_entry *disk[DISK_MAX];
+	size_t reads;             /* of entries from the disk */
 	uint64_t timer_ms;
 	uint64_t installing;      /* index of the state that is to be fetched */
 } world;
@@ -87,6 +90,28 @@ static void apply(void *context, uint32_t group, struct log_entry **entries, siz
 	free(entries);
 }
 
+static uint64_t apply_waiting(void *context, uint32_t group)
+{
+	(void)context;
+	(void)group;
+	return world.waiting;
+}
+
+static size_t log_read(void *context, uint32_t group, uint64_t first, size_t count, size_t bytes_max, struct log_entry **out)
+{
+	(void)context;
+	(void)group;
+	size_t found = 0;
+	for (size_t bytes = 0; found < count && first + found < DISK_MAX && world.disk[first + found]; found++) {
+		bytes += log_entry_bytes(world.disk[first + found]);
+		if (found > 0 && bytes > bytes_max)
+			break;
+		out[found] = log_entry_hold(world.disk[first + found]);
+	}
+	world.reads += found;
+	return found;
+}
+
 static void send_message(void *context, uint32_t group, struct message *message, struct log_entry **entries)
 {
 	(void)context;
@@ -113,7 +138,7 @@ static void install(void *context, uint32_t group, const struct snapshot_record 
 }
 
 static const struct rio rio = { .install = install, .now_ms = now_ms, .wall_ms = wall_ms, .random = chance, .room_bytes = room, .hard_put = hard_put, .log_put = log_put,
-	.apply = apply, .send = send_message, .timer = timer };
+	.apply = apply, .apply_waiting = apply_waiting, .log_read = log_read, .send = send_message, .timer = timer };
 
 /* A node that holds the first configuration and nothing else. */
 static void open_with(const struct server *servers, size_t count)
@@ -175,6 +200,9 @@ static int close_driver(void **state)
 		if (world.jobs[i])
 			log_job_free(world.jobs[i]);
 	driver_close(driver);
+	for (size_t i = 0; i < DISK_MAX; i++)
+		if (world.disk[i])
+			log_entry_release(world.disk[i]);
 	return 0;
 }
 
@@ -216,6 +244,11 @@ static int receive_append(uint64_t term, uint64_t previous_index, uint64_t previ
 
 static void store_next(size_t job)
 {
+	for (size_t i = 0; i < world.jobs[job]->entries_count; i++) {
+		struct log_entry *entry = world.jobs[job]->entries[i];
+		if (entry->index < DISK_MAX && !world.disk[entry->index])
+			world.disk[entry->index] = log_entry_hold(entry);
+	}
 	driver_stored(driver, world.jobs[job]);
 	log_job_free(world.jobs[job]);
 	world.jobs[job] = NULL;
@@ -823,6 +856,97 @@ static void while_a_state_is_installed_nothing_is_applied(void **state)
 	buffer_fini(&configuration);
 }
 
+static size_t held_in_memory(void)
+{
+	size_t held = 0;
+	for (size_t i = 0; i < DISK_MAX; i++)
+		held += world.disk[i] && atomic_load(&world.disk[i]->references) > 1;
+	return held;
+}
+
+/* Entries 2 to 41; each is stored and, one append later, committed. */
+static void receive_forty(void)
+{
+	for (uint64_t at = 1; at < 41; at++) {
+		assert_int_equal(receive_append(5, at, at == 1 ? 1 : 5, at, "x"), 0);
+		store_next(world.jobs_count - 1);
+	}
+	assert_int_equal(receive_append(5, 41, 5, 41, ""), 0);
+	assert_int_equal(status().committed, 41);
+}
+
+static void what_the_applier_has_no_room_for_stays_on_the_disk_until_it_has(void **state)
+{
+	(void)state;
+	size_t entry_bytes = sizeof(struct log_entry) + strlen("payload");
+	driver_set_held(driver, 4 * entry_bytes);
+	world.waiting = 4 * entry_bytes;
+	receive_forty();
+	assert_true(world.applied <= 1);
+	assert_true(driver_holds_back(driver));
+	assert_true(held_in_memory() <= 5);
+	driver_applied(driver, world.applied); /* there is still no room */
+	assert_true(world.applied <= 1);
+	for (uint64_t until = 41; world.applied < until;) {
+		uint64_t before = world.applied;
+		world.waiting = 3 * entry_bytes; /* for one more */
+		driver_applied(driver, world.applied);
+		assert_true(world.applied > before);
+	}
+	assert_false(driver_holds_back(driver));
+	assert_true(world.reads >= 30);
+	assert_int_equal(held_in_memory(), 0);
+}
+
+static void an_applier_that_keeps_up_costs_no_reads(void **state)
+{
+	(void)state;
+	driver_set_held(driver, 2 * (sizeof(struct log_entry) + strlen("payload")));
+	receive_forty();
+	assert_int_equal(world.applied, 41);
+	assert_int_equal(world.reads, 0);
+	assert_int_equal(held_in_memory(), 0);
+}
+
+static void a_configuration_is_committed_before_the_applier_has_it(void **state)
+{
+	(void)state;
+	driver_set_held(driver, 1);
+	world.waiting = 1;
+	assert_int_equal(receive_append(5, 1, 1, 1, "xxcxx"), 0);
+	for (size_t i = 0; i < world.jobs_count; i++)
+		store_next(i);
+	assert_int_equal(status().changing, 4);
+	assert_int_equal(receive_append(5, 6, 5, 6, ""), 0);
+	assert_int_equal(status().changing, 0);
+	assert_true(world.applied <= 1);
+	world.waiting = 0;
+	driver_applied(driver, world.applied);
+	assert_int_equal(world.applied, 6);
+}
+
+static void what_is_read_back_is_what_replaced_an_older_entry(void **state)
+{
+	(void)state;
+	driver_set_held(driver, 1);
+	world.waiting = 1;
+	assert_int_equal(receive_append(5, 1, 1, 1, "xxxx"), 0);
+	driver_stored(driver, world.jobs[0]); /* 2 to 5 */
+	log_job_free(world.jobs[0]);
+	world.jobs[0] = NULL;
+	assert_int_equal(receive_append(6, 3, 5, 1, "xx"), 0); /* another leader: 4 and 5 anew */
+	assert_true(world.jobs[1]->truncate);
+	store_next(1);
+	assert_int_equal(receive_append(6, 5, 6, 5, ""), 0);
+	assert_int_equal(status().committed, 5);
+	assert_int_equal(world.disk[5]->term, 6);
+	world.disk[2] = log_entry_make(ENTRY_COMMANDS, 2, 5, span_text("payload"));
+	world.disk[3] = log_entry_make(ENTRY_COMMANDS, 3, 5, span_text("payload"));
+	world.waiting = 0;
+	driver_applied(driver, world.applied);
+	assert_int_equal(world.applied, 5);
+}
+
 int main(void)
 {
 #define ALONE(name) cmocka_unit_test_setup_teardown(name, open_alone, close_driver)
@@ -858,6 +982,10 @@ int main(void)
 		STANDBY(a_vote_given_as_a_standby_holds_for_the_voter_that_it_becomes),
 		THREE(a_follower_takes_an_append_from_before_its_snapshot_as_one_from_behind_it),
 		THREE(while_a_state_is_installed_nothing_is_applied),
+		THREE(what_the_applier_has_no_room_for_stays_on_the_disk_until_it_has),
+		THREE(an_applier_that_keeps_up_costs_no_reads),
+		THREE(a_configuration_is_committed_before_the_applier_has_it),
+		THREE(what_is_read_back_is_what_replaced_an_older_entry),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -75,6 +75,31 @@ static void entries_and_hard_state_survive_a_restart(void **state)
 	log_loaded_fini(&loaded);
 }
 
+/* What was stored and not applied may be more than there is memory for. */
+static void of_much_that_is_not_applied_the_last_is_loaded(void **state)
+{
+	(void)state;
+	enum { ENTRIES = 40, ENTRY_BYTES = 1 << 20 };
+	struct log_loaded loaded;
+	struct why why;
+	uint8_t *payload = must_alloc(ENTRY_BYTES);
+	struct log_job *job = must_alloc(sizeof(*job));
+	job->group = 1;
+	job->first_index = 1;
+	job->entries = must_alloc(ENTRIES * sizeof(struct log_entry *));
+	for (uint64_t index = 1; index <= ENTRIES; index++)
+		job->entries[job->entries_count++] = log_entry_make(ENTRY_COMMANDS, index, 1, span_of(payload, ENTRY_BYTES));
+	free(payload);
+	log_store_put_hard_state(store, 1, 1, 0, &why);
+	write_job(job);
+	assert_int_equal(log_store_load(store, 1, 0, &loaded, &why), 0);
+	assert_int_equal(loaded.last_index, ENTRIES);
+	assert_true(loaded.pending_count > 0 && loaded.pending_count <= LOG_HELD_BYTES_MAX / ENTRY_BYTES);
+	assert_int_equal(loaded.pending[loaded.pending_count - 1]->index, ENTRIES);
+	assert_int_equal(loaded.pending[0]->index, ENTRIES + 1 - loaded.pending_count);
+	log_loaded_fini(&loaded);
+}
+
 static void an_empty_group_is_not_found(void **state)
 {
 	(void)state;
@@ -214,6 +239,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(entries_and_hard_state_survive_a_restart),
+		TEST(of_much_that_is_not_applied_the_last_is_loaded),
 		TEST(an_empty_group_is_not_found),
 		TEST(truncation_replaces_the_tail_in_the_same_write),
 		TEST(compaction_keeps_what_trails_and_the_snapshot_record),

@@ -35,6 +35,7 @@ enum {
 	CHAOS_MS = 96 * 1000,              /* trouble ends here ... */
 	QUIET_MS = 116 * 1000,             /* nothing is submitted from here on */
 	END_MS = BEGIN_MS + 120 * 1000,    /* ... and everything must be well here */
+	HELD_MAX = 16,                     /* entries that wait for a state machine before the others wait on the disk: few, so that it happens */
 	SEEDS_DEFAULT = 60,
 	SECONDS_MAX_DEFAULT = 20,
 };
@@ -91,7 +92,7 @@ static struct sim {
 	struct read reads[READS_MAX];
 	size_t reads_count;
 	unsigned loss_permille, repeat_permille;
-	struct { uint64_t commands, reads, installs, changes, crashes, leaders, messages; } done;
+	struct { uint64_t commands, reads, installs, changes, crashes, leaders, messages, held_back; } done;
 	struct { struct event *first, *last; } due[END_MS]; /* by millisecond, in order; last, as a run leaves them empty */
 } sim;
 
@@ -286,7 +287,35 @@ static void rio_apply(void *context, uint32_t group, struct log_entry **entries,
 	free(entries);
 	if (stored > node->stored_seen)
 		node->stored_seen = stored;
-	push((struct event){ .at_ms = sim.now_ms + below(10), .kind = APPLIED, .node = number_of(node), .index = node->applied });
+	push((struct event){ .at_ms = sim.now_ms + below(node->slow ? 1000 : 10), .kind = APPLIED, .node = number_of(node), .index = node->applied });
+}
+
+static uint64_t held_bytes(uint64_t entries)
+{
+	return entries * (sizeof(struct log_entry) + sizeof(uint64_t));
+}
+
+static uint64_t rio_apply_waiting(void *context, uint32_t group)
+{
+	(void)group;
+	const struct node *node = context;
+	return held_bytes(node->applied - node->told);
+}
+
+static size_t rio_log_read(void *context, uint32_t group, uint64_t first, size_t count, size_t bytes_max, struct log_entry **out)
+{
+	(void)group;
+	const struct node *node = context;
+	size_t found = 0;
+	for (size_t bytes = 0; found < count && first + found < LOG_MAX && node->log[first + found]; found++) {
+		struct log_entry *entry = node->log[first + found];
+		bytes += log_entry_bytes(entry);
+		if (found > 0 && bytes > bytes_max)
+			break;
+		out[found] = log_entry_hold(entry);
+	}
+	sim.done.held_back += found;
+	return found;
 }
 
 static size_t node_of(uint64_t id)
@@ -437,6 +466,13 @@ static void start(struct node *node)
 		if (entry->index > node->applied)
 			loaded.pending[loaded.pending_count++] = log_entry_hold(entry);
 	}
+	if (permille(300)) { /* there were too many to hold */
+		size_t dropped = (size_t)below(loaded.pending_count + 1);
+		for (size_t i = 0; i < dropped; i++)
+			log_entry_release(loaded.pending[i]);
+		loaded.pending_count -= dropped;
+		memmove(loaded.pending, loaded.pending + dropped, loaded.pending_count * sizeof(struct log_entry *));
+	}
 	if (loaded.pending_count == 0) {
 		free(loaded.pending);
 		loaded.pending = NULL;
@@ -450,6 +486,7 @@ static void start(struct node *node)
 	CHECK(driver_open(&node->driver, 0, node->id, &node->rio, &loaded, node->applied, &why) == 0, "%s", why.text);
 	check_leader(node);
 	driver_set_trailing(node->driver, 0);
+	driver_set_held(node->driver, held_bytes(1 + below(HELD_MAX)));
 	log_loaded_fini(&loaded);
 }
 
@@ -789,7 +826,8 @@ static void found(void)
 			node->last = 1;
 		}
 		node->rio = (struct rio){ .context = node, .rules_off = rules_off, .now_ms = rio_now, .wall_ms = rio_wall, .random = rio_random, .room_bytes = rio_room,
-			.hard_put = rio_hard_put, .log_put = rio_log_put, .apply = rio_apply, .send = rio_send, .timer = rio_timer, .install = rio_install };
+			.hard_put = rio_hard_put, .log_put = rio_log_put, .apply = rio_apply, .apply_waiting = rio_apply_waiting,
+			.log_read = rio_log_read, .send = rio_send, .timer = rio_timer, .install = rio_install };
 	}
 	buffer_fini(&configuration);
 	for (size_t i = 0; i < sim.count; i++)
@@ -865,27 +903,28 @@ static void nothing_is_lost_whatever_the_network_and_the_disks_do(void **state)
 	uint64_t one = number_from("SIMULATOR_SEED", 0), seeds = number_from("SIMULATOR_SEEDS", 0);
 	uint64_t first = one ? one : number_from("SIMULATOR_FIRST", 1), last = one ? one : first + (seeds ? seeds : 100000) - 1;
 	time_t until = time(NULL) + SECONDS_MAX_DEFAULT;
-	uint64_t ran = 0, totals[7] = { 0 };
+	uint64_t ran = 0, totals[8] = { 0 };
 	double cpu_s = -cpu_used_s();
 	for (uint64_t seed = first; seed <= last; seed++) {
 		fprintf(stderr, "\rseed %llu ", (unsigned long long)seed); /* what a node that stops itself would not tell */
 		run_seed(seed);
 		ran++;
 		const uint64_t done[] = { sim.done.commands, sim.done.reads, sim.done.installs, sim.done.changes, sim.done.crashes, sim.done.leaders,
-			sim.done.messages };
-		for (size_t i = 0; i < 7; i++)
+			sim.done.messages, sim.done.held_back };
+		for (size_t i = 0; i < 8; i++)
 			totals[i] += done[i];
 		if (!one && !seeds && ran >= SEEDS_DEFAULT && time(NULL) >= until)
 			break;
 	}
 	fprintf(stderr, "\n");
 	cpu_s += cpu_used_s();
-	print_message("%llu seeds: %llu commands, %llu reads, %llu installs, %llu changes of membership, %llu crashes, %llu leaders, %llu messages\n",
+	print_message("%llu seeds: %llu commands, %llu reads, %llu installs, %llu changes of membership, %llu crashes, %llu leaders, %llu messages, %llu entries held back\n",
 		(unsigned long long)ran, (unsigned long long)totals[0], (unsigned long long)totals[1], (unsigned long long)totals[2],
-		(unsigned long long)totals[3], (unsigned long long)totals[4], (unsigned long long)totals[5], (unsigned long long)totals[6]);
+		(unsigned long long)totals[3], (unsigned long long)totals[4], (unsigned long long)totals[5], (unsigned long long)totals[6],
+		(unsigned long long)totals[7]);
 	print_message("%.1f seeds of %d virtual seconds in a second of one core\n", cpu_s > 0 ? (double)ran / cpu_s : 0.0, (END_MS - BEGIN_MS) / 1000);
 	if (!one) /* the troubles that were meant to happen did */
-		for (size_t i = 0; i < 7; i++)
+		for (size_t i = 0; i < 8; i++)
 			assert_true(totals[i] > 0);
 }
 
