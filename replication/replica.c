@@ -16,7 +16,7 @@ struct peer *replica_peer(struct replica *replica, uint64_t node_id)
 	if (replica->peers_count == CLUSTER_NODES_MAX)
 		return NULL;
 	struct peer *peer = &replica->peers[replica->peers_count++];
-	*peer = (struct peer){ .replica = replica, .fd = -1, .node.node_id = node_id };
+	*peer = (struct peer){ .replica = replica, .fd = -1, .node.node_id = node_id, .caught_up = store_was_level(replica->config.store, node_id) };
 	return peer;
 }
 
@@ -28,7 +28,7 @@ bool place_is_reached(const struct record_place *place, const struct record_plac
 }
 
 /* A new node that takes what others have had for long is not waited for, or growing from one node to two would stop all writing until it has come to
- * the end. One that was there before is. */
+ * the end. One that has had everything once is, also when this node was started again since: else fewer copies than are wanted would do. */
 static bool is_refilling(const struct peer *peer)
 {
 	return peer->member && peer->streams > 0 && peer->acked && !peer->caught_up && peer->lacks_bytes > REPLICA_FAR_BEHIND_BYTES;

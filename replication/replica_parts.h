@@ -20,7 +20,7 @@ struct peer {
 	struct cluster_node node;  /* under the lock */
 	bool member;               /* it belongs to the cluster now */
 	/* ---- it follows this node: under the lock ---- */
-	bool acked, caught_up;     /* caught_up: once, since the start */
+	bool acked, caught_up;     /* caught_up: once, in this life of this node or an earlier one */
 	struct record_place acked_place;
 	uint64_t lacks_bytes;      /* when it acknowledged last */
 	unsigned streams;

@@ -37,6 +37,7 @@ static void note_acknowledged(struct replica *replica, uint64_t node_id, const s
 {
 	const struct record_place *place = &call->from;
 	uint64_t lacks_bytes = store_distance(replica->config.store, place, published);
+	bool first = false;
 	pthread_mutex_lock(&replica->lock);
 	struct peer *peer = replica_peer(replica, node_id);
 	if (peer) {
@@ -45,10 +46,13 @@ static void note_acknowledged(struct replica *replica, uint64_t node_id, const s
 		if (call->partial)
 			peer->partial_until = *place;
 		peer->lacks_bytes = lacks_bytes;
-		peer->caught_up = peer->caught_up || lacks_bytes == 0;
+		first = lacks_bytes == 0 && !peer->caught_up;
+		peer->caught_up = peer->caught_up || first;
 		pthread_cond_broadcast(&replica->acked);
 	}
 	pthread_mutex_unlock(&replica->lock);
+	if (first)
+		store_note_level(replica->config.store, node_id);
 }
 
 static int serve_pull(struct replica *replica, struct peer_stream *stream, struct span body, struct why *why)

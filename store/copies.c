@@ -506,3 +506,18 @@ int store_mark_get(struct store *store, uint64_t peer, struct record_place *out)
 	buffer_fini(&value);
 	return err == ERR_NOT_FOUND ? 0 : err;
 }
+
+int store_note_level(struct store *store, uint64_t peer)
+{
+	uint8_t key[8];
+	int err = index_put_raw(store->index, &(struct index_raw){ INDEX_LEVEL, mark_key(peer, key), span_of(NULL, 0) }, 1);
+	return err ? err : index_flush(store->index, NULL); /* once for each node */
+}
+
+bool store_was_level(struct store *store, uint64_t peer)
+{
+	uint8_t key[8];
+	struct buffer none;
+	buffer_init(&none, 1);
+	return index_get_raw(store->index, INDEX_LEVEL, mark_key(peer, key), &none) != ERR_NOT_FOUND;
+}

@@ -18,6 +18,7 @@
  *   k file hash                 -> nothing: its record was found damaged
  *   y file hash, owner          -> when claimed: a claim that was dropped while it was young, so that it is not taken for lost (record_ranges.c)
  *   n node                      -> how far that node's records were taken (copies.c)
+ *   h node                      -> nothing: that node has had all records of this one once (copies.c)
  *   a                           -> nothing: records were passed over as damaged, and what they held has not been looked for (recovery.c)
  *   t                           -> totals;  l -> log position up to which volumes are in here;  v -> format of all this
  * Entries made from one group of records are written in one batch with the log position. What a crash takes from memory is made again from
@@ -38,6 +39,7 @@ enum {
 	INDEX_DAMAGED = 'd',
 	INDEX_DAMAGED_FILE = 'k',
 	INDEX_MARK = 'n',
+	INDEX_LEVEL = 'h',
 	INDEX_PASSED_OVER = 'a',
 	INDEX_DROPPED = 'y',
 	INDEX_TERMS_INLINE_MAX = 16,

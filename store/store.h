@@ -383,6 +383,9 @@ enum claim_state store_claim_state(struct store *store, const struct known_claim
 /* [blocks] How far another node's records were taken: zero at first. Not synced: older after a crash, which costs nothing but work. */
 int store_mark_put(struct store *store, uint64_t peer, const struct record_place *place);
 int store_mark_get(struct store *store, uint64_t peer, struct record_place *out);
+/* [blocks] Another node has all records of this one: never forgotten, unless the index is made anew. True also when it cannot be read. */
+int store_note_level(struct store *store, uint64_t peer);
+bool store_was_level(struct store *store, uint64_t peer);
 
 /* ------------------------------------------------------------------ care */
 

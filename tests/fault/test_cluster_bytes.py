@@ -272,6 +272,34 @@ def test_too_few_copies_are_told_and_nothing_is_lost(make_cluster, check_disk, c
     stop_and_check(cluster, check_disk)
 
 
+def test_a_node_that_is_far_behind_is_waited_for_also_after_a_restart(make_cluster, chance):
+    cluster = make_cluster(3, "--copies", "3")
+    first, second, away = cluster.nodes
+    user = first.make_user("ada")
+    repo = user.repo()
+
+    def put(data):
+        entry = first.lfs_batch(user.token, repo, [(digest(data), len(data))]).json()["objects"][0]
+        return first.request("PUT", entry["actions"]["upload"]["href"], data).status
+
+    def seen(node):
+        """As the first node sees it."""
+        return next(each["bytes"] for each in first.status()["nodes"] if each["name"] == node.name)
+    assert put(chance.randbytes(100_000)) == 200
+    eventually(lambda: all(seen(node).get("lacks") == 0 for node in (second, away)), 20, "all to have all")
+    away.kill()
+    cairn_again(first, "cluster", "set", "--copies", "2")
+    for _ in range(5):
+        assert put(chance.randbytes(60 << 20)) == 200
+    cairn_again(first, "cluster", "set", "--copies", "3")
+    assert first.stop() == 0, first.tail()
+    first.start()
+    away.flags += ["--copy-rate", "64K"]
+    away.start()
+    eventually(lambda: seen(away)["follows"] and (seen(away).get("lacks") or 0) > 256 << 20, 30, "the node to follow, far behind")
+    assert first.status()["copies"]["needed"] == 3
+
+
 def test_damage_is_repaired_from_another_node(make_cluster, check_disk, chance, seed, tmp_path):
     cluster = make_cluster(3)
     ledger = make_ledger(cluster, cluster.nodes[0], tmp_path)

@@ -525,6 +525,16 @@ static void a_mark_survives_as_far_as_it_was_written(void **state)
 	assert_int_equal(read.volume, 0); /* and everything is offered again, which changes nothing */
 }
 
+static void who_had_everything_once_is_known_after_a_restart(void **state)
+{
+	(void)state;
+	assert_false(store_was_level(store, 42));
+	assert_ok(store_note_level(store, 42));
+	reopen_store();
+	assert_true(store_was_level(store, 42));
+	assert_false(store_was_level(store, 43));
+}
+
 static void what_is_missing_is_fetched(void **state)
 {
 	(void)state;
@@ -1505,6 +1515,7 @@ int main(void)
 		TEST(what_a_compaction_moved_arrives_all_the_same),
 		TEST(a_damaged_place_is_passed_over),
 		TEST(a_mark_survives_as_far_as_it_was_written),
+		TEST(who_had_everything_once_is_known_after_a_restart),
 		TEST(what_is_missing_is_fetched),
 		TEST(what_belongs_elsewhere_is_read_through_and_not_kept),
 		TEST(its_pages_leave_without_a_copy_once_they_are_here),
