@@ -19,6 +19,9 @@ static const char pack_dir[] = CACHE_PACK_DIR;
 static const char config[] =
 	"[core]\n\trepositoryformatversion = 0\n\tbare = true\n\thooksPath = /dev/null\n\tlogAllRefUpdates = false\n\tmultiPackIndex = true\n"
 	"[uploadpack]\n\tallowFilter = true\n\tallowAnySHA1InWant = true\n\tallowTipSHA1InWant = true\n\tallowReachableSHA1InWant = true\n"
+	"[uploadpackfilter]\n\tallow = false\n" /* each filter of a combination keeps a set of all objects: a fetch of a few KiB could ask for thousands */
+	"[uploadpackfilter \"blob:none\"]\n\tallow = true\n[uploadpackfilter \"blob:limit\"]\n\tallow = true\n"
+	"[uploadpackfilter \"tree\"]\n\tallow = true\n[uploadpackfilter \"object:type\"]\n\tallow = true\n"
 	"[transfer]\n\tadvertiseSID = false\n"
 	"[pack]\n\twriteReverseIndex = true\n"
 	"[repack]\n\twriteBitmaps = false\n"

@@ -10,7 +10,7 @@
 #include <unistd.h>
 #include <xxhash.h>
 
-static const char magic[] = "cairn-git-cache 2";
+static const char magic[] = "cairn-git-cache 3";
 
 struct cache_state *cache_state_make(void)
 {

@@ -1,6 +1,6 @@
 /* cache_state.h - what is in the directory of a cached repository, as written beside it. Private to gateway/git.
  *
- * Text, one fact a line: "cairn-git-cache 2", "boot ID", "version N", "indexed N", "duplicate N", "head REF", "pack HASH"..., "file NAME BYTES MTIME_NS"..., and in the end "sum XXH3" of all
+ * Text, one fact a line: "cairn-git-cache 3", "boot ID", "version N", "indexed N", "duplicate N", "head REF", "pack HASH"..., "file NAME BYTES MTIME_NS"..., and in the end "sum XXH3" of all
  * bytes before. The file is written last and by rename, so what it lists was complete. It is not synced: after a crash of the machine (another boot id) the
  * bytes of files may be anything, so nothing of it is believed.
  *

@@ -323,11 +323,31 @@ static int apply_change(struct commit *commit, const struct change *change)
 	return err;
 }
 
+/* A body may take hours to come: whoever sent it must still be allowed to when it becomes visible. */
+static int may_still(struct commit *commit)
+{
+	struct call *call = commit->call;
+	struct repo now;
+	struct resource resource = { .repo = &now, .ns = call->gateway->ns };
+	int err = auth_renew(call->gateway->ns, &call->actor);
+	if (err)
+		return why_set(&commit->why, err, "The token of this commit was revoked, or has expired");
+	err = repo_get(call->gateway->ns, NULL, &call->repo.id, &now);
+	if (err == 0)
+		err = commit->create_pr ? may(&call->actor, ACTION_PROPOSE, &resource) : may_move_ref(&call->actor, &resource, commit->ref);
+	if (err == ERR_CONFLICT) {
+		why_set(&commit->why, err, "This pull request is closed or merged: no commits can be added to it");
+		return refuse(commit, err, 403, NULL);
+	}
+	return err ? why_set(&commit->why, err, "You may no longer commit to this repository, or it was deleted") : 0;
+}
+
 static int finish_once(struct commit *commit, struct oid *oid)
 {
 	int err = 0;
 	for (size_t i = 0; err == 0 && i < commit->changes_count; i++)
 		err = apply_change(commit, &commit->changes[i]);
+	err = err ? err : may_still(commit);
 	if (err)
 		return err;
 	struct call *call = commit->call;

@@ -32,9 +32,9 @@ static void add_file_headers(struct http_request *request, struct call *call, co
 	const struct tree_entry *entry = &resolve->entry;
 	http_add_header(request, "X-Repo-Commit", call->revision.commit_text);
 	add_content_headers(request, call->revision.path);
+	bool is_public = !call->repo.private && call->repo.gated == REPO_GATE_NONE;
 	if (resolve->kind == RESOLVE_CACHED)
-		http_add_header(request, "Cache-Control",
-			call->repo.private ? "private, max-age=31536000, immutable" : "public, max-age=31536000, immutable");
+		http_add_header(request, "Cache-Control", is_public ? "public, max-age=31536000, immutable" : "private, max-age=31536000, immutable");
 	if (!entry->is_lfs || resolve->kind == RESOLVE_RAW)
 		return;
 	http_add_headerf(request, "X-Linked-Size", "%llu", (unsigned long long)entry->length);

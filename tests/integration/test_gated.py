@@ -97,6 +97,12 @@ def test_an_automatic_gate_lets_in_whoever_asks(hub, user, other, client, gated)
     assert ask(hub, gated, other.token).status == 303
 
 
+def test_no_shared_cache_keeps_what_is_gated(hub, user, gated):
+    sha = hub.request("GET", f"/api/models/{gated}", token=user.token).json()["sha"]
+    answer = hub.request("GET", f"/api/resolve-cache/models/{gated}/{sha}/notes.txt", token=user.token)
+    assert answer.status == 200 and answer.headers["cache-control"].startswith("private,")
+
+
 def test_no_view_gives_the_bytes_away(hub, user, other, gated):
     """Everything that could lead to content, as somebody without access, as nobody, and for what the owner started."""
     oid = {item["path"]: item for item in hub.request("GET", f"/api/models/{gated}/tree/main").json()}["model.bin"]["lfs"]["oid"]

@@ -117,6 +117,14 @@ def test_shallow_clones_deepen_and_become_whole(hub, user, git, protocol):
     assert len(tool.log(since)) == 13
 
 
+def test_filters_that_cost_memory_for_each_of_many_are_refused(hub, user, git):
+    repo = user.repo()
+    history(hub, user, repo, 2)
+    with pytest.raises(GitError) as refused:
+        git(user).clone(repo, "--filter=combine:" + "+".join(["blob:limit=1k"] * 40), "--no-checkout")
+    assert "not supported" in str(refused.value)
+
+
 @pytest.mark.parametrize("wanted", ["blob:none", "tree:0", "blob:limit=20"])
 def test_partial_clones_fetch_what_is_missing_later(hub, user, git, wanted):
     repo = user.repo()

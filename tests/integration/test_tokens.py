@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+import raw_http
 from clients import ClientError
 from hub_process import cairn
 
@@ -183,6 +184,31 @@ def test_what_was_asked_for_ends_with_the_token(hub, user, how, tmp_path):
     assert done.returncode != 0
     # others of the same user go on
     assert hub.request("GET", f"/api/models/{repo}", token=user.token).status == 200
+
+
+@pytest.mark.parametrize("lost", ["token", "membership"])
+def test_a_commit_that_comes_slowly_needs_its_rights_to_the_end(hub, user, bob, lost):
+    org = f"club-{lost}-{user.name}"
+    cairn(hub, "org", "create", org, "--admin", user.name)
+    cairn(hub, "org", "member", "set", org, bob.name, "write")
+    assert hub.create_repo(user.token, "late", organization=org, private=True).status == 200
+    assert hub.commit(user.token, f"{org}/late", {"a.txt": b"a"}).status == 200
+    token = hub.admin("POST", "/tokens", {"user": bob.name, "role": "write"})
+    body = b'{"key": "header", "value": {"summary": "late"}}\n' \
+        b'{"key": "file", "value": {"path": "late.txt", "content": "aGk=", "encoding": "base64"}}\n'
+    with raw_http.connect(hub) as connection:
+        connection.sendall(f"POST /api/models/{org}/late/commit/main HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token['token']}\r\n"
+                           f"Content-Type: application/x-ndjson\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body[:30])
+        time.sleep(0.3)  # the rights are looked at when the head is there
+        if lost == "token":
+            hub.admin("DELETE", f"/tokens/{token['id']}")
+        else:
+            cairn(hub, "org", "member", "remove", org, bob.name)
+        connection.sendall(body[30:])
+        status, _ = raw_http.read_answer(connection)
+    assert status == (401 if lost == "token" else 404)
+    paths = {entry["path"] for entry in hub.request("GET", f"/api/models/{org}/late/tree/main", token=user.token).json()}
+    assert "a.txt" in paths and "late.txt" not in paths
 
 
 def test_a_scope_ends_with_its_repository(hub, user):
