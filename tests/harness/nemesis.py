@@ -19,7 +19,7 @@ def prepare(node):
 
 
 class Nemesis:
-    NETWORK = ("isolate", "one way", "one link", "flap", "jitter", "loss", "slow link")
+    NETWORK = ("isolate", "no majority", "one way", "one link", "flap", "jitter", "loss", "slow link")
     PROCESS = ("kill leader", "kill follower", "kill all", "pause", "slow process", "restart", "clock")
     DISK = ("disk: no syncs", "disk: no log", "disk: short writes", "disk: full")
 
@@ -32,6 +32,12 @@ class Nemesis:
         """Fault after fault; every kind once before any comes again."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:
+            self.strike()
+            time.sleep(self.chance.uniform(0.3, 1.5))
+
+    def run_each(self):
+        """Every kind once."""
+        for _ in self.kinds:
             self.strike()
             time.sleep(self.chance.uniform(0.3, 1.5))
 
@@ -77,6 +83,11 @@ class Nemesis:
 
     def do_isolate(self, kind):
         self.cluster.proxy.isolate(self.chance.choice(self.cluster.nodes).name)
+        self.hold()
+
+    def do_no_majority(self, kind):
+        for node in self.cluster.nodes:
+            self.cluster.proxy.isolate(node.name)
         self.hold()
 
     def do_one_way(self, kind):
