@@ -45,7 +45,7 @@ struct applier {
 	const struct state_machine *machine;
 	struct applier_calls calls;
 	struct applied_record found[GROUPS_MAX], records[GROUPS_MAX]; /* records: the thread's own */
-	atomic_uint_fast64_t applied[GROUPS_MAX], waiting[GROUPS_MAX], ids_dropped_hour[GROUPS_MAX], cluster_changed;
+	atomic_uint_fast64_t applied[GROUPS_MAX], waiting[GROUPS_MAX], ids_dropped_hour[GROUPS_MAX], feature_level[GROUPS_MAX], cluster_changed;
 	atomic_int_fast64_t leader_ms[GROUPS_MAX];
 	atomic_uint_fast64_t commands;
 	pthread_t thread;
@@ -70,6 +70,12 @@ static const struct schema applied_schema = SCHEMA(1, applied_fields);
 
 /* ---- opening ---- */
 
+static int level_unknown(uint64_t level, struct why *why)
+{
+	return why_set(why, ERR_UNSUPPORTED, "the cluster is at feature level %llu, this program knows %d: install a newer one", (unsigned long long)level,
+		FEATURE_LEVEL_KNOWN);
+}
+
 static int read_record(struct applier *applier, uint32_t group, struct why *why)
 {
 	struct key key;
@@ -89,12 +95,12 @@ static int read_record(struct applier *applier, uint32_t group, struct why *why)
 	if (err)
 		return why_set(why, ERR_CORRUPT, "the applied record of group %u does not parse", group);
 	if (record->feature_level > FEATURE_LEVEL_KNOWN)
-		return why_set(why, ERR_UNSUPPORTED, "the cluster is at feature level %llu, this program knows %d",
-			(unsigned long long)record->feature_level, FEATURE_LEVEL_KNOWN);
+		return level_unknown(record->feature_level, why);
 	applier->records[group] = *record;
 	atomic_store(&applier->applied[group], record->index);
 	atomic_store(&applier->leader_ms[group], record->leader_ms);
 	atomic_store(&applier->ids_dropped_hour[group], record->ids_dropped_hour);
+	atomic_store(&applier->feature_level[group], record->feature_level);
 	return 0;
 }
 
@@ -204,7 +210,7 @@ static int apply_own(struct applier *applier, uint32_t group, const struct comma
 		return command_ids_drop(applier->db, applier->write_options, group, value, why);
 	case COMMAND_FEATURE_LEVEL:
 		if (value > FEATURE_LEVEL_KNOWN)
-			return why_set(why, ERR_UNSUPPORTED, "feature level %llu is not known", (unsigned long long)value);
+			return level_unknown(value, why);
 		if (value > record->feature_level)
 			record->feature_level = value;
 		return 0;
@@ -299,6 +305,7 @@ static void publish(struct applier *applier, const bool touched[GROUPS_MAX])
 		const struct applied_record *record = &applier->records[group];
 		atomic_store(&applier->leader_ms[group], record->leader_ms);
 		atomic_store(&applier->ids_dropped_hour[group], record->ids_dropped_hour);
+		atomic_store(&applier->feature_level[group], record->feature_level);
 		atomic_store(&applier->applied[group], record->index);
 		if (applier->machine->applied)
 			applier->machine->applied(applier->machine->context, record->index);
@@ -563,4 +570,14 @@ int64_t applier_leader_ms(const struct applier *applier, uint32_t group)
 uint64_t applier_ids_dropped_hour(const struct applier *applier, uint32_t group)
 {
 	return atomic_load(&applier->ids_dropped_hour[group]);
+}
+
+uint32_t applier_feature_level(const struct applier *applier)
+{
+	uint64_t highest = 0;
+	for (uint32_t group = 0; group < GROUPS_MAX; group++) {
+		uint64_t level = atomic_load(&applier->feature_level[group]);
+		highest = level > highest ? level : highest;
+	}
+	return (uint32_t)highest;
 }

@@ -445,6 +445,7 @@ void cluster_turn(struct consensus *c)
 	if (!c->peers || c->stopping)
 		return;
 	refresh_view(c);
+	peers_set_level(c->peers, applier_feature_level(c->applier));
 	uint64_t now = monotonic_ms(NULL);
 	for (uint32_t i = 0; i < GROUPS_MAX; i++) {
 		struct group *group = &c->groups[i];
@@ -469,7 +470,7 @@ int cluster_loop_open(struct consensus *c, struct why *why)
 	if (err || !c->config.cluster.listen)
 		return err;
 	struct peers_config config = { .listen = c->config.cluster.listen, .node_id = c->identity.node_id, .keys = c->keys,
-		.feature_level = FEATURE_LEVEL_KNOWN, .feature_level_min = (uint32_t)applier_record(c->applier, GROUP_CLUSTER)->feature_level,
+		.feature_level = FEATURE_LEVEL_KNOWN, .feature_level_min = applier_feature_level(c->applier),
 		.calls = { .context = c, .frame = on_frame, .stream = on_stream, .token_secret = on_token, .removed = on_removed } };
 	memcpy(config.cluster_id, c->identity.cluster_id, sizeof(config.cluster_id));
 	err = peers_open(&c->peers, &c->loop, &config, why);

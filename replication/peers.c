@@ -647,6 +647,11 @@ static struct peer *slot_of(struct peers *peers, uint64_t id)
 	return empty;
 }
 
+void peers_set_level(struct peers *peers, uint32_t feature_level)
+{
+	peers->config.feature_level_min = feature_level;
+}
+
 void peers_set_view(struct peers *peers, const struct cluster_view *view)
 {
 	peers->view = *view;

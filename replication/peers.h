@@ -69,6 +69,8 @@ unsigned peers_port(const struct peers *peers);
 void peers_set_address(struct peers *peers, const char *address);
 /* Who belongs to the cluster now; copied. */
 void peers_set_view(struct peers *peers, const struct cluster_view *view);
+/* The cluster is at that feature level now: callers that know less are refused. */
+void peers_set_level(struct peers *peers, uint32_t feature_level);
 /* Queues a frame; false: dropped. */
 bool peers_send(struct peers *peers, uint64_t peer, uint8_t type, uint32_t group, struct span body);
 

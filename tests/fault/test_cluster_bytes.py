@@ -10,7 +10,7 @@ from chaos_proxy import eventually
 from cluster_process import Cluster, cairn_again
 from git_client import Git
 from hub_process import Hub
-from ledger import Commit, Ledger, Lost, ask, digest
+from ledger import Commit, Ledger, Lost, ask, digest, heard
 from pushers import Crowd
 from samples import random_bytes
 from volumes import find_bytes, flip_bit
@@ -152,7 +152,7 @@ def push_one_of_each(node, ledger, name, chance):
     repo = sorted(ledger.repos)[chance.randrange(3)]
     data = chance.randbytes(chance.choice((5_000, 300_000, 3_000_000)))
     oid = digest(data)
-    entry = node.lfs_batch(ledger.user.token, repo, [(oid, len(data))]).json()["objects"][0]
+    entry = heard(lambda: node.lfs_batch(ledger.user.token, repo, [(oid, len(data))])).json()["objects"][0]
     ask(node, "PUT", entry["actions"]["upload"]["href"], data)
     small = chance.randbytes(chance.choice((10, 20_000)))
     files = {f"{name}.bin": oid, f"{name}.txt": digest(small)}

@@ -43,6 +43,7 @@ class Hub:
     def __init__(self, data_dir, *flags):
         self.data_dir = pathlib.Path(data_dir)
         self.flags = list(flags)
+        self.program = CAIRND
         self.environment = {}  # beside that of the tests
         self.process = None
         self.log = self.data_dir.with_name(self.data_dir.name + ".log")
@@ -69,7 +70,7 @@ class Hub:
         mark = self.log.stat().st_size if self.log.exists() else 0
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
-                [CAIRND, "--data", self.data_dir, "--listen", f"127.0.0.1:{self.port}", *self.flags],
+                [self.program, "--data", self.data_dir, "--listen", f"127.0.0.1:{self.port}", *self.flags],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**os.environ, **self.environment})
         return mark
 
