@@ -6,6 +6,7 @@
 #include "replication/node.h"
 #include "replication/peer_calls.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -361,13 +362,44 @@ static void finish_installs(struct consensus *c)
 
 /* ---- the view ---- */
 
+/* Which nodes of the view are removed and still in the configuration of a group, a bit each. */
+static uint64_t nodes_leaving(const struct consensus *c)
+{
+	static_assert(CLUSTER_NODES_MAX <= 64, "a bit for each node");
+	uint64_t leaving = 0;
+	for (uint32_t group = 0; group < GROUPS_MAX; group++) {
+		struct server servers[SERVERS_MAX];
+		size_t count = c->groups[group].driver ? driver_servers(c->groups[group].driver, servers) : 0; /* none before the loop runs */
+		for (size_t i = 0; i < count; i++) {
+			const struct cluster_node *node = cluster_view_find(&c->view, servers[i].id);
+			if (node && node->role == NODE_REMOVED)
+				leaving |= (uint64_t)1 << (node - c->view.nodes);
+		}
+	}
+	return leaving;
+}
+
+/* Who is removed is a peer until no group has it in its configuration: it may lead the group, and its vote may be needed for another leader. */
+static void tell_peers(struct consensus *c)
+{
+	struct cluster_view *view = must_alloc(sizeof(*view));
+	*view = c->view;
+	c->leaving = nodes_leaving(c);
+	for (size_t i = 0; i < view->count; i++)
+		if (c->leaving & (uint64_t)1 << i)
+			view->nodes[i].role = NODE_LEARNER;
+	peers_set_view(c->peers, view);
+	sodium_memzero(view, sizeof(*view));
+	free(view);
+}
+
 static void take_view(struct consensus *c, const struct cluster_view *view)
 {
 	pthread_mutex_lock(&c->lock);
 	c->public_view = *view;
 	pthread_mutex_unlock(&c->lock);
 	c->view = *view;
-	peers_set_view(c->peers, view);
+	tell_peers(c);
 }
 
 void consensus_view(struct consensus *c, struct cluster_view *out)
@@ -454,6 +486,8 @@ void cluster_turn(struct consensus *c)
 			continue;
 		group->membership_at_ms = now + 4 * CLUSTER_TICK_MS;
 		membership_step(group->driver, &c->view, c->identity.node_id);
+		if (nodes_leaving(c) != c->leaving)
+			tell_peers(c);
 	}
 }
 

@@ -327,6 +327,7 @@ static void commit_configuration(struct driver *driver, const struct log_entry *
 	if (engine_step_configuration(driver->engine, clock_of(driver), entry->index, span_of(entry->payload, entry->length), &update) != 0)
 		node_stop("configuration entry %llu of group %u does not decode", (unsigned long long)entry->index, driver->group);
 	handle(driver, &update);
+	read_rounds_recount(&driver->reads);
 }
 
 /* The first ones have left the cache. */

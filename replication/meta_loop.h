@@ -80,7 +80,8 @@ struct consensus {
 	/* Other nodes: cluster_loop.h. */
 	struct peers *peers;       /* NULL: this node does not listen for any */
 	struct peer_keys keys;
-	struct cluster_view view;  /* as the transport has it */
+	struct cluster_view view;  /* as the state has it */
+	uint64_t leaving;          /* nodes of it that are removed and still peers, a bit each */
 	char address[NODE_ADDRESS_BYTES_MAX];
 	uint64_t view_applied;
 	uint64_t changed_seen;     /* of applier_cluster_changed; the applier's thread's own */

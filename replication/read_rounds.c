@@ -99,7 +99,12 @@ void read_rounds_receive(struct read_rounds *rounds, const struct message *messa
 	if (!counts(rounds, message))
 		return;
 	rounds->answered[rounds->answered_count++] = message->peer;
-	if (!majority_answered(rounds))
+	read_rounds_recount(rounds);
+}
+
+void read_rounds_recount(struct read_rounds *rounds)
+{
+	if (!rounds->asking || !majority_answered(rounds))
 		return;
 	finish(rounds);
 	if (rounds->wanted)

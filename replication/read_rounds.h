@@ -29,6 +29,8 @@ uint64_t read_rounds_join(struct read_rounds *rounds);
 int read_rounds_index(const struct read_rounds *rounds, uint64_t round, uint64_t *index);
 /* A probe or its result: answers the one, counts the other. */
 void read_rounds_receive(struct read_rounds *rounds, const struct message *message);
+/* Other voters count from now on: one that has left answers no more. */
+void read_rounds_recount(struct read_rounds *rounds);
 /* Asks again what was not answered. */
 void read_rounds_repeat(struct read_rounds *rounds);
 /* This node leads no more. */

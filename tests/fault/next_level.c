@@ -1,6 +1,8 @@
-/* next_level.c - makes of cairnd a program of the next feature level (CAIRN_FEATURE_LEVEL of replication/applier.h), which raises that of its cluster when it is told to.
+/* next_level.c - makes of cairnd a program of the next feature level (CAIRN_FEATURE_LEVEL of replication/applier.h), which raises that of its cluster when
+ * it is told to.
  *
- * $RAISE_LEVEL names a file. Once it is there, the command that raises the level is proposed to each group, again and again until it is applied; then the file goes. */
+ * $RAISE_LEVEL names a file. Once it is there, the command that raises the level is proposed to each group, again and again until it is applied; then the
+ * file goes. */
 #include "replication/applier.h"
 
 #include <pthread.h>

@@ -1,4 +1,5 @@
 """Several nodes as one hub, ill-treated: what was acknowledged is on every node, whoever dies, stops or is cut off."""
+import shutil
 import socket
 import threading
 import time
@@ -258,6 +259,23 @@ def test_voters_leave_one_at_a_time_and_never_without_a_majority(make_cluster, c
     first.make_user("it-goes-on-still")
 
 
+@pytest.mark.parametrize("leaver_leads", (True, False))
+def test_one_of_two_voters_is_removed_whoever_leads(make_cluster, leaver_leads):
+    cluster = make_cluster(2)
+    leader = cluster.leader()
+    leaver = leader if leaver_leads else next(node for node in cluster.nodes if node is not leader)
+    left = next(node for node in cluster.nodes if node is not leaver)
+    leaver_id = leaver.me()["id"]
+    cairn_again(left, "cluster", "remove", leaver_id, "--yes")
+    cluster.nodes.remove(leaver)
+    try:
+        cluster.wait_for_voters(1)
+    finally:
+        leaver.kill()
+    left.make_user("it-goes-on")
+    assert cluster.leader() is left and cluster.leader(1) is left
+
+
 class Renamed:
     """The cluster, with one more number used than it has nodes."""
 
@@ -327,6 +345,31 @@ def test_a_stranger_on_the_port_of_the_nodes_learns_nothing(make_cluster, chance
     assert cluster.nodes[0].resident_bytes() < 400 << 20
 
 
+def test_the_copy_of_a_node_is_refused_and_changes_nothing(make_cluster, chance, seed, tmp_path):
+    cluster = make_cluster(3)
+    ledger = NameLedger(cluster, seed)
+    ledger.start()
+    leader = cluster.leader()
+    node = next(each for each in cluster.nodes if each is not leader)
+    assert node.stop() == 0, node.tail()
+    twin = Node(cluster, 4, data_dir=tmp_path / "copied")
+    shutil.copytree(node.data_dir, twin.data_dir)
+    node.start()
+    eventually(lambda: node.request("GET", "/readyz").status == 200, 20, "ready")
+    twin.spawn()
+    try:
+        eventually(lambda: "a data directory was copied: wipe one of the two and join it anew" in twin.tail(), 30, f"the copy is told: {twin.tail()}")
+        users = len(ledger.users)
+        eventually(lambda: len(ledger.users) > users + 20, 60, "the others go on")
+        with pytest.raises(OSError):
+            twin.request("GET", "/readyz", timeout=5)  # it never came so far as to listen
+    finally:
+        twin.kill()
+    made = node.request("POST", "/api/admin/users", {"name": "through-the-first"}, token=leader.admin_token)
+    assert made.status == 200, made
+    settle(cluster, ledger, chance)
+
+
 def test_join_is_refused_with_a_reason(make_cluster, tmp_path):
     cluster = make_cluster(1)
     token = cairn_of(cluster.nodes[0], "cluster", "token").strip()
@@ -335,6 +378,12 @@ def test_join_is_refused_with_a_reason(make_cluster, tmp_path):
         hub.log = tmp_path / f"bad{number}.log"
         with pytest.raises(RuntimeError, match=reason):
             hub.start()
+    cluster.grow()
+    used = cluster.nodes[1].flags[cluster.nodes[1].flags.index("--join") + 1]
+    late = Hub(tmp_path / "late", "--cluster-listen", "127.0.0.1:0", "--join", used)
+    late.log = tmp_path / "late.log"
+    with pytest.raises(RuntimeError, match="used already"):
+        late.start()
     alone = Hub(tmp_path / "alone", "--join", token)
     alone.log = tmp_path / "alone.log"
     with pytest.raises(RuntimeError, match="--cluster-listen"):

@@ -1,4 +1,5 @@
-"""Nodes of two versions in one cluster: they decide alike while all of them may be there, and who knows too little is kept out with a sentence and loses nothing.
+"""Nodes of two versions in one cluster: they decide alike while all of them may be there, and who knows too little is kept out with a sentence and
+loses nothing.
 
 The newer program is this one as if of the next feature level (next_level.c). CAIRND_OLDER=PATH takes that cairnd for the older one."""
 import os

@@ -653,6 +653,30 @@ static void reads_that_come_during_a_round_share_the_next_one(void **state)
 	assert_int_equal(driver_read_index(driver, second, &index), 0);
 }
 
+static void change(const struct server *servers, size_t count)
+{
+	assert_int_equal(driver_change(driver, servers, count), 0);
+	append_result(OTHER, 0, status().last_index);
+	store_next(world.jobs_count - 1);
+	assert_int_equal(status().changing, 0);
+}
+
+static void a_read_does_not_wait_for_a_voter_that_has_left(void **state)
+{
+	(void)state;
+	lead();
+	uint64_t first, second, index;
+	const struct server servers[] = { { ME, SERVER_VOTER }, { OTHER, SERVER_VOTER } };
+	change(servers, 2);
+	assert_int_equal(driver_read(driver, &first), 0);
+	assert_int_equal(driver_read(driver, &second), 0);
+	assert_int_equal(driver_read_index(driver, first, &index), ERR_AGAIN);
+	change(servers, 1);
+	assert_int_equal(driver_read_index(driver, first, &index), 0);
+	assert_int_equal(driver_read_index(driver, second, &index), 0);
+	assert_int_equal(index, status().committed);
+}
+
 static void a_read_of_a_lost_leadership_is_not_answered(void **state)
 {
 	(void)state;
@@ -972,6 +996,7 @@ int main(void)
 		THREE(a_vote_that_comes_when_none_is_asked_for_changes_nothing),
 		THREE(a_read_waits_for_a_majority_that_knows_of_no_later_term),
 		THREE(reads_that_come_during_a_round_share_the_next_one),
+		THREE(a_read_does_not_wait_for_a_voter_that_has_left),
 		THREE(a_read_of_a_lost_leadership_is_not_answered),
 		THREE(a_refusal_that_was_overtaken_changes_nothing),
 		THREE(a_voter_that_misses_the_last_configuration_is_not_made),
