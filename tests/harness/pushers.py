@@ -1,5 +1,6 @@
 """Clients that push all the time, by every way in, and write down what was acknowledged."""
 import random
+import sys
 import threading
 import traceback
 
@@ -40,6 +41,10 @@ class Pusher(threading.Thread):
                 return
             finally:
                 self.pushes += 1  # also after a loss: what may be there under a name is never sent again under it
+
+    def stack(self):
+        frame = sys._current_frames().get(self.ident)
+        return "".join(traceback.format_stack(frame)) if frame else "it has ended"
 
     def content(self):
         """Some of it is what others send at the same moment, so that they refer to each other's chunks."""
@@ -133,5 +138,5 @@ class Crowd:
             pusher.stopping.set()
         for pusher in self.pushers:
             pusher.join(ROUND_SECONDS_MAX)
-            assert not pusher.is_alive(), f"{pusher.name} hangs"
+            assert not pusher.is_alive(), f"{pusher.name} hangs:\n{pusher.stack()}"
             assert pusher.failure is None, f"{pusher.name}:\n{pusher.failure}"
