@@ -7,12 +7,12 @@ import pytest
 
 import nemesis
 from chaos_proxy import eventually
-from cluster_process import Cluster, cairn_again
+from cluster_process import Cluster, cairn_again, cairn_of
 from nemesis import Nemesis
 from pushers import Crowd
 from ref_clients import RefClients
 from test_cluster_bytes import AnyNode, Look, make_ledger, wait_for_bytes
-from test_cluster_placement import holders
+from test_cluster_placement import holders, id_of
 
 TAKEN_OVER_SECONDS_MAX = 120
 UNACKNOWLEDGED_MAX = 8  # that can have been under way through two nodes when they died
@@ -94,6 +94,25 @@ def test_growing_to_five_and_shrinking_to_three_under_load(make_chaos, check_dis
     assert refs.counts()["calls"] > 50 and len(ledger.facts) > 50
 
 
+def test_leaving_until_one_is_left_under_load(make_chaos, check_disk, chance, seed, tmp_path):
+    cluster = make_chaos(3)
+    ledger = make_ledger(cluster, AnyNode(cluster, seed), tmp_path)
+    refs = RefClients(cluster, ledger.user, [ledger.user.repo()], seed)
+    crowd = Crowd(ledger, sorted(ledger.repos), seed)
+    crowd.may_be_refused()
+    refs.start(3)
+    facts = 0
+    for _ in range(2):
+        eventually(lambda: len(ledger.facts) > facts + 10, 60, "uploads go on")
+        facts = len(ledger.facts)
+        leave(cluster, chance.choice(cluster.nodes))
+    eventually(lambda: len(ledger.facts) > facts + 10, 60, "uploads go on with one node")
+    refs.stop()
+    crowd.stop()
+    print(refs.counts(), ledger.counts())
+    check_mirror(cluster, ledger, refs, check_disk)
+
+
 def test_a_node_is_replaced_under_load(make_chaos, check_disk, chance, seed, tmp_path):
     cluster = make_chaos(3)
     ledger = make_ledger(cluster, AnyNode(cluster, seed), tmp_path)
@@ -114,6 +133,20 @@ def test_a_node_is_replaced_under_load(make_chaos, check_disk, chance, seed, tmp
     print(refs.counts(), ledger.counts())
     check_mirror(cluster, ledger, refs, check_disk)
     assert 15 < before < len(ledger.facts)
+
+
+def leave(cluster, node):
+    """As an operator lets a node go: out of the load balancer, drained, removed."""
+    other = next(each for each in cluster.nodes if each is not node)
+    leaver = id_of(cluster, node)
+    cluster.nodes.remove(node)
+    try:
+        cairn_again(other, "cluster", "drain", leaver)
+        eventually(lambda: "is drained: it may be removed" in cairn_of(other, "cluster", "status"), TAKEN_OVER_SECONDS_MAX, f"{node.name} is drained")
+        cairn_again(other, "cluster", "remove", leaver, "--yes")
+        cluster.wait_for_voters(len(cluster.nodes))
+    finally:
+        node.kill()
 
 
 def lose_for_good(cluster, node):
