@@ -1,5 +1,5 @@
-"""A learner fails: a node without a vote that holds copies of the bytes. Nobody waits for it, nothing that was acknowledged goes with it, and everything is read through
-it once it is back."""
+"""A learner fails: a node without a vote that holds copies of the bytes. Nobody waits for it, nothing that was acknowledged goes with it, and everything is
+read through it once it is back."""
 import time
 
 import pytest
