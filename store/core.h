@@ -32,6 +32,16 @@ struct condemned {
 
 struct remote_xorbs;
 
+struct long_works { /* under way: long_work.h */
+	pthread_mutex_t lock;
+	pthread_cond_t changed; /* something has ended */
+	struct long_work *first;
+	unsigned running_max;
+	uint64_t last_number;
+};
+void long_works_init(struct long_works *works, unsigned running_max);
+void long_works_fini(struct long_works *works);
+
 struct store {
 	char volumes_dir[4096], index_dir[4096];
 	int lock_fd;
@@ -51,6 +61,7 @@ struct store {
 	struct damaged_list damaged_files; /* whose records are */
 	struct store_copies copies;
 	struct upload_list uploads;
+	struct long_works long_works;
 	struct scrubber *scrubber; /* NULL: none */
 	atomic_flag care; /* taken by a garbage collection, by whoever copies the volumes, or gives up copies */
 	atomic_bool giving_up; /* by the last: it takes seconds */

@@ -7,12 +7,14 @@
 
 #include "store/core.h"
 #include "store/digest.h"
+#include "store/long_work.h"
 
 enum {
 	SHARD_FILES_MAX = 1 << 20,
 	SHARD_CHUNKS_MAX = 1 << 27, /* of all its terms: some 8 TiB. A few bytes of shard can name 8192 chunks, and each costs two hashes */
 	REGISTER_TRIES = 3,
 	WRITE_BYTES = 4 << 20,      /* of records at a time, and one file's more */
+	CHUNK_WORK_BYTES = 512,     /* its two hashes take as long as reading so many bytes for a digest */
 };
 
 struct shard_batch {
@@ -122,15 +124,26 @@ static int check_term(struct store *store, const struct shard_file *file, uint32
 	return err;
 }
 
-static int check_terms(struct store *store, const struct shard_file *file, struct why *why)
+static uint32_t chunks_of(const struct shard_term *term)
+{
+	uint32_t count = term->chunk_end - term->chunk_start;
+	return count < XORB_CHUNKS_MAX ? count : XORB_CHUNKS_MAX;
+}
+
+static int check_terms(struct store *store, const struct shard_file *file, struct long_work *work, struct why *why)
 {
 	struct merkle *merkle;
 	struct hash root, actual;
 	if (merkle_open(&merkle) != 0)
 		return why_set(why, ERR_NO_MEMORY, "no memory to check a file");
 	int err = 0;
-	for (uint32_t i = 0; i < file->terms_count && err == 0; i++)
+	for (uint32_t i = 0; i < file->terms_count && err == 0; i++) {
+		struct shard_term term;
+		shard_term_at(&term, file, i);
 		err = check_term(store, file, i, merkle, why);
+		if (err == 0)
+			err = long_work_done(store, work, (uint64_t)chunks_of(&term) * CHUNK_WORK_BYTES, why);
+	}
 	merkle_root(merkle, &root);
 	merkle_close(merkle);
 	digest_file(&actual, &root);
@@ -151,13 +164,13 @@ static int check_sha256(struct store *store, const struct shard_file *file, stru
 		why_set(why, ERR_INVALID, "the SHA-256 that the shard gives for a file is not that of its bytes") : 0;
 }
 
-static int check_file(struct store *store, const struct shard_file *file, struct why *why)
+static int check_file(struct store *store, const struct shard_file *file, struct long_work *work, struct why *why)
 {
 	if (file->terms_count > 0 && !file->has_verification)
 		return why_set(why, ERR_INVALID, "a file of the shard carries no verification hashes");
 	if ((file->terms_count == 0) != hash_is_zero(&file->hash))
 		return why_set(why, ERR_INVALID, "only the empty file has no terms, and its hash is zero");
-	int err = file->terms_count ? check_terms(store, file, why) : 0;
+	int err = file->terms_count ? check_terms(store, file, work, why) : 0;
 	return err ? err : check_sha256(store, file, why);
 }
 
@@ -238,7 +251,7 @@ static int register_file(struct shard_batch *batch, const struct shard_file *fil
 /* ------------------------------------------------------------------ the whole */
 
 /* Before anything is hashed: how much there would be to hash. */
-static int check_size(struct span bytes, struct why *why)
+static int check_size(struct span bytes, uint64_t *work_bytes, struct why *why)
 {
 	struct shard_reader reader;
 	struct shard_file file;
@@ -251,29 +264,27 @@ static int check_size(struct span bytes, struct why *why)
 		for (uint32_t i = 0; i < file.terms_count; i++) {
 			struct shard_term term;
 			shard_term_at(&term, &file, i);
-			uint32_t count = term.chunk_end - term.chunk_start;
-			chunks += count < XORB_CHUNKS_MAX ? count : XORB_CHUNKS_MAX;
+			chunks += chunks_of(&term);
 		}
 	}
 	if (files > SHARD_FILES_MAX)
 		return why_set(why, ERR_TOO_BIG, "more than %d files in a shard", SHARD_FILES_MAX);
 	if (chunks > SHARD_CHUNKS_MAX)
 		return why_set(why, ERR_TOO_BIG, "the files of a shard have more than %d chunks", SHARD_CHUNKS_MAX);
+	*work_bytes = chunks * CHUNK_WORK_BYTES;
 	return more;
 }
 
-static int check_all(struct store *store, struct span bytes, struct why *why)
+static int check_each(struct store *store, struct span bytes, struct long_work *work, struct why *why)
 {
 	struct shard_reader reader;
 	struct shard_file file;
 	struct shard_xorb xorb;
-	int more, err = check_size(bytes, why);
-	if (err == 0)
-		err = shard_open(&reader, bytes, why);
+	int more, err = shard_open(&reader, bytes, why);
 	if (err)
 		return err;
 	while ((more = shard_next_file(&reader, &file, why)) == 1) {
-		err = check_file(store, &file, why);
+		err = check_file(store, &file, work, why);
 		if (err)
 			return err;
 	}
@@ -284,6 +295,20 @@ static int check_all(struct store *store, struct span bytes, struct why *why)
 		more = 0;
 	}
 	return more;
+}
+
+static int check_all(struct store *store, struct span bytes, struct store_caller *caller, struct why *why)
+{
+	struct long_work work;
+	uint64_t work_bytes = 0;
+	int err = check_size(bytes, &work_bytes, why);
+	if (err == 0)
+		err = long_work_begin(store, &work, caller, NULL, work_bytes, why);
+	if (err)
+		return err;
+	err = check_each(store, bytes, &work, why);
+	long_work_end(store, &work);
+	return err;
 }
 
 /* Under the lock: since it was checked, a garbage collection may have dropped a xorb, or a damaged one been found. */
@@ -339,12 +364,12 @@ static void fetch_xorbs(struct store *store, struct span bytes)
 			return;
 }
 
-static int register_once(struct store *store, const struct entity_id *owner, struct span shard, int *registered, struct why *why)
+static int register_once(struct store *store, const struct entity_id *owner, struct span shard, struct store_caller *caller, int *registered, struct why *why)
 {
 	struct shard_batch batch = { .store = store, .owner = owner };
 	buffer_init(&batch.payloads, (size_t)2 * VOLUME_PAYLOAD_BYTES_MAX);
 	fetch_xorbs(store, shard);
-	int err = check_all(store, shard, why);
+	int err = check_all(store, shard, caller, why);
 	if (err == 0) {
 		pthread_rwlock_rdlock(&store->registration);
 		err = check_still_there(store, shard, why);
@@ -358,11 +383,11 @@ static int register_once(struct store *store, const struct entity_id *owner, str
 	return err;
 }
 
-int store_shard_register(struct store *store, const struct entity_id *owner, struct span shard, int *registered, struct why *why)
+int store_shard_register(struct store *store, const struct entity_id *owner, struct span shard, struct store_caller *caller, int *registered, struct why *why)
 {
 	int err = ERR_INVALID;
 	/* Again when a xorb was given up between the look and the lock, as others hold it. */
 	for (unsigned tries = 0; err == ERR_INVALID && tries < (store_has_others(store) ? REGISTER_TRIES : 1); tries++)
-		err = register_once(store, owner, shard, registered, why);
+		err = register_once(store, owner, shard, caller, registered, why);
 	return err ? err : store_await_copies(store, why);
 }

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "store/file_terms.h"
+#include "store/long_work.h"
 #include "store/remote_xorb.h"
 #include "store/sha256.h"
 
@@ -178,6 +179,7 @@ int store_open(struct store **out, const struct store_config *config, struct why
 	pthread_rwlock_init(&store->condemned.lock, NULL);
 	pthread_rwlock_init(&store->leaving.lock, NULL);
 	upload_list_init(&store->uploads);
+	long_works_init(&store->long_works, config->long_works_max);
 	damaged_list_init(&store->damaged);
 	damaged_list_init(&store->damaged_files);
 	int err = 0;
@@ -215,6 +217,7 @@ void store_close(struct store *store)
 	pthread_rwlock_destroy(&store->condemned.lock);
 	pthread_rwlock_destroy(&store->leaving.lock);
 	upload_list_fini(&store->uploads);
+	long_works_fini(&store->long_works);
 	damaged_list_fini(&store->damaged);
 	damaged_list_fini(&store->damaged_files);
 	free(store);
@@ -343,7 +346,7 @@ int store_claim(struct store *store, const struct entity_id *owner, const struct
 	return err ? err : store_await_copies(store, why);
 }
 
-static int compute_sha256(struct store *store, const struct hash *file, struct sha256 *out, struct why *why)
+static int compute_sha256(struct store *store, const struct hash *file, struct long_work *work, struct sha256 *out, struct why *why)
 {
 	struct file_reader *reader;
 	struct sha256_state state;
@@ -356,42 +359,60 @@ static int compute_sha256(struct store *store, const struct hash *file, struct s
 		return err;
 	}
 	sha256_init(&state);
-	int64_t some;
-	while ((some = file_reader_read(reader, bytes, VERIFY_BYTES, true, why)) > 0)
+	int64_t some = 0;
+	while (err == 0 && (some = file_reader_read(reader, bytes, VERIFY_BYTES, true, why)) > 0) {
 		sha256_update(&state, bytes, (size_t)some);
+		err = long_work_done(store, work, (uint64_t)some, why);
+	}
 	sha256_final(&state, out);
 	file_reader_close(reader);
 	free(bytes);
-	return some < 0 ? (int)some : 0;
+	return some < 0 ? (int)some : err;
 }
 
-int store_file_verify_sha256(struct store *store, const struct hash *file, const struct sha256 *expected, struct why *why)
+/* Reads it, and remembers its digest. */
+static int learn_sha256(struct store *store, const struct hash *file, struct long_work *work, struct sha256 *out, struct why *why)
 {
-	struct file_info info;
 	struct verified_record verified = { .file = *file };
 	uint8_t payload[VERIFIED_RECORD_BYTES];
-	int err = store_file_info(store, file, &info);
+	int err = compute_sha256(store, file, work, &verified.sha256, why);
+	if (err)
+		return err;
+	verified_record_encode(payload, &verified);
+	struct journal_record record = { .kind = VOLUME_VERIFIED, .payload = span_of(payload, sizeof(payload)) };
+	pthread_rwlock_rdlock(&store->registration); /* what is in a volume when its turn to be emptied comes is in the index, too */
+	err = journal_commit(store->journal, &record, 1, why);
+	pthread_rwlock_unlock(&store->registration);
+	*out = verified.sha256;
+	return err;
+}
+
+int store_file_verify_sha256(struct store *store, const struct hash *file, const struct sha256 *expected, struct store_caller *caller, struct why *why)
+{
+	struct file_info info;
+	struct long_work work;
+	int err;
+	while ((err = store_file_info(store, file, &info)) == 0 && !info.sha256_verified) {
+		err = long_work_begin(store, &work, caller, file, info.length, why);
+		if (err == ERR_AGAIN)
+			continue;
+		if (err)
+			return err;
+		err = learn_sha256(store, file, &work, &info.sha256, why);
+		long_work_end(store, &work);
+		if (err)
+			return err;
+		break;
+	}
 	if (err)
 		return why_set(why, err, "the file is not stored");
-	if (!info.sha256_verified) {
-		err = compute_sha256(store, file, &verified.sha256, why);
-		if (err)
-			return err;
-		verified_record_encode(payload, &verified);
-		struct journal_record record = { .kind = VOLUME_VERIFIED, .payload = span_of(payload, sizeof(payload)) };
-		pthread_rwlock_rdlock(&store->registration); /* what is in a volume when its turn to be emptied comes is in the index, too */
-		err = journal_commit(store->journal, &record, 1, why);
-		pthread_rwlock_unlock(&store->registration);
-		if (err)
-			return err;
-		info.sha256 = verified.sha256;
-	}
 	if (memcmp(&info.sha256, expected, sizeof(*expected)) != 0)
 		return why_set(why, ERR_CORRUPT, "the SHA-256 that was given for the file is not that of its bytes");
 	return 0;
 }
 
-int store_find_verified(struct store *store, const struct entity_id *owner, const struct sha256 *sha256, struct file_info *out, struct why *why)
+int store_find_verified(struct store *store, const struct entity_id *owner, const struct sha256 *sha256, struct store_caller *caller, struct file_info *out,
+	struct why *why)
 {
 	int err = 0;
 	for (int lies = 0; lies < LIES_READ_MAX; lies++) {
@@ -399,7 +420,7 @@ int store_find_verified(struct store *store, const struct entity_id *owner, cons
 		int found = store_find_by_sha256(store, owner, sha256, out);
 		if (found || out->sha256_verified || out->is_damaged)
 			return found == ERR_NOT_FOUND && err ? err : found;
-		err = store_file_verify_sha256(store, &out->file, sha256, why);
+		err = store_file_verify_sha256(store, &out->file, sha256, caller, why);
 		out->sha256_verified = err == 0;
 		bool is_lie = err == ERR_CORRUPT && store_file_info(store, &out->file, &now) == 0 && now.sha256_verified;
 		if (!is_lie)

@@ -38,6 +38,7 @@ struct store_config {
 	bool direct_io;               /* O_DIRECT where the file system allows it */
 	uint64_t scrub_every_s;       /* 0: only when store_scrub is called */
 	uint64_t scrub_bytes_per_s;   /* 0: as fast as the disk allows */
+	unsigned long_works_max;      /* at a time, long_work.h; 0: 16 */
 };
 
 /* [blocks] Opens or creates, recovers volume tails and replays them into the index. One process at a time (lock file). */
@@ -46,6 +47,15 @@ int store_open(struct store **out, const struct store_config *config, struct why
  * count as damaged, so that whoever has their bytes is asked for them. Elsewhere such a xorb may lie on other nodes. */
 int store_note_absent(struct store *store, struct why *why);
 void store_close(struct store *store);
+
+/* Whose request it is that something long is done for: what nobody waits for ends with ERR_CLOSED, and what one caller may have under way is bounded, beyond which it
+ * is ERR_BUSY (long_work.h). One per request, of one thread at a time. Where one is taken, NULL is somebody who waits to the end and is not counted. */
+struct store_caller {
+	bool (*waits)(void *context); /* asked now and then, by the thread that works. NULL: always */
+	void *context;
+	uint64_t who;        /* the same for all requests of one user, or address */
+	uint64_t done_bytes; /* zero at first: of long work for this request */
+};
 
 /* ------------------------------------------------------------------ files known to the store */
 
@@ -72,7 +82,8 @@ int store_file_by_sha256_seen(struct store *store, const struct sha256 *sha256, 
 int store_find_by_sha256(struct store *store, const struct entity_id *owner, const struct sha256 *sha256, struct file_info *out);
 /* [blocks] The same, and what nobody has computed yet is computed: the digest of what it gives is true, unless it is damaged. A file that was only said to have the digest
  * is found out and passed over. ERR_NOT_FOUND; ERR_CORRUPT: there were only such files, or one whose bytes are damaged. */
-int store_find_verified(struct store *store, const struct entity_id *owner, const struct sha256 *sha256, struct file_info *out, struct why *why);
+int store_find_verified(struct store *store, const struct entity_id *owner, const struct sha256 *sha256, struct store_caller *caller, struct file_info *out,
+	struct why *why);
 /* [blocks] The same as store_claim_check (unless `owner` is NULL) and store_file_info, and asks other nodes for what is not here. `out` may be NULL. */
 int store_find_file(struct store *store, const struct entity_id *owner, const struct hash *file, struct file_info *out);
 /* [blocks] The same as store_xorb_info, and asks other nodes for what is not here. */
@@ -86,7 +97,7 @@ int store_claim(struct store *store, const struct entity_id *owner, const struct
 /* [blocks] The same for many; those before one that fails may have been given. */
 int store_claim_many(struct store *store, const struct entity_id *owner, const struct hash *files, size_t count, struct why *why);
 /* [blocks] Reads the whole file back, unless that was done before, and remembers its SHA-256 durably. ERR_CORRUPT when it is not `expected`. */
-int store_file_verify_sha256(struct store *store, const struct hash *file, const struct sha256 *expected, struct why *why);
+int store_file_verify_sha256(struct store *store, const struct hash *file, const struct sha256 *expected, struct store_caller *caller, struct why *why);
 
 /* ------------------------------------------------------------------ bytes that the server chunks */
 
@@ -161,7 +172,7 @@ void xorb_table_release(struct xorb_table *table);
  * hashes), then registers its files durably with a claim for `owner`. *registered: 1 something new, 0 all known.
  * ERR_CORRUPT or ERR_INVALID with the first thing wrong in `why`; nothing is registered then. After ERR_NO_SPACE and ERR_IO some files of a large
  * shard may be. Memory: some MiB, and twice the record of the file with the most terms. */
-int store_shard_register(struct store *store, const struct entity_id *owner, struct span shard, int *registered, struct why *why);
+int store_shard_register(struct store *store, const struct entity_id *owner, struct span shard, struct store_caller *caller, int *registered, struct why *why);
 
 /* Global dedup: an answer shard for a chunk that is a dedup candidate, chunk hashes keyed with a random key, or
  * ERR_NOT_FOUND. Only xorbs of files that some `may_see` owner claims... the caller passes one owner it may read. */

@@ -78,6 +78,14 @@ void push_answer_sayf(struct push_answer *answer, const char *format, ...)
 		push_answer_say(answer, span_of(line, (size_t)length < sizeof(line) ? (size_t)length : sizeof(line) - 1));
 }
 
+bool push_answer_is_abandoned(struct push_answer *answer)
+{
+	pthread_mutex_lock(&answer->mutex);
+	bool abandoned = answer->abandoned;
+	pthread_mutex_unlock(&answer->mutex);
+	return abandoned;
+}
+
 void push_answer_end(struct push_answer *answer, struct span report)
 {
 	pthread_mutex_lock(&answer->mutex);

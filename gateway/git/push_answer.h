@@ -25,6 +25,8 @@ struct http_source push_answer_source(struct push_answer *answer);
 /* Text for the client's terminal: whole lines. */
 void push_answer_say(struct push_answer *answer, struct span text);
 void push_answer_sayf(struct push_answer *answer, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Nobody reads it any more. */
+bool push_answer_is_abandoned(struct push_answer *answer);
 /* The report, once; and the end of the answer. The worker's share is given back. */
 void push_answer_end(struct push_answer *answer, struct span report);
 

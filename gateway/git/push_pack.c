@@ -7,6 +7,7 @@
 
 #include "gateway/git/process.h"
 #include "gateway/git/push.h"
+#include "gateway/store_caller.h"
 #include "schemas/git_object.h"
 
 enum {
@@ -99,6 +100,12 @@ static void fail_unpack(struct push *push, const char *reason)
 	push_refuse_all(push, "unpacker error");
 }
 
+static bool is_awaited(void *context)
+{
+	struct push *push = context;
+	return !push->received.cancelled && !push_answer_is_abandoned(push->answer);
+}
+
 int push_take_pack(struct push *push, struct object_dir *known, const char *repo_dir, struct why *why)
 {
 	bool empty;
@@ -108,6 +115,7 @@ int push_take_pack(struct push *push, struct object_dir *known, const char *repo
 	push->received.pack_name = pack_name;
 	push->received.known = known;
 	push->received.messages = &push->messages;
+	push->received.caller = (struct store_caller){ .waits = is_awaited, .context = push, .who = store_caller_who(push->actor.name) };
 	int err = is_empty(push, &empty, why);
 	if (err == 0 && empty)
 		return 0;

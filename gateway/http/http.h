@@ -51,6 +51,8 @@ const char *http_request_id(const struct http_request *request);
 const char *http_base_url(const struct http_request *request);
 const char *http_peer_address(const struct http_request *request); /* numeric, without port */
 void *http_user_data(const struct http_request *request); /* server_config.user_data */
+/* On a worker that owns the request: false when the client has hung up, or the server has stopped waiting for what runs, so that nobody would get an answer. */
+bool http_is_awaited(const struct http_request *request);
 
 /* Request-scoped zeroed memory; never NULL (a request over its budget is answered 503 and the process goes on). */
 void *http_alloc(struct http_request *request, size_t bytes);
@@ -73,6 +75,7 @@ void http_set_context(struct http_request *request, void *context);
 void *http_context(const struct http_request *request);
 /* Name of who asks, for the access log (never a token). Copied. */
 void http_set_actor_name(struct http_request *request, const char *name);
+const char *http_actor_name(const struct http_request *request); /* "": none was set */
 /* Name of the route, for metrics; a string constant. */
 void http_set_route_name(struct http_request *request, const char *name);
 

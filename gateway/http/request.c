@@ -3,6 +3,7 @@
 #include "gateway/http/server.h"
 
 #include <assert.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -313,6 +314,17 @@ void *http_context(const struct http_request *request)
 void http_set_actor_name(struct http_request *request, const char *name)
 {
 	snprintf(request->actor, sizeof(request->actor), "%s", name);
+}
+
+const char *http_actor_name(const struct http_request *request)
+{
+	return request->actor;
+}
+
+bool http_is_awaited(const struct http_request *request)
+{
+	struct pollfd socket = { .fd = request->connection->fd, .events = POLLRDHUP }; /* open as long as the request lives */
+	return !atomic_load(&request->server->cutting) && poll(&socket, 1, 0) == 0;
 }
 
 void http_set_route_name(struct http_request *request, const char *name)

@@ -216,6 +216,7 @@ void http_server_stop(struct http_server *server, uint64_t grace_ms)
 	enum { STEP_MS = 10 };
 	for (uint64_t waited_ms = 0; !server_is_empty(server) && waited_ms < grace_ms; waited_ms += STEP_MS)
 		usleep(STEP_MS * 1000);
+	atomic_store(&server->cutting, true);
 	for (unsigned i = 0; i < server->loops_count; i++)
 		loop_post(&server->loops[i], &server->loops[i].cut);
 	for (unsigned i = 0; i < server->loops_count; i++)

@@ -38,7 +38,7 @@ struct http_server {
 	_Atomic uint64_t collect_bytes, source_bytes, answers_bytes;
 	_Atomic(struct http_request *) overdraft; /* the one body that may go beyond the budget */
 	atomic_uint memory_waiters;
-	atomic_bool draining;
+	atomic_bool draining, cutting; /* cutting: nobody gets an answer any more */
 };
 
 /* Nothing is connected, or can be any more. */

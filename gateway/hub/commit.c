@@ -14,6 +14,7 @@
 #include "gateway/hub/commit_parser.h"
 #include "gateway/hub/draft_content.h"
 #include "gateway/repo/quota.h"
+#include "gateway/store_caller.h"
 #include "replication/discussion.h"
 #include "schemas/json_writer.h"
 
@@ -42,6 +43,7 @@ struct change {
 
 struct commit {
 	struct call *call;
+	struct store_caller caller;  /* since the body has ended */
 	const char *ref;             /* full name */
 	const char *revision;        /* as asked for */
 	bool create_pr;              /* the commit opens a pull request against `ref` */
@@ -317,7 +319,7 @@ static int apply_change(struct commit *commit, const struct change *change)
 	if (err == 0 && change->kind == OPERATION_FILE)
 		err = commit_draft_file(commit->draft, path, &change->content, &commit->why);
 	else if (err == 0)
-		err = commit_draft_lfs(commit->draft, path, &change->oid, change->length, &commit->why);
+		err = commit_draft_lfs(commit->draft, path, &change->oid, change->length, &commit->caller, &commit->why);
 	if (change->kind == OPERATION_LFS_FILE && (err == ERR_NOT_FOUND || err == ERR_CORRUPT))
 		refuse(commit, err, err == ERR_CORRUPT ? 422 : 400, NULL);
 	return err;
@@ -415,6 +417,7 @@ static void sink_end(struct http_request *request, int err, void *context)
 	struct commit *commit = context;
 	struct call *call = commit->call;
 	struct oid oid;
+	commit->caller = store_caller_of(request);
 	if (err == 0)
 		err = finish(commit, &oid);
 	struct why why = commit->why;

@@ -5,6 +5,8 @@
 #include "gateway/hub/lfs_body.h"
 #include "gateway/hub/lfs_call.h"
 #include "gateway/repo/quota.h"
+#include "gateway/store_caller.h"
+#include "store/long_work.h"
 
 enum {
 	COMPLETION_BODY_BYTES_MAX = 1 << 20,
@@ -165,7 +167,7 @@ static int read_parts(const json_t *body, struct part_list *list, struct why *wh
 	return 0;
 }
 
-static int join_part(struct gateway *gateway, const struct grant *grant, struct upload *upload, const struct hash *file,
+static int join_part(struct gateway *gateway, const struct grant *grant, struct upload *upload, struct long_work *work, const struct hash *file,
 	uint64_t length, uint8_t *bytes, struct why *why)
 {
 	struct file_info info;
@@ -178,19 +180,23 @@ static int join_part(struct gateway *gateway, const struct grant *grant, struct 
 	if (err)
 		return err;
 	int64_t got = 0;
-	while (err == 0 && (got = file_reader_read(reader, bytes, COPY_BYTES, true, why)) > 0)
+	while (err == 0 && (got = file_reader_read(reader, bytes, COPY_BYTES, true, why)) > 0) {
 		err = upload_file_write(upload, bytes, (size_t)got, why);
+		if (err == 0)
+			err = long_work_done(gateway->store, work, (uint64_t)got, why);
+	}
 	file_reader_close(reader);
 	return got < 0 ? (int)got : err;
 }
 
-static int join_parts(struct gateway *gateway, const struct grant *grant, const struct part_list *list, struct upload *upload, struct why *why)
+static int join_parts(struct gateway *gateway, const struct grant *grant, const struct part_list *list, struct upload *upload, struct long_work *work,
+	struct why *why)
 {
 	uint8_t *bytes = malloc(COPY_BYTES);
 	int err = bytes ? upload_file_begin(upload, grant->length) : ERR_NO_MEMORY;
 	for (uint64_t i = 0; err == 0 && i < list->count; i++) {
 		uint64_t start = i * grant->number, left = grant->length - start;
-		err = join_part(gateway, grant, upload, &list->files[i], left < grant->number ? left : grant->number, bytes, why);
+		err = join_part(gateway, grant, upload, work, &list->files[i], left < grant->number ? left : grant->number, bytes, why);
 	}
 	free(bytes);
 	struct upload_result result;
@@ -208,18 +214,23 @@ struct completing {
 	struct quota_reservation reservation;
 };
 
-/* The object counts beside its parts. */
-static int complete(struct gateway *gateway, struct completing *completing, const struct part_list *list, struct why *why)
+/* The object counts beside its parts, which may be one and the same, so that little was sent. */
+static int complete(struct gateway *gateway, struct completing *completing, const struct part_list *list, struct store_caller *caller, struct why *why)
 {
 	const struct grant *grant = completing->grant;
 	struct upload *upload;
+	struct long_work work;
 	int err = quota_reserve(gateway, &completing->repo, &completing->holder, grant->length, &completing->reservation, why);
 	if (err)
 		return err;
-	err = upload_open(&upload, gateway->store, &grant->repo, why);
+	err = long_work_begin(gateway->store, &work, caller, NULL, grant->length, why);
 	if (err == 0) {
-		err = join_parts(gateway, grant, list, upload, why);
-		upload_close(upload);
+		err = upload_open(&upload, gateway->store, &grant->repo, why);
+		if (err == 0) {
+			err = join_parts(gateway, grant, list, upload, &work, why);
+			upload_close(upload);
+		}
+		long_work_end(gateway->store, &work);
 	}
 	quota_release(&completing->reservation, err == 0);
 	return err;
@@ -239,8 +250,9 @@ static void complete_body(struct http_request *request, struct span text, void *
 	json_decref(body);
 	/* A repeated completion (its answer was lost) finds the object. */
 	bool done = store_find_by_sha256(gateway->store, &grant->repo, &sha256, &known) == 0 && known.sha256_verified && !known.is_damaged;
+	struct store_caller caller = store_caller_of(request);
 	if (err == 0 && !done)
-		err = complete(gateway, completing, &list, &why);
+		err = complete(gateway, completing, &list, &caller, &why);
 	if (err)
 		lfs_reply_err(request, err, &why);
 	else
@@ -298,7 +310,8 @@ static void download_work(struct http_request *request, void *context)
 	struct sha256 sha256 = grant_sha256(grant);
 	struct file_info info;
 	struct why why = { 0 };
-	int err = store_find_verified(gateway->store, &grant->repo, &sha256, &info, &why);
+	struct store_caller caller = store_caller_of(request);
+	int err = store_find_verified(gateway->store, &grant->repo, &sha256, &caller, &info, &why);
 	if (err == ERR_NOT_FOUND || err == ERR_CORRUPT) {
 		lfs_reply_error(request, 404, NULL, "The object is not stored");
 		return;

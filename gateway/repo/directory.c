@@ -77,7 +77,7 @@ static int join_blob(struct gateway *gateway, const struct entity_id *repo, cons
 	entry->sha256 = blob->sha256;
 	struct file_info info;
 	/* A name promises this digest, so whoever said only that a file has it is not believed, in case the true one was lost. */
-	int err = store_find_verified(gateway->store, repo, &blob->sha256, &info, NULL);
+	int err = store_find_verified(gateway->store, repo, &blob->sha256, NULL, &info, NULL);
 	if (err && err != ERR_NOT_FOUND && err != ERR_CORRUPT)
 		return err;
 	entry->has_file = err == 0;

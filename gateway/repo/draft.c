@@ -363,12 +363,15 @@ static int renew_claim(struct commit_draft *draft, struct span path, const struc
 }
 
 /* The store's file for an LFS object of this repository, its digest known to be true and its claim young. */
-static int find_lfs_object(struct commit_draft *draft, struct span path, const struct sha256 *sha256, uint64_t length, struct file_info *info,
-	struct why *why)
+static int find_lfs_object(struct commit_draft *draft, struct span path, const struct sha256 *sha256, uint64_t length, struct store_caller *caller,
+	struct file_info *info, struct why *why)
 {
 	char text[2 * HASH_BYTES + 1];
 	hex_encode(text, sha256->bytes, HASH_BYTES);
-	int err = store_find_verified(draft->gateway->store, &draft->repo.id, sha256, info, NULL);
+	struct why inner = { 0 };
+	int err = store_find_verified(draft->gateway->store, &draft->repo.id, sha256, caller, info, &inner);
+	if (err == ERR_BUSY || err == ERR_CLOSED)
+		return why_set(why, err, "the content of \"%.*s\" (%s) is not verified yet: %s", PATH_SHOWN(path), text, inner.text);
 	if (err == ERR_NOT_FOUND)
 		return why_set(why, err, "the LFS object %s of \"%.*s\" was not uploaded", text, PATH_SHOWN(path));
 	if (err == 0 && info->is_damaged)
@@ -381,13 +384,13 @@ static int find_lfs_object(struct commit_draft *draft, struct span path, const s
 	return renew_claim(draft, path, &info->file, why);
 }
 
-int commit_draft_lfs(struct commit_draft *draft, struct span path, const struct sha256 *sha256, uint64_t length, struct why *why)
+int commit_draft_lfs(struct commit_draft *draft, struct span path, const struct sha256 *sha256, uint64_t length, struct store_caller *caller, struct why *why)
 {
 	int err = begin_operation(draft, path, why);
 	if (err)
 		return err;
 	struct file_info info;
-	err = find_lfs_object(draft, path, sha256, length, &info, why);
+	err = find_lfs_object(draft, path, sha256, length, caller, &info, why);
 	if (err)
 		return err;
 	struct buffer text;

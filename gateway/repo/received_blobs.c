@@ -85,7 +85,7 @@ int received_pointer_find(struct received_pack *received, const struct git_point
 {
 	struct store *store = received->gateway->store;
 	struct file_info info;
-	int err = store_find_verified(store, &received->repo->id, &pointer->sha256, &info, why);
+	int err = store_find_verified(store, &received->repo->id, &pointer->sha256, &received->caller, &info, why);
 	if (err == 0 && info.length != pointer->length)
 		return ERR_CORRUPT;
 	if (err || hash_is_zero(&info.file))

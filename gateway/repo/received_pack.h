@@ -45,6 +45,7 @@ struct received_pack {
 	const char *pack_name;         /* below it, "x.pack"; .idx and .rev beside */
 	struct object_dir *known;      /* objects of listed packs */
 	struct buffer *messages;
+	struct store_caller caller;    /* who pushes */
 	/* Progress, for whoever waits. */
 	_Atomic(const char *) phase;   /* a constant; NULL before the first */
 	_Atomic uint64_t done, total;

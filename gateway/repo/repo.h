@@ -116,7 +116,7 @@ struct upload *commit_draft_upload(struct commit_draft *draft);
 int commit_draft_file(struct commit_draft *draft, struct span path, const struct upload_result *content, struct why *why);
 /* The object must be claimed by this repository, and its SHA-256 verified (done here if it was not yet: [blocks]). `length` UINT64_MAX: unknown.
  * ERR_NOT_FOUND / ERR_CORRUPT / ERR_INVALID (size differs) name the path. Appends a .gitattributes rule at the end if none covers the path. */
-int commit_draft_lfs(struct commit_draft *draft, struct span path, const struct sha256 *sha256, uint64_t length, struct why *why);
+int commit_draft_lfs(struct commit_draft *draft, struct span path, const struct sha256 *sha256, uint64_t length, struct store_caller *caller, struct why *why);
 int commit_draft_delete(struct commit_draft *draft, struct span path, struct why *why);        /* file or folder; missing: ERR_NOT_FOUND */
 int commit_draft_copy(struct commit_draft *draft, struct span path, struct span from, const struct oid *from_commit, struct why *why);
 

@@ -2,6 +2,7 @@
 
 #include "gateway/answer.h"
 #include "gateway/repo/quota.h"
+#include "gateway/store_caller.h"
 #include "gateway/xet/caller.h"
 #include "gateway/xet/discard.h"
 #include "gateway/xet/shard_spool.h"
@@ -44,7 +45,7 @@ static uint64_t more_bytes(const struct shard_post *post, struct span bytes)
 	return more;
 }
 
-static int register_files(struct shard_post *post, struct span bytes, int *registered)
+static int register_files(struct shard_post *post, struct span bytes, struct store_caller *asker, int *registered)
 {
 	struct quota_reservation reservation;
 	const struct xet_caller *caller = post->caller;
@@ -52,7 +53,7 @@ static int register_files(struct shard_post *post, struct span bytes, int *regis
 	int err = quota_reserve(post->gateway, &caller->repo, &caller->actor, more, &reservation, &post->why);
 	if (err)
 		return xet_quota_error(err);
-	err = store_shard_register(post->gateway->store, &caller->repo.id, bytes, registered, &post->why);
+	err = store_shard_register(post->gateway->store, &caller->repo.id, bytes, asker, registered, &post->why);
 	quota_release(&reservation, err == 0);
 	return err;
 }
@@ -66,6 +67,7 @@ static bool is_clients_fault(int err)
 static void post_end(struct http_request *request, int err, void *context)
 {
 	struct shard_post *post = context;
+	struct store_caller caller = store_caller_of(request);
 	struct span bytes;
 	int registered = 0;
 	if (err == 0 && !post->spool)
@@ -73,7 +75,7 @@ static void post_end(struct http_request *request, int err, void *context)
 	if (err == 0)
 		err = shard_spool_bytes(post->spool, &bytes, &post->why);
 	if (err == 0)
-		err = register_files(post, bytes, &registered);
+		err = register_files(post, bytes, &caller, &registered);
 	shard_spool_close(post->spool);
 	if (err == 0)
 		http_reply(request, 200, "application/json; charset=utf-8", span_text(registered ? "{\"result\":1}" : "{\"result\":0}"));

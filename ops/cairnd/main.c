@@ -39,6 +39,7 @@
 #include "ops/cairnd/data_dir.h"
 #include "ops/cairnd/sync_probe.h"
 
+enum { LONG_WORKS_PART = 4 /* of the workers may do long work: one of so many */ };
 enum { EXIT_USAGE_STATUS = 64, EXIT_FAILED_STATUS = 1, UNREADY_S = 5, STEP_DOWN_MS = 5000 };
 
 struct daemon {
@@ -91,6 +92,8 @@ static int open_core(struct daemon *daemon, struct why *why)
 	gateway->data_dir = daemon->dir.path;
 	gateway->started_ms = unix_ms();
 	daemon->config.store.dir = daemon->dir.store;
+	unsigned workers = daemon->config.http.workers ? daemon->config.http.workers : WORKERS_DEFAULT;
+	daemon->config.store.long_works_max = workers > LONG_WORKS_PART ? workers / LONG_WORKS_PART : 1;
 	struct cluster_config *cluster = &daemon->config.cluster;
 	bool v6 = strchr(daemon->config.host, ':') != NULL;
 	snprintf(daemon->config.cluster_url, sizeof(daemon->config.cluster_url), "%s://%s%s%s:%s", daemon->config.http.tls_key_file ? "https" : "http",
@@ -114,7 +117,7 @@ static int open_core(struct daemon *daemon, struct why *why)
 	}
 	if (err == 0)
 		err = git_service_open(&gateway->git, gateway, &(struct git_service_config){ .processes_max = daemon->config.git_processes,
-			.workers = daemon->config.http.workers ? daemon->config.http.workers : WORKERS_DEFAULT }, why);
+			.workers = workers }, why);
 	if (err == 0)
 		err = compactor_open(&gateway->compactor, gateway, why);
 	if (err == 0)

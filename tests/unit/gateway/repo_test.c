@@ -174,7 +174,7 @@ static void put_lfs(struct commit_draft *draft, const char *path, const char *te
 {
 	struct upload_result content = bring_lfs(text);
 	struct why why = { 0 };
-	if (commit_draft_lfs(draft, span_text(path), &content.sha256, content.length, &why) != 0)
+	if (commit_draft_lfs(draft, span_text(path), &content.sha256, content.length, NULL, &why) != 0)
 		fail_msg("%s", why.text);
 }
 
@@ -629,13 +629,13 @@ static void an_lfs_object_must_be_this_repositorys_own(void **state)
 	repo = make_repo("second");
 	struct commit_draft *draft = on_main();
 	struct why why = { 0 };
-	assert_int_equal(commit_draft_lfs(draft, span_text("m.bin"), &content.sha256, content.length, &why), ERR_NOT_FOUND);
+	assert_int_equal(commit_draft_lfs(draft, span_text("m.bin"), &content.sha256, content.length, NULL, &why), ERR_NOT_FOUND);
 	assert_non_null(strstr(why.text, "m.bin"));
 	commit_draft_close(draft);
 	repo = first;
 	draft = on_main();
-	assert_int_equal(commit_draft_lfs(draft, span_text("m.bin"), &content.sha256, content.length + 1, &why), ERR_INVALID);
-	assert_int_equal(commit_draft_lfs(draft, span_text("m.bin"), &content.sha256, UINT64_MAX, &why), 0);
+	assert_int_equal(commit_draft_lfs(draft, span_text("m.bin"), &content.sha256, content.length + 1, NULL, &why), ERR_INVALID);
+	assert_int_equal(commit_draft_lfs(draft, span_text("m.bin"), &content.sha256, UINT64_MAX, NULL, &why), 0);
 	commit_draft_close(draft);
 }
 

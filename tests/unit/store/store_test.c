@@ -452,7 +452,7 @@ static struct buffer make_shard(const struct client_xorb *xorb, const struct sha
 static int send_shard(const struct entity_id *owner, const struct client_xorb *xorb, const struct shard_lies *lies, int *registered)
 {
 	struct buffer shard = make_shard(xorb, lies);
-	int err = store_shard_register(store, owner, buffer_span(&shard), registered, &why);
+	int err = store_shard_register(store, owner, buffer_span(&shard), NULL, registered, &why);
 	buffer_fini(&shard);
 	return err;
 }
@@ -476,7 +476,7 @@ static struct hash register_start(const struct entity_id *owner, const struct cl
 	shard_write_file(&shard, &file, &(struct shard_term){ xorb->hash, count * CLIENT_CHUNK_BYTES, 0, count }, &verification, 1, sha256);
 	shard_write_bookend(&shard);
 	shard_write_bookend(&shard);
-	assert_ok(store_shard_register(store, owner, buffer_span(&shard), &registered, &why));
+	assert_ok(store_shard_register(store, owner, buffer_span(&shard), NULL, &registered, &why));
 	assert_int_equal(registered, 1);
 	buffer_fini(&shard);
 	return file;
@@ -620,7 +620,7 @@ static void bytes_that_are_no_shard_are_refused(void **state)
 	int registered;
 	send_xorb(&xorb);
 	for (size_t length = 0; length < shard.length; length += 16)
-		assert_true(store_shard_register(store, &ada, span_of(shard.data, length), &registered, &why) < 0);
+		assert_true(store_shard_register(store, &ada, span_of(shard.data, length), NULL, &registered, &why) < 0);
 	assert_usage(&ada, 0, 0);
 	buffer_fini(&shard);
 	free_xorb(&xorb);
@@ -663,7 +663,7 @@ static void a_shard_of_many_files_is_registered_whole_or_not_at_all(void **state
 		shard_write_bookend(&shard);
 		shard_write_bookend(&shard);
 		assert_false(shard.failed);
-		int err = store_shard_register(store, &ada, buffer_span(&shard), &registered, &why);
+		int err = store_shard_register(store, &ada, buffer_span(&shard), NULL, &registered, &why);
 		assert_int_equal(err, lie ? ERR_INVALID : 0);
 		store_stats(store, &stats);
 		assert_int_equal(stats.files, lie ? 0 : FILES);
@@ -691,7 +691,7 @@ static void a_shard_that_names_too_many_chunks_is_refused_before_any_is_hashed(v
 	shard_write_file(&shard, &none, terms, verification, TERMS, NULL);
 	shard_write_bookend(&shard);
 	shard_write_bookend(&shard);
-	assert_int_equal(store_shard_register(store, &ada, buffer_span(&shard), &registered, &why), ERR_TOO_BIG);
+	assert_int_equal(store_shard_register(store, &ada, buffer_span(&shard), NULL, &registered, &why), ERR_TOO_BIG);
 	buffer_fini(&shard);
 	free(verification);
 	free(terms);
@@ -709,7 +709,7 @@ static void a_digest_is_believed_after_the_bytes_were_read(void **state)
 	assert_ok(send_shard(&ada, &xorb, &no_lies, &registered));
 	assert_int_equal(store_file_by_sha256(store, &ada, &xorb.sha256, &info), 0);
 	assert_false(info.sha256_verified);
-	assert_ok(store_file_verify_sha256(store, &xorb.file, &xorb.sha256, &why));
+	assert_ok(store_file_verify_sha256(store, &xorb.file, &xorb.sha256, NULL, &why));
 	assert_int_equal(store_file_by_sha256(store, &ada, &xorb.sha256, &info), 0);
 	assert_true(info.sha256_verified);
 	reopen_store();
@@ -726,7 +726,7 @@ struct verification {
 static void *verify(void *context)
 {
 	struct verification *verification = context;
-	verification->err = store_file_verify_sha256(store, &verification->xorb->file, &verification->xorb->sha256, NULL);
+	verification->err = store_file_verify_sha256(store, &verification->xorb->file, &verification->xorb->sha256, NULL, NULL);
 	return NULL;
 }
 
@@ -811,7 +811,7 @@ static void a_lying_shard_is_found_out(void **state)
 	lie.bytes[3] ^= 1;
 	send_xorb(&xorb);
 	assert_ok(send_shard(&ada, &xorb, &(struct shard_lies){ .sha256 = true }, &registered));
-	assert_int_equal(store_file_verify_sha256(store, &xorb.file, &lie, &why), ERR_CORRUPT);
+	assert_int_equal(store_file_verify_sha256(store, &xorb.file, &lie, NULL, &why), ERR_CORRUPT);
 	assert_int_equal(store_file_by_sha256(store, &ada, &lie, &info), ERR_NOT_FOUND);
 	assert_int_equal(store_file_by_sha256(store, &ada, &xorb.sha256, &info), 0);
 	assert_true(info.sha256_verified);
@@ -847,19 +847,19 @@ static void a_lie_does_not_stand_in_the_way_of_the_truth(void **state)
 	send_xorb(&xorb);
 	for (uint32_t count = 1; count < CLIENT_CHUNKS; count++)
 		register_start(&ada, &xorb, count, &xorb.sha256);
-	assert_int_equal(store_find_verified(store, &ada, &xorb.sha256, &info, &why), ERR_CORRUPT);
-	assert_int_equal(store_find_verified(store, &ada, &xorb.sha256, &info, &why), ERR_NOT_FOUND); /* they are known for what they are */
+	assert_int_equal(store_find_verified(store, &ada, &xorb.sha256, NULL, &info, &why), ERR_CORRUPT);
+	assert_int_equal(store_find_verified(store, &ada, &xorb.sha256, NULL, &info, &why), ERR_NOT_FOUND); /* they are known for what they are */
 	for (uint32_t count = 1; count < CLIENT_CHUNKS; count++)
 		register_start(&bob, &xorb, count, NULL);
 	assert_ok(send_shard(&ada, &xorb, &no_lies, &registered));
-	assert_ok(store_find_verified(store, &ada, &xorb.sha256, &info, &why));
+	assert_ok(store_find_verified(store, &ada, &xorb.sha256, NULL, &info, &why));
 	assert_true(hash_equal(&info.file, &xorb.file) && info.sha256_verified);
 	struct client_xorb second = make_xorb(56);
 	send_xorb(&second);
 	for (uint32_t count = 1; count < CLIENT_CHUNKS; count++)
 		register_start(&ada, &second, count, &second.sha256);
 	assert_ok(send_shard(&ada, &second, &no_lies, &registered));
-	assert_ok(store_find_verified(store, &ada, &second.sha256, &info, &why));
+	assert_ok(store_find_verified(store, &ada, &second.sha256, NULL, &info, &why));
 	assert_true(hash_equal(&info.file, &second.file) && info.sha256_verified);
 	free_xorb(&xorb);
 	free_xorb(&second);
@@ -883,11 +883,11 @@ static void many_lies_stand_behind_the_truth(void **state)
 		add_numbered_file(&shard, &other, i, false, &xorb.sha256);
 	shard_write_bookend(&shard);
 	shard_write_bookend(&shard);
-	assert_ok(store_shard_register(store, &bob, buffer_span(&shard), &registered, &why));
+	assert_ok(store_shard_register(store, &bob, buffer_span(&shard), NULL, &registered, &why));
 	assert_ok(send_shard(&ada, &xorb, &no_lies, &registered));
 	assert_ok(store_file_by_sha256(store, &ada, &xorb.sha256, &info));
 	assert_true(hash_equal(&info.file, &xorb.file) && !info.sha256_verified);
-	assert_ok(store_file_verify_sha256(store, &xorb.file, &xorb.sha256, &why));
+	assert_ok(store_file_verify_sha256(store, &xorb.file, &xorb.sha256, NULL, &why));
 	assert_int_equal(store_files_with_sha256(store, &xorb.sha256, files, 2), 2);
 	assert_true(hash_equal(&files[0], &xorb.file));
 	assert_ok(store_file_by_sha256(store, NULL, &xorb.sha256, &info));
@@ -998,7 +998,7 @@ static void a_file_of_thousands_of_terms_reads_back(void **state)
 	shard_write_bookend(&shard);
 	shard_write_bookend(&shard);
 	int registered;
-	assert_ok(store_shard_register(store, &ada, buffer_span(&shard), &registered, &why));
+	assert_ok(store_shard_register(store, &ada, buffer_span(&shard), NULL, &registered, &why));
 	assert_content(&file, &expected);
 	assert_range_in(&file, &expected, 1024 * CLIENT_CHUNK_BYTES - 5, 1024 * CLIENT_CHUNK_BYTES + 5, 3);
 	assert_range_in(&file, &expected, 2048 * CLIENT_CHUNK_BYTES, 2048 * CLIENT_CHUNK_BYTES + 5, 3);
