@@ -3,8 +3,6 @@
 
 #include "store/file_terms.h"
 
-enum { PLAN_TERMS_MAX = 1 << 19 };
-
 static int add(struct plan *plan, size_t *capacity, const struct plan_term *term)
 {
 	if (plan->terms_count == *capacity) {
@@ -82,6 +80,27 @@ static int make(struct store *store, const struct hash *file, uint64_t start, ui
 	if (err)
 		plan_fini(out);
 	return err;
+}
+
+static int count_terms(struct store *store, const struct hash *file, uint64_t start, uint64_t end, uint64_t *out, struct why *why)
+{
+	struct file_terms terms;
+	*out = 0;
+	int err = file_terms_open(&terms, store, file, why);
+	if (err)
+		return err;
+	int more = start < terms.file.record.length;
+	err = more ? file_terms_seek(&terms, start, true, why) : 0;
+	for (; err == 0 && more == 1 && terms.raw_start < end && *out <= PLAN_TERMS_MAX; more = file_terms_next(&terms, true, why))
+		++*out;
+	file_terms_close(&terms);
+	return err ? err : more < 0 ? more : 0;
+}
+
+int store_plan_terms(struct store *store, const struct hash *file, uint64_t start, uint64_t end, uint64_t *out, struct why *why)
+{
+	int err = count_terms(store, file, start, end, out, why);
+	return err == ERR_CORRUPT && store_repair_file(store, file) == 0 ? count_terms(store, file, start, end, out, why) : err;
 }
 
 int store_plan(struct store *store, const struct hash *file, uint64_t start, uint64_t end, struct plan *out, struct why *why)

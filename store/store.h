@@ -48,8 +48,8 @@ int store_open(struct store **out, const struct store_config *config, struct why
 int store_note_absent(struct store *store, struct why *why);
 void store_close(struct store *store);
 
-/* Whose request it is that something long is done for: what nobody waits for ends with ERR_CLOSED, and what one caller may have under way is bounded, beyond which it
- * is ERR_BUSY (long_work.h). One per request, of one thread at a time. Where one is taken, NULL is somebody who waits to the end and is not counted. */
+/* Whose request it is that something long is done for: what nobody waits for ends with ERR_CLOSED, and what one caller may have under way is bounded, beyond which
+ * it is ERR_BUSY (long_work.h). One per request, of one thread at a time. Where one is taken, NULL is somebody who waits to the end and is not counted. */
 struct store_caller {
 	bool (*waits)(void *context); /* asked now and then, by the thread that works. NULL: always */
 	void *context;
@@ -195,7 +195,10 @@ struct plan {
 	uint32_t terms_count;
 	struct plan_term *terms;        /* malloc'ed */
 };
-/* [blocks] ERR_NOT_FOUND, ERR_RANGE (start >= length, except start = 0 of an empty file). plan_fini frees. */
+enum { PLAN_TERMS_MAX = 1 << 19 };
+/* [blocks] How many terms a plan of that range has, counted up to one more than PLAN_TERMS_MAX. ERR_NOT_FOUND, ... */
+int store_plan_terms(struct store *store, const struct hash *file, uint64_t start, uint64_t end, uint64_t *count, struct why *why);
+/* [blocks] ERR_TOO_BIG: more terms; ERR_NOT_FOUND, ERR_RANGE (start >= length, except start = 0 of an empty file). plan_fini frees. */
 int store_plan(struct store *store, const struct hash *file, uint64_t start, uint64_t end, struct plan *out, struct why *why);
 void plan_fini(struct plan *plan);
 

@@ -9,8 +9,15 @@
 #include "gateway/xet/caller.h"
 #include "gateway/xet/data_url.h"
 #include "gateway/xet/fetch_list.h"
+#include "gateway/xet/reconstruction_room.h"
 #include "gateway/xet/xorbs.h"
 #include "schemas/json_writer.h"
+
+enum {
+	/* At most, in an answer: of a term, of a run of chunks beside the base of its URL. */
+	TERM_JSON_BYTES = 192,
+	FETCH_JSON_BYTES = GRANT_TEXT_BYTES_MAX + 384,
+};
 
 struct query {
 	struct xet_caller *caller;
@@ -167,7 +174,100 @@ static void write_fetches(struct http_request *request, struct json_writer *json
 	free(nodes);
 }
 
+/* ------------------------------------------------------------------ room for it */
+
+/* Enough for a plan, for the list of what to fetch and for the answer. */
+static int take_room(struct http_request *request, uint64_t terms_count, struct reconstruction_room *room, struct why *why)
+{
+	if (terms_count > PLAN_TERMS_MAX)
+		return why_set(why, ERR_TOO_BIG, "The answer would have more than %d terms: ask for a smaller range", PLAN_TERMS_MAX);
+	uint64_t answer_bytes = terms_count * (TERM_JSON_BYTES + FETCH_JSON_BYTES + strlen(http_base_url(request)));
+	if (answer_bytes > RECONSTRUCTION_BYTES_MAX)
+		answer_bytes = RECONSTRUCTION_BYTES_MAX;
+	return reconstruction_room_take(room, request, terms_count * (sizeof(struct plan_term) + sizeof(struct fetch)) + answer_bytes, why);
+}
+
+/* A large answer on its way, in the room that it was made in. */
+struct large_answer {
+	struct reconstruction_room room;
+	struct buffer body;
+	size_t sent;
+};
+
+static int64_t large_read(void *context, void *out, size_t length, bool may_block)
+{
+	(void)may_block;
+	struct large_answer *answer = context;
+	size_t left = answer->body.length - answer->sent, taken = left < length ? left : length;
+	memcpy(out, answer->body.data + answer->sent, taken);
+	answer->sent += taken;
+	return (int64_t)taken;
+}
+
+static void large_close(void *context)
+{
+	struct large_answer *answer = context;
+	buffer_fini(&answer->body);
+	reconstruction_room_give_back(&answer->room);
+	free(answer);
+}
+
+static void answer_failure(struct http_request *request, int err, const struct why *why)
+{
+	answer_err(request, err, err == ERR_TOO_BIG || err == ERR_BUSY ? why : NULL);
+}
+
+static void reply(struct http_request *request, struct large_answer *answer)
+{
+	if (answer->body.failed) {
+		large_close(answer);
+		answer_failure(request, ERR_TOO_BIG, &(struct why){ "The answer is too large to be made: ask for a smaller range" });
+		return;
+	}
+	reconstruction_room_shrink(&answer->room, answer->body.length);
+	if (answer->room.bytes) {
+		struct http_source source = { .read = large_read, .close = large_close, .context = answer };
+		http_reply_source(request, 200, "application/json; charset=utf-8", answer->body.length, source);
+		return;
+	}
+	answer_json(request, 200, &answer->body);
+	large_close(answer);
+}
+
+/* NULL: answered already. */
+static struct large_answer *open_answer(struct http_request *request, uint64_t terms_count)
+{
+	struct why why = { 0 };
+	struct large_answer *answer = calloc(1, sizeof(*answer));
+	int err = answer ? take_room(request, terms_count, &answer->room, &why) : ERR_NO_MEMORY;
+	if (err) {
+		free(answer);
+		answer_failure(request, err, &why);
+		return NULL;
+	}
+	buffer_init(&answer->body, RECONSTRUCTION_BYTES_MAX);
+	return answer;
+}
+
 /* ------------------------------------------------------------------ one file */
+
+static int plan_file(const struct query *query, struct plan *plan, struct fetch_list *list, struct why *why)
+{
+	int err = hash_is_zero(&query->files[0]) ? 0 : store_plan(query->caller->gateway->store, &query->files[0], query->start, query->end, plan, why);
+	return err ? err : fetch_list_add(list, plan);
+}
+
+static void write_plan(struct http_request *request, const struct query *query, const struct plan *plan, struct fetch_list *list, struct buffer *body)
+{
+	struct json_writer json;
+	fetch_list_merge(list);
+	json_writer_init(&json, body);
+	json_object_begin(&json, NULL);
+	json_u64(&json, "offset_into_first_range", plan->offset_into_first);
+	write_terms(&json, "terms", plan);
+	write_fetches(request, &json, query, list);
+	json_object_end(&json);
+}
 
 static void single_work(struct http_request *request, void *context)
 {
@@ -175,28 +275,27 @@ static void single_work(struct http_request *request, void *context)
 	struct plan plan = { 0 };
 	struct fetch_list list = { 0 };
 	struct why why = { 0 };
-	int err = 0;
-	if (!hash_is_zero(&query->files[0]))
-		err = store_plan(query->caller->gateway->store, &query->files[0], query->start, query->end, &plan, &why);
-	if (err == 0)
-		err = fetch_list_add(&list, &plan);
+	uint64_t terms_count = 0;
+	int err = hash_is_zero(&query->files[0]) ? 0 :
+		store_plan_terms(query->caller->gateway->store, &query->files[0], query->start, query->end, &terms_count, &why);
 	if (err) {
-		answer_err(request, err, NULL);
-	} else {
-		fetch_list_merge(&list);
-		struct buffer body;
-		buffer_init(&body, RECONSTRUCTION_BYTES_MAX);
-		struct json_writer json;
-		json_writer_init(&json, &body);
-		json_object_begin(&json, NULL);
-		json_u64(&json, "offset_into_first_range", plan.offset_into_first);
-		write_terms(&json, "terms", &plan);
-		write_fetches(request, &json, query, &list);
-		json_object_end(&json);
-		answer_json(request, 200, &body);
+		answer_failure(request, err, &why);
+		return;
 	}
+	struct large_answer *answer = open_answer(request, terms_count);
+	if (!answer)
+		return;
+	err = plan_file(query, &plan, &list, &why);
+	if (err == 0)
+		write_plan(request, query, &plan, &list, &answer->body);
 	fetch_list_fini(&list);
 	plan_fini(&plan);
+	if (err == 0) {
+		reply(request, answer);
+		return;
+	}
+	large_close(answer);
+	answer_failure(request, err, &why);
 }
 
 /* The range that is asked for, of a file that is looked up. False: answered already. */
@@ -312,26 +411,50 @@ static int write_files(struct json_writer *json, const struct query *query, stru
 	return err;
 }
 
+/* Of all files together, as their records say. */
+static int count_terms(const struct query *query, uint64_t *count)
+{
+	struct file_info info = { 0 };
+	int err = 0;
+	*count = 0;
+	for (size_t i = 0; err == 0 && i < query->files_count; i++) {
+		if (hash_is_zero(&query->files[i]))
+			continue;
+		err = store_find_file(query->caller->gateway->store, &query->caller->repo.id, &query->files[i], &info);
+		*count += info.terms_count;
+	}
+	return err;
+}
+
 static void batch_work(struct http_request *request, void *context)
 {
 	const struct query *query = context;
 	struct fetch_list list = { 0 };
-	struct buffer body;
-	buffer_init(&body, RECONSTRUCTION_BYTES_MAX);
-	struct json_writer json;
-	json_writer_init(&json, &body);
-	json_object_begin(&json, NULL);
-	int err = write_files(&json, query, &list);
+	uint64_t terms_count;
+	int err = count_terms(query, &terms_count);
 	if (err) {
-		buffer_fini(&body);
 		answer_err(request, err, NULL);
-	} else {
+		return;
+	}
+	struct large_answer *answer = open_answer(request, terms_count);
+	if (!answer)
+		return;
+	struct json_writer json;
+	json_writer_init(&json, &answer->body);
+	json_object_begin(&json, NULL);
+	err = write_files(&json, query, &list);
+	if (err == 0) {
 		fetch_list_merge(&list);
 		write_fetches(request, &json, query, &list);
 		json_object_end(&json);
-		answer_json(request, 200, &body);
 	}
 	fetch_list_fini(&list);
+	if (err == 0) {
+		reply(request, answer);
+		return;
+	}
+	large_close(answer);
+	answer_err(request, err, NULL);
 }
 
 void xet_reconstruction_batch(struct http_request *request, const struct route_match *match)

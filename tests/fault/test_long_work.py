@@ -1,5 +1,5 @@
-"""A few megabytes can name terabytes: a file may repeat one xorb without end, and reading it for its digest takes as long as it is said to be long. That is done
-while somebody waits for it, once for all who want the same, and by few threads; everybody else is served meanwhile."""
+"""A few megabytes can name terabytes: a file may repeat one xorb without end, and reading it for its digest takes as long as it is said to be long.
+That is done while somebody waits for it, once for all who want the same, and by few threads; everybody else is served meanwhile."""
 import contextlib
 import http.client
 import json
