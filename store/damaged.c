@@ -98,8 +98,10 @@ size_t damaged_list_some(struct damaged_list *list, const struct hash *after, st
 void damaged_list_add(struct damaged_list *list, const struct hash *xorb)
 {
 	pthread_rwlock_wrlock(&list->lock);
-	if (list->index && insert(list, xorb))
+	if (list->index && insert(list, xorb)) {
 		index_put_raw(list->index, &(struct index_raw){ list->letter, span_of(xorb->bytes, HASH_BYTES), span_of(NULL, 0) }, 1);
+		list->found_count++;
+	}
 	pthread_rwlock_unlock(&list->lock);
 }
 

@@ -9,6 +9,7 @@
 #define CAIRN_STORE_DAMAGED_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "store/index.h"
 
@@ -20,6 +21,7 @@ struct damaged_list {
 	pthread_rwlock_t lock;
 	struct hash *xorbs; /* sorted */
 	size_t count, capacity;
+	_Atomic uint64_t found_count; /* additions since it was loaded */
 };
 
 void damaged_list_init(struct damaged_list *list);

@@ -71,6 +71,11 @@ bool store_file_is_damaged(struct store *store, const struct hash *file)
 	return damaged;
 }
 
+uint64_t store_damage_found(struct store *store)
+{
+	return store->damaged.found_count + store->damaged_files.found_count;
+}
+
 /* ------------------------------------------------------------------ opening */
 
 int store_lock_dir(const char *dir, int *fd, struct why *why)
@@ -259,18 +264,25 @@ static bool is_candidate(struct store *store, const struct entity_id *owner, con
 	return true;
 }
 
-/* Anybody may say of any file that it has a digest: only so many are looked at. 1 found, 0, ERR_IO. */
+/* Anybody may say of any file that it has a digest: only so many are looked at. A whole one if there is any, else a damaged one. 1 found, 0, ERR_IO. */
 static int find_candidate(struct store *store, const struct entity_id *owner, const struct sha256 *sha256, bool verified, struct file_info *out)
 {
 	struct index_scan scan;
-	bool found = false;
+	bool found = false, whole = false;
 	index_scan_open_sha256(&scan, store->index, sha256, verified);
-	for (int i = 0; !found && i < CANDIDATES_MAX && index_scan_next(&scan); i++) {
+	for (int i = 0; !whole && i < CANDIDATES_MAX && index_scan_next(&scan); i++) {
 		struct hash file;
+		struct file_info info;
 		if (scan.key.length != HASH_BYTES)
 			continue;
 		memcpy(file.bytes, scan.key.data, HASH_BYTES);
-		found = is_candidate(store, owner, &file, sha256, out);
+		if (!is_candidate(store, owner, &file, sha256, &info))
+			continue;
+		info.is_damaged = store_file_is_damaged(store, &file);
+		whole = !info.is_damaged;
+		if (whole || !found)
+			*out = info;
+		found = true;
 	}
 	int err = index_scan_close(&scan);
 	return err ? err : found;
@@ -278,12 +290,50 @@ static int find_candidate(struct store *store, const struct entity_id *owner, co
 
 int store_file_by_sha256(struct store *store, const struct entity_id *owner, const struct sha256 *sha256, struct file_info *out)
 {
-	int found = find_candidate(store, owner, sha256, true, out);
-	if (found == 0)
-		found = find_candidate(store, owner, sha256, false, out);
-	if (found == 1)
-		out->is_damaged = store_file_is_damaged(store, &out->file);
-	return found == 1 ? 0 : found == 0 ? ERR_NOT_FOUND : found;
+	struct file_info said;
+	int verified = find_candidate(store, owner, sha256, true, out);
+	if (verified < 0 || (verified == 1 && !out->is_damaged))
+		return verified < 0 ? verified : 0;
+	int found = find_candidate(store, owner, sha256, false, &said);
+	if (found < 0)
+		return found;
+	if (found == 1 && (verified == 0 || !said.is_damaged))
+		*out = said;
+	return found == 1 || verified == 1 ? 0 : ERR_NOT_FOUND;
+}
+
+/* *count: those that `each` was called for; *whole: one of them is. */
+static int each_candidate(struct store *store, const struct entity_id *owner, const struct sha256 *sha256, bool verified,
+	int (*each)(void *context, const struct hash *file), void *context, size_t *count, bool *whole)
+{
+	struct index_scan scan;
+	int err = 0;
+	index_scan_open_sha256(&scan, store->index, sha256, verified);
+	for (int i = 0; err == 0 && i < CANDIDATES_MAX && index_scan_next(&scan); i++) {
+		struct hash file;
+		struct file_info info;
+		if (scan.key.length != HASH_BYTES)
+			continue;
+		memcpy(file.bytes, scan.key.data, HASH_BYTES);
+		if (!is_candidate(store, owner, &file, sha256, &info))
+			continue;
+		*whole = *whole || !store_file_is_damaged(store, &file);
+		++*count;
+		err = each(context, &file);
+	}
+	int scan_err = index_scan_close(&scan);
+	return err ? err : scan_err;
+}
+
+int store_choices_by_sha256(struct store *store, const struct entity_id *owner, const struct sha256 *sha256,
+	int (*each)(void *context, const struct hash *file), void *context)
+{
+	size_t count = 0;
+	bool whole = false;
+	int err = each_candidate(store, owner, sha256, true, each, context, &count, &whole);
+	if (err == 0 && !whole)
+		err = each_candidate(store, owner, sha256, false, each, context, &count, &whole);
+	return err ? err : count ? 0 : ERR_NOT_FOUND;
 }
 
 /* Has anybody a claim on `file` whom `may_see` accepts? *left: claims that may still be looked at. */
@@ -423,7 +473,7 @@ int store_find_verified(struct store *store, const struct entity_id *owner, cons
 		err = store_file_verify_sha256(store, &out->file, sha256, caller, why);
 		out->sha256_verified = err == 0;
 		bool is_lie = err == ERR_CORRUPT && store_file_info(store, &out->file, &now) == 0 && now.sha256_verified;
-		if (!is_lie)
+		if (!is_lie && (err != ERR_CORRUPT || !store_file_is_damaged(store, &out->file)))
 			return err;
 	}
 	return err;

@@ -73,15 +73,21 @@ struct file_info {
 };
 
 int store_file_info(struct store *store, const struct hash *file, struct file_info *out); /* 0, ERR_NOT_FOUND, ERR_IO */
-/* Any verified-or-not file with this digest that `owner` has a claim on (NULL: anyone's). Verified ones first. */
+/* Any verified-or-not file with this digest that `owner` has a claim on (NULL: anyone's). Whole ones before damaged ones, then verified ones first. */
 int store_file_by_sha256(struct store *store, const struct entity_id *owner, const struct sha256 *sha256, struct file_info *out);
+/* Calls `each` for every file that the call above may choose, now or once more damage is found: those that are verified and, if none of these is whole, those that are only
+ * said to have the digest. What `each` returns, if not 0; ERR_NOT_FOUND: there is none. */
+int store_choices_by_sha256(struct store *store, const struct entity_id *owner, const struct sha256 *sha256,
+	int (*each)(void *context, const struct hash *file), void *context);
+/* Grows when anything stored is found damaged: a file that was chosen by its digest before may not be the one to choose any more. */
+uint64_t store_damage_found(struct store *store);
 /* A *verified*, undamaged file with this digest that some owner has a claim on whom `may_see` accepts; looks at STORE_CLAIMS_SEEN_MAX claims at most. */
 typedef bool (*store_owner_filter)(void *context, const struct entity_id *owner);
 int store_file_by_sha256_seen(struct store *store, const struct sha256 *sha256, store_owner_filter may_see, void *context, struct file_info *out);
 /* [blocks] The same as store_file_by_sha256 with an owner, and asks other nodes for what is not here. */
 int store_find_by_sha256(struct store *store, const struct entity_id *owner, const struct sha256 *sha256, struct file_info *out);
 /* [blocks] The same, and what nobody has computed yet is computed: the digest of what it gives is true, unless it is damaged. A file that was only said to have the digest
- * is found out and passed over. ERR_NOT_FOUND; ERR_CORRUPT: there were only such files, or one whose bytes are damaged. */
+ * is found out and passed over, and so is one that cannot be read while another can. ERR_NOT_FOUND; ERR_CORRUPT: there were only such files. */
 int store_find_verified(struct store *store, const struct entity_id *owner, const struct sha256 *sha256, struct store_caller *caller, struct file_info *out,
 	struct why *why);
 /* [blocks] The same as store_claim_check (unless `owner` is NULL) and store_file_info, and asks other nodes for what is not here. `out` may be NULL. */

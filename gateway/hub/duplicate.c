@@ -37,7 +37,7 @@ static int find_file(struct call *call, const json_t *item, struct hash *out, st
 	struct file_info info;
 	if (hex_decode(sha256.bytes, HASH_BYTES, digest, strlen(digest)) != 0)
 		return why_set(why, ERR_INVALID, "The sha256 must be 64 hex digits");
-	int err = store_find_by_sha256(call->gateway->store, &call->repo.id, &sha256, &info);
+	int err = store_find_verified(call->gateway->store, &call->repo.id, &sha256, &info, NULL);
 	if (err)
 		return why_set(why, err, err == ERR_NOT_FOUND ? "The file is not in this repository" : "The file cannot be looked up");
 	*out = info.file;

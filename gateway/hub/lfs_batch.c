@@ -196,6 +196,20 @@ static bool may_see(void *context, const struct entity_id *owner)
 	return repo_get(call->gateway->ns, NULL, owner, &repo) == 0 && may(&call->actor, ACTION_READ_FILES, &resource) == 0;
 }
 
+/* In what else the caller may read. Of another size than announced it is not taken: let the upload tell. */
+static void look_elsewhere(struct batch *batch, const struct lfs_object *object, struct known *known)
+{
+	struct file_info seen;
+	int err = store_file_by_sha256_seen(batch->call->gateway->store, &object->oid, may_see, batch->call, &seen);
+	if (err && err != ERR_NOT_FOUND)
+		known->err = err;
+	if (err || seen.length != (uint64_t)object->size)
+		return;
+	known->err = 0;
+	known->info = seen;
+	known->elsewhere = true;
+}
+
 static void look_up(struct batch *batch, const struct lfs_object *object, struct known *known)
 {
 	struct call *call = batch->call;
@@ -209,14 +223,11 @@ static void look_up(struct batch *batch, const struct lfs_object *object, struct
 	}
 	/* Only here: an object that another node has and this one has not yet may be sent once more. */
 	known->err = store_file_by_sha256(store, &call->repo.id, &object->oid, &known->info);
-	if (known->err == 0 && !known->info.sha256_verified && !known->info.is_damaged)
+	bool is_damaged = known->err == 0 && known->info.is_damaged;
+	if (known->err == 0 && !known->info.sha256_verified && !is_damaged)
 		known->err = ERR_NOT_FOUND; /* somebody only said so */
-	if (known->err == ERR_NOT_FOUND) {
-		known->err = store_file_by_sha256_seen(store, &object->oid, may_see, call, &known->info);
-		known->elsewhere = known->err == 0;
-		if (known->elsewhere && known->info.length != (uint64_t)object->size)
-			known->err = ERR_NOT_FOUND; /* let the upload tell */
-	}
+	if (known->err == ERR_NOT_FOUND || is_damaged)
+		look_elsewhere(batch, object, known);
 }
 
 static bool is_there(const struct lfs_object *object, const struct known *known)

@@ -81,6 +81,7 @@ static int join_blob(struct gateway *gateway, const struct entity_id *repo, cons
 	if (err && err != ERR_NOT_FOUND && err != ERR_CORRUPT)
 		return err;
 	entry->has_file = err == 0;
+	entry->is_damaged = err == 0 && info.is_damaged;
 	if (err == 0)
 		entry->file = info.file;
 	return 0;
@@ -135,6 +136,7 @@ static int join_all(struct gateway *gateway, const struct entity_id *repo, struc
 static int make(struct gateway *gateway, const struct entity_id *repo, const struct oid *tree, struct directory **out)
 {
 	struct git_object object;
+	uint64_t damage_found = store_damage_found(gateway->store);
 	int err = object_get(gateway, repo, tree, GIT_TREE, &object);
 	if (err)
 		return err;
@@ -151,8 +153,9 @@ static int make(struct gateway *gateway, const struct entity_id *repo, const str
 		cached_release(&directory->cached);
 		return err;
 	}
+	directory->damage_found = damage_found;
 	for (uint32_t i = 0; i < directory->count; i++)
-		if (is_blob(&directory->entries[i]) && !directory->entries[i].has_file)
+		if (is_blob(&directory->entries[i]) && (!directory->entries[i].has_file || directory->entries[i].is_damaged))
 			directory->recheck_ms = cache_clock_ms() + DIRECTORY_RECHECK_MS;
 	return 0;
 }
@@ -161,7 +164,7 @@ int directory_load(struct gateway *gateway, const struct entity_id *repo, const 
 {
 	struct cache_key key = cache_key_make(CACHED_DIRECTORY, repo, tree);
 	struct directory *found = (struct directory *)repo_cache_get(gateway->trees, &key);
-	if (found && (found->recheck_ms == 0 || cache_clock_ms() < found->recheck_ms)) {
+	if (found && found->damage_found == store_damage_found(gateway->store) && (found->recheck_ms == 0 || cache_clock_ms() < found->recheck_ms)) {
 		*out = found;
 		return 0;
 	}

@@ -2,8 +2,8 @@
  *
  * DESIGN. Immutable, one allocation, entries in git's order with their names behind them, so that a name is found by binary search and a page starts
  * anywhere. Each blob is joined with its size, LFS facts and store file, so that answering for it touches no database. A tree is the same
- * in every commit that has it, so the key is (repository, tree). What the store did not have when the directory was made is looked for again
- * after DIRECTORY_RECHECK_MS. */
+ * in every commit that has it, so the key is (repository, tree). What the store did not have, or had damaged, when the directory was made is looked for
+ * again after DIRECTORY_RECHECK_MS; all is looked for again once more damage is found. */
 #ifndef CAIRN_GATEWAY_REPO_DIRECTORY_H
 #define CAIRN_GATEWAY_REPO_DIRECTORY_H
 
@@ -17,7 +17,7 @@ struct directory_entry {
 	uint16_t name_length;
 	uint16_t pointer_length;
 	uint32_t mode;
-	bool is_lfs : 1, has_file : 1, is_missing : 1; /* is_missing: the blob is not in the object table */
+	bool is_lfs : 1, has_file : 1, is_damaged : 1, is_missing : 1; /* is_missing: the blob is not in the object table */
 	struct oid oid;
 	uint64_t length;       /* of the content */
 	struct hash file;
@@ -27,6 +27,7 @@ struct directory_entry {
 struct directory {
 	struct cached cached;
 	int64_t recheck_ms;    /* 0: complete */
+	uint64_t damage_found; /* in the store, when it was made */
 	uint32_t count;
 	const char *names;     /* behind the entries */
 	struct directory_entry entries[];

@@ -38,15 +38,23 @@ struct marking {
 	size_t blobs_count;
 };
 
+/* Of several files with one digest, readers take one that is whole: which of them that is may change any day, and differ from node to node. */
+static int emit_choice(void *context, const struct hash *file)
+{
+	const struct marking *marking = context;
+	return marking->emit(marking->gc, marking->repo, file);
+}
+
 static int emit_object(struct marking *marking, const struct git_object *object)
 {
 	if (!object->is_lfs_pointer)
 		return object->length ? marking->emit(marking->gc, marking->repo, &object->file) : 0;
+	struct store *store = marking->gateway->store;
 	struct file_info info;
-	int err = (marking->asks_others ? store_find_by_sha256 : store_file_by_sha256)(marking->gateway->store, marking->repo, &object->sha256, &info);
-	if (err)
-		return err == ERR_NOT_FOUND ? 0 : err;
-	return marking->emit(marking->gc, marking->repo, &info.file);
+	int err = store_choices_by_sha256(store, marking->repo, &object->sha256, emit_choice, marking);
+	if (err == ERR_NOT_FOUND && marking->asks_others && store_find_by_sha256(store, marking->repo, &object->sha256, &info) == 0)
+		err = store_choices_by_sha256(store, marking->repo, &object->sha256, emit_choice, marking);
+	return err == ERR_NOT_FOUND ? 0 : err;
 }
 
 static int flush_blobs(struct marking *marking)

@@ -11,7 +11,7 @@ from hub_process import cairn
 from ledger import digest
 from samples import random_bytes
 from volumes import find_bytes, flip_bit, newest_written, overwrite
-from xet_wire import File, random_xorb, shard, text
+from xet_wire import File, Xorb, random_xorb, shard, text
 
 SIZE = 3_000_000
 XORB_BYTES_MAX = 64 << 20
@@ -44,6 +44,14 @@ class Library:
         answer = self.hub.commit(self.user.token, self.repo, {path: data})
         assert answer.status == 200, answer
         self.files[path] = data
+
+    def register_xet(self, data, sha256=True):
+        """As a client sends it that cuts its chunks elsewhere than this server does."""
+        token = self.hub.xet_token(self.user.token, self.repo)["accessToken"]
+        xorb = Xorb([data[at:at + 50_000] for at in range(0, len(data), 50_000)])
+        file = File([(xorb, 0, len(xorb.chunks))], sha256)
+        assert self.hub.request("POST", xorb.path, xorb.body, token=token).status == 200
+        assert self.hub.request("POST", "/v1/shards", shard([file], [xorb]), token=token).status == 200
 
     def push_xet(self, path, seed):
         token = self.hub.xet_token(self.user.token, self.repo)["accessToken"]
@@ -306,6 +314,70 @@ def test_what_was_damaged_is_whole_again_once_it_is_sent_again(hub, library, fsc
     other.check()
     assert hub.stop() == 0, hub.tail()
     check_disk(hub)
+
+
+@pytest.fixture
+def damaged(hub, library):
+    """The content of large.bin, of which one bit is known to have flipped."""
+    assert hub.stop() == 0, hub.tail()
+    damage(hub, library.files["large.bin"], 100_000)
+    hub.start()
+    assert hub.operation("scrub")["result"]["corrupt"] == 1
+    assert library.is_loud("large.bin")
+    return library.files["large.bin"]
+
+
+def read_again(library, path):
+    """Reads an old name until it leads to what is whole now."""
+    until = time.monotonic() + 30
+    while library.is_loud(path):
+        assert time.monotonic() < until, library.hub.tail()
+        time.sleep(0.2)
+
+
+def test_a_damaged_object_is_healed_by_a_client_that_cuts_other_chunks(hub, library, damaged):
+    library.register_xet(damaged)
+    read_again(library, "large.bin")
+    answer = hub.commit(library.user.token, library.repo, [
+        ("lfsFile", {"path": "again.bin", "algo": "sha256", "oid": digest(damaged), "size": len(damaged)})])
+    assert answer.status == 200, answer
+    library.files["again.bin"] = damaged
+    assert "actions" not in hub.lfs_batch(library.user.token, library.repo, [(digest(damaged), len(damaged))]).json()["objects"][0]
+    assert hub.operation("gc", grace_ms=0)["state"] == "done"
+    library.check()
+    assert hub.stop() == 0, hub.tail()
+    hub.start()
+    library.check()
+
+
+def test_garbage_collection_keeps_a_whole_copy_that_no_commit_has_asked_for_yet(hub, library, damaged):
+    library.register_xet(damaged)
+    assert hub.operation("gc", grace_ms=0)["state"] == "done"
+    read_again(library, "large.bin")
+    library.check()
+
+
+def test_damage_does_not_make_a_false_digest_true(hub, library, damaged):
+    library.register_xet(random_bytes("lie", SIZE), bytes.fromhex(digest(damaged)))
+    assert library.is_loud("large.bin")
+    objects = [(digest(damaged), len(damaged))]
+    assert "actions" in hub.lfs_batch(library.user.token, library.repo, objects).json()["objects"][0]
+    answer = hub.commit(library.user.token, library.repo, [
+        ("lfsFile", {"path": "again.bin", "algo": "sha256", "oid": digest(damaged), "size": len(damaged)})])
+    assert answer.status == 422 and b"are damaged: upload it again" in answer.body, answer
+    library.put(damaged)
+    library.check()
+
+
+def test_a_damaged_object_is_taken_from_another_repository_that_has_it_whole(hub, library, damaged):
+    other = Library(hub, "bob")
+    other.register_xet(damaged)
+    answer = hub.commit(other.user.token, other.repo, [
+        ("lfsFile", {"path": "mine.bin", "algo": "sha256", "oid": digest(damaged), "size": len(damaged)})])
+    assert answer.status == 200, answer
+    assert "actions" not in hub.lfs_batch(library.user.token, library.repo, [(digest(damaged), len(damaged))]).json()["objects"][0]
+    read_again(library, "large.bin")
+    library.check()
 
 
 def test_the_server_scrubs_by_itself(hub, library):
