@@ -371,6 +371,22 @@ int store_file_by_sha256_seen(struct store *store, const struct sha256 *sha256, 
 	return err ? err : found ? 0 : ERR_NOT_FOUND;
 }
 
+bool store_xorb_is_seen(struct store *store, const struct hash *xorb, store_owner_filter may_see, void *context)
+{
+	struct index_scan scan;
+	bool seen = false;
+	int left = STORE_CLAIMS_SEEN_MAX;
+	index_scan_open(&scan, store->index, 'r', span_of(xorb->bytes, HASH_BYTES), span_of(NULL, 0));
+	while (!seen && left-- > 0 && index_scan_next(&scan)) {
+		struct hash file;
+		if (scan.key.length != HASH_BYTES)
+			continue;
+		memcpy(file.bytes, scan.key.data, HASH_BYTES);
+		seen = is_seen(store, &file, may_see, context, &left);
+	}
+	return index_scan_close(&scan) == 0 && seen;
+}
+
 int store_claim_check(struct store *store, const struct entity_id *owner, const struct hash *file)
 {
 	int64_t claimed_ms;

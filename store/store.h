@@ -84,6 +84,8 @@ uint64_t store_damage_found(struct store *store);
 /* A *verified*, undamaged file with this digest that some owner has a claim on whom `may_see` accepts; looks at STORE_CLAIMS_SEEN_MAX claims at most. */
 typedef bool (*store_owner_filter)(void *context, const struct entity_id *owner);
 int store_file_by_sha256_seen(struct store *store, const struct sha256 *sha256, store_owner_filter may_see, void *context, struct file_info *out);
+/* True when a file that is known here names the xorb and some owner has a claim on it whom `may_see` accepts; looks at STORE_CLAIMS_SEEN_MAX files and claims at most. */
+bool store_xorb_is_seen(struct store *store, const struct hash *xorb, store_owner_filter may_see, void *context);
 /* [blocks] The same as store_file_by_sha256 with an owner, and asks other nodes for what is not here. */
 int store_find_by_sha256(struct store *store, const struct entity_id *owner, const struct sha256 *sha256, struct file_info *out);
 /* [blocks] The same, and what nobody has computed yet is computed: the digest of what it gives is true, unless it is damaged. A file that was only said to have the digest

@@ -46,3 +46,13 @@ bool xet_hash_capture(struct http_request *request, struct span capture, struct 
 	answer_err(request, ERR_INVALID, &(struct why){ "A hash is 64 hexadecimal digits" });
 	return false;
 }
+
+bool xet_may_see(void *context, const struct entity_id *owner)
+{
+	const struct xet_caller *caller = context;
+	if (memcmp(owner->bytes, caller->repo.id.bytes, ENTITY_ID_BYTES) == 0)
+		return true;
+	struct repo repo;
+	struct resource resource = { .repo = &repo, .ns = caller->gateway->ns };
+	return repo_get(caller->gateway->ns, NULL, owner, &repo) == 0 && may(&caller->actor, ACTION_READ_FILES, &resource) == 0;
+}

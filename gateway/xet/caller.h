@@ -24,6 +24,9 @@ static inline int xet_quota_error(int err)
 	return err == ERR_NO_SPACE ? ERR_DENIED : err;
 }
 
+/* store_owner_filter of a struct xet_caller: the token's repository, and what else its holder may read. */
+bool xet_may_see(void *caller, const struct entity_id *owner);
+
 /* A hash in a path. False: answered already (400). */
 bool xet_hash_capture(struct http_request *request, struct span capture, struct hash *out);
 

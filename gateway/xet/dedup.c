@@ -8,23 +8,13 @@ struct dedup {
 	struct hash chunk;
 };
 
-static bool may_see(void *context, const struct entity_id *owner)
-{
-	const struct xet_caller *caller = context;
-	if (memcmp(owner->bytes, caller->repo.id.bytes, ENTITY_ID_BYTES) == 0)
-		return true;
-	struct repo repo;
-	struct resource resource = { .repo = &repo, .ns = caller->gateway->ns };
-	return repo_get(caller->gateway->ns, NULL, owner, &repo) == 0 && may(&caller->actor, ACTION_READ_FILES, &resource) == 0;
-}
-
 static void dedup_work(struct http_request *request, void *context)
 {
 	const struct dedup *dedup = context;
 	struct buffer answer;
 	struct why why = { 0 };
 	buffer_init(&answer, DEDUP_ANSWER_BYTES_MAX);
-	int err = store_dedup_query(dedup->caller->gateway->store, &dedup->chunk, may_see, dedup->caller, &answer, &why);
+	int err = store_dedup_query(dedup->caller->gateway->store, &dedup->chunk, xet_may_see, dedup->caller, &answer, &why);
 	if (err == 0 && answer.failed)
 		err = ERR_NOT_FOUND; /* an answer that cannot be made whole is no answer: a broken one fails the upload */
 	if (err)

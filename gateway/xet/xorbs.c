@@ -5,6 +5,7 @@
 #include "gateway/xet/caller.h"
 
 struct xorb_post {
+	struct xet_caller *caller;
 	struct store *store;
 	struct hash xorb;
 	uint64_t length;            /* announced; UINT64_MAX: chunked */
@@ -44,6 +45,8 @@ static void post_end(struct http_request *request, int err, void *context)
 	if (post->upload)
 		xorb_upload_close(post->upload);
 	quota_release(&post->reservation, false);
+	if (err == 0 && !inserted)
+		inserted = !store_xorb_is_seen(post->store, &post->xorb, xet_may_see, post->caller);
 	if (err == 0)
 		http_reply(request, 200, "application/json; charset=utf-8",
 			span_text(inserted ? "{\"was_inserted\":true}" : "{\"was_inserted\":false}"));
@@ -58,6 +61,7 @@ void xet_xorb_post(struct http_request *request, const struct route_match *match
 	struct xorb_post *post = http_alloc(request, sizeof(*post));
 	if (!caller || !xet_hash_capture(request, match->captures[1], &post->xorb))
 		return;
+	post->caller = caller;
 	post->store = caller->gateway->store;
 	uint64_t announced = http_body_length(request);
 	post->length = announced;
@@ -85,31 +89,27 @@ void xet_reply_length(struct http_request *request, uint64_t length)
 	http_reply_source(request, 200, "application/octet-stream", length, nothing);
 }
 
-static void reply_xorb_length(struct http_request *request, int err, const struct xorb_info *info)
-{
-	if (err)
-		answer_err(request, err, NULL);
-	else
-		xet_reply_length(request, info->body_length);
-}
+struct xorb_head {
+	struct xet_caller *caller;
+	struct hash xorb;
+};
 
 static void head_work(struct http_request *request, void *context)
 {
+	const struct xorb_head *head = context;
+	struct store *store = head->caller->gateway->store;
 	struct xorb_info info;
-	int err = store_find_xorb(gateway_of(request)->store, context, &info);
-	reply_xorb_length(request, err, &info);
+	int err = store_xorb_is_seen(store, &head->xorb, xet_may_see, head->caller) ? store_find_xorb(store, &head->xorb, &info) : ERR_NOT_FOUND;
+	if (err)
+		answer_err(request, err, NULL);
+	else
+		xet_reply_length(request, info.body_length);
 }
 
 void xet_xorb_head(struct http_request *request, const struct route_match *match)
 {
-	struct xet_caller *caller = xet_caller_open(request, XET_READ);
-	struct hash *xorb = http_alloc(request, sizeof(*xorb));
-	if (!caller || !xet_hash_capture(request, match->captures[1], xorb))
-		return;
-	struct xorb_info info;
-	int err = store_xorb_info(caller->gateway->store, xorb, &info);
-	if (err == ERR_NOT_FOUND && caller->gateway->replica)
-		http_work(request, head_work, xorb); /* another node may have it */
-	else
-		reply_xorb_length(request, err, &info);
+	struct xorb_head *head = http_alloc(request, sizeof(*head));
+	head->caller = xet_caller_open(request, XET_READ);
+	if (head->caller && xet_hash_capture(request, match->captures[1], &head->xorb))
+		http_work(request, head_work, head);
 }

@@ -136,6 +136,10 @@ class Hub:
     def stats(self):
         return self.admin("GET", "/stats")
 
+    def has_xorb(self, xorb):
+        """Whether it is stored, named by a file or not."""
+        return self.request("GET", f"/api/admin/xorbs/{xorb.path.split('/')[-1]}", token=self.admin_token).status == 200
+
     def operation(self, kind, **body):
         """Runs gc or scrub to its end; the whole operation."""
         started = self.admin("POST", f"/{kind}", body)["operation"]

@@ -7,7 +7,7 @@ import http.client
 import json
 import threading
 
-from xet_wire import text
+from xet_wire import File, shard, text
 
 
 class Lost(Exception):
@@ -58,11 +58,16 @@ class StoredObject:
 
 
 class StoredXorb:
+    """A xorb that was sent, whether a shard names it or not: until then only a shard can tell that it is there."""
+
     def __init__(self, repo, xorb):
         self.repo, self.xorb = repo, xorb
 
     def check(self, ledger):
         answer = ledger.hub.request("HEAD", self.xorb.path, token=ledger.xet_read(self.repo))
+        if answer.status == 404:
+            file = File([(self.xorb, 0, len(self.xorb.chunks))])
+            answer = ledger.hub.request("POST", "/v1/shards", shard([file], [self.xorb]), token=ledger.xet_write(self.repo))
         assert answer.status == 200, f"xorb {text(self.xorb.hash)} was acknowledged and is gone: {answer}"
 
 
@@ -144,9 +149,15 @@ class Ledger:
         self._histories, self._tokens = {}, {}
 
     def xet_read(self, repo):
-        if repo not in self._tokens:
-            self._tokens[repo] = self.hub.xet_token(self.user.token, repo, "read")["accessToken"]
-        return self._tokens[repo]
+        return self._xet_token(repo, "read")
+
+    def xet_write(self, repo):
+        return self._xet_token(repo, "write")
+
+    def _xet_token(self, repo, kind):
+        if (repo, kind) not in self._tokens:
+            self._tokens[repo, kind] = self.hub.xet_token(self.user.token, repo, kind)["accessToken"]
+        return self._tokens[repo, kind]
 
     def history(self, repo):
         if repo not in self._histories:

@@ -256,7 +256,7 @@ def whole_requests(hub, user, repo):
         "create": ("POST", "/api/repos/create", user.token, create,
                    lambda: hub.request("GET", f"/api/models/{user.name}/cut-short", token=user.token).status == 200),
         "xorb": ("POST", CUT_XORB.path, xet, CUT_XORB.body,
-                 lambda: hub.request("HEAD", CUT_XORB.path, token=xet).status == 200),
+                 lambda: hub.has_xorb(CUT_XORB)),
         "shard": ("POST", "/v1/shards", xet, shard([file], [SENT_XORB]),
                   lambda: "actions" not in hub.lfs_batch(user.token, repo, [(file.oid, len(file.data))]).json()["objects"][0]),
     }

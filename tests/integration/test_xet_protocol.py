@@ -25,6 +25,9 @@ class Cas:
         return self.hub.request("POST", "/v1/shards", shard(*arguments, **more), token=self.write)
 
     def has_xorb(self, xorb):
+        return self.hub.has_xorb(xorb)
+
+    def sees_xorb(self, xorb):
         return self.hub.request("HEAD", xorb.path, token=self.read).status == 200
 
     def knows(self, file):
@@ -48,9 +51,9 @@ def test_a_xorb_and_a_shard_make_a_file(cas, scheme):
     xorb = Xorb([b"stones mark the way " * 500 + bytes([scheme, i]) * i for i in range(1, 40)], scheme)
     answer = cas.post(xorb)
     assert answer.status == 200 and answer.json() == {"was_inserted": True}
-    assert cas.post(xorb).json() == {"was_inserted": False}
     file = File([(xorb, 3, 20), (xorb, 0, 5)])
     assert cas.register([file], [xorb]).json() == {"result": 1}
+    assert cas.post(xorb).json() == {"was_inserted": False}
     assert cas.register([file], [xorb]).json() == {"result": 0}
     assert cas.commit("file.bin", file).status == 200
     assert cas.download("file.bin").body == file.data
@@ -107,8 +110,8 @@ def test_bodies_of_unannounced_length_are_taken(hub, cas):
     cut = cas.post(xorb, in_pieces(xorb.body[:-1]))
     assert cut.status == 400 and not cas.has_xorb(xorb)
     assert cas.post(xorb, in_pieces(xorb.body)).json() == {"was_inserted": True}
-    assert cas.post(xorb, in_pieces(xorb.body)).json() == {"was_inserted": False}
     assert hub.request("POST", "/v1/shards", in_pieces(shard([file], [xorb])), token=cas.write).json() == {"result": 1}
+    assert cas.post(xorb, in_pieces(xorb.body)).json() == {"was_inserted": False}
     assert cas.commit("file.bin", file).status == 200
     assert cas.download("file.bin").body == file.data
 
@@ -266,6 +269,29 @@ def test_a_commit_with_a_wrong_size_is_refused(cas):
     cas.register([file], [xorb])
     assert 400 <= cas.commit("file.bin", file, size=1).status < 500
     assert cas.download("file.bin").status == 404
+
+
+def test_whether_a_xorb_is_there_is_told_to_those_who_may_read_a_file_of_it(hub, cas, user, bob):
+    """The hash of a short file's only chunk can be guessed: nobody else learns whether the guess is right."""
+    guess = Xorb([b"PASSWORD=hunter2\n"])
+    hidden = user.repo(private=True)
+    token = hub.xet_token(user.token, hidden)["accessToken"]
+    other = Cas(hub, bob)
+    anonymous = hub.request("GET", f"/api/models/{other.repo}/xet-read-token/main").json()["accessToken"]
+
+    def found():
+        head = [hub.request("HEAD", guess.path, token=token).status for token in (other.read, other.write, anonymous)]
+        return head, other.post(guess).json()["was_inserted"]
+
+    assert cas.post(guess, token=token).json() == {"was_inserted": True}
+    assert found() == ([404, 404, 404], True)
+    assert hub.request("POST", "/v1/shards", shard([File([(guess, 0, 1)])], [guess]), token=token).status == 200
+    assert found() == ([404, 404, 404], True)
+    assert not hub.request("GET", f"/v1/chunks/default/{text(guess.hash)}", token=other.read).status == 200
+    # The owner's tokens see it, those for another repository too; and everybody once it is in a public one.
+    assert cas.sees_xorb(guess) and cas.post(guess).json() == {"was_inserted": False}
+    cas.register([File([(guess, 0, 1)])], [guess])
+    assert found() == ([200, 200, 200], False)
 
 
 def test_tokens_permit_what_they_say_and_no_more(hub, cas, user, bob):
