@@ -101,6 +101,16 @@ static int tree_run(struct http_request *request, struct call *call, enum repo_w
 	return 0;
 }
 
+/* Where to go on: as told before for the same folder, so a path in it. False: it is none. */
+static bool take_cursor(struct bucket_tree *tree, const char *cursor)
+{
+	size_t length;
+	if (sodium_base642bin((uint8_t *)tree->next, sizeof(tree->next) - 1, cursor, strlen(cursor), NULL, &length, NULL,
+		sodium_base64_VARIANT_URLSAFE_NO_PADDING) != 0)
+		return false;
+	return length == 0 || (strlen(tree->next) == length && strncmp(tree->next, tree->prefix, strlen(tree->prefix)) == 0);
+}
+
 void bucket_tree(struct http_request *request, const struct route_match *match)
 {
 	struct call *call = bucket_call_open(request, match, ACTION_READ);
@@ -109,19 +119,16 @@ void bucket_tree(struct http_request *request, const struct route_match *match)
 	struct bucket_tree *tree = http_alloc(request, sizeof(*tree));
 	const char *prefix = http_decode(request, call->rest, false), *cursor = http_query_value(request, "cursor", 0);
 	const char *limit = http_query_value(request, "limit", 0);
-	size_t length = prefix ? strlen(prefix) : 0, cursor_length = 0;
+	size_t length = prefix ? strlen(prefix) : 0;
 	while (length && prefix[length - 1] == '/')
 		length--;
 	bool bad = !prefix || length > BUCKET_PATH_BYTES_MAX;
-	if (!bad && cursor)
-		bad = sodium_base642bin((uint8_t *)tree->next, sizeof(tree->next) - 1, cursor, strlen(cursor), NULL, &cursor_length, NULL,
-			sodium_base64_VARIANT_URLSAFE_NO_PADDING) != 0;
-	if (bad) {
-		http_reply_error(request, 400, NULL, "The path or the cursor is malformed");
+	if (!bad && length)
+		snprintf(tree->prefix, sizeof(tree->prefix), "%.*s/", (int)length, prefix);
+	if (bad || (cursor && !take_cursor(tree, cursor))) {
+		http_reply_error(request, 400, NULL, "The path is malformed, or the cursor is not of this folder");
 		return;
 	}
-	if (length)
-		snprintf(tree->prefix, sizeof(tree->prefix), "%.*s/", (int)length, prefix);
 	tree->recursive = http_query_bool(request, "recursive", false);
 	tree->limit = limit ? strtoull(limit, NULL, 10) : TREE_LIMIT_MAX;
 	if (tree->limit == 0 || tree->limit > TREE_LIMIT_MAX)

@@ -1,6 +1,8 @@
 """Buckets: storage without history, through the clients that know them."""
+import base64
 import itertools
 import json
+import re
 
 import pytest
 
@@ -105,6 +107,33 @@ def test_nobody_stores_what_they_cannot_show(hub, user, other, person):
     mine("change_bucket", bucket=secret, private=False)
     anybody("fill_bucket", bucket=own, copy=[["bucket", secret, stolen, "copied.txt"]])
     assert hub.request("GET", f"/buckets/{own}/resolve/copied.txt").body == b"only for me " * 1000
+
+
+def test_a_page_of_a_folder_goes_on_in_that_folder_only(hub, user, person):
+    bucket = f"{user.name}/pages-{next(numbers)}"
+    person(user)("create_bucket", bucket=bucket)
+    names = ["a.txt", "b/c/1.txt", "b/c/2.txt", "b/c/d/3.txt", "b/c/z.txt", "b/d.txt", "zz.txt"]
+    assert batch(hub, user.token, bucket, [{"type": "addFile", "path": name, "xetHash": "0" * 64} for name in names]).status == 200
+
+    def page(folder, cursor, more=""):
+        return hub.request("GET", f"/api/buckets/{bucket}/tree{folder}?cursor={cursor}{more}")
+
+    def cursor(path):
+        return base64.urlsafe_b64encode(path).decode().rstrip("=")
+
+    for path in (b"a", b"b", b"b/b", b"b/c", b"b/d", b"zzz", b"b/c\0", b"b/c/1\0", b"\0", b"b/c0"):
+        answer = page("/b/c", cursor(path))
+        assert answer.status == 400 and "the cursor is not of this folder" in answer.json()["error"], (path, answer)
+    assert page("", "%21").status == 400
+    for folder, wanted in (("/b/c", ["b/c/1.txt", "b/c/2.txt", "b/c/d", "b/c/z.txt"]), ("", ["a.txt", "b", "zz.txt"])):
+        found, next_cursor = [], ""
+        while next_cursor is not None:
+            answer = page(folder, next_cursor, "&limit=1")
+            assert answer.status == 200, answer
+            found += [item["path"] for item in answer.json()]
+            told = re.search(r"[?&]cursor=([^&>]*)", answer.headers.get("link", ""))
+            next_cursor = told and told.group(1)
+        assert found == wanted
 
 
 def test_a_batch_does_what_can_be_done_and_names_the_rest(hub, user, person):
