@@ -89,6 +89,9 @@ void store_want_file(struct store *store, const struct hash *file);
 /* stored_xorb_open, and from another node when it is missing or damaged here: what this node should have is fetched, of all else only what is read passes through
  * (remote_xorb.h). */
 int store_open_xorb(struct store *store, const struct hash *hash, bool may_block, struct stored_xorb **out, struct why *why);
+/* [blocks] Those that came, or were touched, longer than `after_ms` ago are young again to every garbage collection, also one under way. ERR_NOT_FOUND: one is
+ * not here any more; ERR_NO_SPACE, ... touch.c */
+int store_touch_xorbs(struct store *store, const struct hash *xorbs, size_t count, int64_t after_ms, struct why *why);
 /* An equal xorb was stored: if the one before was damaged, it is no more. */
 void store_xorb_replaced(struct store *store, const struct hash *xorb);
 /* True when the file's record, or a xorb that it needs, is known to be damaged. [blocks], but hardly ever when nothing is. */

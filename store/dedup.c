@@ -1,7 +1,12 @@
 /* dedup.c - global dedup answers: "these xorbs hold your chunk, and what lies around it".
  *
  * What an answer reveals is bounded by what the caller may read: in the answer, a chunk that no visible file uses is a random hash that
- * matches nothing, while positions stay true. Chunk hashes are keyed with a random key, so that nobody can make verification hashes of them. */
+ * matches nothing, while positions stay true. Chunk hashes are keyed with a random key, so that nobody can make verification hashes of them.
+ *
+ * Clients keep an answer until it expires and name its xorbs without asking again: a xorb that is gone by then makes their uploads fail. So what an
+ * answer names is touched once it is DEDUP_TOUCH_AFTER_MS old, and survives a garbage collection with its 21 days of grace for as long as the answer holds,
+ * and a day more for the upload that began last, whatever becomes of its files. Not more often than that: it costs a record, and a xorb that is young again
+ * is not coded. A garbage collection with a shorter grace breaks the promise, as it breaks what clients remember of their own uploads. */
 #include <sodium.h>
 #include <stdlib.h>
 
@@ -14,6 +19,7 @@ enum {
 	DEDUP_XORBS_MAX = 256,
 	DEDUP_ANSWER_MAX = 4 << 20,     /* bytes */
 	DEDUP_EXPIRES_S = 7 * 24 * 3600,
+	DEDUP_TOUCH_AFTER_MS = (21 - 7 - 1) * 24 * 3600 * 1000,
 };
 
 struct visible_xorb {
@@ -152,6 +158,15 @@ static bool gather(struct answer *answer, const struct index_chunk *found)
 	return true;
 }
 
+/* False: a xorb has gone meanwhile, or there is no room for the record. Then nothing is promised. */
+static bool keep_young(const struct answer *answer)
+{
+	struct hash hashes[DEDUP_XORBS_MAX];
+	for (size_t i = 0; i < answer->count; i++)
+		hashes[i] = answer->xorbs[i].xorb->table.xorb;
+	return store_touch_xorbs(answer->store, hashes, answer->count, DEDUP_TOUCH_AFTER_MS, NULL) == 0;
+}
+
 int store_dedup_query(struct store *store, const struct hash *chunk, store_owner_filter may_see, void *context, struct buffer *out,
 	struct why *why)
 {
@@ -166,7 +181,7 @@ int store_dedup_query(struct store *store, const struct hash *chunk, store_owner
 	answer->may_see = may_see;
 	answer->context = context;
 	answer->claims_left = DEDUP_CLAIMS_MAX;
-	err = gather(answer, &found) ? write_answer(answer, out) : ERR_NOT_FOUND;
+	err = gather(answer, &found) && keep_young(answer) ? write_answer(answer, out) : ERR_NOT_FOUND;
 	for (size_t i = 0; i < answer->count; i++) {
 		stored_xorb_release(answer->xorbs[i].xorb);
 		free(answer->xorbs[i].visible);

@@ -75,8 +75,8 @@ struct file_info {
 int store_file_info(struct store *store, const struct hash *file, struct file_info *out); /* 0, ERR_NOT_FOUND, ERR_IO */
 /* Any verified-or-not file with this digest that `owner` has a claim on (NULL: anyone's). Whole ones before damaged ones, then verified ones first. */
 int store_file_by_sha256(struct store *store, const struct entity_id *owner, const struct sha256 *sha256, struct file_info *out);
-/* Calls `each` for every file that the call above may choose, now or once more damage is found: those that are verified and, if none of these is whole, those that are only
- * said to have the digest. What `each` returns, if not 0; ERR_NOT_FOUND: there is none. */
+/* Calls `each` for every file that the call above may choose, now or once more damage is found: those that are verified and, if none of these is whole, those
+ * that are only said to have the digest. What `each` returns, if not 0; ERR_NOT_FOUND: there is none. */
 int store_choices_by_sha256(struct store *store, const struct entity_id *owner, const struct sha256 *sha256,
 	int (*each)(void *context, const struct hash *file), void *context);
 /* Grows when anything stored is found damaged: a file that was chosen by its digest before may not be the one to choose any more. */
@@ -84,7 +84,8 @@ uint64_t store_damage_found(struct store *store);
 /* A *verified*, undamaged file with this digest that some owner has a claim on whom `may_see` accepts; looks at STORE_CLAIMS_SEEN_MAX claims at most. */
 typedef bool (*store_owner_filter)(void *context, const struct entity_id *owner);
 int store_file_by_sha256_seen(struct store *store, const struct sha256 *sha256, store_owner_filter may_see, void *context, struct file_info *out);
-/* True when a file that is known here names the xorb and some owner has a claim on it whom `may_see` accepts; looks at STORE_CLAIMS_SEEN_MAX files and claims at most. */
+/* True when a file that is known here names the xorb and some owner has a claim on it whom `may_see` accepts; looks at STORE_CLAIMS_SEEN_MAX files and claims
+ * at most. */
 bool store_xorb_is_seen(struct store *store, const struct hash *xorb, store_owner_filter may_see, void *context);
 /* [blocks] The same as store_file_by_sha256 with an owner, and asks other nodes for what is not here. */
 int store_find_by_sha256(struct store *store, const struct entity_id *owner, const struct sha256 *sha256, struct file_info *out);

@@ -108,21 +108,8 @@ int xorb_upload_write(struct xorb_upload *upload, const void *data, size_t lengt
 /* It was sent before: it counts as young again, so that a registration that follows finds it. */
 static int touch(struct store *store, const struct hash *xorb, struct why *why)
 {
-	struct index_xorb entry;
-	uint8_t payload[TOUCH_RECORD_BYTES];
-	int64_t now = store_now_ms();
-	pthread_rwlock_rdlock(&store->registration);
-	int err = index_xorb(store->index, xorb, &entry);
-	index_xorb_fini(&entry);
-	if (err) {
-		err = why_set(why, err == ERR_NOT_FOUND ? ERR_BUSY : err, "the xorb was removed while it was sent again; send it once more");
-	} else if (now - entry.stored_ms > TOUCH_AFTER_MS) {
-		touch_record_encode(payload, &(struct touch_record){ *xorb, now });
-		struct journal_record record = { .kind = VOLUME_TOUCH, .payload = span_of(payload, sizeof(payload)) };
-		err = journal_commit(store->journal, &record, 1, why);
-	}
-	pthread_rwlock_unlock(&store->registration);
-	return err;
+	int err = store_touch_xorbs(store, xorb, 1, TOUCH_AFTER_MS, why);
+	return err == ERR_NOT_FOUND ? why_set(why, ERR_BUSY, "the xorb was removed while it was sent again; send it once more") : err;
 }
 
 static int publish(struct xorb_upload *upload, const struct xorb_chunk *chunks, uint32_t count, struct why *why)

@@ -5,10 +5,11 @@ import threading
 import time
 import traceback
 
-from hub_process import cairn
+from hub_process import BUILD, Hub, cairn
 from ledger import Lost, Refused, ask, digest, heard
 from samples import random_bytes
 from volumes import disk_usage_bytes, volume_files
+from xet_wire import File, random_xorb, shard, text
 
 CLIENTS = 4
 CONTENT_BYTES = (300_000, 700_000, 1_000_000, 1_500_000, 2_000_000, 4_000_000)  # few files, so that everybody has the same ones at once
@@ -241,3 +242,45 @@ def test_a_dry_run_changes_nothing(hub):
     done = json.loads(cairn(hub, "gc", "--grace", "0", "--json"))["result"]
     assert done["bytes_freed"] == planned["bytes_freed"]
     assert hub.stop() == 0, hub.tail()
+
+
+def test_what_a_dedup_answer_names_may_be_leant_on_for_as_long_as_the_answer_holds(tmp_path):
+    """Clients keep an answer for a week. Meanwhile everybody may delete the files it was made of, and garbage be collected."""
+    day_ms, clock = 24 * 3600 * 1000, tmp_path / "clock"
+    hub = Hub(tmp_path / "data")
+    hub.environment = {"LD_PRELOAD": str(BUILD / "libclock_fault.so"), "CLOCK_FAULT": str(clock)}
+
+    def on_day(day):
+        """What is told about time is never taken back, so a jump is a restart."""
+        if hub.is_running():
+            assert hub.stop() == 0, hub.tail()
+        clock.write_text(str(day * day_ms))
+        hub.start()
+
+    def register(file, xorb):
+        return hub.request("POST", "/v1/shards", shard([file], [xorb]), token=hub.xet_token(user.token, second)["accessToken"])
+
+    on_day(0)
+    try:
+        user = hub.make_user("alice")
+        first, second = user.repo(), user.repo()
+        asked, unasked = random_xorb("asked", 5), random_xorb("unasked", 5)
+        token = hub.xet_token(user.token, first)["accessToken"]
+        for xorb in (asked, unasked):
+            assert hub.request("POST", xorb.path, xorb.body, token=token).status == 200
+            assert hub.request("POST", "/v1/shards", shard([File([(xorb, 0, 5)])], [xorb]), token=token).status == 200
+        on_day(20)
+        token = hub.xet_token(user.token, first)["accessToken"]
+        answer = hub.request("GET", f"/v1/chunks/default/{text(asked.hashes[0])}", token=token)
+        assert answer.status == 200 and asked.hash in answer.body
+        on_day(26)
+        assert hub.operation("gc")["result"]["xorbs_dropped"] == 1
+        assert register(File([(unasked, 0, 5)]), unasked).status == 400
+        assert register(File([(asked, 0, 4)]), asked).status == 200
+        on_day(60)
+        assert hub.operation("gc")["result"]["xorbs_dropped"] == 1
+        assert register(File([(asked, 0, 3)]), asked).status == 400
+        assert hub.stop() == 0, hub.tail()
+    finally:
+        if hub.is_running():
+            hub.kill()
