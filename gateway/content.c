@@ -85,14 +85,29 @@ bool reply_content_head(struct http_request *request, const struct content *cont
 	return false;
 }
 
+/* True: *start..*end is to be sent with *status. False: the range is outside the file, which has been answered. */
+static bool begin_range(struct http_request *request, const struct content *content, uint64_t *start, uint64_t *end, int *status)
+{
+	if (range_of(request, content, start, end, status) == 0)
+		return true;
+	http_reply_error(request, 416, NULL, "The range is outside the file");
+	return false;
+}
+
+void reply_content_bytes(struct http_request *request, const struct content *content, const uint8_t *bytes)
+{
+	uint64_t start, end;
+	int status;
+	if (begin_range(request, content, &start, &end, &status))
+		http_reply(request, status, content->type, span_of(bytes + start, (size_t)(end - start)));
+}
+
 void reply_content(struct http_request *request, struct gateway *gateway, const struct content *content)
 {
 	uint64_t start, end;
 	int status;
-	if (range_of(request, content, &start, &end, &status) != 0) {
-		http_reply_error(request, 416, NULL, "The range is outside the file");
+	if (!begin_range(request, content, &start, &end, &status))
 		return;
-	}
 	struct file_reader *reader;
 	struct why why = { 0 };
 	int err = file_reader_open(&reader, gateway->store, &content->file, start, end, &why);

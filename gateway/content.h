@@ -15,5 +15,7 @@ struct content {
 bool reply_content_head(struct http_request *request, const struct content *content);
 /* [blocks] Answers with the bytes asked for; call reply_content_head first. */
 void reply_content(struct http_request *request, struct gateway *gateway, const struct content *content);
+/* The same for bytes that are in memory: all `content->length` of them. */
+void reply_content_bytes(struct http_request *request, const struct content *content, const uint8_t *bytes);
 
 #endif

@@ -95,10 +95,12 @@ static void reply_blob(struct http_request *request, struct call *call, const st
 	buffer_init(&body, RAW_BYTES_MAX);
 	struct why why = { 0 };
 	int err = repo_read_blob(call->gateway, &call->repo, &resolve->entry, &body, &why);
+	if (err == 0 && buffer_span(&body).length != resolve->content.length)
+		err = why_set(&why, ERR_CORRUPT, "The blob has another length than its entry says");
 	if (err)
 		answer_err(request, err, &why);
 	else
-		http_reply_buffer(request, 200, resolve->content.type, &body);
+		reply_content_bytes(request, &resolve->content, buffer_span(&body).data);
 	buffer_fini(&body);
 }
 

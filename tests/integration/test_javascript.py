@@ -95,6 +95,16 @@ def test_download_information_needs_no_download(js, user, client, sample):
     assert js.run_js("fileDownloadInfo", repo=repo, path="absent.txt") is None
 
 
+def test_the_raw_form_of_a_file_is_what_git_keeps(js, user, client, sample):
+    directory, files = sample
+    repo = user.repo()
+    client(user.token).run("upload_folder", repo=repo, folder=directory)
+    content = files["model.safetensors"]
+    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{hashlib.sha256(content).hexdigest()}\nsize {len(content)}\n"
+    assert js.run_js("downloadRaw", repo=repo, path="model.safetensors") == pointer
+    assert "model.safetensors" not in js.run_js("downloadRaw", repo=repo, path=".gitattributes")
+
+
 def test_errors_carry_status_and_request_id(js, user, bob, client):
     repo = user.repo(private=True)
     with pytest.raises(ClientError) as caught:

@@ -174,6 +174,12 @@ def test_head_tells_all_that_clients_need(hub, user, client, tmp_path):
     assert (empty.status, empty.code, empty.headers["x-repo-commit"]) == (404, "EntryNotFound", oid)
     raw = hub.request("GET", f"/{repo}/raw/main/data.bin", token=user.token)
     assert raw.body == pointer(data)
+    size = len(raw.body)
+    for asked, begin, end in (("0-0", 0, 1), ("8-", 8, size), ("-5", size - 5, size), ("3-9999", 3, size)):
+        part = hub.request("GET", f"/{repo}/raw/main/data.bin", token=user.token, headers={"Range": f"bytes={asked}"})
+        assert (part.status, part.headers["content-range"], part.body) == (206, f"bytes {begin}-{end - 1}/{size}", raw.body[begin:end])
+    outside = hub.request("GET", f"/{repo}/raw/main/data.bin", token=user.token, headers={"Range": "bytes=1000-"})
+    assert (outside.status, outside.headers["content-range"]) == (416, f"bytes */{size}")
 
 
 def test_a_tag_with_a_message_names_a_commit_everywhere(hub, user, client, tmp_path):

@@ -106,6 +106,7 @@ const actions = {
 		const blob = await hub.downloadFile({ ...where(params), path });
 		return sha256(Buffer.from(await blob.slice(begin, end).arrayBuffer()));
 	},
+	downloadRaw: async ({ path, ...params }) => (await hub.downloadFile({ ...where(params), path, raw: true })).text(),
 	snapshotDownload: async ({ cacheDir, ...params }) => hub.snapshotDownload({ ...where(params), cacheDir }),
 
 	createBranch: async ({ branch, empty, ...params }) => hub.createBranch({ ...where(params), branch, empty }),
