@@ -101,20 +101,6 @@ static bool is_dot_git(struct span name)
 	return false;
 }
 
-/* ".." also where file systems take a backslash for a slash. */
-static bool leads_up(struct span name)
-{
-	for (;;) {
-		const uint8_t *backslash = name.length ? memchr(name.data, '\\', name.length) : NULL;
-		size_t length = backslash ? (size_t)(backslash - name.data) : name.length;
-		if (span_equal(span_of(name.data, length), span_text("..")))
-			return true;
-		if (!backslash)
-			return false;
-		name = span_of(backslash + 1, name.length - length - 1);
-	}
-}
-
 static const char *fault_of_bytes(struct span path)
 {
 	while (path.length) {
@@ -135,7 +121,7 @@ static const char *fault_of_name(struct span name)
 		return "it has an empty component";
 	if (name.length > PATH_NAME_BYTES_MAX)
 		return "it has a component longer than 255 bytes";
-	if (span_equal(name, span_text(".")) || leads_up(name))
+	if (span_equal(name, span_text(".")) || span_equal(name, span_text("..")))
 		return "\".\" and \"..\" are not allowed in it";
 	if (is_dot_git(name))
 		return "\".git\" and what file systems take for it are not allowed in it";
@@ -164,11 +150,14 @@ static const char *fault_of(struct span path)
 	return fault;
 }
 
-int path_check(struct span path, struct why *why)
+/* Where file systems take a backslash for a slash. Further behind, a backslash is a character of a name like others. */
+static bool begins_with_up(struct span path)
 {
-	const char *fault = fault_of(path);
-	if (!fault)
-		return 0;
+	return path.length >= 3 && memcmp(path.data, "..\\", 3) == 0;
+}
+
+static int refuse(struct span path, const char *fault, struct why *why)
+{
 	enum { SHOWN_BYTES_MAX = 200 };
 	char shown[SHOWN_BYTES_MAX + 1];
 	size_t length = path.length < SHOWN_BYTES_MAX ? path.length : SHOWN_BYTES_MAX;
@@ -176,4 +165,16 @@ int path_check(struct span path, struct why *why)
 		shown[i] = path.data[i] < 0x20 || path.data[i] >= 0x7f ? '?' : (char)path.data[i];
 	shown[length] = 0;
 	return why_set(why, ERR_INVALID, "\"%s\" is not a valid path: %s", shown, fault);
+}
+
+int path_check(struct span path, struct why *why)
+{
+	const char *fault = begins_with_up(path) ? "\"..\\\" is not allowed at its start" : fault_of(path);
+	return fault ? refuse(path, fault, why) : 0;
+}
+
+int path_check_name(struct span name, struct why *why)
+{
+	const char *fault = fault_of(name);
+	return fault ? refuse(name, fault, why) : 0;
 }

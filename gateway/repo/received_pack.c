@@ -16,9 +16,15 @@ enum {
 	NAME_SHOWN_BYTES = 200,
 };
 
+enum {
+	TREE_IS_TOP = 1,    /* a commit of the pack has it as its top folder */
+	TREE_BARS_TOP = 2,  /* has names that are allowed in any other folder, but not there */
+};
+
 struct scan {
 	struct received_pack *received;
 	struct why *why;
+	uint8_t *trees;         /* per position: TREE_* */
 	uint32_t missing, bad_names, too_large, folded; /* findings */
 	uint64_t *names;        /* hashes of folded names of one tree */
 	size_t names_capacity;
@@ -55,6 +61,8 @@ static int scan_commit(struct scan *scan, struct span payload)
 	if (err == 0) {
 		link_to(scan, "commit", &commit->tree, &position, &is_here);
 		scan->received->leans |= !is_here;
+		if (is_here)
+			scan->trees[position] |= TREE_IS_TOP;
 	}
 	free(commit);
 	return err ? ERR_INVALID : 0;
@@ -74,14 +82,13 @@ static int scan_tag(struct scan *scan, struct span payload)
 
 /* ------------------------------------------------------------------ trees */
 
-static void refuse_name(struct scan *scan, uint32_t tree, const struct git_tree_entry *entry, const struct why *fault)
+static void refuse_name(struct scan *scan, uint32_t tree, const struct why *fault)
 {
 	if (scan->bad_names++ >= RECEIVED_FINDINGS_MAX)
 		return;
 	char folder[PATH_BYTES_MAX + 1];
 	received_path(scan->received, tree, folder);
 	buffer_printf(scan->received->messages, "error: %s%s%s\n", fault->text, folder[0] ? ", in " : "", folder);
-	(void)entry;
 }
 
 static uint64_t folded_hash(struct span name)
@@ -155,8 +162,10 @@ static int scan_entry(struct scan *scan, uint32_t tree, const struct git_tree_en
 	uint32_t kind = entry->mode & GIT_MODE_KIND, position = 0;
 	struct why fault = { 0 };
 	bool is_here = false;
-	if (path_check(entry->name, &fault) != 0)
-		refuse_name(scan, tree, entry, &fault);
+	if (path_check_name(entry->name, &fault) != 0)
+		refuse_name(scan, tree, &fault);
+	else if (path_check(entry->name, NULL) != 0)
+		scan->trees[tree] |= TREE_BARS_TOP;
 	if (kind == GIT_MODE_SUBMODULE)
 		return 0;
 	if (kind != GIT_MODE_DIRECTORY && kind != (GIT_MODE_FILE & GIT_MODE_KIND) && kind != GIT_MODE_SYMLINK)
@@ -199,6 +208,33 @@ static int scan_tree(struct scan *scan, uint32_t position, struct span payload)
 		return why_set(scan->why, ERR_INVALID, "a folder is malformed");
 	warn_of_case(scan, position, count);
 	return 0;
+}
+
+/* Said of each top folder alone: a folder's place is known when all have been looked at. */
+static int scan_top(struct scan *scan, uint32_t position)
+{
+	struct git_tree_entry entry;
+	struct span payload;
+	unsigned type;
+	int err = indexed_pack_read(scan->received->pack, position, &type, &payload, scan->why);
+	while (err == 0 && git_tree_next(&payload, &entry) > 0) {
+		struct why fault = { 0 };
+		if (path_check(entry.name, &fault) == 0)
+			continue;
+		if (scan->bad_names++ < RECEIVED_FINDINGS_MAX)
+			buffer_printf(scan->received->messages, "error: %s\n", fault.text);
+	}
+	return err;
+}
+
+static int scan_tops(struct scan *scan)
+{
+	uint32_t count = indexed_pack_count(scan->received->pack);
+	int err = 0;
+	for (uint32_t i = 0; i < count && err == 0; i++)
+		if (scan->trees[i] == (TREE_IS_TOP | TREE_BARS_TOP))
+			err = scan_top(scan, i);
+	return err;
 }
 
 /* ------------------------------------------------------------------ all objects */
@@ -266,6 +302,9 @@ static int scan_all(struct received_pack *received, struct why *why)
 	received->total = count;
 	received->has_all_edges = true;
 	received->phase = "Checking objects";
+	scan.trees = calloc((size_t)count + 1, 1);
+	if (!scan.trees)
+		err = why_set(why, ERR_NO_MEMORY, "no memory for the objects of a push");
 	for (uint32_t i = 0; i < count && err == 0; i++) {
 		received->done = i;
 		if (received->cancelled)
@@ -273,6 +312,9 @@ static int scan_all(struct received_pack *received, struct why *why)
 		else
 			err = scan_object(&scan, indexed_pack_nth(received->pack, i), large, &large_count);
 	}
+	if (err == 0)
+		err = scan_tops(&scan);
+	free(scan.trees);
 	free(scan.names);
 	if (err)
 		return err;

@@ -13,7 +13,7 @@
  * Refusals go to `messages`, one line each with path, rule and remedy, some of each kind; the error is then ERR_INVALID and `why` says what a report line can
  * hold. Then everything is stored: each regular blob as a store file, pack and map behind them, durable together; the table of objects last.
  *
- * Memory: 9 bytes per object, 8 for each time that a folder names another (up to RECEIVED_EDGES_MAX), libgit2's cache, one object at a time; files of stored blobs are kept in a file beside the pack (40 bytes per object).
+ * Memory: 10 bytes per object, 8 for each time that a folder names another (up to RECEIVED_EDGES_MAX), libgit2's cache, one object at a time; files of stored blobs are kept in a file beside the pack (40 bytes per object).
  *
  * [blocks] everything. One thread. */
 #ifndef CAIRN_GATEWAY_REPO_RECEIVED_PACK_H

@@ -29,8 +29,10 @@ enum {
 	REGULAR_FILE_BYTES_MAX = 10 << 20, /* larger ones must be LFS */
 };
 
-/* 0, or ERR_INVALID with a sentence: empty, absolute, "..", ".", "//", NUL, control bytes, ".git", invalid UTF-8, too long or deep. */
+/* 0, or ERR_INVALID with a sentence: empty, absolute, "..", ".", "//", "..\" at the start, NUL, control bytes, ".git", invalid UTF-8, too long or deep. */
 int path_check(struct span path, struct why *why);
+/* What may be called so in some folder: "..\" may begin it unless that is the top folder. */
+int path_check_name(struct span name, struct why *why);
 /* What is no UTF-8 cannot be told in JSON. Fast where text is ASCII. */
 bool text_is_utf8(struct span text);
 

@@ -345,7 +345,7 @@ def test_large_regular_files_are_refused_with_path_and_remedy(hub, repo, work):
     assert tree_of(hub, repo)["models/big.dat"]["lfs"]["size"] == 11 << 20
 
 
-BAD_NAMES = [b".git", b".GIT", b".git ", b"..", b"..\\x", b".", b"git~1", b".g\xe2\x80\x8cit", b"a\\..\\.git", b".git\\config", b"bell\x07", b"latin-\xe9",
+BAD_NAMES = [b".git", b".GIT", b".git ", b"..", b".", b"git~1", b".g\xe2\x80\x8cit", b"a\\..\\.git", b".git\\config", b"bell\x07", b"latin-\xe9",
              b"n" * 256, b".git::$INDEX_ALLOCATION"]
 
 
@@ -361,6 +361,17 @@ def test_bad_names_are_refused(hub, repo, work, name):
     assert refs(hub, repo) == before
     work.git("fetch", "-q", "origin")
     assert hub.request("GET", f"/api/models/{repo}/revision/{commit}").status == 404
+
+
+def test_only_a_path_may_not_begin_with_a_step_up_before_a_backslash(hub, repo, work):
+    before = refs(hub, repo)
+    top = work.tree([("100644", b"..\\x", work.blob("x"))])
+    text = work.refused("origin", f"{work.commit_tree(top)}:refs/heads/bad")
+    assert '"..\\x" is not a valid path' in text and "rename it" in text, text
+    assert refs(hub, repo) == before
+    work.git("push", "origin", f"{work.commit_tree(work.tree([('40000', 'folder', top)]))}:refs/heads/good")
+    assert set(tree_of(hub, repo, "good")) == {"folder", "folder/..\\x"}
+    assert hub.request("GET", f"/{repo}/resolve/good/folder/..%5Cx").body == b"x"
 
 
 def test_folders_deeper_than_paths_may_be_are_refused(hub, repo, work):
