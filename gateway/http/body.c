@@ -17,7 +17,8 @@ enum {
 	COLLECT_STEP_BYTES = 64 << 10,
 	COLLECT_CAPACITY_FIRST = 16 << 10,
 	COLLECT_WAIT_MS_MAX = 30000,
-	PEER_GONE = -1000, /* no ERR_* */
+	PEER_DONE = -1000, /* no ERR_*: its side of the connection is shut */
+	PEER_GONE = -1001,
 };
 
 static void body_go_on(struct connection *connection);
@@ -189,6 +190,28 @@ void body_failed(struct connection *connection)
 		connection_request_done(connection);
 }
 
+/* No more of the body will be read, but the client may still listen. */
+static void cut(struct connection *connection, int status)
+{
+	struct http_request *request = connection->request;
+	connection_watch(connection, 0);
+	request->head.keep_alive = false;
+	request->body.cut_status = status;
+	if (is_sink(&request->body)) {
+		end_sink(connection, ERR_CLOSED);
+		return;
+	}
+	connection->state = CONNECTION_OWNED;
+	loop_set_deadline(connection->loop, connection, TIMER_NEVER);
+	reply_cut(request);
+	connection_dispatch(connection);
+}
+
+void body_too_slow(struct connection *connection)
+{
+	cut(connection, 408);
+}
+
 static void body_complete(struct connection *connection)
 {
 	if (is_sink(&connection->request->body))
@@ -284,7 +307,7 @@ static size_t choose_room(struct connection *connection, uint8_t **out)
 	return room;
 }
 
-/* Bytes received, 0: none for now, PEER_GONE, or what refuses the body. */
+/* Bytes received, 0: none for now, PEER_*, or what refuses the body. */
 static int64_t receive_some(struct connection *connection)
 {
 	struct http_request *request = connection->request;
@@ -300,7 +323,7 @@ static int64_t receive_some(struct connection *connection)
 		return 0;
 	}
 	if (received <= 0)
-		return PEER_GONE;
+		return received == 0 ? PEER_DONE : PEER_GONE;
 	connection_rate_count(connection, (size_t)received);
 	int err = feed(request, out, (size_t)received, &consumed);
 	size_t behind = (size_t)received - consumed;
@@ -316,6 +339,8 @@ void body_readable(struct connection *connection)
 		return;
 	if (received == PEER_GONE)
 		connection_failed(connection);
+	else if (received == PEER_DONE)
+		cut(connection, 400);
 	else if (received < 0)
 		body_refused(connection, (int)received);
 	else if (connection->request->body.complete)

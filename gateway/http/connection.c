@@ -444,7 +444,10 @@ static void judge_rate(struct connection *connection)
 	}
 	if (!connection->in_grace && connection->window_bytes < RATE_BYTES_PER_S_MIN * window_ms / 1000 && waits_for_peer(connection)) {
 		metrics_add(&loop->server->metrics.timed_out, 1);
-		connection_failed(connection);
+		if (connection->state == CONNECTION_BODY)
+			body_too_slow(connection);
+		else
+			connection_failed(connection);
 		return;
 	}
 	connection->in_grace = false;

@@ -123,7 +123,8 @@ typedef void (*http_body_fn)(struct http_request *request, struct span body, voi
 /* When too much work waits already the request is answered 503 and `fn` never runs, so `context` should be the request's memory. Not so for
  * work that a worker hands on: that always runs. */
 void http_work(struct http_request *request, http_work_fn fn, void *context);
-/* Bodies above `bytes_max` are answered 413. Sends 100 Continue if expected. `fn` never runs for a body that does not arrive whole. */
+/* Bodies above `bytes_max` are answered 413. Sends 100 Continue if expected. `fn` never runs for a body that does not arrive whole: a client that
+ * has sent less than it announced is told 400, one that is too slow 408. */
 void http_collect(struct http_request *request, size_t bytes_max, http_body_fn fn, void *context);
 
 /* Leaves the request with somebody who answers later without a thread that waits: `begin` is called once, on the loop, after the handler has
@@ -136,8 +137,9 @@ struct http_sink {
 	/* On a bulk loop, in order, 1 byte to 1 MiB at a time. 0 or an error: then the rest is drained within limits and `end` is
 	 * called with that error. May compute; may wait only for the store's write buffers. */
 	int (*write)(struct http_request *request, const uint8_t *data, size_t length, void *context);
-	/* On a worker thread, exactly once: err 0 after the whole body, ERR_CLOSED when the client went away or was too slow
-	 * (reply is then a no-op but must still be called), or what `write` returned. Owns the request. */
+	/* On a worker thread, exactly once: err 0 after the whole body, ERR_CLOSED when the client went away, sent less than it announced or was
+	 * too slow (reply must be called all the same; a client that still listens is told 400 or 408 instead), or what `write` returned.
+	 * Owns the request. */
 	void (*end)(struct http_request *request, int err, void *context);
 	/* Optional, before each `write` of a body whose length was announced: memory to receive into, *length bytes (in: how many are of use), with which
 	 * `write` is called next. NULL: there is none now; what is wrong, `write` will tell. On a bulk loop; may wait as `write` may. */

@@ -240,6 +240,20 @@ static bool over_budget(struct http_request *request)
 	return true;
 }
 
+static bool is_replaced(const struct http_request *request)
+{
+	return request->over_budget || request->body.cut_status;
+}
+
+/* True: something else was answered. */
+static bool replace(struct http_request *request)
+{
+	if (!request->body.cut_status)
+		return over_budget(request);
+	reply_cut(request);
+	return true;
+}
+
 /* A large body stays until the client has taken it, and clients may be slow. */
 static bool charge_body(struct http_request *request, size_t bytes)
 {
@@ -284,7 +298,7 @@ static void reply_with(struct http_request *request, int status, const char *con
 
 void http_reply(struct http_request *request, int status, const char *content_type, struct span body)
 {
-	if (!over_budget(request))
+	if (!replace(request))
 		reply_with(request, status, content_type, body, NULL);
 }
 
@@ -293,7 +307,7 @@ void http_reply_buffer(struct http_request *request, int status, const char *con
 	struct span span = buffer_span(body);
 	void *owned = body->data;
 	*body = (struct buffer){ .limit = body->limit };
-	if (over_budget(request))
+	if (replace(request))
 		free(owned);
 	else
 		reply_with(request, status, content_type, span, owned);
@@ -301,10 +315,10 @@ void http_reply_buffer(struct http_request *request, int status, const char *con
 
 void http_reply_source(struct http_request *request, int status, const char *content_type, uint64_t length, struct http_source source)
 {
-	if (request->over_budget || has_no_body(request, status)) {
+	if (is_replaced(request) || has_no_body(request, status)) {
 		if (source.close)
 			source.close(source.context);
-		if (over_budget(request))
+		if (replace(request))
 			return;
 		source = (struct http_source){ 0 };
 	}
@@ -370,6 +384,19 @@ void reply_refusal(struct http_request *request, int status)
 		}
 	}
 	http_reply_error(request, status, NULL, "The request is refused");
+}
+
+void reply_cut(struct http_request *request)
+{
+	const struct body *body = &request->body;
+	int status = body->cut_status;
+	const char *what = status == 408 ? "The body of the request came too slowly" : "The connection ended before the body of the request was complete";
+	unsigned long long received = body->received;
+	request->body.cut_status = 0;
+	request->fields_length = 0; /* whatever its owner meant to say */
+	http_reply_error(request, status, status == 408 ? "RequestTimeout" : "IncompleteBody", request->head.chunked ?
+		http_printf(request, "%s: %llu bytes arrived, and not the last chunk", what, received) :
+		http_printf(request, "%s: %llu of %llu bytes arrived", what, received, (unsigned long long)request->head.content_length));
 }
 
 /* ---- preflights ---- */

@@ -39,6 +39,7 @@ struct body {
 	size_t capacity, charged;     /* charged: of the server's memory for bodies */
 	struct http_sink sink;        /* sink; .write NULL when collecting */
 	int err;                      /* what `end` is told */
+	int cut_status;               /* it ended early: answered so, whatever its owner says; 0: it did not */
 	void *context;
 };
 
@@ -105,8 +106,10 @@ void request_give_back(struct http_request *request);
 /* body.c: receives what STEP_COLLECT and STEP_SINK ask for. */
 void body_start(struct connection *connection);
 void body_readable(struct connection *connection);
-/* The client is gone or too slow. */
+/* The client is gone. */
 void body_failed(struct connection *connection);
+/* The client sends too slowly: 408. */
+void body_too_slow(struct connection *connection);
 void body_waited_too_long(struct connection *connection);
 void body_memory_available(struct loop *loop);
 void body_release(struct http_request *request);
@@ -124,5 +127,7 @@ bool send_waits_for_peer(const struct connection *connection);
 void reply_preflight(struct http_request *request);
 /* A refusal that ends the connection. */
 void reply_refusal(struct http_request *request, int status);
+/* Says that a body ended early, with body.cut_status. */
+void reply_cut(struct http_request *request);
 
 #endif

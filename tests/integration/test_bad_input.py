@@ -268,10 +268,20 @@ def whole_requests(hub, user, repo):
     file = File([(SENT_XORB, 0, 2)])
     create = json.dumps({"name": "cut-short", "type": "model"}).encode()
     commit = HEADER + line("file", {"path": "cut.txt", "content": "eA==", "encoding": "base64"}).rstrip()
+    data = random_bytes(f"cut {repo}", 100_000)
+    oid = hashlib.sha256(data).hexdigest()
+    asked = {"operation": "upload", "transfers": ["basic"], "hash_algo": "sha256", "objects": [{"oid": oid, "size": len(data)}]}
+    upload = hub.lfs_batch(user.token, repo, [(oid, len(data))]).json()["objects"][0]["actions"]["upload"]["href"]
     return {
         "commit": ("POST", f"/api/models/{repo}/commit/main", user.token, commit, lambda: False),  # `repo` looks itself
         "create": ("POST", "/api/repos/create", user.token, create,
                    lambda: hub.request("GET", f"/api/models/{user.name}/cut-short", token=user.token).status == 200),
+        "preupload": ("POST", f"/api/models/{repo}/preupload/main", user.token,
+                      json.dumps({"files": [{"path": "cut.txt", "size": 1, "sample": "eA=="}]}).encode(), lambda: False),
+        "validate-yaml": ("POST", "/api/validate-yaml", user.token, json.dumps({"content": "---\n---\n", "repoType": "model"}).encode(), lambda: False),
+        "LFS batch": ("POST", f"/{repo}.git/info/lfs/objects/batch", user.token, json.dumps(asked).encode(), lambda: False),
+        "LFS object": ("PUT", upload.removeprefix(hub.url), None, data, lambda: is_stored(hub, user, repo, oid, len(data))),
+        "push": ("POST", f"/{repo}.git/git-receive-pack", user.token, b"0000" * 20, lambda: False),
         "xorb": ("POST", CUT_XORB.path, xet, CUT_XORB.body,
                  lambda: hub.has_xorb(CUT_XORB)),
         "shard": ("POST", "/v1/shards", xet, shard([file], [SENT_XORB]),
@@ -279,18 +289,26 @@ def whole_requests(hub, user, repo):
     }
 
 
-def head_of(method, path, token, length):
-    return f"{method} {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nContent-Length: {length}\r\n\r\n".encode()
+def head_of(method, path, token, framing):
+    kind = "vnd.git-lfs+json" if path.endswith("/batch") else "x-git-receive-pack-request" if path.endswith("-pack") else "json"
+    kind = "x-ndjson" if "/commit/" in path else kind
+    who = f"Authorization: Bearer {token}\r\n" if token else ""
+    return f"{method} {path} HTTP/1.1\r\nHost: x\r\n{who}Content-Type: application/{kind}\r\n{framing}\r\n\r\n".encode()
 
 
-@pytest.mark.parametrize("name", ["commit", "create", "xorb", "shard"])
-def test_a_body_shorter_than_announced_leaves_nothing(hub, user, repo, name):
+@pytest.mark.parametrize("framing", ["length", "chunked"])
+@pytest.mark.parametrize("name", ["commit", "create", "preupload", "validate-yaml", "LFS batch", "LFS object", "push", "xorb", "shard"])
+def test_a_body_shorter_than_announced_is_refused_and_leaves_nothing(hub, user, repo, name, framing):
     method, path, token, body, left_a_trace = whole_requests(hub, user, repo)[name]
     with raw_http.connect(hub) as connection:
-        connection.sendall(head_of(method, path, token, len(body)) + body[:-1])
+        if framing == "length":
+            connection.sendall(head_of(method, path, token, f"Content-Length: {len(body)}") + body[:-1])
+        else:
+            connection.sendall(head_of(method, path, token, "Transfer-Encoding: chunked") + b"%x\r\n" % len(body) + body + b"\r\n")
         connection.shutdown(socket.SHUT_WR)
         status, data = raw_http.read_answer(connection)
-    assert status is None or 400 <= status < 500, data
+        assert status == 400 and b"X-Error-Code: IncompleteBody\r\n" in data, data
+        assert b"before the body of the request was complete" in data and raw_http.is_closed(connection, 20)
     assert not left_a_trace()
 
 
@@ -299,7 +317,7 @@ def test_a_body_longer_than_announced_is_cut_and_refused(hub, user, repo, name):
     """What follows is the next request of the connection, and none."""
     method, path, token, body, left_a_trace = whole_requests(hub, user, repo)[name]
     with raw_http.connect(hub) as connection:
-        connection.sendall(head_of(method, path, token, len(body) - 1) + body)
+        connection.sendall(head_of(method, path, token, f"Content-Length: {len(body) - 1}") + body)
         status, data = raw_http.read_answer(connection)
         assert status == 400, data
         assert b'"error"' in data and raw_http.is_closed(connection, 20)

@@ -49,18 +49,30 @@ static void an_idle_connection_is_closed(void **state)
 	stop_server();
 }
 
-static void a_stalled_upload_is_cut(void **state)
+static void a_stalled_upload_is_told_so_and_cut(void **state)
 {
 	(void)state;
 	start_server((struct http_config){ .stall_ms_max = 200 });
 	int fd = client();
 	say(fd, "PUT /sink HTTP/1.1\r\nHost: h\r\nContent-Length: 100000\r\n\r\n");
 	uint64_t began_ms = now_ms();
-	while (send(fd, "x", 1, MSG_NOSIGNAL | MSG_DONTWAIT) == 1 && now_ms() - began_ms < 5000)
+	char byte;
+	while (recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && send(fd, "x", 1, MSG_NOSIGNAL | MSG_DONTWAIT) == 1)
 		sleep_ms(20); /* never idle, but slower than the minimum */
 	assert_in_range(now_ms() - began_ms, 200, 2000);
+	hear(fd, &response, false);
+	assert_int_equal(response.status, 408);
+	assert_non_null(strstr(response.head, "X-Error-Code: RequestTimeout\r\n"));
+	assert_non_null(strstr(response.head, "Connection: close\r\n"));
+	assert_non_null(strstr(response.body, "of 100000 bytes arrived"));
 	assert_true(is_closed(fd));
 	close(fd);
+	fd = client();
+	say(fd, "PUT /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\n");
+	assert_int_equal(hear_status(fd), 408);
+	assert_true(is_closed(fd));
+	close(fd);
+	assert_int_equal(atomic_load(&collected_count), 0);
 	for (int i = 0; i < 200 && atomic_load(&sink_ends) == 0; i++)
 		sleep_ms(5);
 	assert_int_equal(atomic_load(&sink_error), ERR_CLOSED);
@@ -488,7 +500,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_slow_head_is_told_so_and_cut),
 		cmocka_unit_test(an_idle_connection_is_closed),
-		cmocka_unit_test(a_stalled_upload_is_cut),
+		cmocka_unit_test(a_stalled_upload_is_told_so_and_cut),
 		cmocka_unit_test(a_client_that_does_not_read_is_cut),
 		cmocka_unit_test(connections_over_the_limit_are_told),
 		cmocka_unit_test(requests_over_the_limit_are_told),

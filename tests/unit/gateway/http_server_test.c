@@ -277,6 +277,19 @@ static void a_client_that_leaves_ends_its_sink(void **state)
 	shutdown(fd, SHUT_WR); /* half-closed in the middle of a body */
 	wait_for_ends(2);
 	assert_int_equal(atomic_load(&sink_error), ERR_CLOSED);
+	static struct response response; /* of the server's: the sink's own is nothing to a client that said too little */
+	hear(fd, &response, false);
+	assert_int_equal(response.status, 400);
+	assert_non_null(strstr(response.head, "X-Error-Code: IncompleteBody\r\n"));
+	assert_non_null(strstr(response.body, "50 bytes arrived, and not the last chunk"));
+	assert_true(is_closed(fd));
+	close(fd);
+	fd = client();
+	say(fd, "PUT /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\nabc");
+	shutdown(fd, SHUT_WR);
+	hear(fd, &response, false);
+	assert_int_equal(response.status, 400);
+	assert_non_null(strstr(response.body, "3 of 100 bytes arrived"));
 	assert_true(is_closed(fd));
 	close(fd);
 	fd = client();
