@@ -14,7 +14,7 @@
 #include "replication/replica.h"
 
 enum {
-	PAGE_REPOS_MAX = 200,
+	PAGE_REPOS_MAX = 200, /* of a type */
 	METRICS_BYTES_MAX = 1 << 20,
 	READY_LAG_MS_MAX = 10 * 1000, /* without word of a leader */
 };
@@ -22,7 +22,7 @@ enum {
 /* ------------------------------------------------------------------ the page */
 
 struct page {
-	struct buffer html;
+	struct buffer html, items;
 	const struct actor *actor;
 	bool own;    /* the caller's repositories, or everybody's public ones */
 	int repos_count;
@@ -37,33 +37,45 @@ static const char *prefix_of(enum repo_type type)
 static int write_repo(void *context, const struct repo *repo)
 {
 	struct page *page = context;
-	if (repo->type == REPO_BUCKET)
-		return 0;
 	struct resource resource = { .repo = repo };
 	if (page->own ? may(page->actor, ACTION_READ, &resource) != 0 : repo->private)
 		return 0;
 	if (page->repos_count == PAGE_REPOS_MAX)
 		return 1;
 	page->repos_count++;
-	buffer_append_text(&page->html, "<li><code>");
-	html_escaped(&page->html, prefix_of(repo->type));
-	html_escaped(&page->html, repo->owner);
-	buffer_append_byte(&page->html, '/');
-	html_escaped(&page->html, repo->name);
-	buffer_printf(&page->html, "</code>%s</li>\n", repo->private ? " (private)" : "");
+	buffer_append_text(&page->items, "<li><code>");
+	html_escaped(&page->items, prefix_of(repo->type));
+	html_escaped(&page->items, repo->owner);
+	buffer_append_byte(&page->items, '/');
+	html_escaped(&page->items, repo->name);
+	buffer_printf(&page->items, "</code>%s</li>\n", repo->private ? " (private)" : "");
 	return 0;
+}
+
+/* Those of one type, under a heading with their count. */
+static void write_group(struct page *page, struct namespace *ns, enum repo_type type, const char *title, const char *owner)
+{
+	page->repos_count = 0;
+	buffer_init(&page->items, PAGE_BYTES_MAX);
+	bool more = repo_list(ns, type, owner, NULL, write_repo, page) == 1;
+	if (page->repos_count > 0 || type != REPO_KERNEL) /* hubs without any are not told of them */
+		buffer_printf(&page->html, "<h3>%s (%s%d)</h3>\n", title, more ? "more than " : "", page->repos_count);
+	if (page->repos_count > 0) {
+		buffer_append_text(&page->html, "<ul>\n");
+		buffer_append(&page->html, page->items.data, page->items.length);
+		buffer_append_text(&page->html, more ? "<li>and more</li>\n</ul>\n" : "</ul>\n");
+	}
+	buffer_fini(&page->items);
 }
 
 static void write_list(struct page *page, struct namespace *ns, const char *title, const char *owner)
 {
 	page->own = owner != NULL;
-	page->repos_count = 0;
-	buffer_printf(&page->html, "<h2>%s</h2>\n<ul>\n", title);
-	if (repo_list(ns, (enum repo_type)0, owner, NULL, write_repo, page) == 1)
-		buffer_append_text(&page->html, "<li>and more</li>\n");
-	if (page->repos_count == 0)
-		buffer_append_text(&page->html, "<li>none yet</li>\n");
-	buffer_append_text(&page->html, "</ul>\n");
+	buffer_printf(&page->html, "<h2>%s</h2>\n", title);
+	write_group(page, ns, REPO_MODEL, "Models", owner);
+	write_group(page, ns, REPO_DATASET, "Datasets", owner);
+	write_group(page, ns, REPO_SPACE, "Spaces", owner);
+	write_group(page, ns, REPO_KERNEL, "Kernels", owner);
 }
 
 static void write_head(struct page *page, const char *base_url)

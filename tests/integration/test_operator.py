@@ -314,6 +314,10 @@ def look_around(hub, user):
     page = hub.request("GET", "/")
     assert page.status == 200 and "text/html" in page.headers["content-type"]
     assert public in page.body.decode() and private not in page.body.decode()
+    datasets = [user.repo(type="dataset") for _ in range(2)]
+    shown = hub.request("GET", "/").body.decode()
+    models, spaces = shown.index("<h3>Models (1)</h3>"), shown.index("<h3>Spaces (0)</h3>")
+    assert models < shown.index(public) < shown.index("<h3>Datasets (2)</h3>") < shown.index(f"datasets/{datasets[0]}") < spaces
     assert hub.request("GET", "/healthz").status == 200
     assert hub.request("GET", "/readyz").body == b"ready\n"
     metrics = hub.request("GET", "/metrics").body.decode()
