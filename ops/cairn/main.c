@@ -75,8 +75,8 @@ static const char help[] =
 	"  --url URL                    the hub ($CAIRN_URL, http://127.0.0.1:8080)\n"
 	"  --ca-file FILE               PEM certificates that its own is checked by ($SSL_CERT_FILE, those of the system)\n"
 	"  --data DIR                   its data directory, for the token and fsck (./data)\n"
-	"  --token-file FILE            an admin's write token ($CAIRN_TOKEN_FILE, DIR/admin-token)\n"
-	"  --json                       one JSON value on stdout\n"
+	"  --token-file FILE            an admin's write token (DIR/admin-token if --data is given, $CAIRN_TOKEN_FILE, ./data/admin-token)\n"
+	"  --json                       one JSON value on stdout; what fails says why on stderr alone, and by its exit status\n"
 	"\n"
 	"cairn COMMAND --help tells more. Exit status: 0 done, 1 failed, 2 damage found, 64 not understood.\n";
 
@@ -218,6 +218,8 @@ int main(int argc, char **argv)
 		fputs(nouns[i].help, stdout);
 		return EXIT_OK;
 	}
+	if (argc > 1 && argv[1][0] == '-')
+		return usage_error(NULL, "there is no option \"%s\"", argv[1]);
 	if (argc > 1 && strcmp(argv[1], "help") != 0)
 		return usage_error(NULL, "there is no command \"%s\"", argv[1]);
 	fputs(help, settings.help || argc > 1 ? stdout : stderr);

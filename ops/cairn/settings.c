@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 int usage_error(const char *noun, const char *format, ...)
 {
@@ -44,11 +45,20 @@ static const char *full_path(const char *path)
 	return path && *path && realpath(path, full) ? full : path && *path ? path : NULL;
 }
 
+/* An option is stronger than the environment; but a node that has joined has no token in its data directory. */
+static const char *find_token_file(struct settings *settings, const char *given, bool has_data_dir)
+{
+	static char in_data_dir[sizeof(settings->token_file) + 1]; /* longer than what fits: that is told */
+	const char *token_file = given ? given : getenv("CAIRN_TOKEN_FILE");
+	snprintf(in_data_dir, sizeof(in_data_dir), "%s/admin-token", settings->data_dir);
+	return token_file && (given || !has_data_dir || access(in_data_dir, F_OK) != 0) ? token_file : in_data_dir;
+}
+
 int settings_take(struct settings *out, int *argc, char **argv)
 {
 	static char url[4096];
-	const char *given_url = getenv("CAIRN_URL"), *token_file = getenv("CAIRN_TOKEN_FILE"), *ca_file = getenv("SSL_CERT_FILE");
-	*out = (struct settings){ .data_dir = "./data" };
+	const char *given_url = getenv("CAIRN_URL"), *token_file = NULL, *ca_file = getenv("SSL_CERT_FILE");
+	*out = (struct settings){ 0 };
 	int kept = 1;
 	for (int i = 1; i < *argc; i++) {
 		const char *value;
@@ -72,10 +82,12 @@ int settings_take(struct settings *out, int *argc, char **argv)
 	}
 	argv[kept] = NULL;
 	*argc = kept;
+	bool has_data_dir = out->data_dir != NULL;
+	if (!has_data_dir)
+		out->data_dir = "./data";
 	snprintf(url, sizeof(url), "%s", given_url ? given_url : "http://127.0.0.1:8080");
 	drop_last_slashes(out, url);
 	out->ca_file = full_path(ca_file);
-	int length = token_file ? snprintf(out->token_file, sizeof(out->token_file), "%s", token_file)
-				: snprintf(out->token_file, sizeof(out->token_file), "%s/admin-token", out->data_dir);
+	int length = snprintf(out->token_file, sizeof(out->token_file), "%s", find_token_file(out, token_file, has_data_dir));
 	return length < (int)sizeof(out->token_file) ? 0 : usage_error(NULL, "the path of the token file is too long");
 }

@@ -345,6 +345,26 @@ def test_what_the_command_does_not_understand_it_says(hub, arguments):
     cairn(hub, *arguments, status=64)
 
 
+def test_an_unknown_option_is_called_one(hub):
+    assert 'there is no option "--wat"' in cairn(hub, "--wat", "status", status=64, stderr=True)
+
+
+def test_what_fails_is_told_beside_the_output(hub):
+    assert cairn(hub, "repo", "info", "nobody/nothing", "--json", status=1) == ""
+    assert "stderr" in next(line for line in cairn(hub, "--help").splitlines() if line.startswith("  --json"))
+
+
+def test_a_data_directory_that_is_given_is_stronger_than_the_environment(hub, tmp_path, monkeypatch):
+    (tmp_path / "token").write_text("hf_of_another_hub\n")
+    monkeypatch.setenv("CAIRN_TOKEN_FILE", str(tmp_path / "token"))
+    assert json.loads(cairn(hub, "user", "list", "--json"))
+    said = cairn(hub, "--token-file", tmp_path / "token", "user", "list", status=1, stderr=True)
+    assert "token" in said.lower() or "credentials" in said.lower()
+    monkeypatch.setenv("CAIRN_TOKEN_FILE", str(hub.data_dir / "admin-token"))
+    done = subprocess.run([CAIRN, "--url", hub.url, "--data", tmp_path, "user", "list"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done  # a directory without a token leaves it to the environment
+
+
 @pytest.mark.parametrize("arguments", [["token", "create", "--user", "x", "--role", "read", "--expires", "3q"], ["gc", "--grace", "3q"],
                                        ["audit", "--since", "3q"], ["repo", "lfs-gc", "a/b", "--grace", "3q"]])
 def test_a_duration_that_is_none_is_named(hub, arguments):
