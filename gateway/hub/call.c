@@ -132,11 +132,18 @@ void call_run(struct http_request *request, struct call *call, int (*run)(struct
 		call_work(request, call, run);
 }
 
+void call_refuse_address(struct http_request *request)
+{
+	struct span path = http_path(request);
+	bool has_nul = path.length && memmem(path.data, path.length, "%00", 3);
+	http_reply_error(request, 400, NULL, has_nul ? "The address contains %00: NUL is allowed in no name" : "The address contains a malformed percent-escape");
+}
+
 const char *call_text(struct http_request *request, struct call *call, int k)
 {
 	const char *text = http_decode(request, call->captures[k], false);
 	if (!text)
-		http_reply_error(request, 400, NULL, "The address contains a malformed percent-escape");
+		call_refuse_address(request);
 	return text;
 }
 
@@ -181,7 +188,7 @@ int call_revision(struct http_request *request, struct call *call, int k, enum r
 		return ERR_INVALID;
 	const char *path = http_decode(request, call->rest, false);
 	if (!path) {
-		http_reply_error(request, 400, NULL, "The address contains a malformed percent-escape");
+		call_refuse_address(request);
 		return ERR_INVALID;
 	}
 	revision->path = trimmed_path(path);

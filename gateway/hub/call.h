@@ -60,6 +60,8 @@ void call_work(struct http_request *request, struct call *call, int (*run)(struc
 
 /* The k-th raw capture after the id, decoded; NULL: a bad escape, answered already. */
 const char *call_text(struct http_request *request, struct call *call, int k);
+/* What http_decode would not take is answered 400. */
+void call_refuse_address(struct http_request *request);
 
 /* Resolves captures[k] (and, when no such ref, the longest ref name that continues into the rest) to call->revision. 0; ERR_AGAIN;
  * anything else: answered already. */

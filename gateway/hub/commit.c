@@ -62,6 +62,7 @@ struct commit {
 	struct why why;
 	int status;                  /* of the answer when something failed; 0: by the error */
 	const char *code;
+	struct oid checked_at;       /* EntryNotFound: the commit that does not have it */
 };
 
 static _Atomic size_t commits_bytes; /* what all commits remember together */
@@ -84,6 +85,12 @@ static int refuse(struct commit *commit, int err, int status, const char *code)
 	commit->status = status;
 	commit->code = code;
 	return err;
+}
+
+static int refuse_missing(struct commit *commit, const struct oid *at)
+{
+	commit->checked_at = *at;
+	return refuse(commit, ERR_NOT_FOUND, 404, "EntryNotFound");
 }
 
 /* ------------------------------------------------------------------ while the body arrives */
@@ -292,7 +299,7 @@ static int apply_copy(struct commit *commit, const struct change *change, struct
 	}
 	if (err == 0)
 		err = commit_draft_copy(commit->draft, path, source, &from, &commit->why);
-	return err == ERR_NOT_FOUND ? refuse(commit, err, 404, "EntryNotFound") : err;
+	return err == ERR_NOT_FOUND ? refuse_missing(commit, &from) : err;
 }
 
 static int apply_delete(struct commit *commit, struct span path)
@@ -302,7 +309,7 @@ static int apply_delete(struct commit *commit, struct span path)
 		return err;
 	why_set(&commit->why, err, "A file with this name doesn't exist: %.*s", (int)(path.length > 300 ? 300 : path.length),
 		(const char *)path.data);
-	return refuse(commit, err, 404, "EntryNotFound");
+	return refuse_missing(commit, commit_draft_base(commit->draft));
 }
 
 static int apply_change(struct commit *commit, const struct change *change)
@@ -423,11 +430,15 @@ static void sink_end(struct http_request *request, int err, void *context)
 	struct why why = commit->why;
 	int status = commit->status;
 	const char *code = commit->code;
+	char checked_at[OID_TEXT_BYTES];
+	hex_encode(checked_at, commit->checked_at.bytes, OID_BYTES);
 	uint64_t number = commit->number;
 	quota_release(&commit->reservation, err == 0);
 	commit_free(commit);
 	if (err == 0)
 		reply_committed(request, call, &oid, number);
+	else if (code && strcmp(code, "EntryNotFound") == 0)
+		answer_entry_missing(request, checked_at, why.text);
 	else if (status)
 		http_reply_error(request, status, code, why.text);
 	else

@@ -100,6 +100,15 @@ static int copy_operation(const struct members *members, struct operation *out, 
 	return 0;
 }
 
+static bool is_operation(struct span key)
+{
+	static const char *const keys[] = { "file", "lfsFile", "copyFile", "deletedFile", "deletedFolder", "deletedEntry" };
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		if (span_equal(key, span_text(keys[i])))
+			return true;
+	return false;
+}
+
 static int operation_from(struct span key, const struct members *members, struct operation *out, struct why *why)
 {
 	*out = (struct operation){ .path = members->path, .length = UINT64_MAX };
@@ -111,6 +120,9 @@ static int operation_from(struct span key, const struct members *members, struct
 		int err = check_text(members->summary, "summary", why);
 		return err ? err : check_text(members->description, "description", why);
 	}
+	if (!is_operation(key))
+		return why_set(why, ERR_INVALID, "Unknown operation \"%.*s\" in the commit", (int)(key.length > 60 ? 60 : key.length),
+			(const char *)key.data);
 	if (members->path.length == 0)
 		return why_set(why, ERR_INVALID, "An operation of the commit has no path");
 	if (span_equal(key, span_text("file")))
@@ -119,13 +131,8 @@ static int operation_from(struct span key, const struct members *members, struct
 		return lfs_operation(members, out, why);
 	if (span_equal(key, span_text("copyFile")))
 		return copy_operation(members, out, why);
-	if (span_equal(key, span_text("deletedFile")) || span_equal(key, span_text("deletedFolder")) ||
-		span_equal(key, span_text("deletedEntry"))) {
-		out->kind = OPERATION_DELETE;
-		return 0;
-	}
-	return why_set(why, ERR_INVALID, "Unknown operation \"%.*s\" in the commit", (int)(key.length > 60 ? 60 : key.length),
-		(const char *)key.data);
+	out->kind = OPERATION_DELETE;
+	return 0;
 }
 
 int commit_line_parse(uint8_t *line, size_t length, struct operation *out, struct why *why)

@@ -278,7 +278,7 @@ static void tag_create_with(struct http_request *request, struct call *call, con
 	const char *revision = http_decode(request, call->rest.length ? call->rest : span_text(call->repo.head), false);
 	struct oid target;
 	if (!revision)
-		http_reply_error(request, 400, NULL, "The address contains a malformed percent-escape");
+		call_refuse_address(request);
 	else if (resolve_start(request, call, revision, &target) != 0)
 		return;
 	else if (*message)

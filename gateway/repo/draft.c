@@ -274,6 +274,11 @@ int commit_draft_open_at(struct commit_draft **out, struct gateway *gateway, con
 	return 0;
 }
 
+const struct oid *commit_draft_base(const struct commit_draft *draft)
+{
+	return &draft->base;
+}
+
 void commit_draft_publish(struct commit_draft *draft, commit_publish_fn publish, void *context)
 {
 	draft->publish = publish;

@@ -104,6 +104,8 @@ int commit_draft_open(struct commit_draft **out, struct gateway *gateway, const 
 /* A draft upon a commit that no ref needs to be at: commit_draft_publish says what names the result. ERR_NOT_FOUND: no such commit. */
 int commit_draft_open_at(struct commit_draft **out, struct gateway *gateway, const struct repo *repo, const struct oid *parent, struct why *why);
 void commit_draft_close(struct commit_draft *draft);
+/* The commit that operations are checked against; zero: none. */
+const struct oid *commit_draft_base(const struct commit_draft *draft);
 /* Gives the finished commit its name in place of moving the draft's ref: one command that moves refs from `base` to `commit`, or does more, and keeps the pack.
  * Everything is durable by then. */
 typedef int (*commit_publish_fn)(void *context, const struct oid *base, const struct oid *commit, const struct pack *pack, struct why *why);

@@ -96,6 +96,7 @@ def test_no_path_leads_out_of_the_repository(hub, user, repo, path):
     for kind in ("resolve", "raw"):
         answer = hub.request("GET", f"/{repo}/{kind}/main/{path}", token=user.token)
         assert answer.status == (400 if "%00" in path else 404), answer
+        assert "%00" not in path or "NUL" in answer.json()["error"], answer
         assert hub.admin_token.encode() not in answer.body
     assert hub.request("GET", f"/api/models/{repo}/tree/main/{path}", token=user.token).status == (400 if "%00" in path else 404)
 
@@ -169,6 +170,12 @@ def test_a_commit_with_one_bad_operation_does_none_of_the_others(hub, user, repo
         ("file", {"path": "good.txt", "content": base64.b64encode(b"good").decode(), "encoding": "base64"}),
         ("deletedFile", {"path": "absent.txt"})])
     assert (refused.status, refused.code) == (404, "EntryNotFound")
+    assert refused.headers["x-repo-commit"] == head(hub, user, repo)  # where it was looked for
+
+
+def test_an_unknown_operation_is_named(hub, user, repo):
+    refused = hub.commit(user.token, repo, [("explode", {})])
+    assert refused.status == 400 and 'Unknown operation "explode"' in refused.json()["error"], refused
 
 
 @pytest.mark.parametrize("path", ["/api/repos/create", "/api/validate-yaml", "/api/models/{repo}/preupload/main",
