@@ -3,6 +3,7 @@
 #include "gateway/hub/call.h"
 #include "gateway/hub/json_body.h"
 #include "gateway/repo/quota.h"
+#include "gateway/store_caller.h"
 #include "schemas/json_writer.h"
 
 enum { DUPLICATE_FILES_MAX = 1000, DUPLICATE_BODY_BYTES_MAX = 2 << 20 };
@@ -30,14 +31,14 @@ static int find_target(struct http_request *request, struct call *call, const js
 }
 
 /* The stored file that an item names by its digest, its Xet hash or both. 0 or ERR_*. */
-static int find_file(struct call *call, const json_t *item, struct hash *out, struct why *why)
+static int find_file(struct call *call, const json_t *item, struct store_caller *caller, struct hash *out, struct why *why)
 {
 	const char *digest = json_body_text(item, "sha256", ""), *text = json_body_text(item, "xetHash", NULL);
 	struct sha256 sha256;
 	struct file_info info;
 	if (hex_decode(sha256.bytes, HASH_BYTES, digest, strlen(digest)) != 0)
 		return why_set(why, ERR_INVALID, "The sha256 must be 64 hex digits");
-	int err = store_find_verified(call->gateway->store, &call->repo.id, &sha256, &info, NULL);
+	int err = store_find_verified(call->gateway->store, &call->repo.id, &sha256, caller, &info, NULL);
 	if (err)
 		return why_set(why, err, err == ERR_NOT_FOUND ? "The file is not in this repository" : "The file cannot be looked up");
 	*out = info.file;
@@ -85,10 +86,11 @@ static void duplicate(struct http_request *request, struct call *call, const jso
 	json_array_begin(&json, "failed");
 	size_t i, succeeded = 0;
 	const json_t *item;
+	struct store_caller caller = store_caller_of(request);
 	json_array_foreach(files, i, item) {
 		struct hash file;
 		struct why why = { 0 };
-		int err = find_file(call, item, &file, &why);
+		int err = find_file(call, item, &caller, &file, &why);
 		if (err == 0 && !hash_is_zero(&file))
 			err = claim(call, target, &file, &why);
 		if (err)

@@ -418,7 +418,7 @@ int draft_set_object(struct commit_draft *draft, struct span path, const struct 
 	if (err)
 		return err;
 	struct file_info info;
-	bool has_lfs = file->is_pointer && store_find_verified(draft->gateway->store, &draft->repo.id, &file->sha256, &info, NULL) == 0;
+	bool has_lfs = file->is_pointer && store_find_verified(draft->gateway->store, &draft->repo.id, &file->sha256, NULL, &info, NULL) == 0;
 	const struct hash *claimed = has_lfs ? &info.file : &file->file;
 	/* What is still in the draft's own upload has no claim yet, and needs none. */
 	if (store_find_file(draft->gateway->store, &draft->repo.id, claimed, NULL) == 0)
