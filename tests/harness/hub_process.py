@@ -19,6 +19,8 @@ CAIRN = pathlib.Path(os.environ.get("CAIRN", BUILD / "cairn"))
 START_SECONDS_MAX = 60
 STOP_SECONDS_MAX = 90
 
+logs = set()  # of every server that was started
+
 
 class Answer:
     """A whole HTTP answer. Header names in lower case."""
@@ -68,6 +70,7 @@ class Hub:
     def spawn(self):
         """Starts the process without waiting for it; where its log begins."""
         mark = self.log.stat().st_size if self.log.exists() else 0
+        logs.add(self.log)
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
                 [self.program, "--data", self.data_dir, "--listen", f"127.0.0.1:{self.port}", *self.flags],
