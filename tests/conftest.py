@@ -1,3 +1,5 @@
+import os
+
 import pytest
 
 from sanitizers import Reports
@@ -7,6 +9,7 @@ from sanitizers import Reports
 def sanitizer_reports(tmp_path_factory):
     """Before any program starts; what a program reports while it ends counts against the last test."""
     reports = Reports(tmp_path_factory.mktemp("sanitizers"))
+    os.environ.update(reports.environment)
     yield reports
     text = reports.new()
     assert not text, text
