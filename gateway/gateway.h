@@ -13,7 +13,6 @@ struct gateway {
 	struct store *store;
 	struct namespace *ns;
 	struct replica *replica;       /* replication/replica.h; NULL: this node listens for no other */
-	struct http_server *http;
 	struct repo_cache *trees;      /* gateway/repo/repo.h */
 	struct git_cache *git_cache;   /* gateway/git/cache.h */
 	struct git_service *git;       /* gateway/git/service.h */

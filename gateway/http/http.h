@@ -53,6 +53,7 @@ const char *http_peer_address(const struct http_request *request); /* numeric, w
 void *http_user_data(const struct http_request *request); /* server_config.user_data */
 /* On a worker that owns the request: false when the client has hung up, or the server has stopped waiting for what runs, so that nobody would get an answer. */
 bool http_is_awaited(const struct http_request *request);
+struct http_server *http_server_of(const struct http_request *request);
 
 /* Request-scoped zeroed memory; never NULL (a request over its budget is answered 503 and the process goes on). */
 void *http_alloc(struct http_request *request, size_t bytes);

@@ -226,6 +226,11 @@ void *http_user_data(const struct http_request *request)
 	return request->server->config.user_data;
 }
 
+struct http_server *http_server_of(const struct http_request *request)
+{
+	return request->server;
+}
+
 /* An id that can stand in a header and a log line. */
 static bool is_id(struct span text)
 {

@@ -271,8 +271,7 @@ static void metrics_work(struct http_request *request, void *context)
 	struct gateway *gateway = gateway_of(request);
 	struct buffer out;
 	buffer_init(&out, METRICS_BYTES_MAX);
-	if (gateway->http) /* a first request may come before the start has returned */
-		http_server_metrics(gateway->http, &out);
+	http_server_metrics(http_server_of(request), &out);
 	store_metrics(&out, gateway->store);
 	consensus_metrics(&out, namespace_consensus(gateway->ns));
 	replica_metrics(&out, gateway);

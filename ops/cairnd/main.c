@@ -47,6 +47,7 @@ struct daemon {
 	struct data_dir dir;
 	bool has_dir, is_new_token;
 	struct gateway gateway;
+	struct http_server *http;
 };
 
 static int open_disk(struct daemon *daemon, struct why *why)
@@ -165,7 +166,7 @@ static int open_door(struct daemon *daemon, struct why *why)
 	daemon->config.http.handler = gateway_handle;
 	daemon->config.http.answered = answered;
 	daemon->config.http.user_data = &daemon->gateway;
-	return http_server_start(&daemon->gateway.http, &daemon->config.http, why);
+	return http_server_start(&daemon->http, &daemon->config.http, why);
 }
 
 static void close_all(struct daemon *daemon)
@@ -211,7 +212,7 @@ static void greet(const struct daemon *daemon)
 		host = "127.0.0.1";
 	bool v6 = strchr(host, ':') != NULL;
 	snprintf(url, sizeof(url), "%s://%s%s%s:%u", config->http.tls_key_file ? "https" : "http", v6 ? "[" : "", host, v6 ? "]" : "",
-		http_server_port(daemon->gateway.http));
+		http_server_port(daemon->http));
 	const char *shown = config->http.base_url ? config->http.base_url : url;
 	printf("cairn " CAIRN_VERSION " serves %s at %s\n", daemon->dir.path, url);
 	if (daemon->is_new_token)
@@ -227,7 +228,7 @@ static void greet(const struct daemon *daemon)
 static void reload(struct daemon *daemon)
 {
 	struct why why = { 0 };
-	int err = http_server_reload(daemon->gateway.http, &why);
+	int err = http_server_reload(daemon->http, &why);
 	if (err == 0)
 		err = audit_reopen(daemon->gateway.audit, &why);
 	if (err == 0)
@@ -257,7 +258,7 @@ static void drain(struct daemon *daemon, const sigset_t *signals)
 	signal(SIGTERM, SIG_DFL); /* everything acknowledged is durable: dying now loses nothing */
 	signal(SIGINT, SIG_DFL);
 	pthread_sigmask(SIG_UNBLOCK, &again, NULL);
-	http_server_stop(daemon->gateway.http, grace_s * 1000);
+	http_server_stop(daemon->http, grace_s * 1000);
 }
 
 static void serve(struct daemon *daemon, const sigset_t *signals)
