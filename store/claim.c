@@ -1,4 +1,4 @@
-/* claim.c - many claims at once: a few thousand records share one sync. */
+/* claim.c - many claims at once: a few thousand records share one sync. And who is about to name what they are for. */
 #include <stdlib.h>
 
 #include "schemas/volume_record.h"
@@ -46,4 +46,21 @@ int store_claim_many(struct store *store, const struct entity_id *owner, const s
 	}
 	free(claims);
 	return err ? err : store_await_copies(store, why);
+}
+
+/* ------------------------------------------------------------------ naming */
+
+void store_naming_begin(struct store *store, struct upload_entry *naming)
+{
+	upload_list_add(&store->uploads, naming);
+}
+
+void store_naming_end(struct store *store, struct upload_entry *naming)
+{
+	upload_list_remove(&store->uploads, naming);
+}
+
+bool store_is_collecting(struct store *store)
+{
+	return store->collecting_since_ms != 0;
 }

@@ -1,7 +1,7 @@
 /* gc.c - garbage collection: claims that no name needs, files without claims, xorbs without files.
  *
  * Why nothing that is needed goes, whatever is pushed meanwhile:
- * - It begins by waiting until every upload that is open has ended (a commit keeps its upload open until its name is there), and only then
+ * - It begins by waiting until every upload that is open, and everybody who is about to name something (store_naming_begin), has ended, and only then
  *   asks for the roots. So whoever names something after the roots were told has begun after the collection, and renews the claims that it
  *   leans on (store_claim_is_fresh says so while one is under way): they are younger than the collection and stay.
  * - Dropping holds the registration lock and looks again first. A registration holds it from the moment it finds what it names until that is

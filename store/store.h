@@ -17,6 +17,7 @@
 #include "schemas/error.h"
 #include "schemas/hash.h"
 #include "schemas/shard.h"
+#include "store/upload_list.h"
 #include "store/xorb.h"
 
 struct store;
@@ -105,6 +106,12 @@ int store_claim_check(struct store *store, const struct entity_id *owner, const 
 int store_claim(struct store *store, const struct entity_id *owner, const struct hash *file, struct why *why);
 /* [blocks] The same for many; those before one that fails may have been given. */
 int store_claim_many(struct store *store, const struct entity_id *owner, const struct hash *files, size_t count, struct why *why);
+/* Whoever proposes a name (a ref, a path of a bucket) is *naming* from before it looks at what it names until the proposal is answered, through every attempt. A
+ * garbage collection waits for all who are when it begins; who begins after it claims what is named anew, and finds out by that whether it is still there. What a
+ * ref reaches needs no claim unless a collection is under way, which may look at the refs when that one is gone. */
+void store_naming_begin(struct store *store, struct upload_entry *naming);
+void store_naming_end(struct store *store, struct upload_entry *naming);
+bool store_is_collecting(struct store *store);
 /* [blocks] Reads the whole file back, unless that was done before, and remembers its SHA-256 durably. ERR_CORRUPT when it is not `expected`. */
 int store_file_verify_sha256(struct store *store, const struct hash *file, const struct sha256 *expected, struct store_caller *caller, struct why *why);
 

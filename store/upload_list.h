@@ -1,7 +1,7 @@
-/* upload_list.h - the uploads under way, in the order in which they began.
+/* upload_list.h - the uploads under way, and whoever is about to name what is stored (store_naming_begin), in the order in which they began.
  *
- * What an open upload leans on, or has written but not published yet, must not be dropped: garbage collection waits until those that began
- * before its decision have ended. Any thread. */
+ * What an open upload leans on, or has written but not published yet, must not be dropped, nor what is about to be named: garbage collection waits until those that
+ * began before its decision have ended. Any thread. */
 #ifndef CAIRN_STORE_UPLOAD_LIST_H
 #define CAIRN_STORE_UPLOAD_LIST_H
 
@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct upload_entry { /* part of an upload */
+struct upload_entry { /* part of an upload, or of who names */
 	struct upload_entry *older, *newer;
 	uint64_t number;
 };

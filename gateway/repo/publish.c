@@ -13,8 +13,10 @@ int publish_objects(struct gateway *gateway, const struct repo *repo, const char
 	err = pack_file_write(upload, oids, objects, count, &pack, why);
 	if (err == 0)
 		err = upload_commit(upload, why);
-	upload_close(upload);
 	if (err == 0)
 		err = store_git_put(gateway->store, &repo->id, oids, objects, count);
-	return err ? err : refs_update(gateway->ns, actor, &repo->id, update, 1, &pack, NULL, why);
+	if (err == 0)
+		err = refs_update(gateway->ns, actor, &repo->id, update, 1, &pack, NULL, why);
+	upload_close(upload); /* not before the pack has its name */
+	return err;
 }

@@ -4,7 +4,7 @@
  *   CALL   write, sync or read
  *   PATH   a part of the path of the files that are meant
  *   EVERY  N: each Nth such call (1: all)
- *   ERROR  EIO, ENOSPC, or SHORT (half of the bytes are taken; writes and reads)
+ *   ERROR  EIO, ENOSPC, SHORT (half of the bytes are taken; writes and reads), or SLOW (it does not fail, but takes SLOW_MS longer)
  * An empty or absent file: nothing fails. What fails is not done at all, but for SHORT. */
 #include <dlfcn.h>
 #include <errno.h>
@@ -18,7 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { PATH_BYTES = 4096, WORD_BYTES = 256, LOOK_EVERY_MS = 5 };
+enum { PATH_BYTES = 4096, WORD_BYTES = 256, LOOK_EVERY_MS = 5, SLOW_MS = 100 };
 
 static struct {
 	char call[WORD_BYTES], path[WORD_BYTES], error[WORD_BYTES];
@@ -90,6 +90,11 @@ static enum verdict judge(const char *call, int fd)
 		return PASS;
 	if (strcmp(rule.error, "SHORT") == 0)
 		return HALF;
+	if (strcmp(rule.error, "SLOW") == 0) {
+		nanosleep(&(struct timespec){ .tv_nsec = SLOW_MS * 1000000L }, NULL);
+		errno = saved;
+		return PASS;
+	}
 	errno = strcmp(rule.error, "ENOSPC") == 0 ? ENOSPC : EIO;
 	return FAIL;
 }

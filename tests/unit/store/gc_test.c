@@ -477,15 +477,21 @@ struct collector {
 	struct why reason;
 };
 
+static void *collect_once(void *argument)
+{
+	struct collector *collector = argument;
+	struct store_gc_report report;
+	collector->err = store_gc(store, tell_roots, NULL, 0, false, NULL, &report, &collector->reason);
+	collector->dropped += report.files_dropped;
+	collector->rounds++;
+	return NULL;
+}
+
 static void *collect_beside(void *argument)
 {
 	struct collector *collector = argument;
-	while (!collector->stop && collector->err == 0) {
-		struct store_gc_report report;
-		collector->err = store_gc(store, tell_roots, NULL, 0, false, NULL, &report, &collector->reason);
-		collector->dropped += report.files_dropped;
-		collector->rounds++;
-	}
+	while (!collector->stop && collector->err == 0)
+		collect_once(collector);
 	return NULL;
 }
 
@@ -522,6 +528,31 @@ static void what_is_named_beside_collections_stays_whole(void **state)
 	store_stats(store, &before);
 	after = recount();
 	assert_same_counts(&before, &after);
+}
+
+/* Its name comes after the collection has begun. */
+static void who_is_naming_is_waited_for(void **state)
+{
+	(void)state;
+	struct bytes bytes = bytes_random(100 * KIB, 5);
+	struct upload_result pushed = push(&ada, &bytes);
+	struct collector collector = { .err = 0 };
+	struct upload_entry naming;
+	usleep(2000);
+	store_naming_begin(store, &naming);
+	assert_int_equal(pthread_create(&collector.thread, NULL, collect_once, &collector), 0);
+	while (!store_is_collecting(store))
+		usleep(1000);
+	usleep(30 * 1000); /* long enough for one that does not wait */
+	name(&ada, &pushed.file);
+	store_naming_end(store, &naming);
+	pthread_join(collector.thread, NULL);
+	assert_int_equal(collector.err, 0);
+	assert_int_equal(collector.dropped, 0);
+	assert_int_equal(store_claim_check(store, &ada, &pushed.file), 0);
+	assert_content(&pushed.file, &bytes);
+	assert_false(store_is_collecting(store));
+	free(bytes.data);
 }
 
 /* ------------------------------------------------------------------ claims of one owner */
@@ -637,6 +668,7 @@ int main(void)
 		TEST(a_reader_outlives_the_volume_it_reads),
 		TEST(a_cancelled_collection_stops_and_harms_nothing),
 		TEST(what_is_named_beside_collections_stays_whole),
+		TEST(who_is_naming_is_waited_for),
 		TEST(one_owner_lets_go_of_what_its_names_do_not_need),
 		TEST(one_owner_lets_go_of_nothing_when_its_names_cannot_be_read),
 		TEST(a_digest_leads_to_a_file_of_an_owner_who_may_be_seen),

@@ -1,0 +1,124 @@
+"""Garbage is collected without any grace beside calls that name what is stored: what they answer for stays, and what is gone already they refuse to name."""
+import base64
+import contextlib
+import hashlib
+import json
+import random
+import shutil
+import threading
+import time
+
+import pytest
+
+from hub_process import BUILD
+from git_work import Work, check_clone
+from samples import random_bytes
+from xet_wire import File, Xorb, shard, text
+
+SECONDS = 6
+FILES = 150   # of a batch, put there one by one
+OBJECTS = 10  # of a repository that is duplicated
+PACKS = 8
+RESTORED = 6
+ROUNDS_MIN = 3
+SLOW_NAMES = "sync raftlog 1 SLOW"
+
+
+@pytest.fixture
+def hub(make_hub, tmp_path):
+    """It takes long until a proposal is durable: a collection fits between what a call looks at and its name."""
+    fault = tmp_path / "io-fault"
+    fault.write_text("")
+    hub = make_hub(tmp_path / "data", "--volume-size", "32M")
+    hub.stop()
+    hub.environment = {"LD_PRELOAD": str(BUILD / "libio_fault.so"), "IO_FAULT": str(fault)}
+    hub.fault = fault
+    return hub.start()
+
+
+@contextlib.contextmanager
+def collections(hub):
+    """One after the other; the list of their reports."""
+    reports, stopping = [], threading.Event()
+
+    def collect():
+        while not stopping.is_set():
+            reports.append(hub.operation("gc", grace_ms=0))
+    collector = threading.Thread(target=collect, daemon=True)
+    hub.fault.write_text(SLOW_NAMES)
+    collector.start()
+    try:
+        yield reports
+    finally:
+        hub.fault.write_text("")
+        stopping.set()
+        collector.join(60)
+    assert reports and all(report["state"] == "done" for report in reports), reports
+
+
+def until_over(seconds=SECONDS):
+    """Numbers, for so long, and at least a few."""
+    end, number = time.monotonic() + seconds, 0
+    while number < ROUNDS_MIN or time.monotonic() < end:
+        yield number
+        number += 1
+
+
+def put_lfs(hub, user, repo, data):
+    """Its line in a commit."""
+    oid = hashlib.sha256(data).hexdigest()
+    actions = hub.lfs_batch(user.token, repo, [(oid, len(data))]).json()["objects"][0].get("actions")
+    if actions:
+        assert hub.request("PUT", actions["upload"]["href"], data).status == 200
+    return oid, len(data)
+
+
+def commit_lfs(hub, user, repo, path, data, **more):
+    oid, size = put_lfs(hub, user, repo, data)
+    answer = hub.commit(user.token, repo, [("lfsFile", {"path": path, "algo": "sha256", "oid": oid, "size": size})], **more)
+    assert answer.status == 200, answer
+    return answer.json()["commitOid"]
+
+
+def call(hub, user, method, repo, path, body=None):
+    return hub.request(method, f"/api/models/{repo}/{path}", body, token=user.token)
+
+
+def leave_on_a_branch(hub, user, repo, branch, data):
+    """A commit that no ref reaches any more."""
+    assert call(hub, user, "POST", repo, f"branch/{branch}", {}).status == 200
+    commit = commit_lfs(hub, user, repo, "weights.bin", data, revision=branch)
+    assert call(hub, user, "DELETE", repo, f"branch/{branch}").status == 200
+    return commit
+
+
+def content(hub, repo, revision, path="weights.bin"):
+    answer = hub.request("GET", f"/{repo}/resolve/{revision}/{path}")
+    return answer.body if answer.status == 200 else answer
+
+
+def test_the_pack_of_a_squash_stays(hub, tmp_path):
+    user = hub.make_user("squasher")
+    repos = [user.repo() for _ in range(4)]
+    failures = []
+
+    def squash(repo):
+        for number in until_over():
+            answer = call(hub, user, "POST", repo, "super-squash/main", {"message": f"{repo} {number}"})
+            if answer.status != 200:
+                failures.append(answer)
+                return
+    for number, repo in enumerate(repos):
+        assert hub.commit(user.token, repo, {"a.txt": b"of %d" % number}).status == 200
+    with collections(hub):
+        squashers = [threading.Thread(target=squash, args=(repo,)) for repo in repos]
+        for squasher in squashers:
+            squasher.start()
+        for squasher in squashers:
+            squasher.join(60)
+    assert not failures, failures
+    assert hub.stop() == 0, hub.tail()
+    shutil.rmtree(hub.data_dir / "git", ignore_errors=True)
+    hub.start()
+    for number, repo in enumerate(repos):
+        assert (check_clone(hub, repo, user, tmp_path / f"clone-{number}").path / "a.txt").read_bytes() == b"of %d" % number
