@@ -179,8 +179,11 @@ static void run_body(struct http_request *request, struct span text, void *conte
 	buffer_init(&batch.failed_text, ANSWER_BYTES_MAX / 2);
 	json_writer_init(&batch.failed, &batch.failed_text);
 	json_array_begin(&batch.failed, NULL);
+	struct upload_entry naming;
+	store_naming_begin(batch.call->gateway->store, &naming);
 	bool whole = run_lines(&batch, text, &why);
 	flush(&batch);
+	store_naming_end(batch.call->gateway->store, &naming);
 	json_array_end(&batch.failed);
 	reply(request, &batch, whole, &why);
 	buffer_fini(&batch.failed_text);

@@ -122,3 +122,28 @@ def test_the_pack_of_a_squash_stays(hub, tmp_path):
     hub.start()
     for number, repo in enumerate(repos):
         assert (check_clone(hub, repo, user, tmp_path / f"clone-{number}").path / "a.txt").read_bytes() == b"of %d" % number
+
+
+def test_files_put_into_a_bucket_stay(hub):
+    user = hub.make_user("filler")
+    assert hub.request("POST", f"/api/buckets/{user.name}/box", {}, token=user.token).status == 200
+    acknowledged = 0
+    with collections(hub):
+        for number in until_over():
+            token = hub.request("GET", f"/api/buckets/{user.name}/box/xet-write-token", token=user.token).json()["accessToken"]
+            xorb = Xorb([random.Random(f"{number}").randbytes(9000 + i) for i in range(FILES)])
+            files = [File([(xorb, i, i + 1)]) for i in range(FILES)]
+            hub.request("POST", xorb.path, xorb.body, token=token)
+            if hub.request("POST", "/v1/shards", shard(files, [xorb]), token=token).status != 200:
+                continue  # the xorb went before the shard named it
+            lines = [{"type": "addFile", "path": f"{number}/{i}", "xetHash": text(file.hash)} for i, file in enumerate(files)]
+            answer = hub.request("POST", f"/api/buckets/{user.name}/box/batch", "".join(json.dumps(line) + "\n" for line in lines).encode(),
+                                 token=user.token, headers={"Content-Type": "application/x-ndjson"}).json()
+            refused = {failure["path"] for failure in answer["failed"]}
+            time.sleep(0.2)
+            for i, file in enumerate(files):
+                if f"{number}/{i}" not in refused:
+                    acknowledged += 1
+                    got = hub.request("GET", f"/buckets/{user.name}/box/resolve/{number}/{i}")
+                    assert got.status == 200 and got.body == file.data, (number, i, got)
+    assert acknowledged > 0
