@@ -21,7 +21,6 @@ enum operation_state { OPERATION_NONE, OPERATION_RUNNING, OPERATION_DONE, OPERAT
 enum {
 	RESULT_BYTES_MAX = 512 << 10,
 	CLUSTER_GRACE_MS_MIN = 60 * 60 * 1000, /* uploads under way on other nodes are in no list of this one */
-	NAMES_WAIT_MS = 15 * 1000,
 };
 
 struct operation {
@@ -90,31 +89,16 @@ void admin_close(struct admin *admin)
 
 /* ------------------------------------------------------------------ the work */
 
-/* Roots of a garbage collection: names that are not older than this call. */
-static int newest_names(struct gateway *gateway, struct why *why)
-{
-	int err = 0;
-	for (uint32_t group = GROUP_CLUSTER; group <= GROUP_REPOS && err == 0; group++)
-		err = consensus_read_barrier(namespace_consensus(gateway->ns), group, NAMES_WAIT_MS, why);
-	return err;
-}
-
 static int all_roots(void *context, int (*emit)(void *gc, const struct entity_id *owner, const struct hash *file), void *gc, struct why *why)
 {
-	int err = newest_names(context, why);
+	int err = repo_newest_names(context, why);
 	return err ? err : repo_gc_roots(context, emit, gc, why);
 }
 
 int operation_needs(void *gateway, int (*emit)(void *asker, const struct entity_id *owner, const struct hash *file), void *asker, struct why *why)
 {
-	int err = newest_names(gateway, why);
+	int err = repo_newest_names(gateway, why);
 	return err ? err : repo_needs(gateway, emit, asker, why);
-}
-
-static int one_root(void *context, int (*emit)(void *gc, const struct entity_id *owner, const struct hash *file), void *gc, struct why *why)
-{
-	int err = newest_names(((const struct repo_roots *)context)->gateway, why);
-	return err ? err : repo_gc_roots_of(context, emit, gc, why);
 }
 
 static void lengthen_grace(struct operation *operation)
@@ -200,7 +184,7 @@ static int run_lfs_gc(struct operation *operation, struct json_writer *json)
 	struct store_owner_gc_report report = { 0 };
 	struct repo_roots roots = { .gateway = gateway, .repo = operation->repo };
 	lengthen_grace(operation);
-	int err = store_gc_owner(gateway->store, &operation->repo, one_root, &roots, operation->grace_ms, operation->dry_run, unneeded_object, operation,
+	int err = store_gc_owner(gateway->store, &operation->repo, repo_gc_roots_of, &roots, operation->grace_ms, operation->dry_run, unneeded_object, operation,
 		&operation->progress, &report, &operation->why);
 	json_object_begin(json, NULL);
 	json_bool(json, "dry_run", operation->dry_run);

@@ -117,7 +117,7 @@ static int gather(struct files *files)
 	struct repo_roots roots = { .gateway = gateway, .repo = *repo };
 	int err = lfs_uses(gateway, repo, add_use, files, &files->why);
 	if (err == 0)
-		err = repo_gc_roots_of(&roots, keep_needed, files, &files->why);
+		err = repo_files_of(&roots, keep_needed, files, &files->why);
 	if (err)
 		return err;
 	if (files->needed.length)

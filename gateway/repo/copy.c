@@ -81,7 +81,7 @@ static int add_ref(void *context, const struct ref *ref)
 static int claim_files(struct copy *copy)
 {
 	struct repo_roots roots = { .gateway = copy->gateway, .repo = copy->source->id };
-	int err = repo_gc_roots_of(&roots, add_file, copy, copy->why);
+	int err = repo_files_of(&roots, add_file, copy, copy->why);
 	for (size_t i = 0; i < copy->packs_count && err == 0; i++)
 		err = add_file(copy, NULL, &copy->packs[i].file); /* as the snapshot has them: they may have been merged since */
 	return err ? err : flush_files(copy);

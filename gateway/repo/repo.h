@@ -151,9 +151,16 @@ int repo_copy(struct gateway *gateway, const struct repo *source, const struct r
 int repo_gc_roots(void *context, int (*emit)(void *gc, const struct entity_id *owner, const struct hash *file), void *gc, struct why *why);
 /* The same. A large object is named by its SHA-256, and one that is not here is of no file: the other nodes are asked for it, and bring it, first. */
 int repo_needs(void *context, int (*emit)(void *gc, const struct entity_id *owner, const struct hash *file), void *gc, struct why *why);
-/* The same of one repository: the roots of store_gc_owner. `context` is a struct repo_roots. */
-struct repo_roots { struct gateway *gateway; struct entity_id repo; };
+/* The same of one repository, by names that are not older than the call: the roots of store_gc_owner. `context` is a struct repo_roots. */
+struct repo_roots {
+	struct gateway *gateway;
+	struct entity_id repo;
+};
 int repo_gc_roots_of(void *context, int (*emit)(void *gc, const struct entity_id *owner, const struct hash *file), void *gc, struct why *why);
+/* The same, by names as they are known here. */
+int repo_files_of(const struct repo_roots *roots, int (*emit)(void *context, const struct entity_id *owner, const struct hash *file), void *context, struct why *why);
+/* [blocks] Until this node knows every name that was there when it was called: what roots are told by. */
+int repo_newest_names(struct gateway *gateway, struct why *why);
 /* [blocks] Rebuilds a repository's git object table from its packs and maps (after an index rebuild). */
 int repo_rebuild(struct gateway *gateway, const struct repo *repo, struct why *why);
 

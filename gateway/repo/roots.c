@@ -13,10 +13,12 @@
 #include "gateway/repo/rebuild.h"
 #include "replication/bucket.h"
 #include "replication/bundle.h"
+#include "replication/consensus.h"
 
 enum {
 	SEEN_MAX = 2 << 20,     /* commits and trees of one repository: 80 MiB at most */
 	BLOBS_BATCH = 256,
+	NAMES_WAIT_MS = 15 * 1000,
 	TAG_DEPTH_MAX = 64,     /* tags of tags */
 };
 
@@ -296,6 +298,14 @@ static int mark_all(struct gateway *gateway, bool asks_others, emit_function emi
 	return err;
 }
 
+int repo_newest_names(struct gateway *gateway, struct why *why)
+{
+	int err = 0;
+	for (uint32_t group = GROUP_CLUSTER; group <= GROUP_REPOS && err == 0; group++)
+		err = consensus_read_barrier(namespace_consensus(gateway->ns), group, NAMES_WAIT_MS, why);
+	return err;
+}
+
 int repo_gc_roots(void *context, int (*emit)(void *gc, const struct entity_id *owner, const struct hash *file), void *gc, struct why *why)
 {
 	return mark_all(context, false, emit, gc, why);
@@ -306,8 +316,14 @@ int repo_needs(void *context, int (*emit)(void *gc, const struct entity_id *owne
 	return mark_all(context, true, emit, gc, why);
 }
 
+int repo_files_of(const struct repo_roots *roots, int (*emit)(void *context, const struct entity_id *owner, const struct hash *file), void *context, struct why *why)
+{
+	return mark_repo(roots->gateway, &roots->repo, false, emit, context, why);
+}
+
 int repo_gc_roots_of(void *context, int (*emit)(void *gc, const struct entity_id *owner, const struct hash *file), void *gc, struct why *why)
 {
 	const struct repo_roots *roots = context;
-	return mark_repo(roots->gateway, &roots->repo, false, emit, gc, why);
+	int err = repo_newest_names(roots->gateway, why);
+	return err ? err : repo_files_of(roots, emit, gc, why);
 }
