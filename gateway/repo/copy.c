@@ -80,7 +80,7 @@ static int add_ref(void *context, const struct ref *ref)
 
 static int claim_files(struct copy *copy)
 {
-	struct repo_roots roots = { .gateway = copy->gateway, .repo = copy->source->id };
+	struct repo_roots roots = { .gateway = copy->gateway, .repo = copy->source->id, .snapshot = copy->snapshot };
 	int err = repo_files_of(&roots, add_file, copy, copy->why);
 	for (size_t i = 0; i < copy->packs_count && err == 0; i++)
 		err = add_file(copy, NULL, &copy->packs[i].file); /* as the snapshot has them: they may have been merged since */
@@ -125,10 +125,13 @@ static int run(struct copy *copy)
 int repo_copy(struct gateway *gateway, const struct repo *source, const struct repo *target, const struct actor *actor, struct why *why)
 {
 	struct copy copy = { .gateway = gateway, .source = source, .target = target, .actor = actor, .why = why };
+	struct upload_entry naming;
+	store_naming_begin(gateway->store, &naming);
 	copy.snapshot = namespace_snapshot_open(gateway->ns);
 	copy.files = malloc(CLAIMS_BATCH * sizeof(*copy.files));
 	int err = copy.snapshot && copy.files ? run(&copy) : why_set(why, ERR_NO_MEMORY, "no memory to copy a repository");
 	namespace_snapshot_close(copy.snapshot);
+	store_naming_end(gateway->store, &naming);
 	free(copy.files);
 	free(copy.packs);
 	free(copy.refs);

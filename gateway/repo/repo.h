@@ -155,6 +155,7 @@ int repo_needs(void *context, int (*emit)(void *gc, const struct entity_id *owne
 struct repo_roots {
 	struct gateway *gateway;
 	struct entity_id repo;
+	const struct namespace_snapshot *snapshot; /* repo_files_of: of the refs; NULL: as they are known here now */
 };
 int repo_gc_roots_of(void *context, int (*emit)(void *gc, const struct entity_id *owner, const struct hash *file), void *gc, struct why *why);
 /* The same, by names as they are known here. */

@@ -30,6 +30,7 @@ struct marking {
 	emit_function emit;
 	void *gc;
 	struct why *why;
+	const struct namespace_snapshot *snapshot; /* of the refs; NULL: as they are */
 	bool asks_others;       /* for objects that are not here */
 	struct oid_set seen;
 	struct oid *queue;      /* commits to look at */
@@ -178,14 +179,20 @@ static int mark_everything(struct marking *marking, const struct pack *packs, si
 	return err;
 }
 
-static int mark_reachable(struct marking *marking)
+static int mark_queued(struct marking *marking)
 {
-	int err = ref_list(marking->gateway->ns, NULL, marking->repo, "", queue_ref, marking);
+	int err = 0;
 	while (err == 0 && marking->queue_count) {
 		struct oid oid = marking->queue[--marking->queue_count];
 		err = mark_commit(marking, &oid);
 	}
 	return err ? err : flush_blobs(marking);
+}
+
+static int mark_reachable(struct marking *marking)
+{
+	int err = ref_list(marking->gateway->ns, marking->snapshot, marking->repo, "", queue_ref, marking);
+	return err ? err : mark_queued(marking);
 }
 
 struct bucket_marking {
@@ -236,7 +243,13 @@ static int mark_packs(struct marking *marking, const struct pack *packs, size_t 
 	return err;
 }
 
-static int mark_repo(struct gateway *gateway, const struct entity_id *repo, bool asks_others, emit_function emit, void *gc, struct why *why)
+static bool is_unreadable(int err)
+{
+	return err == ERR_TOO_BIG || err == ERR_CORRUPT || err == ERR_NOT_FOUND;
+}
+
+static int mark_repo(struct gateway *gateway, const struct entity_id *repo, const struct namespace_snapshot *snapshot, bool asks_others, emit_function emit, void *gc,
+	struct why *why)
 {
 	struct pack *packs;
 	size_t count;
@@ -244,14 +257,15 @@ static int mark_repo(struct gateway *gateway, const struct entity_id *repo, bool
 	struct marking *marking = err ? NULL : calloc(1, sizeof(*marking));
 	if (!marking)
 		return why_set(why, err ? err : ERR_NO_MEMORY, "the packs of a repository cannot be listed");
-	*marking = (struct marking){ .gateway = gateway, .repo = repo, .emit = emit, .gc = gc, .why = why, .asks_others = asks_others };
+	*marking = (struct marking){ .gateway = gateway, .repo = repo, .emit = emit, .gc = gc, .why = why, .snapshot = snapshot,
+		.asks_others = asks_others };
 	oid_set_init(&marking->seen, SEEN_MAX);
 	err = mark_packs(marking, packs, count);
 	if (err == 0)
 		err = mark_bundles(marking);
 	if (err == 0) {
 		err = mark_reachable(marking);
-		if (err == ERR_TOO_BIG || err == ERR_CORRUPT || err == ERR_NOT_FOUND)
+		if (is_unreadable(err))
 			err = mark_everything(marking, packs, count);
 	}
 	if (err)
@@ -291,7 +305,7 @@ static int mark_all(struct gateway *gateway, bool asks_others, emit_function emi
 	if (err)
 		why_set(why, err, "the repositories cannot be listed");
 	for (size_t i = 0; i < list.count && err == 0; i++)
-		err = mark_repo(gateway, &list.ids[i], asks_others, emit, gc, why);
+		err = mark_repo(gateway, &list.ids[i], NULL, asks_others, emit, gc, why);
 	for (size_t i = 0; i < list.count && err == 0; i++)
 		err = mark_bucket(gateway, &list.ids[i], emit, gc, why);
 	free(list.ids);
@@ -318,7 +332,7 @@ int repo_needs(void *context, int (*emit)(void *gc, const struct entity_id *owne
 
 int repo_files_of(const struct repo_roots *roots, int (*emit)(void *context, const struct entity_id *owner, const struct hash *file), void *context, struct why *why)
 {
-	return mark_repo(roots->gateway, &roots->repo, false, emit, context, why);
+	return mark_repo(roots->gateway, &roots->repo, roots->snapshot, false, emit, context, why);
 }
 
 int repo_gc_roots_of(void *context, int (*emit)(void *gc, const struct entity_id *owner, const struct hash *file), void *gc, struct why *why)

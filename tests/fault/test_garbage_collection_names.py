@@ -147,3 +147,22 @@ def test_files_put_into_a_bucket_stay(hub):
                     got = hub.request("GET", f"/buckets/{user.name}/box/resolve/{number}/{i}")
                     assert got.status == 200 and got.body == file.data, (number, i, got)
     assert acknowledged > 0
+
+
+def test_a_duplicate_is_whole(hub):
+    user = hub.make_user("copier")
+    source = user.repo()
+    objects = {f"l{i}.bin": random_bytes(f"copied {i}", 20_000) for i in range(OBJECTS)}
+    lines = []
+    for path, data in objects.items():
+        oid, size = put_lfs(hub, user, source, data)
+        lines.append(("lfsFile", {"path": path, "algo": "sha256", "oid": oid, "size": size}))
+    assert hub.commit(user.token, source, lines).status == 200
+    for i in range(PACKS):  # each is taken by itself, between the claims and the refs
+        assert hub.commit(user.token, source, {f"e{i}.txt": b"%d" % i}).status == 200
+    with collections(hub):
+        for number in until_over():
+            answer = call(hub, user, "POST", source, "duplicate", {"repository": f"{user.name}/copy-{number}"})
+            assert answer.status == 200, answer
+            for path, data in objects.items():
+                assert content(hub, f"{user.name}/copy-{number}", "main", path) == data, (number, path)
