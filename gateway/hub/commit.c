@@ -50,6 +50,8 @@ struct commit {
 	uint64_t number;             /* of that pull request */
 	struct commit_parser parser;
 	struct commit_draft *draft;
+	bool is_naming;
+	struct upload_entry naming;  /* through all drafts: what came with the first is named by a later one */
 	uint64_t content_bytes, allowed_bytes; /* of the regular files so far; until the quota is asked again */
 	struct quota_reservation reservation;  /* of the former, as they were then */
 	bool has_parent;
@@ -73,6 +75,8 @@ static void commit_free(struct commit *commit)
 	commit_parser_fini(&commit->parser);
 	if (commit->draft)
 		commit_draft_close(commit->draft);
+	if (commit->is_naming)
+		store_naming_end(commit->call->gateway->store, &commit->naming);
 	buffer_fini(&commit->text);
 	free(commit->changes);
 	free(commit->title);
@@ -162,7 +166,7 @@ static char *copy_text(struct span text, size_t bytes_max)
 
 static int on_header(struct commit *commit, const struct operation *operation, struct why *why)
 {
-	if (commit->draft)
+	if (commit->is_naming)
 		return why_set(why, ERR_INVALID, "The commit has two headers");
 	struct span parent = operation->parent_commit;
 	if (parent.length) {
@@ -175,6 +179,8 @@ static int on_header(struct commit *commit, const struct operation *operation, s
 	commit->message = copy_text(operation->description, COMMIT_MESSAGE_BYTES_MAX);
 	if (!commit->title || !commit->message)
 		return ERR_NO_MEMORY;
+	store_naming_begin(commit->call->gateway->store, &commit->naming);
+	commit->is_naming = true;
 	return open_draft(commit, why);
 }
 

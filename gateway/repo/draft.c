@@ -239,6 +239,7 @@ int commit_draft_open(struct commit_draft **out, struct gateway *gateway, const 
 		return why_set(why, ERR_NO_MEMORY, "no memory for a commit");
 	draft->gateway = gateway;
 	draft->repo = *repo;
+	store_naming_begin(gateway->store, &draft->naming);
 	snprintf(draft->ref, sizeof(draft->ref), "%s", ref);
 	draft->has_expected = expected_parent != NULL;
 	if (expected_parent)
@@ -260,6 +261,7 @@ int commit_draft_open_at(struct commit_draft **out, struct gateway *gateway, con
 		return why_set(why, ERR_NO_MEMORY, "no memory for a commit");
 	draft->gateway = gateway;
 	draft->repo = *repo;
+	store_naming_begin(gateway->store, &draft->naming);
 	draft->base = *parent;
 	int err = draft_tree_of(draft, &draft->base, &draft->base_tree);
 	if (err)
@@ -296,6 +298,7 @@ void commit_draft_close(struct commit_draft *draft)
 		return;
 	if (draft->upload)
 		upload_close(draft->upload);
+	store_naming_end(draft->gateway->store, &draft->naming);
 	free(draft->buckets);
 	arena_fini(&draft->arena);
 	free(draft);

@@ -74,6 +74,7 @@ struct commit_draft {
 	commit_publish_fn publish; /* NULL: the ref is moved */
 	void *publish_context;
 	const struct actor *by;    /* NULL: whoever it is may write */
+	struct upload_entry naming; /* through all uploads: what the first of them brought is named by a later attempt */
 	struct upload *upload;
 	bool upload_committed;
 

@@ -166,3 +166,32 @@ def test_a_duplicate_is_whole(hub):
             assert answer.status == 200, answer
             for path, data in objects.items():
                 assert content(hub, f"{user.name}/copy-{number}", "main", path) == data, (number, path)
+
+
+def test_commits_that_are_made_again_on_a_branch_that_moved_keep_their_files(hub):
+    """Squashes move the branch between a commit's look and its command."""
+    user = hub.make_user("rebaser")
+    repo = user.repo()
+    assert hub.commit(user.token, repo, {"a.txt": b"a"}).status == 200
+    acknowledged, stopping = {}, threading.Event()
+
+    def squash():
+        while not stopping.is_set():
+            call(hub, user, "POST", repo, "super-squash/main", {"message": f"{time.monotonic()}"})
+            stopping.wait(random.uniform(0.1, 0.3))  # a commit gets through
+
+    with collections(hub):
+        squashers = [threading.Thread(target=squash) for _ in range(2)]
+        for squasher in squashers:
+            squasher.start()
+        for number in until_over():
+            data = random_bytes(f"rebased {number}", 2000)
+            if hub.commit(user.token, repo, {f"{number}.txt": data}).status == 200:
+                acknowledged[f"{number}.txt"] = data
+        stopping.set()
+        for squasher in squashers:
+            squasher.join(60)
+    assert hub.operation("gc", grace_ms=0)["state"] == "done"
+    assert acknowledged
+    for path, data in acknowledged.items():
+        assert content(hub, repo, "main", path) == data, path
