@@ -1,7 +1,7 @@
 /* upload_list.h - the uploads under way, and whoever is about to name what is stored (store_naming_begin), in the order in which they began.
  *
- * What an open upload leans on, or has written but not published yet, must not be dropped, nor what is about to be named: garbage collection waits until those that
- * began before its decision have ended. Any thread. */
+ * What an open upload leans on, or has written but not published yet, must not be dropped, nor what is about to be named: garbage collection waits
+ * until those that began before its decision have ended. Any thread. */
 #ifndef CAIRN_STORE_UPLOAD_LIST_H
 #define CAIRN_STORE_UPLOAD_LIST_H
 

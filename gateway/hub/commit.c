@@ -134,6 +134,8 @@ static int open_detached_draft(struct commit *commit, struct why *why)
 		commit_draft_publish(commit->draft, open_pull_request, commit);
 		commit_draft_by(commit->draft, &call->actor);
 	}
+	if (err == ERR_CONFLICT)
+		return refuse(commit, err, 409, NULL);
 	if (err != ERR_NOT_FOUND)
 		return err;
 	why_set(why, err, "Invalid rev id: %s", commit->revision);

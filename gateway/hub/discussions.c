@@ -109,7 +109,7 @@ static int open_at_head(struct call *call, struct discussion_opening *opening, s
 	opening->base = call->repo.head;
 	opening->base_oid = opening->head = ref.oid;
 	opening->status = DISCUSSION_DRAFT;
-	return 0;
+	return repo_renew(call->gateway, &call->repo.id, &ref.oid, why);
 }
 
 static void create(struct http_request *request, struct call *call, const json_t *body)
@@ -127,11 +127,14 @@ static void create(struct http_request *request, struct call *call, const json_t
 		answer_gated(request, call);
 		return;
 	}
+	struct upload_entry naming;
+	store_naming_begin(call->gateway->store, &naming);
 	if (err == 0 && opening.is_pull_request)
 		err = open_at_head(call, &opening, &why);
 	uint64_t number = 0;
 	if (err == 0)
 		err = discussion_open(call->gateway->ns, call->actor.name, &call->repo.id, &opening, &number, &why);
+	store_naming_end(call->gateway->store, &naming);
 	if (err) {
 		answer_err(request, err, &why);
 		return;

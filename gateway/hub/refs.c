@@ -141,14 +141,21 @@ static void move_ref(struct http_request *request, struct call *call, const char
 		answer_made(request, call, name, err, &why);
 }
 
-/* 0 and *out; else answered. */
+/* 0 and *out, which is kept for who is naming; else answered. */
 static int resolve_start(struct http_request *request, struct call *call, const char *revision, struct oid *out)
 {
 	int err = repo_resolve(call->gateway, &call->repo, span_text(revision), REPO_MAY_WAIT, out, NULL);
-	if (err == ERR_NOT_FOUND || err == ERR_INVALID)
+	struct why why = { 0 };
+	if (err == ERR_NOT_FOUND || err == ERR_INVALID) {
 		answer_revision_missing(request, revision);
+		return err;
+	}
+	if (err == 0)
+		err = repo_renew(call->gateway, &call->repo.id, out, &why);
+	if (err == ERR_CONFLICT)
+		http_reply_error(request, 409, NULL, why.text);
 	else if (err)
-		answer_err(request, err, NULL);
+		answer_err(request, err, &why);
 	return err;
 }
 
@@ -194,6 +201,7 @@ static void branch_create_with(struct http_request *request, struct call *call, 
 		move_ref(request, call, name, exists ? &ref.oid : NULL, &start);
 }
 
+/* Whoever makes a ref is naming meanwhile what it leads to. */
 static void with_json(struct http_request *request, struct span text, struct call *call,
 	void (*run)(struct http_request *, struct call *, const json_t *))
 {
@@ -203,7 +211,11 @@ static void with_json(struct http_request *request, struct span text, struct cal
 		answer_err(request, ERR_INVALID, &why);
 		return;
 	}
+	struct store *store = call->gateway->store; /* the call is gone with its answer */
+	struct upload_entry naming;
+	store_naming_begin(store, &naming);
 	run(request, call, body);
+	store_naming_end(store, &naming);
 	json_decref(body);
 }
 

@@ -267,6 +267,8 @@ int commit_draft_open_at(struct commit_draft **out, struct gateway *gateway, con
 	if (err)
 		err = why_set(why, err == ERR_CORRUPT ? ERR_NOT_FOUND : err, "there is no such commit");
 	else
+		err = repo_renew(gateway, &repo->id, parent, why);
+	if (err == 0)
 		err = upload_open(&draft->upload, gateway->store, &repo->id, why);
 	if (err) {
 		commit_draft_close(draft);

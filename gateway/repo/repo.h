@@ -159,9 +159,15 @@ struct repo_roots {
 };
 int repo_gc_roots_of(void *context, int (*emit)(void *gc, const struct entity_id *owner, const struct hash *file), void *gc, struct why *why);
 /* The same, by names as they are known here. */
-int repo_files_of(const struct repo_roots *roots, int (*emit)(void *context, const struct entity_id *owner, const struct hash *file), void *context, struct why *why);
+int repo_files_of(const struct repo_roots *roots, int (*emit)(void *context, const struct entity_id *owner, const struct hash *file), void *context,
+	struct why *why);
 /* [blocks] Until this node knows every name that was there when it was called: what roots are told by. */
 int repo_newest_names(struct gateway *gateway, struct why *why);
+/* [blocks] For who is naming (store_naming_begin), before a ref is made to lead to a commit that is there already: claims anew its LFS objects, and those of its
+ * history, that no ref reaches; all of them while a collection is under way. ERR_CONFLICT with a sentence: one is no longer stored. */
+int repo_renew(struct gateway *gateway, const struct entity_id *repo, const struct oid *commit, struct why *why);
+/* [blocks] While a collection is under way, claims anew what is there of all LFS objects of these commits and their history. */
+int repo_renew_all(struct gateway *gateway, const struct entity_id *repo, const struct oid *commits, size_t count, struct why *why);
 /* [blocks] Rebuilds a repository's git object table from its packs and maps (after an index rebuild). */
 int repo_rebuild(struct gateway *gateway, const struct repo *repo, struct why *why);
 

@@ -4,7 +4,9 @@
  * ref that is set back to an old commit would show files without bytes. LFS objects, which are most of the bytes, go when no ref reaches them: commits
  * from every ref, then trees not seen before. The sets of what was seen are bounded; a repository that does not fit into them, and one whose objects
  * cannot all be read, keeps everything that any of its packs names, which is a superset. Keeping too much costs disk until the next run, keeping
- * too little costs data. */
+ * too little costs data.
+ *
+ * Who makes a ref lead to a commit again asks the same question of that one commit: what no ref reaches may be about to go, or gone (repo_renew). */
 #include <stdlib.h>
 
 #include "gateway/repo/object.h"
@@ -16,6 +18,7 @@
 #include "replication/consensus.h"
 
 enum {
+	CLAIMS_BATCH = 1024,
 	SEEN_MAX = 2 << 20,     /* commits and trees of one repository: 80 MiB at most */
 	BLOBS_BATCH = 256,
 	NAMES_WAIT_MS = 15 * 1000,
@@ -32,6 +35,9 @@ struct marking {
 	struct why *why;
 	const struct namespace_snapshot *snapshot; /* of the refs; NULL: as they are */
 	bool asks_others;       /* for objects that are not here */
+	bool only_lfs;          /* the rest stays with its pack */
+	uint64_t missing;       /* pointers without an object */
+	struct sha256 first_missing;
 	struct oid_set seen;
 	struct oid *queue;      /* commits to look at */
 	size_t queue_count, queue_capacity;
@@ -51,13 +57,17 @@ static int emit_choice(void *context, const struct hash *file)
 static int emit_object(struct marking *marking, const struct git_object *object)
 {
 	if (!object->is_lfs_pointer)
-		return object->length ? marking->emit(marking->gc, marking->repo, &object->file) : 0;
+		return object->length && !marking->only_lfs ? marking->emit(marking->gc, marking->repo, &object->file) : 0;
 	struct store *store = marking->gateway->store;
 	struct file_info info;
 	int err = store_choices_by_sha256(store, marking->repo, &object->sha256, emit_choice, marking);
 	if (err == ERR_NOT_FOUND && marking->asks_others && store_find_by_sha256(store, marking->repo, &object->sha256, &info) == 0)
 		err = store_choices_by_sha256(store, marking->repo, &object->sha256, emit_choice, marking);
-	return err == ERR_NOT_FOUND ? 0 : err;
+	if (err == ERR_NOT_FOUND) {
+		marking->first_missing = marking->missing++ ? marking->first_missing : object->sha256;
+		return 0;
+	}
+	return err;
 }
 
 static int flush_blobs(struct marking *marking)
@@ -248,8 +258,8 @@ static bool is_unreadable(int err)
 	return err == ERR_TOO_BIG || err == ERR_CORRUPT || err == ERR_NOT_FOUND;
 }
 
-static int mark_repo(struct gateway *gateway, const struct entity_id *repo, const struct namespace_snapshot *snapshot, bool asks_others, emit_function emit, void *gc,
-	struct why *why)
+static int mark_repo(struct gateway *gateway, const struct entity_id *repo, const struct namespace_snapshot *snapshot, bool asks_others,
+	emit_function emit, void *gc, struct why *why)
 {
 	struct pack *packs;
 	size_t count;
@@ -330,7 +340,8 @@ int repo_needs(void *context, int (*emit)(void *gc, const struct entity_id *owne
 	return mark_all(context, true, emit, gc, why);
 }
 
-int repo_files_of(const struct repo_roots *roots, int (*emit)(void *context, const struct entity_id *owner, const struct hash *file), void *context, struct why *why)
+int repo_files_of(const struct repo_roots *roots, int (*emit)(void *context, const struct entity_id *owner, const struct hash *file), void *context,
+	struct why *why)
 {
 	return mark_repo(roots->gateway, &roots->repo, roots->snapshot, false, emit, context, why);
 }
@@ -340,4 +351,150 @@ int repo_gc_roots_of(void *context, int (*emit)(void *gc, const struct entity_id
 	const struct repo_roots *roots = context;
 	int err = repo_newest_names(roots->gateway, why);
 	return err ? err : repo_files_of(roots, emit, gc, why);
+}
+
+/* ------------------------------------------------------------------ naming what is old */
+
+struct renewal {
+	struct marking marking;
+	const struct oid *wanted; /* is it reached? */
+	struct hash files[CLAIMS_BATCH];
+	size_t files_count;
+};
+
+static int flush_claims(struct renewal *renewal)
+{
+	const struct marking *marking = &renewal->marking;
+	int err = store_claim_many(marking->gateway->store, marking->repo, renewal->files, renewal->files_count, marking->why);
+	renewal->files_count = 0;
+	return err == ERR_NOT_FOUND ? why_set(marking->why, ERR_CONFLICT, "an LFS object of it was just dropped by a garbage collection") : err;
+}
+
+static int claim_file(void *context, const struct entity_id *owner, const struct hash *file)
+{
+	(void)owner;
+	struct renewal *renewal = context;
+	if (hash_is_zero(file))
+		return 0;
+	renewal->files[renewal->files_count++] = *file;
+	return renewal->files_count == CLAIMS_BATCH ? flush_claims(renewal) : 0;
+}
+
+enum { MET = 1 };
+
+/* A ref, and then what it reaches, counts as seen; what cannot be read does not. MET: it is what was looked for. */
+static int see(struct renewal *renewal, const struct oid *oid)
+{
+	return git_oid_equal(oid, renewal->wanted) ? MET : queue_commit(&renewal->marking, oid);
+}
+
+static int see_ref(void *context, const struct ref *ref)
+{
+	struct renewal *renewal = context;
+	struct commit *commit;
+	if (git_oid_equal(&ref->oid, renewal->wanted))
+		return MET;
+	int err = commit_load_peeled(renewal->marking.gateway, renewal->marking.repo, &ref->oid, REPO_MAY_WAIT, true, &commit);
+	if (err)
+		return is_unreadable(err) ? 0 : err;
+	err = see(renewal, &commit->oid);
+	cached_release(&commit->cached);
+	return err;
+}
+
+static int see_parents(struct renewal *renewal, const struct oid *oid)
+{
+	struct git_object object;
+	struct git_commit commit;
+	int err = object_get(renewal->marking.gateway, renewal->marking.repo, oid, GIT_COMMIT, &object);
+	if (err)
+		return is_unreadable(err) ? 0 : err;
+	err = git_commit_decode(&commit, object.payload);
+	for (size_t i = 0; i < commit.parents_count && err == 0; i++)
+		err = see(renewal, &commit.parents[i]);
+	free((void *)object.payload.data);
+	return err;
+}
+
+static int see_reached(struct renewal *renewal)
+{
+	struct marking *marking = &renewal->marking;
+	int err = ref_list(marking->gateway->ns, NULL, marking->repo, "", see_ref, renewal);
+	while (err == 0 && marking->queue_count) {
+		struct oid oid = marking->queue[--marking->queue_count];
+		err = see_parents(renewal, &oid);
+	}
+	marking->queue_count = 0;
+	return err;
+}
+
+static int claim_queued(struct renewal *renewal)
+{
+	struct marking *marking = &renewal->marking;
+	struct pack *packs = NULL;
+	size_t count;
+	int err = mark_queued(marking);
+	if (is_unreadable(err)) {
+		err = rebuild_packs(marking->gateway, marking->repo, &packs, &count);
+		err = err ? err : mark_everything(marking, packs, count);
+		marking->missing = 0; /* it may be of anything */
+		free(packs);
+	}
+	return err ? err : flush_claims(renewal);
+}
+
+static struct renewal *renewal_open(struct gateway *gateway, const struct entity_id *repo, struct why *why)
+{
+	struct renewal *renewal = calloc(1, sizeof(*renewal));
+	if (!renewal) {
+		why_set(why, ERR_NO_MEMORY, "no memory to look at what a ref shall lead to");
+		return NULL;
+	}
+	renewal->marking = (struct marking){ .gateway = gateway, .repo = repo, .emit = claim_file, .gc = renewal, .why = why, .asks_others = true, .only_lfs = true };
+	oid_set_init(&renewal->marking.seen, SEEN_MAX);
+	return renewal;
+}
+
+static int renewal_close(struct renewal *renewal, int err)
+{
+	oid_set_fini(&renewal->marking.seen);
+	free(renewal->marking.queue);
+	free(renewal);
+	return err;
+}
+
+int repo_renew_all(struct gateway *gateway, const struct entity_id *repo, const struct oid *commits, size_t count, struct why *why)
+{
+	int err = 0;
+	if (!store_is_collecting(gateway->store))
+		return 0;
+	struct renewal *renewal = renewal_open(gateway, repo, why);
+	if (!renewal)
+		return ERR_NO_MEMORY;
+	for (size_t i = 0; i < count && err == 0; i++)
+		err = queue_commit(&renewal->marking, &commits[i]);
+	return renewal_close(renewal, err && !is_unreadable(err) ? err : claim_queued(renewal));
+}
+
+/* First all, then what no ref reaches: a ref that is still there now either was there when a collection under way looked, or came with claims of its own. */
+int repo_renew(struct gateway *gateway, const struct entity_id *repo, const struct oid *commit, struct why *why)
+{
+	int err = repo_renew_all(gateway, repo, commit, 1, why);
+	struct renewal *renewal = err ? NULL : renewal_open(gateway, repo, why);
+	if (!renewal)
+		return err ? err : ERR_NO_MEMORY;
+	renewal->wanted = commit;
+	err = see_reached(renewal);
+	if (err == MET)
+		return renewal_close(renewal, 0);
+	if (err == 0)
+		err = queue_commit(&renewal->marking, commit);
+	if (err == 0 || is_unreadable(err))
+		err = claim_queued(renewal);
+	if (err == 0 && renewal->marking.missing) {
+		char text[HASH_TEXT_BYTES];
+		hex_encode(text, renewal->marking.first_missing.bytes, HASH_BYTES);
+		err = why_set(why, ERR_CONFLICT, "the LFS object %s, which the commit needs, is no longer stored", text);
+	}
+	return renewal_close(renewal, err);
 }

@@ -168,6 +168,58 @@ def test_a_duplicate_is_whole(hub):
                 assert content(hub, f"{user.name}/copy-{number}", "main", path) == data, (number, path)
 
 
+@pytest.mark.parametrize("kind", ["branch", "tag"])
+def test_a_ref_that_is_restored_while_garbage_is_collected_keeps_what_it_names(hub, kind):
+    user = hub.make_user("restorer")
+    repo, large = user.repo(), user.repo()
+    assert hub.commit(user.token, repo, {"a.txt": b"a"}).status == 200
+    for i in range(4):  # so that a collection has something to look at between this repository and its sweep
+        assert hub.commit(user.token, large, {f"{i}/{k}.txt": b"%d %d" % (i, k) for k in range(1000)}).status == 200
+    restored = 0
+    for number in range(RESTORED):
+        data = random_bytes(f"{kind} {number}", 50_000)
+        commit = leave_on_a_branch(hub, user, repo, f"left-{number}", data)
+        with contextlib.ExitStack() as stack:
+            collector = threading.Thread(target=hub.operation, args=("gc",), kwargs={"grace_ms": 0})
+            collector.start()
+            stack.callback(collector.join)
+            time.sleep(0.02 * number)
+            if kind == "branch":
+                answer = call(hub, user, "POST", repo, f"branch/back-{number}", {"startingPoint": commit})
+            else:
+                answer = call(hub, user, "POST", repo, f"tag/{commit}", {"tag": f"back-{number}", "message": "annotated" if number % 2 else ""})
+        assert answer.status in (200, 409), answer
+        if answer.status == 200:
+            restored += 1
+            assert content(hub, repo, f"back-{number}") == data, number
+    assert restored > 0
+
+
+def test_what_is_gone_is_not_named_again_before_it_is_sent_again(hub, tmp_path):
+    user = hub.make_user("late")
+    repo = user.repo()
+    assert hub.commit(user.token, repo, {"a.txt": b"a"}).status == 200
+    data = random_bytes("late", 50_000)
+    commit = leave_on_a_branch(hub, user, repo, "left", data)
+    assert hub.operation("gc", grace_ms=0)["result"]["claims_dropped"] >= 1
+    line = {"key": "file", "value": {"path": "b.txt", "content": base64.b64encode(b"b").decode(), "encoding": "base64"}}
+    on_it = "\n".join(json.dumps(each) for each in ({"key": "header", "value": {"summary": "on it", "parentCommit": commit}}, line)).encode()
+
+    def calls():
+        yield call(hub, user, "POST", repo, "branch/back", {"startingPoint": commit})
+        yield call(hub, user, "POST", repo, "branch/main", {"startingPoint": commit, "overwrite": True})
+        yield call(hub, user, "POST", repo, f"tag/{commit}", {"tag": "light"})
+        yield call(hub, user, "POST", repo, f"tag/{commit}", {"tag": "heavy", "message": "annotated"})
+        yield hub.request("POST", f"/api/models/{repo}/commit/main?create_pr=1", on_it, token=user.token, headers={"Content-Type": "application/x-ndjson"})
+    for answer in calls():
+        assert answer.status == 409 and f"the LFS object {hashlib.sha256(data).hexdigest()}" in answer.json()["error"], answer
+    put_lfs(hub, user, repo, data)
+    assert [answer.status for answer in calls()] == [200] * 5
+    assert hub.operation("gc", grace_ms=0)["state"] == "done"
+    for revision in ("back", "main", "light", "heavy", "refs%2Fpr%2F1"):
+        assert content(hub, repo, revision) == data, revision
+
+
 def test_commits_that_are_made_again_on_a_branch_that_moved_keep_their_files(hub):
     """Squashes move the branch between a commit's look and its command."""
     user = hub.make_user("rebaser")
