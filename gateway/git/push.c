@@ -178,10 +178,12 @@ static void take_and_move(struct push *push, const struct git_lease *lease)
 	if (err == 0) {
 		push->received.known = known;
 		err = push_take_pack(push, known, lease->dir, &why);
-		if (err == 0)
-			err = push_check_known(push, lease->dir, &why);
-		say_messages(push);
 	}
+	struct upload_entry naming;
+	store_naming_begin(push->gateway->store, &naming);
+	if (err == 0)
+		err = push_check_known(push, lease->dir, &why);
+	say_messages(push);
 	if (err == 0 && push_decide_objects(push) && push->has_pack) {
 		err = quota_reserve(push->gateway, &push->repo, &push->actor, push->pack_bytes + push->received.blob_bytes, &push->quota, &why);
 		if (err == 0)
@@ -192,6 +194,7 @@ static void take_and_move(struct push *push, const struct git_lease *lease)
 		push_move(push);
 	else if (err != ERR_INVALID)
 		push_refuse_all(push, why.text[0] ? why.text : "the server failed to take it");
+	store_naming_end(push->gateway->store, &naming);
 	received_pack_close(&push->received);
 	object_dir_close(known);
 }

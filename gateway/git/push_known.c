@@ -1,7 +1,10 @@
 /* push_known.c - what becomes reachable with a push without being in its pack.
  *
  * The pack and the commands name known commits. Those that a ref reaches were looked at when they came and what they need is kept since; most are tips of refs. For
- * the rest git is asked which commits no ref reaches yet, and these are walked like new ones (gateway/repo/received_walk.h). */
+ * the rest git is asked which commits no ref reaches yet, and these are walked like new ones (gateway/repo/received_walk.h).
+ *
+ * The refs are those of now, not of the cached repository: what a ref reached then may have been dropped since. And one that is deleted while a garbage
+ * collection is under way may keep nothing any more when that asks: meanwhile all that the known commits reach is claimed anew first (repo_renew_all). */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -19,21 +22,36 @@ enum {
 	TAGS_DEEP_MAX = 16,          /* tags of tags */
 	LIST_WALL_MS = 10 * 60 * 1000,
 	LINE_BYTES = 2 * OID_BYTES + 1,
+	TIPS_MAX = 1 << 20,
 };
 
 struct known {
 	struct push *push;
 	struct received_walk *walk;
-	struct oid_set tips;        /* of refs, and what is on the list */
-	struct buffer list;         /* "OID\n" of each commit that git is asked about */
+	struct oid_set seen;        /* edges */
+	struct buffer edges;        /* struct oid: known commits that become reachable */
+	struct oid_set tips;        /* of refs */
+	struct buffer list;         /* what git is asked: "^OID\n" of each tip, "OID\n" of each edge that is none */
 	struct why *why;
 };
+
+static int add_line(struct known *known, const char *mark, const struct oid *oid)
+{
+	char line[LINE_BYTES + 1];
+	hex_encode(line, oid->bytes, OID_BYTES);
+	line[LINE_BYTES - 1] = '\n';
+	buffer_append_text(&known->list, mark);
+	int err = buffer_append(&known->list, line, LINE_BYTES);
+	return err ? why_set(known->why, err, "the push rests on too many commits; push in parts") : 0;
+}
 
 static int add_tip(void *context, const struct ref *ref)
 {
 	struct known *known = context;
 	int added = oid_set_add(&known->tips, &ref->oid);
-	return added < 0 && added != ERR_TOO_BIG ? added : 0;
+	if (added == ERR_TOO_BIG)
+		return 0;
+	return added > 0 ? add_line(known, "^", &ref->oid) : added;
 }
 
 /* A known object that becomes reachable. */
@@ -58,14 +76,10 @@ static int add_edge(void *context, const struct oid *oid)
 		return why_set(known->why, err, "an object that the push names cannot be read");
 	if (type != GIT_COMMIT)
 		return received_walk_known(known->walk, &at, known->why);
-	added = oid_set_add(&known->tips, &at); /* looked at once */
-	if (added <= 0)
-		return added == ERR_TOO_BIG ? why_set(known->why, added, "the push rests on too many commits; push in parts") : added;
-	char line[LINE_BYTES + 1];
-	hex_encode(line, at.bytes, OID_BYTES);
-	line[LINE_BYTES - 1] = '\n';
-	err = buffer_append(&known->list, line, LINE_BYTES);
-	return err ? why_set(known->why, err, "the push rests on too many commits; push in parts") : 0;
+	added = oid_set_add(&known->seen, &at); /* looked at once */
+	if (added > 0)
+		added = buffer_append(&known->edges, &at, sizeof(at));
+	return added < 0 ? why_set(known->why, added, "the push rests on too many commits; push in parts") : 0;
 }
 
 static int add_commands(struct known *known)
@@ -121,7 +135,7 @@ static int walk_listed(struct known *known, struct git_process *process)
 static int walk_unreached(struct known *known, const char *repo_dir)
 {
 	struct push *push = known->push;
-	static const char *const arguments[] = { "rev-list", "--stdin", "--not", "--all", NULL };
+	static const char *const arguments[] = { "rev-list", "--ignore-missing", "--stdin", NULL };
 	struct git_command command = { .arguments = arguments, .directory = repo_dir, .output = GIT_FD_PIPE, .wall_ms_max = LIST_WALL_MS };
 	struct git_process *process;
 	int fd = -1;
@@ -144,31 +158,49 @@ static int walk_unreached(struct known *known, const char *repo_dir)
 	return err;
 }
 
+/* Asks git about those that are no tips. */
+static int check_edges(struct known *known, const struct oid *edges, size_t count, const char *repo_dir)
+{
+	struct push *push = known->push;
+	size_t listed = 0;
+	int err = repo_renew_all(push->gateway, &push->repo.id, edges, count, known->why);
+	if (err == 0)
+		err = ref_list(push->gateway->ns, NULL, &push->repo.id, "", add_tip, known);
+	for (size_t i = 0; i < count && err == 0; i++) {
+		int added = oid_set_add(&known->tips, &edges[i]);
+		listed += added != 0;
+		err = added == 0 ? 0 : added > 0 || added == ERR_TOO_BIG ? add_line(known, "", &edges[i]) : added;
+	}
+	return err || listed == 0 ? err : walk_unreached(known, repo_dir);
+}
+
 static int check(struct known *known, const char *repo_dir)
 {
 	struct push *push = known->push;
 	int err = received_walk_pack(known->walk, known->why);
 	if (err == 0)
-		err = ref_list(push->gateway->ns, NULL, &push->repo.id, "", add_tip, known);
-	if (err == 0)
 		err = received_edges(&push->received, add_edge, known, known->why);
 	if (err == 0)
 		err = add_commands(known);
-	if (err == 0 && known->list.length)
-		err = walk_unreached(known, repo_dir);
+	if (err == 0)
+		err = check_edges(known, (const struct oid *)known->edges.data, known->edges.length / sizeof(struct oid), repo_dir);
 	return err ? err : received_walk_verdict(known->walk, known->why);
 }
 
 int push_check_known(struct push *push, const char *repo_dir, struct why *why)
 {
 	struct known known = { .push = push, .why = why };
-	oid_set_init(&known.tips, 2 * EDGES_MAX);
-	buffer_init(&known.list, (size_t)EDGES_MAX * LINE_BYTES);
+	oid_set_init(&known.seen, EDGES_MAX);
+	oid_set_init(&known.tips, TIPS_MAX);
+	buffer_init(&known.edges, EDGES_MAX * sizeof(struct oid));
+	buffer_init(&known.list, (size_t)(EDGES_MAX + TIPS_MAX) * (LINE_BYTES + 1));
 	int err = received_walk_open(&known.walk, &push->received);
 	if (err == 0)
 		err = check(&known, repo_dir);
 	received_walk_close(known.walk);
+	oid_set_fini(&known.seen);
 	oid_set_fini(&known.tips);
+	buffer_fini(&known.edges);
 	buffer_fini(&known.list);
 	if (err == ERR_INVALID)
 		push_refuse_all(push, why->text);

@@ -247,3 +247,38 @@ def test_commits_that_are_made_again_on_a_branch_that_moved_keep_their_files(hub
     assert acknowledged
     for path, data in acknowledged.items():
         assert content(hub, repo, "main", path) == data, path
+
+
+def test_a_push_without_a_pack_keeps_what_it_names(hub, tmp_path):
+    """The commit is known, and reached by a ref that is deleted meanwhile."""
+    user = hub.make_user("pusher")
+    repo = user.repo()
+    assert hub.commit(user.token, repo, {"a.txt": b"a"}).status == 200
+    work = Work(hub, repo, user, tmp_path / "work", clone=True)
+    data = random_bytes("pushed alone", 50_000)
+    commit = leave_on_a_branch(hub, user, repo, "left", data)
+    accepted, seconds = 0, 0.5  # of a push; the ref goes somewhere in its second half
+    for number in until_over():
+        put_lfs(hub, user, repo, data)
+        assert call(hub, user, "POST", repo, "branch/left", {"startingPoint": commit}).status == 200
+        work.git("fetch", "-q", "origin", "left")
+        hub.fault.write_text(SLOW_NAMES)
+        begun, pushed = time.monotonic(), []
+
+        def push():
+            pushed.append((work.run("push", "-q", "--no-verify", "origin", f"{commit}:refs/heads/here"), time.monotonic()))
+        pusher = threading.Thread(target=push)
+        pusher.start()
+        time.sleep(seconds * random.uniform(0.3, 0.8))
+        assert call(hub, user, "DELETE", repo, "branch/left").status == 200
+        assert hub.operation("gc", grace_ms=0)["state"] == "done"
+        pusher.join(60)
+        hub.fault.write_text("")
+        done, ended = pushed[0]
+        seconds = ended - begun
+        assert done.returncode == 0 or b"LFS objects are missing" in done.stderr, done.stderr
+        if done.returncode == 0:
+            accepted += 1
+            assert content(hub, repo, "here") == data, number
+            assert call(hub, user, "DELETE", repo, "branch/here").status == 200
+    assert accepted > 0
