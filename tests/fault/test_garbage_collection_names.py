@@ -249,6 +249,35 @@ def test_commits_that_are_made_again_on_a_branch_that_moved_keep_their_files(hub
         assert content(hub, repo, "main", path) == data, path
 
 
+def test_a_branch_keeps_what_another_one_reached_that_is_deleted_meanwhile(hub):
+    user = hub.make_user("brancher")
+    repo = user.repo()
+    assert hub.commit(user.token, repo, {"a.txt": b"a"}).status == 200
+    data = random_bytes("branched", 50_000)
+    commit = leave_on_a_branch(hub, user, repo, "left", data)
+    made = 0
+    for number in until_over():
+        put_lfs(hub, user, repo, data)
+        assert call(hub, user, "POST", repo, "branch/left", {"startingPoint": commit}).status == 200
+        hub.fault.write_text(SLOW_NAMES)
+        answers = []
+        deleter = threading.Thread(target=call, args=(hub, user, "DELETE", repo, "branch/left"))
+        maker = threading.Thread(target=lambda: answers.append(call(hub, user, "POST", repo, "branch/here", {"startingPoint": commit})))
+        deleter.start()
+        time.sleep(random.uniform(0, 0.1))
+        maker.start()
+        deleter.join(60)
+        assert hub.operation("gc", grace_ms=0)["state"] == "done"
+        maker.join(60)
+        hub.fault.write_text("")
+        assert answers[0].status in (200, 409), answers
+        if answers[0].status == 200:
+            made += 1
+            assert content(hub, repo, "here") == data, number
+            assert call(hub, user, "DELETE", repo, "branch/here").status == 200
+    assert made > 0
+
+
 def test_a_push_without_a_pack_keeps_what_it_names(hub, tmp_path):
     """The commit is known, and reached by a ref that is deleted meanwhile."""
     user = hub.make_user("pusher")
