@@ -292,7 +292,8 @@ static int operation_start(struct admin *admin, enum operation_kind kind, const 
 		operation->grace_ms = grace_ms;
 		if (repo)
 			operation->repo = *repo;
-		operation->started_ms = operation->asked_ms = unix_ms();
+		operation->asked_ms = unix_ms();
+		operation->started_ms = operation->asked_ms;
 		buffer_init(&operation->findings, RESULT_BYTES_MAX / 2);
 		buffer_init(&operation->result, RESULT_BYTES_MAX);
 		operation->state = OPERATION_RUNNING;
