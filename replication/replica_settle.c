@@ -2,10 +2,13 @@
  *
  * The records of this node's log behind `settled` are read again for the xorbs that they name; the nodes that should have each are asked, and get it if they lack it
  * (FRAME_KEEP). A node that does not answer in time is passed over for the next in the order of placement: its copy is one too many once the others have theirs, and
- * goes (replica_walk.c). So an upload needs as many nodes as wanted copies, whichever they are. One thread at a time.
+ * goes (replica_walk.c). So an upload needs as many nodes as wanted copies, whichever they are. One thread at a time asks for what lies behind `settled`.
  *
  * Where a repository wants fewer copies than are waited for (repo_copies.h), a claim of another one on what is stored already may need more: the xorbs of claimed
- * files are asked for as new ones are, of nodes that have the claim's record. By it a node knows how many there have to be, and gives up none that counts here. */
+ * files are asked for as new ones are, of nodes that have the claim's record. By it a node knows how many there have to be, and gives up none that counts here.
+ *
+ * Records say nothing of xorbs that are not here: a file is known as soon as the node that took it has told of it, perhaps before anybody else has its bytes. Who
+ * acknowledges it once more asks for those first (replica_settle_xorbs). */
 #include <stdlib.h>
 
 #include "replication/replica_parts.h"
@@ -38,6 +41,26 @@ struct settle {
 };
 
 static int settle_batch(struct settle *settle);
+
+static void begin(struct settle *settle, struct replica *replica, const struct record_place *end, uint64_t until_ms)
+{
+	settle->replica = replica;
+	settle->end = end;
+	settle->until_ms = until_ms;
+	settle->count = 0;
+	settle->bytes = 0;
+}
+
+static void take_needs(struct settle *settle)
+{
+	struct replica *replica = settle->replica;
+	pthread_mutex_lock(&replica->lock);
+	settle->placement = replica->placement;
+	settle->needed = replica_copies_needed(replica);
+	settle->self = replica_counts(replica, replica->node_id);
+	settle->claims = placement_least(&settle->placement) < settle->needed;
+	pthread_mutex_unlock(&replica->lock);
+}
 
 static void add(struct settle *settle, const struct hash *xorb, bool here)
 {
@@ -196,14 +219,50 @@ bool replica_has_records(struct replica *replica, uint64_t node_id, const struct
 	return has;
 }
 
+/* What is short of copies and not here is brought here, if that makes one more. False: it cannot be. */
+static bool bring_short(struct settle *settle)
+{
+	for (size_t i = 0; i < settle->count; i++) {
+		struct unsettled *xorb = &settle->xorbs[i];
+		if (xorb->copies >= xorb->needed)
+			continue;
+		if (xorb->self || !settle->self || replica_fetch_xorb(settle->replica, &xorb->xorb, NULL) != 0)
+			return false;
+		xorb->self = xorb->copies = settle->self;
+	}
+	return true;
+}
+
+int replica_settle_xorbs(void *context, const struct hash *xorbs, size_t count, struct why *why)
+{
+	struct replica *replica = context;
+	if (consensus_alone(replica->config.consensus))
+		return 0;
+	struct settle *settle = malloc(sizeof(*settle));
+	if (!settle)
+		return why_set(why, ERR_NO_MEMORY, "no memory to ask for copies");
+	struct record_place end;
+	store_position(replica->config.store, &end);
+	begin(settle, replica, &end, replica_now_ms() + REPLICA_AWAIT_MS);
+	take_needs(settle);
+	int err = 0;
+	for (size_t at = 0; at < count && err == 0;) {
+		for (settle->count = 0; at < count && settle->count < SETTLE_XORBS_MAX; at++)
+			add(settle, &xorbs[at], store_has_xorb(replica->config.store, &xorbs[at]));
+		err = settle_batch(settle);
+		if (err && bring_short(settle))
+			err = settle_batch(settle);
+	}
+	free(settle);
+	return err ? why_set(why, err, "A file that is known already is not on enough nodes yet; send it again") : 0;
+}
+
 int replica_settle(struct replica *replica, const struct record_place *end, uint64_t until_ms, struct why *why)
 {
 	struct settle *settle = malloc(sizeof(*settle));
 	if (!settle)
 		return why_set(why, ERR_NO_MEMORY, "no memory to ask for copies");
-	settle->replica = replica;
-	settle->end = end;
-	settle->until_ms = until_ms;
+	begin(settle, replica, end, until_ms);
 	pthread_mutex_lock(&replica->lock);
 	struct record_place place = replica->settled;
 	pthread_mutex_unlock(&replica->lock);
@@ -212,12 +271,7 @@ int replica_settle(struct replica *replica, const struct record_place *end, uint
 		bool at_end;
 		settle->count = 0;
 		settle->bytes = 0;
-		pthread_mutex_lock(&replica->lock);
-		settle->placement = replica->placement;
-		settle->needed = replica_copies_needed(replica);
-		settle->self = replica_counts(replica, replica->node_id);
-		settle->claims = placement_least(&settle->placement) < settle->needed;
-		pthread_mutex_unlock(&replica->lock);
+		take_needs(settle);
 		err = store_read_records(replica->config.store, &place, REPLICA_BATCH_RECORDS, REPLICA_BATCH_BYTES, gather, settle, &at_end, why);
 		if (err == BATCH_FULL)
 			err = 0;

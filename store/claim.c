@@ -45,6 +45,8 @@ int store_claim_many(struct store *store, const struct entity_id *owner, const s
 		pthread_rwlock_unlock(&store->registration);
 	}
 	free(claims);
+	if (err == 0)
+		err = store_settle_files(store, files, count, why);
 	return err ? err : store_await_copies(store, why);
 }
 

@@ -8,7 +8,7 @@
 #include "store/other_terms.h"
 #include "store/remote_xorb.h"
 
-enum { TAKE_MAX = 4096, CLAIMS_TOLD_MAX = 4096, REPAIR_BATCH = 64, FETCHES_MAX = 3 };
+enum { TAKE_MAX = 4096, CLAIMS_TOLD_MAX = 4096, REPAIR_BATCH = 64, FETCHES_MAX = 3, ABSENT_MAX = 512 };
 
 void store_set_copies(struct store *store, const struct store_copies *copies)
 {
@@ -27,6 +27,62 @@ int store_await_copies(struct store *store, struct why *why)
 		return 0;
 	index_position(store->index, &end);
 	return store->copies.await(store->copies.context, &end, why);
+}
+
+static int is_absent(void *context, const struct hash *xorb)
+{
+	return store_has_xorb(context, xorb) ? 0 : ERR_NOT_FOUND;
+}
+
+bool store_has_file_whole(struct store *store, const struct hash *file)
+{
+	return !store_has_others(store) || store_xorbs_of_file(store, file, is_absent, store, NULL) == 0;
+}
+
+struct absent {
+	struct store *store;
+	struct why *why;
+	size_t count;
+	struct hash xorbs[ABSENT_MAX];
+};
+
+static int settle_absent(struct absent *absent)
+{
+	struct store *store = absent->store;
+	int err = absent->count ? store->copies.settle(store->copies.context, absent->xorbs, absent->count, absent->why) : 0;
+	absent->count = 0;
+	return err;
+}
+
+static int note_absent(void *context, const struct hash *xorb)
+{
+	struct absent *absent = context;
+	if (store_has_xorb(absent->store, xorb))
+		return 0; /* so its record is among those that are waited for */
+	int err = absent->count == ABSENT_MAX ? settle_absent(absent) : 0;
+	absent->xorbs[absent->count++] = *xorb;
+	return err;
+}
+
+int store_settle_files(struct store *store, const struct hash *files, size_t count, struct why *why)
+{
+	struct index_file known;
+	if (!store->copies.settle || count == 0)
+		return 0;
+	struct absent *absent = malloc(sizeof(*absent));
+	int err = absent ? 0 : why_set(why, ERR_NO_MEMORY, "no memory to ask for copies");
+	if (absent)
+		*absent = (struct absent){ .store = store, .why = why };
+	for (size_t i = 0; i < count && err == 0; i++) {
+		if (index_file(store->index, &files[i], &known) == 0)
+			err = store_xorbs_of_file(store, &files[i], note_absent, absent, NULL);
+		if (err == ERR_CORRUPT || err == ERR_NOT_FOUND)
+			err = 0; /* damaged, which whoever reads it says */
+	}
+	if (err == 0)
+		err = settle_absent(absent);
+	free(absent);
+	return err;
 }
 
 int store_fetch_file(struct store *store, const struct hash *file, struct why *why)

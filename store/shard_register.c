@@ -24,6 +24,7 @@ struct shard_batch {
 	struct journal_record *records; /* payload.data is an offset into payloads until they are written */
 	size_t count, capacity;
 	bool something_new;
+	struct record_place settled; /* known files whose records lie before this are read by what has its copies */
 };
 
 static int add_record(struct shard_batch *batch, uint8_t kind, size_t offset)
@@ -225,6 +226,11 @@ static int write_out(struct shard_batch *batch, struct why *why)
 	return err;
 }
 
+static bool is_before(const struct record_place *place, const struct record_place *end)
+{
+	return place->volume != end->volume ? place->volume < end->volume : place->offset < end->offset;
+}
+
 static int register_file(struct shard_batch *batch, const struct shard_file *file, struct why *why)
 {
 	struct index_file known;
@@ -239,7 +245,8 @@ static int register_file(struct shard_batch *batch, const struct shard_file *fil
 		return err;
 	bool same_sha256 = err == 0 && (!file->has_sha256 || (known.record.has_sha256 &&
 		memcmp(&known.record.sha256, &file->sha256, sizeof(struct sha256)) == 0));
-	bool has_record = same_sha256 && !store_file_is_damaged(batch->store, &file->hash);
+	bool has_record = same_sha256 && !store_file_is_damaged(batch->store, &file->hash) &&
+		(is_before(&known.place, &batch->settled) || store_has_file_whole(batch->store, &file->hash));
 	err = has_record ? 0 : add_file(batch, file, length);
 	if (err == 0)
 		err = add_claim(batch, &file->hash, length);
@@ -364,12 +371,28 @@ static void fetch_xorbs(struct store *store, struct span bytes)
 			return;
 }
 
+/* Before the lock, since other nodes are asked. Files of which they do not say that they have all get the shard's terms, which are here. */
+static void settle_known(struct shard_batch *batch, struct span bytes)
+{
+	struct shard_reader reader;
+	struct shard_file file;
+	struct record_place end;
+	int err = shard_open(&reader, bytes, NULL);
+	index_position(batch->store->index, &end);
+	while (err == 0 && shard_next_file(&reader, &file, NULL) == 1)
+		err = store_settle_files(batch->store, &file.hash, 1, NULL);
+	if (err == 0)
+		batch->settled = end;
+}
+
 static int register_once(struct store *store, const struct entity_id *owner, struct span shard, struct store_caller *caller, int *registered, struct why *why)
 {
 	struct shard_batch batch = { .store = store, .owner = owner };
 	buffer_init(&batch.payloads, (size_t)2 * VOLUME_PAYLOAD_BYTES_MAX);
 	fetch_xorbs(store, shard);
 	int err = check_all(store, shard, caller, why);
+	if (err == 0 && store_has_others(store))
+		settle_known(&batch, shard);
 	if (err == 0) {
 		pthread_rwlock_rdlock(&store->registration);
 		err = check_still_there(store, shard, why);

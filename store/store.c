@@ -409,6 +409,8 @@ int store_claim(struct store *store, const struct entity_id *owner, const struct
 		err = journal_commit(store->journal, &record, 1, why);
 	}
 	pthread_rwlock_unlock(&store->registration);
+	if (err == 0)
+		err = store_settle_files(store, file, 1, why);
 	return err ? err : store_await_copies(store, why);
 }
 

@@ -30,6 +30,7 @@ struct upload_file {
 	struct sha256 sha256;
 	uint64_t length;
 	uint32_t terms_first, terms_count; /* in upload.terms */
+	bool settled;                      /* it was known, and what it is read by has its copies */
 };
 
 struct upload {
@@ -441,6 +442,12 @@ static int add_file_record(struct upload *upload, const struct upload_file *file
 	return err ? err : batch_add(batch, VOLUME_FILE, offset);
 }
 
+/* Does this node have all that it reads a known file by, or did others say that they do? Else the upload's own terms, all of which are here, are the better ones. */
+static bool may_keep_terms(struct upload *upload, const struct upload_file *file)
+{
+	return !store_file_is_damaged(upload->store, &file->file) && (file->settled || store_has_file_whole(upload->store, &file->file));
+}
+
 /* The records of one file: all of it when it is new, what is missing when it is known. */
 static int add_file(struct upload *upload, const struct upload_file *file, struct commit_batch *batch)
 {
@@ -448,7 +455,7 @@ static int add_file(struct upload *upload, const struct upload_file *file, struc
 	int64_t claimed_ms = 0;
 	size_t offset;
 	int err = index_file(upload->store->index, &file->file, &known);
-	if (err == ERR_NOT_FOUND || (err == 0 && store_file_is_damaged(upload->store, &file->file))) {
+	if (err == ERR_NOT_FOUND || (err == 0 && !may_keep_terms(upload, file))) {
 		err = add_file_record(upload, file, batch);
 	} else if (err == 0 && (!known.record.sha256_verified || memcmp(&known.record.sha256, &file->sha256, sizeof(struct sha256)) != 0)) {
 		offset = batch->payloads.length;
@@ -519,6 +526,16 @@ static int check_sealed(struct upload *upload, uint32_t count, struct why *why)
 	return 0;
 }
 
+/* Other nodes are asked before the registration lock is taken. Where they do not answer, the file gets this upload's terms. */
+static void settle_known(struct upload *upload)
+{
+	struct index_file known;
+	for (size_t i = 0; i < upload->files_count && store_has_others(upload->store); i++) {
+		struct upload_file *file = &upload->files[i];
+		file->settled = index_file(upload->store->index, &file->file, &known) == 0 && store_settle_files(upload->store, &file->file, 1, NULL) == 0;
+	}
+}
+
 int upload_commit(struct upload *upload, struct why *why)
 {
 	struct xorb_records sealed = { .writer = upload->store->writer };
@@ -536,6 +553,7 @@ int upload_commit(struct upload *upload, struct why *why)
 		spoil(upload, err, why);
 		return err;
 	}
+	settle_known(upload);
 	pthread_rwlock_rdlock(&upload->store->registration);
 	err = check_sealed(upload, upload->xorbs_sealed - (sealed.count > 0), why);
 	if (err == 0)

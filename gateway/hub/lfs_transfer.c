@@ -251,8 +251,8 @@ static void complete_body(struct http_request *request, struct span text, void *
 	/* A repeated completion (its answer was lost) finds the object. */
 	bool done = store_find_by_sha256(gateway->store, &grant->repo, &sha256, &known) == 0 && known.sha256_verified && !known.is_damaged;
 	struct store_caller caller = store_caller_of(request);
-	if (err == 0 && !done)
-		err = complete(gateway, completing, &list, &caller, &why);
+	if (err == 0)
+		err = done ? store_claim(gateway->store, &grant->repo, &known.file, &why) : complete(gateway, completing, &list, &caller, &why);
 	if (err)
 		lfs_reply_err(request, err, &why);
 	else
@@ -286,12 +286,15 @@ static void verify_body(struct http_request *request, struct span text, void *co
 	uint64_t length = well_formed ? (uint64_t)json_integer_value(size) : 0;
 	json_decref(body);
 	struct file_info info;
+	int err;
 	if (!well_formed || memcmp(sha256.bytes, grant->object.bytes, HASH_BYTES) != 0)
 		lfs_reply_error(request, 422, NULL, "The oid is not the one that was uploaded here");
 	else if (store_find_by_sha256(gateway_of(request)->store, &grant->repo, &sha256, &info) != 0)
 		lfs_reply_error(request, 404, NULL, "The object is not stored");
 	else if (info.length != length)
 		lfs_reply_error(request, 422, NULL, "The object has another size");
+	else if ((err = store_claim(gateway_of(request)->store, &grant->repo, &info.file, &why)) != 0)
+		lfs_reply_err(request, err, &why);
 	else
 		http_reply(request, 200, LFS_MEDIA_TYPE, span_text("{}"));
 }

@@ -3,8 +3,10 @@
 #include <pthread.h>
 #include <time.h>
 
+#include "schemas/shard.h"
 #include "schemas/volume_record.h"
 #include "store/coded.h"
+#include "store/digest.h"
 #include "tests/unit/store/store_fixture.h"
 
 enum { KIB = 1 << 10, MIB = 1 << 20, DAY_MS = 24 * 3600 * 1000, RECORDS_MAX = 512 };
@@ -1176,6 +1178,105 @@ static void an_acknowledgement_waits_for_copies(void **state)
 	free(theirs.data);
 }
 
+static struct hash settled[4];
+static size_t settled_count;
+static int settle_answer;
+
+static int settle(void *context, const struct hash *xorbs, size_t count, struct why *unused)
+{
+	(void)context;
+	assert_true(count > 0 && count <= 4);
+	memcpy(settled, xorbs, count * sizeof(*xorbs));
+	settled_count += count;
+	return settle_answer ? why_set(unused, settle_answer, "not enough copies of what is known") : 0;
+}
+
+/* Registers a file that is made of one whole xorb. */
+static int register_xorb(const struct entity_id *owner, const struct upload_result *file, const struct hash *xorb)
+{
+	struct hash hashes[64], verification;
+	struct xorb_table *table;
+	struct buffer shard;
+	int registered;
+	assert_ok(store_xorb_table(store, xorb, &table, &why));
+	assert_true(table->count <= 64);
+	for (uint32_t i = 0; i < table->count; i++)
+		hashes[i] = table->chunks[i].hash;
+	digest_verification(&verification, hashes, table->count);
+	buffer_init(&shard, MIB);
+	shard_write_header(&shard, false);
+	shard_write_file(&shard, &file->file, &(struct shard_term){ *xorb, (uint32_t)file->length, 0, table->count }, &verification, 1, &file->sha256);
+	shard_write_bookend(&shard);
+	shard_write_bookend(&shard);
+	xorb_table_release(table);
+	int err = store_shard_register(store, owner, buffer_span(&shard), NULL, &registered, &why);
+	buffer_fini(&shard);
+	return err;
+}
+
+/* The record of a file may be here before its bytes are on any node but the one that took it, which may go for good. */
+static void a_known_file_is_acknowledged_once_its_bytes_have_copies(void **state)
+{
+	(void)state;
+	static const struct store_copies none, alone = { .await = await, .settle = settle };
+	struct bytes contents[2] = { bytes_random(300 * KIB, 51), bytes_random(200 * KIB, 52) };
+	struct hash needed[4], theirs;
+	struct upload_result results[2];
+	await_answer = 0;
+	for (int by_shard = 0; by_shard < 2; by_shard++) {
+		struct bytes *content = &contents[by_shard];
+		settled_count = 0;
+		change_sides();
+		struct bytes beside = bytes_random(100, 53 + (uint64_t)by_shard); /* so that their xorb is another one */
+		struct upload *upload = begin_upload(&ada);
+		add_file(upload, &beside);
+		results[by_shard] = add_file(upload, content);
+		end_upload(upload);
+		change_sides();
+		const struct hash *file = &results[by_shard].file;
+		assert_ok(take_told(file));
+		store_set_copies(store, &alone);
+
+		settle_answer = ERR_BUSY;
+		assert_int_equal(store_claim(store, &ada, file, &why), ERR_BUSY);
+		assert_string_equal(why.text, "not enough copies of what is known");
+		assert_int_equal(store_claim_many(store, &bob, file, 1, &why), ERR_BUSY);
+		assert_int_equal(settled_count, 2);
+		theirs = settled[0];
+		assert_false(store_has_xorb(store, &theirs));
+		settle_answer = 0;
+		assert_ok(store_claim(store, &ada, file, &why));
+		assert_int_equal(settled_count, 3);
+
+		/* Others have it: nothing more is needed. The bytes that were sent are not. */
+		push(&bob, content);
+		assert_int_equal(settled_count, 4);
+		assert_int_equal(store_files_of_xorb(store, &theirs, 9), 1);
+		assert_int_equal(store_needed_xorbs(store, NULL, needed, 4), 1 + 2 * by_shard);
+
+		/* They have not, or nobody knows: the bytes that were sent are what this node reads by. */
+		settle_answer = ERR_BUSY;
+		if (by_shard) {
+			struct held_xorb held[4];
+			size_t count = store_held_xorbs(store, NULL, held, 4), own = 0;
+			for (size_t i = 0; i < count; i++)
+				own = store_files_of_xorb(store, &held[i].xorb, 9) ? own : i;
+			assert_int_equal(store_files_of_xorb(store, &held[own].xorb, 9), 0);
+			assert_ok(register_xorb(&ada, &results[1], &held[own].xorb));
+		} else {
+			push(&bob, content);
+		}
+		assert_int_equal(settled_count, 5);
+		assert_int_equal(store_needed_xorbs(store, NULL, needed, 4), 2 + 2 * by_shard); /* theirs, too, if it is still anywhere */
+		assert_ok(store_claim(store, &ada, file, &why));
+		assert_int_equal(settled_count, 5);
+		store_set_copies(store, &none);
+		assert_content(file, content);
+		free(beside.data);
+	}
+	free_contents(contents, 2);
+}
+
 static void a_place_is_awaited(void **state)
 {
 	(void)state;
@@ -1533,6 +1634,7 @@ int main(void)
 		TEST(a_coding_that_one_store_lacks_is_found_and_told),
 		TEST(what_was_dropped_here_is_not_taken_for_lost),
 		TEST(an_acknowledgement_waits_for_copies),
+		TEST(a_known_file_is_acknowledged_once_its_bytes_have_copies),
 		TEST(a_place_is_awaited),
 		TEST(who_claims_what_is_in_a_xorb_is_told),
 		TEST(what_others_hold_is_given_up_and_nothing_else),
