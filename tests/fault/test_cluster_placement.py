@@ -1,4 +1,5 @@
 """More nodes than copies: each xorb lies on as many nodes as it should, any node serves any file, and nobody gives up a last copy."""
+import hashlib
 import re
 import time
 
@@ -97,6 +98,34 @@ def test_each_xorb_is_on_three_of_five_nodes_and_every_node_serves_every_file(ma
     assert all(0 < count < total for count in counts.values()), (counts, total)
     check_through_all(cluster, ledger)
     wait_for_copies(cluster, 3)  # what was fetched for readers goes again
+
+
+def test_every_node_acknowledges_what_others_hold(make_cluster, chance, seed, tmp_path):
+    """A commit that names what was stored through another node asks those who should have it; neither that nor sending it again makes copies that stay."""
+    cluster = make_cluster(FIRST_NODES)
+    cluster.wait_for_voters(FIRST_NODES)
+    ledger = make_ledger(cluster, AnyNode(cluster, seed), tmp_path)
+    user, repos = ledger.user, [ledger.user.repo() for _ in cluster.nodes]
+    objects = {hashlib.sha256(data).hexdigest(): data for data in (chance.randbytes(30_000) for _ in range(40))}
+    for oid, data in objects.items():
+        put_object(chance.choice(cluster.nodes), user, repos[0], oid, data)
+    wait_for_copies(cluster, 3)
+    for node, repo in zip(cluster.nodes, repos):
+        assert all(put_object(node, user, repo, oid, data) for oid, data in objects.items())
+        assert node.commit(user.token, repo, {f"sent again/{oid}": data for oid, data in objects.items()}).status == 200
+        operations = [("lfsFile", {"path": f"{node.name}/{oid}", "algo": "sha256", "oid": oid, "size": len(data)}) for oid, data in objects.items()]
+        assert node.commit(user.token, repo, operations).status == 200
+    wait_for_copies(cluster, 3)
+    packs = 2 * len(cluster.nodes)
+    assert len(holders(cluster)) <= len(objects) + packs + 2 * len(cluster.nodes)
+
+
+def put_object(node, user, repo, oid, data):
+    """True: it was known."""
+    object = node.lfs_batch(user.token, repo, [(oid, len(data))]).json()["objects"][0]
+    if "actions" in object:
+        ask(node, "PUT", object["actions"]["upload"]["href"], data)
+    return "actions" not in object
 
 
 def test_what_a_node_held_that_is_gone_for_good_is_copied_again(make_cluster, chance, seed, tmp_path):
