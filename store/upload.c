@@ -526,14 +526,26 @@ static int check_sealed(struct upload *upload, uint32_t count, struct why *why)
 	return 0;
 }
 
-/* Other nodes are asked before the registration lock is taken. Where they do not answer, the file gets this upload's terms. */
-static void settle_known(struct upload *upload)
+/* Other nodes are asked before the registration lock is taken. Where they do not answer for what is known, the upload's own terms count. */
+static int settle_known(struct upload *upload, struct why *why)
 {
 	struct index_file known;
-	for (size_t i = 0; i < upload->files_count && store_has_others(upload->store); i++) {
-		struct upload_file *file = &upload->files[i];
-		file->settled = index_file(upload->store->index, &file->file, &known) == 0 && store_settle_files(upload->store, &file->file, 1, NULL) == 0;
+	size_t count = 0;
+	if (!store_has_others(upload->store) || upload->files_count == 0)
+		return 0;
+	struct hash *files = malloc(upload->files_count * sizeof(*files));
+	if (!files)
+		return why_set(why, ERR_NO_MEMORY, "no memory to ask for copies");
+	for (size_t i = 0; i < upload->files_count; i++) {
+		upload->files[i].settled = index_file(upload->store->index, &upload->files[i].file, &known) == 0;
+		if (upload->files[i].settled)
+			files[count++] = upload->files[i].file;
 	}
+	if (store_settle_files(upload->store, files, count, NULL) != 0)
+		for (size_t i = 0; i < upload->files_count; i++)
+			upload->files[i].settled = false;
+	free(files);
+	return 0;
 }
 
 int upload_commit(struct upload *upload, struct why *why)
@@ -542,6 +554,8 @@ int upload_commit(struct upload *upload, struct why *why)
 	struct hash xorb;
 	assert(!upload->file_open);
 	int err = wait_for_seals(upload, why);
+	if (err == 0)
+		err = settle_known(upload, why);
 	if (err == 0 && upload->xorb.chunks_count > 0) {
 		err = open_xorb_seal(&upload->xorb, &upload->store->damaged, &xorb, &sealed, why);
 		if (err == 0 && note_sealed(upload, &xorb) != 0) {
@@ -553,7 +567,6 @@ int upload_commit(struct upload *upload, struct why *why)
 		spoil(upload, err, why);
 		return err;
 	}
-	settle_known(upload);
 	pthread_rwlock_rdlock(&upload->store->registration);
 	err = check_sealed(upload, upload->xorbs_sealed - (sealed.count > 0), why);
 	if (err == 0)
