@@ -193,9 +193,9 @@ static struct command_outcome *outcome_add(struct applier *applier, struct propo
 }
 
 /* Commands of consensus itself. */
-static int apply_own(struct applier *applier, uint32_t group, const struct command *command, struct why *why)
+static int apply_own(struct applier *applier, const struct apply_context *context, const struct command *command, struct why *why)
 {
-	struct applied_record *record = &applier->records[group];
+	struct applied_record *record = &applier->records[context->group];
 	struct cursor body = cursor_of(command->body);
 	uint64_t value = cursor_u64(&body);
 	if (!cursor_done(&body))
@@ -207,13 +207,14 @@ static int apply_own(struct applier *applier, uint32_t group, const struct comma
 		if (value * COMMAND_ID_HOUR_MS > (uint64_t)record->leader_ms - COMMAND_ID_WINDOW_MS)
 			return why_set(why, ERR_INVALID, "hour %llu is still within the window", (unsigned long long)value);
 		record->ids_dropped_hour = value;
-		return command_ids_drop(applier->db, applier->write_options, group, value, why);
+		return command_ids_drop(applier->db, applier->write_options, context->group, value, why);
 	case COMMAND_FEATURE_LEVEL:
 		if (value > FEATURE_LEVEL_KNOWN)
 			return level_unknown(value, why);
-		if (value > record->feature_level)
-			record->feature_level = value;
-		return 0;
+		if (value <= record->feature_level)
+			return 0;
+		record->feature_level = value;
+		return applier->machine->raised ? applier->machine->raised(applier->machine->context, context, command, value, why) : 0;
 	default:
 		return why_set(why, ERR_UNSUPPORTED, "command type %u is not known", command->type);
 	}
@@ -236,7 +237,7 @@ static int apply_command(struct applier *applier, const struct log_entry *entry,
 	struct apply_context context = { .group = group, .index = entry->index, .leader_ms = record->leader_ms,
 		.batch = applier->batch, .cluster_changed = &applier->cluster_changed };
 	if (command.type < COMMAND_TYPE_NAMESPACE)
-		err = apply_own(applier, group, &command, &out->why);
+		err = apply_own(applier, &context, &command, &out->why);
 	else
 		err = applier->machine->apply(applier->machine->context, &context, bytes, &out->result, &out->why);
 	if (err == ERR_IO || err == ERR_UNSUPPORTED || err == ERR_CORRUPT || err == ERR_NO_MEMORY)
@@ -572,12 +573,17 @@ uint64_t applier_ids_dropped_hour(const struct applier *applier, uint32_t group)
 	return atomic_load(&applier->ids_dropped_hour[group]);
 }
 
+uint32_t applier_group_level(const struct applier *applier, uint32_t group)
+{
+	return (uint32_t)atomic_load(&applier->feature_level[group]);
+}
+
 uint32_t applier_feature_level(const struct applier *applier)
 {
-	uint64_t highest = 0;
+	uint32_t highest = 0;
 	for (uint32_t group = 0; group < GROUPS_MAX; group++) {
-		uint64_t level = atomic_load(&applier->feature_level[group]);
+		uint32_t level = applier_group_level(applier, group);
 		highest = level > highest ? level : highest;
 	}
-	return (uint32_t)highest;
+	return highest;
 }

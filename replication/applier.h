@@ -16,7 +16,7 @@
 #include "replication/log_store.h"
 
 #ifndef CAIRN_FEATURE_LEVEL
-#define CAIRN_FEATURE_LEVEL 1 /* tests make a program of the next one: tests/fault/next_level.c */
+#define CAIRN_FEATURE_LEVEL 1 /* tests make a program of the next one: cairnd_next in CMakeLists.txt */
 #endif
 enum {
 	GROUPS_MAX = 2,
@@ -72,6 +72,7 @@ uint64_t applier_cluster_changed(const struct applier *applier);
 uint64_t applier_commands(const struct applier *applier);
 int64_t applier_leader_ms(const struct applier *applier, uint32_t group);  /* atomic */
 uint64_t applier_ids_dropped_hour(const struct applier *applier, uint32_t group); /* atomic */
+uint32_t applier_group_level(const struct applier *applier, uint32_t group); /* of one group; atomic */
 uint32_t applier_feature_level(const struct applier *applier); /* what the cluster is at: that of the group that has come furthest. Atomic */
 /* [blocks] Everything applied so far is on disk when it returns. ERR_NO_SPACE: not tried. Any thread. */
 int applier_flush(struct applier *applier, struct why *why);

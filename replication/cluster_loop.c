@@ -621,7 +621,7 @@ static void fill_roles(struct consensus *c, struct cluster_status *out)
 		driver_status(c->groups[group].driver, &status);
 		out->groups[group] = (struct group_status){ .term = status.term, .leader = status.leader, .committed = status.committed,
 			.applied = applier_applied(c->applier, group), .last_index = status.last_index, .snapshot_index = status.snapshot_index,
-			.installing = status.installing };
+			.feature_level = applier_group_level(c->applier, group), .installing = status.installing };
 		for (size_t i = 0; i < count; i++)
 			for (size_t k = 0; k < out->count; k++) {
 				struct node_status *node = &out->nodes[k];
@@ -644,12 +644,14 @@ void cluster_fill_status(struct consensus *c, struct cluster_status *out)
 		if (c->peers && !node->self)
 			peers_state(c->peers, node->node.node_id, &state);
 		node->connected = node->self || state.connected;
+		node->feature_level = node->self ? FEATURE_LEVEL_KNOWN : state.connected ? state.feature_level : 0;
 		memcpy(node->trouble, state.trouble, sizeof(node->trouble));
 	}
 	if (out->count == 0) {
 		consensus_self(c, &out->nodes[0].node);
 		out->nodes[0].node.role = NODE_VOTER;
 		out->nodes[0].self = out->nodes[0].connected = true;
+		out->nodes[0].feature_level = FEATURE_LEVEL_KNOWN;
 		out->count = 1;
 	}
 	fill_roles(c, out);

@@ -46,6 +46,8 @@ struct state_machine {
 	void (*applied)(void *context, uint64_t applied);
 	/* After a group's whole state was exchanged for that of another node, before `applied` tells of it; may be NULL. Applier thread. */
 	void (*replaced)(void *context);
+	/* `command` raised the feature level of the group: what else this changes goes into the batch. Returns as apply does; may be NULL. */
+	int (*raised)(void *context, const struct apply_context *apply, const struct command *command, uint64_t level, struct why *why);
 	void *context;
 	/* ---- a machine that knows the nodes of a cluster; else NULL ---- */
 	/* What the state in `db` says of the cluster. 0, ERR_IO, ERR_CORRUPT. Any thread. */
@@ -141,11 +143,13 @@ void consensus_on_bulk(struct consensus *consensus, void (*serve)(void *context,
 
 struct group_status {
 	uint64_t term, leader, committed, applied, last_index, snapshot_index;
+	uint32_t feature_level;
 	bool installing;
 };
 struct node_status {
 	struct cluster_node node;
 	bool self, connected;
+	uint32_t feature_level;    /* what its program knows; 0: not known, as of one that is away */
 	char trouble[128];
 	enum node_role roles[2];   /* in the configuration of each group; 0: not in it */
 	uint64_t match[2];         /* on a leader: up to where its log is like ours */

@@ -278,8 +278,8 @@ int namespace_open_cluster(struct namespace **out, const char *dir, const struct
 	struct namespace *ns = calloc(1, sizeof(*ns));
 	if (!ns)
 		return why_set(why, ERR_NO_MEMORY, "no memory");
-	ns->machine = (struct state_machine){ .apply = apply_command, .applied = wake_followers, .replaced = see_replaced, .context = ns, .cluster = cluster_view_read,
-		.join_token = join_token_find, .join_command = cluster_node_join_command };
+	ns->machine = (struct state_machine){ .apply = apply_command, .applied = wake_followers, .replaced = see_replaced, .raised = cluster_level_raised,
+		.context = ns, .cluster = cluster_view_read, .join_token = join_token_find, .join_command = cluster_node_join_command };
 	change_signal_init(&ns->signal);
 	ns->read_options = rocksdb_readoptions_create();
 	struct consensus_config config = { .dir = dir, .machine = &ns->machine };

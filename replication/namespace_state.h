@@ -125,6 +125,8 @@ int ssh_key_delete_apply(const struct apply_context *apply, const struct command
 
 /* Adds to the group's stream of changes (changes.h) as the last thing an apply function does; number, time, actor and, when it is 0, the type are
  * filled in. */
+/* struct state_machine: the feature level was raised. */
+int cluster_level_raised(void *context, const struct apply_context *apply, const struct command *command, uint64_t level, struct why *why);
 int change_append(const struct apply_context *apply, const struct command *command, struct change *change, struct why *why);
 int org_create_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);
 int org_update_apply(const struct apply_context *apply, const struct command *command, struct buffer *result, struct why *why);

@@ -19,6 +19,7 @@ struct incoming {
 	struct peers *peers;
 	struct incoming *next;
 	uint64_t since_ms, heard_ms, peer, instance;
+	uint32_t feature_level; /* what its program knows */
 	char address[64];
 	bool greeted, heard, closing; /* heard: a record opened */
 	struct peer_channel channel;
@@ -455,6 +456,7 @@ static bool answer_hello(struct incoming *incoming)
 		return false;
 	incoming->peer = hello.from;
 	incoming->instance = hello.instance;
+	incoming->feature_level = hello.feature_level;
 	incoming->greeted = true;
 	incoming->heard_ms = now_ms(peers);
 	buffer_clear(&incoming->in);
@@ -693,6 +695,15 @@ void peers_set_view(struct peers *peers, const struct cluster_view *view)
 	}
 }
 
+/* A hello alone may be a recorded one: what was heard after it is not. The newest connection comes first. */
+static uint32_t level_told(const struct peers *peers, uint64_t id)
+{
+	for (const struct incoming *incoming = peers->incoming; incoming; incoming = incoming->next)
+		if (incoming->heard && !incoming->closing && incoming->peer == id)
+			return incoming->feature_level;
+	return 0;
+}
+
 void peers_state(const struct peers *peers, uint64_t id, struct peer_state *out)
 {
 	*out = (struct peer_state){ 0 };
@@ -701,6 +712,7 @@ void peers_state(const struct peers *peers, uint64_t id, struct peer_state *out)
 		if (!peer->used || peer->member.node_id != id)
 			continue;
 		out->connected = peer->state == CALL_OPEN;
+		out->feature_level = level_told(peers, id);
 		snprintf(out->trouble, sizeof(out->trouble), "%s", peer->trouble);
 	}
 }

@@ -76,7 +76,8 @@ bool peers_send(struct peers *peers, uint64_t peer, uint8_t type, uint32_t group
 
 struct peer_state {
 	bool connected;
-	char trouble[128]; /* why it is not, as far as known */
+	uint32_t feature_level; /* what its program knows, as it said when it called; 0: it has not */
+	char trouble[128];      /* why it is not connected, as far as known */
 };
 void peers_state(const struct peers *peers, uint64_t peer, struct peer_state *out);
 

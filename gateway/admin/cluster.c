@@ -11,6 +11,7 @@
 #include "gateway/admin/admin.h"
 #include "gateway/admin/operator.h"
 #include "gateway/answer.h"
+#include "replication/cluster_level.h"
 #include "replication/cluster_node.h"
 #include "replication/replica.h"
 #include "replication/state_digest.h"
@@ -43,6 +44,7 @@ static void write_group(struct json_writer *json, const struct group_status *gro
 	json_u64(json, "applied", group->applied);
 	json_u64(json, "last_index", group->last_index);
 	json_u64(json, "snapshot_index", group->snapshot_index);
+	json_u64(json, "feature_level", group->feature_level);
 	json_bool(json, "installing", group->installing);
 	json_object_end(json);
 }
@@ -189,6 +191,10 @@ static void write_node(struct json_writer *json, const struct cluster_status *st
 	json_bool(json, "self", node->self);
 	json_bool(json, "connected", node->connected);
 	json_text(json, "trouble", node->trouble);
+	if (node->feature_level)
+		json_u64(json, "feature_level", node->feature_level);
+	else
+		json_null_value(json, "feature_level");
 	json_text(json, "failure_domain", node->node.domain);
 	json_u64(json, "weight", node->node.weight ? node->node.weight : NODE_WEIGHT_DEFAULT);
 	json_bool(json, "drained", node->node.drained);
@@ -205,6 +211,18 @@ static void write_node(struct json_writer *json, const struct cluster_status *st
 	}
 	json_array_end(json);
 	json_object_end(json);
+}
+
+/* What the cluster is at, and what `upgrade` would raise it to: null when it would not. */
+static void write_level(struct json_writer *json, const struct cluster_status *status)
+{
+	uint32_t next;
+	bool may = cluster_level_next(status, &next, NULL) == 0 && !cluster_level_everywhere(status, next);
+	json_u64(json, "feature_level", cluster_level(status));
+	if (may)
+		json_u64(json, "feature_level_next", next);
+	else
+		json_null_value(json, "feature_level_next");
 }
 
 /* That nodes should go by: they hear of it a moment after the state has it. Zeros: not known. */
@@ -244,6 +262,7 @@ static void status_work(struct http_request *request, void *context)
 	write_id(&json, "node", status->node_id);
 	json_bool(&json, "listens", status->listens);
 	json_u64(&json, "lag_ms", status->lag_ms);
+	write_level(&json, status);
 	json_array_begin(&json, "groups");
 	for (size_t i = 0; i < 2; i++)
 		write_group(&json, &status->groups[i]);
@@ -393,4 +412,36 @@ void admin_cluster_roles(struct http_request *request, const struct route_match 
 	struct actor *actor = operator_open(request);
 	if (actor)
 		http_collect(request, BODY_BYTES_MAX, roles_work, actor);
+}
+
+/* ------------------------------------------------------------------ the feature level */
+
+static void upgrade_work(struct http_request *request, void *context)
+{
+	const struct actor *actor = context;
+	struct why why = { 0 };
+	uint32_t level = 0;
+	bool raised = false;
+	int err = cluster_level_raise(gateway_of(request)->ns, actor->name, &level, &raised, &why);
+	if (err) {
+		answer_err(request, err, &why);
+		return;
+	}
+	struct buffer body;
+	struct json_writer json;
+	buffer_init(&body, ADMIN_ANSWER_BYTES_MAX);
+	json_writer_init(&json, &body);
+	json_object_begin(&json, NULL);
+	json_u64(&json, "feature_level", level);
+	json_bool(&json, "raised", raised);
+	json_object_end(&json);
+	answer_json(request, 200, &body);
+}
+
+void admin_cluster_upgrade(struct http_request *request, const struct route_match *match)
+{
+	(void)match;
+	struct actor *actor = operator_open(request);
+	if (actor)
+		http_work(request, upgrade_work, actor);
 }

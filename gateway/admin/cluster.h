@@ -13,6 +13,7 @@ void admin_cluster_token(struct http_request *request, const struct route_match 
 void admin_cluster_roles(struct http_request *request, const struct route_match *match);
 void admin_cluster_drain(struct http_request *request, const struct route_match *match);
 void admin_cluster_settings(struct http_request *request, const struct route_match *match);
+void admin_cluster_upgrade(struct http_request *request, const struct route_match *match);
 
 /* ---- what these share: cluster_bytes.c ---- */
 int admin_node_ids(const json_t *list, uint64_t ids[CLUSTER_NODES_MAX], size_t *count, struct why *why);

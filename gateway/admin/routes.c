@@ -22,6 +22,7 @@ const struct route admin_routes[] = {
 	{ HTTP_POST, "/api/admin/cluster/roles", admin_cluster_roles, "admin-cluster" },
 	{ HTTP_POST, "/api/admin/cluster/drain", admin_cluster_drain, "admin-cluster" },
 	{ HTTP_POST, "/api/admin/cluster/settings", admin_cluster_settings, "admin-cluster" },
+	{ HTTP_POST, "/api/admin/cluster/upgrade", admin_cluster_upgrade, "admin-cluster" },
 	{ HTTP_GET, "/api/admin/stats", admin_stats, "admin-stats" },
 	{ HTTP_GET, "/api/admin/volumes", admin_volumes, "admin-volumes" },
 	{ HTTP_GET, "/api/admin/users", admin_users_list, "admin-users" },

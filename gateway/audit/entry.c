@@ -25,6 +25,7 @@ static const struct {
 	{ COMMAND_MEMBER_DELETE, "member-delete" }, { COMMAND_DISCUSSION_OPEN, "discussion-open" }, { COMMAND_DISCUSSION_COMMENT, "discussion-comment" },
 	{ COMMAND_DISCUSSION_EDIT, "discussion-edit" }, { COMMAND_DISCUSSION_UPDATE, "discussion-update" }, { COMMAND_DISCUSSION_DELETE, "discussion-delete" },
 	{ COMMAND_PULL_REQUEST_MERGE, "pull-request-merge" }, { COMMAND_ACCESS, "access-request" },
+	{ COMMAND_FEATURE_LEVEL, "cluster-upgrade" },
 };
 
 static const struct {
@@ -113,6 +114,8 @@ static void write_action(struct json_writer *json, const struct change *change)
 		json_text(json, "role", org_role_name((enum org_role)change->action));
 	else if (of_token)
 		json_text(json, "role", token_role_name((enum token_role)change->action));
+	else if (change->type == COMMAND_FEATURE_LEVEL)
+		json_u64(json, "feature_level", change->action);
 	else if (change->action)
 		json_u64(json, "action", change->action);
 }

@@ -29,6 +29,8 @@ static const char *subject_of(const json_t *entry, char out[600])
 	else if (repo)
 		snprintf(out, 600, "%s%s%s%s%s", *old_name ? old_name : "", *old_name ? " -> " : "",
 			*member_text(repo, "name") ? member_text(repo, "name") : member_text(repo, "id"), *ref ? " " : "", ref);
+	else if (json_object_get(entry, "feature_level"))
+		snprintf(out, 600, "feature level %llu", (unsigned long long)member_u64(entry, "feature_level"));
 	else
 		snprintf(out, 600, "%s%s%s", member_text(entry, "owner"), *member_text(entry, "name") ? " " : "", member_text(entry, "name"));
 	return out;

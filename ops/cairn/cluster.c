@@ -25,21 +25,30 @@ static const json_t *find_node(const json_t *nodes, const char *id)
 	return NULL;
 }
 
+/* The highest feature level that a node's program knows. */
+static const char *level_known(const json_t *node, char out[32])
+{
+	const json_t *level = json_object_get(node, "feature_level");
+	snprintf(out, 32, "level %llu", (unsigned long long)json_integer_value(level));
+	return strcmp(member_text(node, "role"), "removed") == 0 || !level ? "" : json_is_null(level) ? "unknown" : out;
+}
+
 static void print_nodes(const json_t *nodes)
 {
-	struct table *table = table_open((const char *const[]){ "NODE", "NAME", "ADDRESS", "WANTED", "IS", ">BEHIND", "CONNECTED", NULL });
+	struct table *table = table_open((const char *const[]){ "NODE", "NAME", "ADDRESS", "WANTED", "IS", ">BEHIND", "CONNECTED", "KNOWS", NULL });
 	size_t i;
 	const json_t *node;
 	json_array_foreach(nodes, i, node) {
 		const json_t *groups = json_object_get(node, "groups");
 		const char *first = member_text(json_array_get(groups, 0), "role"), *second = member_text(json_array_get(groups, 1), "role");
-		char is[32], behind[32] = "";
+		char is[32], behind[32] = "", level[32];
 		snprintf(is, sizeof(is), strcmp(first, second) == 0 ? "%s" : "%s/%s", first, second);
 		const json_t *a = json_object_get(json_array_get(groups, 0), "behind"), *b = json_object_get(json_array_get(groups, 1), "behind");
 		if (a || b)
 			snprintf(behind, sizeof(behind), "%lld", (long long)(json_integer_value(a) + json_integer_value(b)));
 		table_row(table, (const char *const[]){ member_text(node, "id"), member_text(node, "name"), member_text(node, "address"),
-			member_text(node, "role"), is, behind, json_is_true(json_object_get(node, "self")) ? "this node" : yes_no(json_object_get(node, "connected")) });
+			member_text(node, "role"), is, behind, json_is_true(json_object_get(node, "self")) ? "this node" : yes_no(json_object_get(node, "connected")),
+			level_known(node, level) });
 	}
 	table_print(table);
 	json_array_foreach(nodes, i, node)
@@ -53,6 +62,19 @@ static void print_nodes(const json_t *nodes)
 static const char *bytes_or_unknown(const json_t *object, const char *key)
 {
 	return json_is_integer(json_object_get(object, key)) ? text_of_bytes(member_u64(object, key)) : "unknown";
+}
+
+static void print_level(const json_t *answer)
+{
+	const unsigned long long level = member_u64(answer, "feature_level"), next = member_u64(answer, "feature_level_next");
+	if (level == 0) /* a hub that does not tell */
+		return;
+	printf("the cluster is at feature level %llu", level);
+	if (next == level)
+		printf(", but for a part of it: `cairn cluster upgrade` completes that");
+	else if (next)
+		printf("; every node knows %llu: `cairn cluster upgrade` raises it, after which there is no way back to an older program", next);
+	puts("");
 }
 
 /* How far the others are with this node's bytes, and this node with theirs. */
@@ -127,6 +149,7 @@ static int status(const struct settings *settings)
 	printf("%zu voters, %zu of them connected to this node; the cluster goes on while %zu of them live\n", voters, there, voters / 2 + 1);
 	if (voters == 2)
 		printf("WARNING: with two voters neither may fail: make a third one\n");
+	print_level(answer);
 	print_bytes(answer, nodes);
 	print_held(answer);
 	print_compared(nodes);
@@ -241,6 +264,24 @@ static int set(const struct settings *settings, int argc, char **argv)
 	return tell(settings, "/api/admin/cluster/settings", body, "set; `cairn cluster status` shows how far the nodes are");
 }
 
+static int upgrade(const struct settings *settings)
+{
+	struct api *api = api_open(settings);
+	json_t *answer = api ? api_call(api, "POST", "/api/admin/cluster/upgrade", NULL) : NULL;
+	api_close(api);
+	if (!answer)
+		return EXIT_FAILED;
+	if (settings->json)
+		return print_json(answer);
+	const unsigned long long level = member_u64(answer, "feature_level");
+	if (json_is_true(json_object_get(answer, "raised")))
+		printf("the cluster is at feature level %llu now: a program that knows less is refused from here on\n", level);
+	else
+		printf("there is nothing to raise: the cluster is at feature level %llu, and no node that answers knows a higher one\n", level);
+	json_decref(answer);
+	return EXIT_OK;
+}
+
 int cluster_main(const struct settings *settings, int argc, char **argv)
 {
 	const char *verb = argc > 1 ? argv[1] : "";
@@ -262,5 +303,7 @@ int cluster_main(const struct settings *settings, int argc, char **argv)
 		return set(settings, argc - 1, argv + 1);
 	if (strcmp(verb, "repair") == 0)
 		return cluster_repair(settings, argc - 1, argv + 1);
-	return usage_error("cluster", "cluster wants status, token, promote, demote, drain, set, repair, remove or recover");
+	if (strcmp(verb, "upgrade") == 0 && argc == 2)
+		return upgrade(settings);
+	return usage_error("cluster", "cluster wants status, token, promote, demote, drain, set, repair, upgrade, remove or recover");
 }

@@ -69,6 +69,7 @@ static const char help[] =
 	"  cluster remove NODE... --yes [--force]  nodes leave for ever; --force: also with the last copy of something\n"
 	"  cluster set [--replication-factor N] [--copies N] [--grace 15m] [--erasure K+M|off] [--erasure-after 7d]\n"
 	"  cluster repair [--wait]      every node looks after its copies now; --wait: until they have\n"
+	"  cluster upgrade              once every node has the newer program: lets the cluster use what that one can\n"
 	"  cluster recover [--yes]      on a stopped node: go on without a majority that is lost for good\n"
 	"\n"
 	"Where\n"
@@ -84,7 +85,7 @@ static const struct noun nouns[] = {
 	{ "cluster", cluster_main, "cairn cluster status\ncairn cluster token [--voter]\ncairn cluster promote|demote NODE...\n"
 		"cairn cluster drain [--undo] NODE...\ncairn cluster remove NODE... --yes [--force]\n"
 		"cairn cluster set [--replication-factor N] [--copies N] [--grace DURATION] [--erasure K+M|off] [--erasure-after DURATION]\n"
-		"cairn cluster repair [--wait]\ncairn cluster recover --data DIR [--yes]\n\n"
+		"cairn cluster repair [--wait]\ncairn cluster upgrade\ncairn cluster recover --data DIR [--yes]\n\n"
 		"token prints what a new node is started with: cairnd --data NEW --cluster-listen HOST:PORT --join TOKEN. It is good for one node and\n"
 		"one day. A node joins as a learner, which follows and does not vote, or with --voter as a voter once it has caught up. Have 3 or 5\n"
 		"voters. A removed node is never let in again under its id: wipe its data directory and join it anew.\n"
@@ -94,7 +95,10 @@ static const struct noun nouns[] = {
 		"long a node may be gone before others take over what it held (15m; at least 5s), and whether what is older than 7 days is kept as K\n"
 		"parts of data and M of parity. DURATION: 90, 90s, 30m, 12h, 21d. repair makes every node look after its copies now:\n"
 		"it fetches what it should have and gives up what is one too many. With --wait it shows how far that is, and fails when something is missing still.\n"
-		"With --json these print what was asked for: the cluster makes it so in its own time. repair --wait prints the status that it ended with.\n"
+		"upgrade raises the feature level to the highest one that every node's program knows, after which no node can go back to an older program;\n"
+		"it is refused while a node is away, or knows no higher level than the cluster is at. status says when there is something to raise.\n"
+		"With --json these print what was asked for: the cluster makes it so in its own time. repair --wait prints the status that it ended with,\n"
+		"upgrade what it has done.\n"
 		"recover works on the data directory of a node that is stopped, when most of the voters are lost for good: without --yes it tells what would\n"
 		"happen, with --yes the node becomes the only voter, and no other one is ever let in again. What only the others knew is lost.\n" },
 	{ "status", status_main, "cairn status\n\nVersion, uptime and memory of the hub; its place in the consensus; what it stores.\n" },
@@ -108,7 +112,7 @@ static const struct noun nouns[] = {
 	{ "audit", audit_main, "cairn audit [--actor NAME] [--event NAME] [--repo OWNER/NAME] [--since DURATION] [--limit N]\n\n"
 		"Who changed what, newest last: at most 1000 entries of the last 8 MiB of this node's audit log. Events are user-create,\n"
 		"token-create, token-delete, repo-create, repo-settings, repo-move, repo-delete, ref-update, org-create, member-set,\n"
-		"member-delete and others; read, when cairnd runs with --audit-reads.\n" },
+		"member-delete, cluster-upgrade and others; read, when cairnd runs with --audit-reads.\n" },
 	{ "org", org_main, "cairn org create NAME --admin USER [--fullname F] [--email E] [--private]\n"
 		"cairn org update NAME [--fullname F] [--email E] [--private|--public]\ncairn org list\ncairn org delete NAME\n"
 		"cairn org member list ORG\ncairn org member set ORG USER read|contributor|write|admin\ncairn org member remove ORG USER\n\n"

@@ -5,6 +5,7 @@
 
 #include <poll.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -21,7 +22,9 @@ static const uint8_t token_id[PEER_TOKEN_ID_BYTES] = "not used yet", token_proof
 static struct peer_keys ann, bob, dan;
 static struct cluster_view view;
 static uv_loop_t loop;
-static uv_async_t stop;
+static uv_async_t stop, look;
+static struct peer_state seen; /* of Ann, by Bob */
+static sem_t looked;
 static pthread_t thread;
 static struct peers *peers; /* Bob's */
 static char address[ADDRESS_BYTES];
@@ -45,9 +48,17 @@ static void take_stream(void *context, struct peer_stream *stream, const struct 
 	free(stream);
 }
 
+static void on_look(uv_async_t *handle)
+{
+	(void)handle;
+	peers_state(peers, ANN, &seen);
+	sem_post(&looked);
+}
+
 static void on_stop(uv_async_t *handle)
 {
 	uv_close((uv_handle_t *)handle, NULL);
+	uv_close((uv_handle_t *)&look, NULL);
 	peers_close(peers);
 }
 
@@ -77,6 +88,8 @@ static int set_up(void **state)
 	memcpy(config.cluster_id, cluster_id, sizeof(config.cluster_id));
 	uv_loop_init(&loop);
 	uv_async_init(&loop, &stop, on_stop);
+	uv_async_init(&loop, &look, on_look);
+	sem_init(&looked, 0, 0);
 	if (peers_open(&peers, &loop, &config, &why) != 0)
 		fail_msg("%s", why.text);
 	peers_set_address(peers, "127.0.0.1:2");
@@ -95,14 +108,19 @@ static int tear_down(void **state)
 }
 
 /* As Ann's node does; its first frame tells where it is reached. */
-static void call_bob(struct peer_stream *out)
+static void call_bob_at_level(struct peer_stream *out, uint32_t feature_level)
 {
 	struct why why = { 0 };
 	enum peer_status status;
 	struct peer_call call = { .address = address, .cluster_id = cluster_id, .remote_key = bob.public_key, .proof_secret = view.secret, .own = &ann,
-		.hello = { .purpose = PEER_MESSAGES, .feature_level = 1, .from = ANN, .to = BOB, .instance = 7 } };
+		.hello = { .purpose = PEER_MESSAGES, .feature_level = feature_level, .from = ANN, .to = BOB, .instance = 7 } };
 	if (peer_stream_open(out, &call, &status, &why) != 0)
 		fail_msg("%s", why.text);
+}
+
+static void call_bob(struct peer_stream *out)
+{
+	call_bob_at_level(out, 1);
 }
 
 static void say(struct peer_stream *stream)
@@ -186,6 +204,40 @@ static void an_end_that_is_silent_is_asked_whether_it_is_still_there(void **stat
 	peer_stream_close(&stream);
 }
 
+static uint32_t level_of_ann(void)
+{
+	uv_async_send(&look);
+	while (sem_wait(&looked) != 0)
+		;
+	return seen.feature_level;
+}
+
+static void await_level_of_ann(uint32_t level)
+{
+	for (int tries = 0; tries < WAIT_MS / 10 && level_of_ann() != level; tries++)
+		usleep(10 * 1000);
+	assert_int_equal(level_of_ann(), level);
+}
+
+static void a_node_is_known_to_know_what_it_says_on_the_connection_that_it_speaks_on(void **state)
+{
+	(void)state;
+	struct peer_stream first, second;
+	assert_int_equal(level_of_ann(), 0);
+	call_bob_at_level(&first, 3);
+	assert_int_equal(level_of_ann(), 0); /* a hello can be played again by anybody */
+	say(&first);
+	await_level_of_ann(3);
+	call_bob_at_level(&second, 2);
+	assert_int_equal(level_of_ann(), 3);
+	say(&second);
+	await_level_of_ann(2);
+	assert_true(is_closed(&first, WAIT_MS));
+	peer_stream_close(&first);
+	peer_stream_close(&second);
+	await_level_of_ann(0);
+}
+
 /* What Bob says to a node that wants to become a member. */
 static enum peer_status ask_to_join(uint64_t node_id, const struct peer_keys *keys, const uint8_t *id, const uint8_t *proof)
 {
@@ -221,6 +273,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_a_node_opened_before_is_closed_once_it_speaks_on_another_connection, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(connections_whose_end_was_never_heard_of_shut_nobody_out, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(an_end_that_is_silent_is_asked_whether_it_is_still_there, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_node_is_known_to_know_what_it_says_on_the_connection_that_it_speaks_on, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_used_token_lets_in_nobody_but_the_node_that_was_let_in_by_one, set_up, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
