@@ -54,15 +54,21 @@ int store_claim_many(struct store *store, const struct entity_id *owner, const s
 
 void store_naming_begin(struct store *store, struct upload_entry *naming)
 {
-	upload_list_add(&store->uploads, naming);
+	*naming = (struct upload_entry){ 0 };
+	upload_list_add(&store->namings, naming);
 }
 
 void store_naming_end(struct store *store, struct upload_entry *naming)
 {
-	upload_list_remove(&store->uploads, naming);
+	upload_list_remove(&store->namings, naming);
 }
 
 bool store_is_collecting(struct store *store)
 {
 	return store->collecting_since_ms != 0;
+}
+
+uint64_t store_collections(struct store *store)
+{
+	return store->collections;
 }

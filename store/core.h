@@ -60,12 +60,13 @@ struct store {
 	struct damaged_list damaged;       /* xorbs */
 	struct damaged_list damaged_files; /* whose records are */
 	struct store_copies copies;
-	struct upload_list uploads;
+	struct upload_list uploads, namings;
 	struct long_works long_works;
 	struct scrubber *scrubber; /* NULL: none */
 	atomic_flag care; /* taken by a garbage collection, by whoever copies the volumes, or gives up copies */
 	atomic_bool giving_up; /* by the last: it takes seconds */
 	_Atomic int64_t collecting_since_ms; /* 0: none is under way */
+	_Atomic uint64_t collections; /* that have begun */
 };
 
 enum { CLAIM_FRESH_MS = 60 * 1000 };

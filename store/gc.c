@@ -1,18 +1,21 @@
 /* gc.c - garbage collection: claims that no name needs, files without claims, xorbs without files.
  *
  * Why nothing that is needed goes, whatever is pushed meanwhile:
- * - It begins by waiting until every upload that is open, and everybody who is about to name something (store_naming_begin), has ended, and only then
- *   asks for the roots. So whoever names something after the roots were told has begun after the collection, and renews the claims that it
- *   leans on (store_claim_is_fresh says so while one is under way): they are younger than the collection and stay.
+ * - It begins by waiting until everybody who is about to name something (store_naming_begin) has ended, and only then asks for the roots. So whoever names something
+ *   after the roots were told has begun after the collection, and renews the claims that it leans on (store_claim_is_fresh says so while one
+ *   is under way): they are younger than the collection and stay.
  * - Dropping holds the registration lock and looks again first. A registration holds it from the moment it finds what it names until that is
  *   visible.
- * - A xorb that is to go is condemned first: uploads stop using it, those that may have used it are waited for, then it is looked at again. */
+ * - A xorb that is to go is condemned first: uploads stop using it; then it is looked whether one leans on it already (upload_list.h): it stays until the next
+ *   collection.
+ * - What an upload has written and nobody knows of yet lies in volumes that were not closed when it began: they are not emptied.
+ * Uploads are not waited for: their bodies may take hours to come. */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "store/core.h"
 
-enum { DROP_BATCH = 1024, MARK_BATCH = 256, UPLOADS_WAIT_MS = 30 * 1000, GIVING_UP_WAIT_MS = 30 * 1000, CARE_POLL_MS = 10, MARK_BYTES = HASH_BYTES + ENTITY_ID_BYTES,
+enum { DROP_BATCH = 1024, MARK_BATCH = 256, NAMINGS_WAIT_MS = 30 * 1000, GIVING_UP_WAIT_MS = 30 * 1000, CARE_POLL_MS = 10, MARK_BYTES = HASH_BYTES + ENTITY_ID_BYTES,
 	HARDLY_USED_BYTES = 4 << 20 /* an active volume is not worth emptying below this */ };
 
 struct gc {
@@ -311,6 +314,21 @@ static void after_drop(struct gc *gc, const struct hash *hash)
 	}
 }
 
+/* Those that uploads lean on are dropped no more. `hashes`: of all, in order. */
+static void spare_leaned(struct gc *gc, const struct hash *hashes)
+{
+	bool leaned[DROP_BATCH];
+	size_t count = gc->drops_count;
+	upload_list_leaned(&gc->store->uploads, hashes, count, leaned);
+	gc->drops_count = 0;
+	for (size_t i = 0; i < count; i++) {
+		if (leaned[i])
+			gc->report->xorbs_live++;
+		else
+			add_drop(gc, VOLUME_XORB, hashes[i].bytes, NULL);
+	}
+}
+
 static int drop_xorbs(struct gc *gc)
 {
 	struct hash *hashes = drops_hashes(gc);
@@ -318,18 +336,15 @@ static int drop_xorbs(struct gc *gc)
 	if (!hashes)
 		return why_set(gc->why, ERR_NO_MEMORY, "no memory for garbage collection");
 	condemned_set(&gc->store->condemned, hashes, count);
-	int err = 0;
-	if (upload_list_wait(&gc->store->uploads, UPLOADS_WAIT_MS)) {
-		for (size_t i = 0; i < count; i++) {
-			struct stored_xorb *xorb;
-			if (stored_xorb_open(&xorb, gc->store->xorbs, &hashes[i], true, NULL) == 0)
-				stored_xorb_release(xorb);
-		}
-		err = drop_all(gc, xorb_goes, &gc->report->xorbs_dropped);
-		for (size_t i = 0; i < count && err == 0; i++)
-			after_drop(gc, &hashes[i]);
+	spare_leaned(gc, hashes);
+	for (size_t i = 0; i < count; i++) {
+		struct stored_xorb *xorb;
+		if (stored_xorb_open(&xorb, gc->store->xorbs, &hashes[i], true, NULL) == 0)
+			stored_xorb_release(xorb);
 	}
-	gc->drops_count = 0; /* an upload that takes longer keeps them until the next collection */
+	int err = drop_all(gc, xorb_goes, &gc->report->xorbs_dropped);
+	for (size_t i = 0; i < count && err == 0; i++)
+		after_drop(gc, &hashes[i]);
 	condemned_set(&gc->store->condemned, NULL, 0);
 	return err;
 }
@@ -415,7 +430,7 @@ static int sweep_coded(struct gc *gc)
 
 struct usage {
 	uint32_t volume;
-	bool closed; /* before the uploads were waited for that may have written to it */
+	bool closed; /* before it was asked which uploads may have written to it */
 	uint64_t live_bytes, used_bytes;
 };
 
@@ -482,10 +497,9 @@ static int compact(struct gc *gc)
 	for (size_t i = 0; i < count; i++)
 		more_to_do(gc, is_mostly_dead(&usage[i]) ? usage[i].used_bytes : 0);
 	qsort(usage, count, sizeof(*usage), by_live_bytes); /* what takes least room to free comes first */
-	/* What open uploads have written and not published yet is in no index: it lies in volumes that were active since they began. */
-	bool quiet = upload_list_wait(&gc->store->uploads, UPLOADS_WAIT_MS);
-	for (size_t i = 0; i < count && err == 0 && quiet && !cancelled(gc); i++) {
-		if (!is_mostly_dead(&usage[i]))
+	for (size_t i = 0; i < count && err == 0 && !cancelled(gc); i++) {
+		/* What open uploads have written and not published yet is in no index. Who begins from here on writes to none that is closed. */
+		if (!is_mostly_dead(&usage[i]) || usage[i].volume >= upload_list_first_volume(&gc->store->uploads))
 			continue;
 		done(gc, usage[i].used_bytes);
 		err = store_compact_volume(gc->store, usage[i].volume, gc->why);
@@ -526,12 +540,17 @@ static int mark_all(struct gc *gc, store_roots roots, void *context)
 	return err ? err : flush_marks(gc);
 }
 
+static int await_namings(struct gc *gc)
+{
+	return upload_list_wait(&gc->store->namings, NAMINGS_WAIT_MS) ? 0 : why_set(gc->why, ERR_BUSY, "changes of names that began before have not ended yet; try again later");
+}
+
 static int collect(struct gc *gc, store_roots roots, void *context)
 {
 	struct store *store = gc->store;
-	if (!upload_list_wait(&store->uploads, UPLOADS_WAIT_MS))
-		return why_set(gc->why, ERR_BUSY, "uploads that began before have not ended yet; try again later");
-	int err = mark_all(gc, roots, context);
+	int err = await_namings(gc);
+	if (err == 0)
+		err = mark_all(gc, roots, context);
 	if (err == 0)
 		err = sweep_claims(gc);
 	if (err == 0)
@@ -575,6 +594,7 @@ static struct gc *gc_open(struct store *store, int64_t grace_ms, bool dry_run, s
 	*gc = (struct gc){ .store = store, .dry_run = dry_run, .progress = progress, .why = why, .started_ms = store_now_ms() };
 	gc->old_ms = gc->started_ms - (grace_ms > 0 ? grace_ms : 0);
 	store->collecting_since_ms = gc->started_ms;
+	store->collections++;
 	return gc;
 }
 
@@ -677,8 +697,7 @@ int store_gc_owner(struct store *store, const struct entity_id *owner, store_roo
 	uint64_t files, bytes = 0;
 	if (store_owner_usage(store, owner, &files, &bytes) == 0)
 		more_to_do(gc, bytes);
-	if (!upload_list_wait(&store->uploads, UPLOADS_WAIT_MS))
-		err = why_set(why, ERR_BUSY, "uploads that began before have not ended yet; try again later");
+	err = await_namings(gc);
 	if (err == 0)
 		err = mark_all(gc, roots, roots_context);
 	if (err == 0)

@@ -11,7 +11,6 @@
 #include "store/core.h"
 #include "store/file_terms.h"
 
-enum { GIVE_UP_UPLOADS_WAIT_MS = 5 * 1000 };
 
 static bool file_is_here(struct store *store, struct span hash)
 {
@@ -194,12 +193,13 @@ static void forget(struct store *store, const struct hash *xorb)
 static int give_up(struct store *store, struct giving *giving, const struct store_give_up *how, uint64_t *bytes, struct why *why)
 {
 	struct record_place end;
-	if (!upload_list_wait(&store->uploads, GIVE_UP_UPLOADS_WAIT_MS))
-		return why_set(why, ERR_BUSY, "uploads that began before have not ended yet");
 	index_position(store->index, &end);
 	how->confirm(how->context, giving->xorbs, giving->count, &end, giving->ok);
+	bool leaned[STORE_GIVE_UP_MAX];
+	upload_list_leaned(&store->uploads, giving->xorbs, giving->count, leaned);
 	for (size_t i = 0; i < giving->count; i++) {
 		struct stored_xorb *xorb;
+		giving->ok[i] = giving->ok[i] && !leaned[i];
 		if (giving->ok[i] && stored_xorb_open(&xorb, store->xorbs, &giving->xorbs[i], true, NULL) == 0)
 			stored_xorb_release(xorb);
 	}
@@ -233,8 +233,8 @@ int store_give_up(struct store *store, const struct hash *xorbs, size_t count, c
 	store->giving_up = true;
 	giving->count = count;
 	memcpy(giving->xorbs, xorbs, count * sizeof(*xorbs));
-	memcpy(leaving, xorbs, count * sizeof(*xorbs));
-	qsort(leaving, count, sizeof(*leaving), by_bytes);
+	qsort(giving->xorbs, count, sizeof(*xorbs), by_bytes);
+	memcpy(leaving, giving->xorbs, count * sizeof(*xorbs));
 	condemned_set(&store->leaving, leaving, count);
 	int err = give_up(store, giving, how, dropped_bytes, why);
 	condemned_set(&store->leaving, NULL, 0);

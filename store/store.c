@@ -184,6 +184,7 @@ int store_open(struct store **out, const struct store_config *config, struct why
 	pthread_rwlock_init(&store->condemned.lock, NULL);
 	pthread_rwlock_init(&store->leaving.lock, NULL);
 	upload_list_init(&store->uploads);
+	upload_list_init(&store->namings);
 	long_works_init(&store->long_works, config->long_works_max);
 	damaged_list_init(&store->damaged);
 	damaged_list_init(&store->damaged_files);
@@ -222,6 +223,7 @@ void store_close(struct store *store)
 	pthread_rwlock_destroy(&store->condemned.lock);
 	pthread_rwlock_destroy(&store->leaving.lock);
 	upload_list_fini(&store->uploads);
+	upload_list_fini(&store->namings);
 	long_works_fini(&store->long_works);
 	damaged_list_fini(&store->damaged);
 	damaged_list_fini(&store->damaged_files);

@@ -112,6 +112,8 @@ int store_claim_many(struct store *store, const struct entity_id *owner, const s
 void store_naming_begin(struct store *store, struct upload_entry *naming);
 void store_naming_end(struct store *store, struct upload_entry *naming);
 bool store_is_collecting(struct store *store);
+/* How many collections have begun. Who stops naming for a while, as long as a body takes to come, looks at everything again if that has changed when it begins anew. */
+uint64_t store_collections(struct store *store);
 /* [blocks] Reads the whole file back, unless that was done before, and remembers its SHA-256 durably. ERR_CORRUPT when it is not `expected`. */
 int store_file_verify_sha256(struct store *store, const struct hash *file, const struct sha256 *expected, struct store_caller *caller, struct why *why);
 
@@ -122,7 +124,8 @@ struct upload;
 
 /* `owner` gets a claim on every file of the upload. */
 int upload_open(struct upload **out, struct store *store, const struct entity_id *owner, struct why *why);
-/* Drops what was not committed. Always call, also after upload_commit. */
+/* Drops what was not committed. Always call, also after upload_commit: from then on until it is closed its owner counts as naming (store_naming_begin), so whoever
+ * names what an upload brought does it before it is closed. */
 void upload_close(struct upload *upload);
 
 /* Starts a file; one at a time. `length_hint` in bytes or UINT64_MAX when unknown. */

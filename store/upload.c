@@ -37,6 +37,9 @@ struct upload {
 	struct store *store;
 	struct entity_id owner;
 	struct upload_entry entry;
+	struct leans leans; /* what is known, and sealed */
+	struct upload_entry naming;
+	bool is_naming;     /* since its first commit: whoever owns it may be about to name what it brought */
 
 	struct open_xorb xorb;
 	uint32_t xorbs_sealed;
@@ -83,6 +86,8 @@ int upload_open(struct upload **out, struct store *store, const struct entity_id
 	upload->owner = *owner;
 	pthread_mutex_init(&upload->lock, NULL);
 	pthread_cond_init(&upload->changed, NULL);
+	leans_init(&upload->leans);
+	upload->entry = (struct upload_entry){ .first_volume = volumes_active(store->volumes), .leans = &upload->leans };
 	upload_list_add(&store->uploads, &upload->entry);
 	*out = upload;
 	return 0;
@@ -106,6 +111,9 @@ void upload_close(struct upload *upload)
 	upload_file_abort(upload);
 	open_xorb_fini(&upload->xorb);
 	upload_list_remove(&upload->store->uploads, &upload->entry);
+	if (upload->is_naming)
+		store_naming_end(upload->store, &upload->naming);
+	leans_fini(&upload->leans);
 	EVP_MD_CTX_free(upload->git);
 	free(upload->pending);
 	free(upload->sealed);
@@ -184,7 +192,7 @@ static int seal_full_xorb(struct upload *upload, struct why *why)
 		free(seal);
 		return err;
 	}
-	if (note_sealed(upload, &xorb) != 0) {
+	if (note_sealed(upload, &xorb) != 0 || !leans_add(&upload->leans, &xorb)) {
 		xorb_records_fini(&seal->sealed);
 		free(seal);
 		return why_set(why, ERR_NO_MEMORY, "no memory to close a xorb");
@@ -219,15 +227,15 @@ static int add_term(struct upload *upload, const struct hash *xorb, uint32_t loc
 	return 0;
 }
 
-/* A stored xorb that this upload may lean on: it is there, and garbage collection waits for this upload before it drops it. */
+/* A stored xorb that this upload may lean on: it is there, and nobody drops it while the upload is under way. */
 static bool may_use(struct upload *upload, const struct hash *xorb)
 {
 	for (unsigned i = 0; i < KNOWN_XORBS; i++)
 		if (hash_equal(&upload->known[i], xorb))
 			return true;
 	struct index_xorb entry;
-	if (!store_may_lean_on(upload->store, xorb) || condemned_has(&upload->store->leaving, xorb))
-		return false;
+	if (!leans_add(&upload->leans, xorb) || !store_may_lean_on(upload->store, xorb) || condemned_has(&upload->store->leaving, xorb))
+		return false; /* added first: upload_list.h */
 	int err = index_xorb(upload->store->index, xorb, &entry);
 	index_xorb_fini(&entry);
 	if (err)
@@ -554,6 +562,9 @@ int upload_commit(struct upload *upload, struct why *why)
 	struct hash xorb;
 	assert(!upload->file_open);
 	int err = wait_for_seals(upload, why);
+	if (!upload->is_naming)
+		store_naming_begin(upload->store, &upload->naming);
+	upload->is_naming = true;
 	if (err == 0)
 		err = settle_known(upload, why);
 	if (err == 0 && upload->xorb.chunks_count > 0) {

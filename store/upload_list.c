@@ -1,7 +1,39 @@
 #include "store/upload_list.h"
 
 #include <errno.h>
+#include <stdlib.h>
+#include <string.h>
 #include <time.h>
+
+void leans_init(struct leans *leans)
+{
+	*leans = (struct leans){ 0 };
+	pthread_mutex_init(&leans->lock, NULL);
+}
+
+void leans_fini(struct leans *leans)
+{
+	free(leans->xorbs);
+	pthread_mutex_destroy(&leans->lock);
+}
+
+bool leans_add(struct leans *leans, const struct hash *xorb)
+{
+	pthread_mutex_lock(&leans->lock);
+	if (leans->count == leans->capacity) {
+		size_t capacity = leans->capacity ? 2 * leans->capacity : 8;
+		struct hash *grown = realloc(leans->xorbs, capacity * sizeof(*grown));
+		if (grown) {
+			leans->xorbs = grown;
+			leans->capacity = capacity;
+		}
+	}
+	bool fits = leans->count < leans->capacity;
+	if (fits)
+		leans->xorbs[leans->count++] = *xorb;
+	pthread_mutex_unlock(&leans->lock);
+	return fits;
+}
 
 void upload_list_init(struct upload_list *list)
 {
@@ -53,4 +85,38 @@ bool upload_list_wait(struct upload_list *list, int64_t wait_ms)
 	bool ended = !list->oldest || list->oldest->number >= mark;
 	pthread_mutex_unlock(&list->lock);
 	return ended;
+}
+
+uint32_t upload_list_first_volume(struct upload_list *list)
+{
+	uint32_t first = UINT32_MAX;
+	pthread_mutex_lock(&list->lock);
+	for (const struct upload_entry *entry = list->oldest; entry; entry = entry->newer)
+		first = entry->first_volume < first ? entry->first_volume : first;
+	pthread_mutex_unlock(&list->lock);
+	return first;
+}
+
+static int by_bytes(const void *a, const void *b)
+{
+	return memcmp(a, b, HASH_BYTES);
+}
+
+void upload_list_leaned(struct upload_list *list, const struct hash *sorted, size_t count, bool *leaned)
+{
+	memset(leaned, false, count * sizeof(*leaned));
+	pthread_mutex_lock(&list->lock);
+	for (const struct upload_entry *entry = list->oldest; entry; entry = entry->newer) {
+		struct leans *leans = entry->leans;
+		if (!leans)
+			continue;
+		pthread_mutex_lock(&leans->lock);
+		for (size_t i = 0; i < leans->count; i++) {
+			const struct hash *found = bsearch(&leans->xorbs[i], sorted, count, sizeof(*sorted), by_bytes);
+			if (found)
+				leaned[found - sorted] = true;
+		}
+		pthread_mutex_unlock(&leans->lock);
+	}
+	pthread_mutex_unlock(&list->lock);
 }

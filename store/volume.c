@@ -255,6 +255,14 @@ bool volumes_is_active(struct volumes *volumes, uint32_t id)
 	return active;
 }
 
+uint32_t volumes_active(struct volumes *volumes)
+{
+	pthread_mutex_lock(&volumes->lock);
+	uint32_t id = volumes->active_open ? volumes->items[volumes->count - 1]->id : volumes->next_id;
+	pthread_mutex_unlock(&volumes->lock);
+	return id;
+}
+
 size_t volumes_count(struct volumes *volumes)
 {
 	return volumes_list(volumes, NULL, 0);

@@ -57,6 +57,8 @@ size_t volumes_list(struct volumes *volumes, uint32_t *ids, size_t max);
 /* End of the records of a volume: what was handed out, or the file's size for one found at start. */
 uint64_t volumes_end(struct volumes *volumes, struct volume *volume);
 bool volumes_is_active(struct volumes *volumes, uint32_t id);
+/* Nothing is written to a volume below this one any more. */
+uint32_t volumes_active(struct volumes *volumes);
 
 /* What is stored leaves the reserve alone. What frees more than it takes, as a collection's and a compaction's records do, may use most of it: on a full
  * disk nothing else makes room. */

@@ -49,6 +49,7 @@ int xorb_upload_open(struct xorb_upload **out, struct store *store, const struct
 	xorb_body_init(&upload->body, store->writer);
 	if (xorb)
 		look_up(upload);
+	upload->entry.first_volume = volumes_active(store->volumes);
 	upload_list_add(&store->uploads, &upload->entry);
 	*out = upload;
 	return 0;

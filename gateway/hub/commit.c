@@ -51,7 +51,7 @@ struct commit {
 	struct commit_parser parser;
 	struct commit_draft *draft;
 	bool is_naming;
-	struct upload_entry naming;  /* through all drafts: what came with the first is named by a later one */
+	struct upload_entry naming;  /* since the body has ended, through all drafts: what came with the first is named by a later one */
 	uint64_t content_bytes, allowed_bytes; /* of the regular files so far; until the quota is asked again */
 	struct quota_reservation reservation;  /* of the former, as they were then */
 	bool has_parent;
@@ -168,7 +168,7 @@ static char *copy_text(struct span text, size_t bytes_max)
 
 static int on_header(struct commit *commit, const struct operation *operation, struct why *why)
 {
-	if (commit->is_naming)
+	if (commit->title)
 		return why_set(why, ERR_INVALID, "The commit has two headers");
 	struct span parent = operation->parent_commit;
 	if (parent.length) {
@@ -181,9 +181,10 @@ static int on_header(struct commit *commit, const struct operation *operation, s
 	commit->message = copy_text(operation->description, COMMIT_MESSAGE_BYTES_MAX);
 	if (!commit->title || !commit->message)
 		return ERR_NO_MEMORY;
-	store_naming_begin(commit->call->gateway->store, &commit->naming);
-	commit->is_naming = true;
-	return open_draft(commit, why);
+	int err = open_draft(commit, why);
+	if (err == 0)
+		commit_draft_pause(commit->draft);
+	return err;
 }
 
 /* Before it remembers a change. */
@@ -395,6 +396,10 @@ static int finish(struct commit *commit, struct oid *oid)
 		err = why_set(&commit->why, ERR_INVALID, "The commit is empty");
 	if (err == 0)
 		err = reserve(commit, &commit->why);
+	store_naming_begin(commit->call->gateway->store, &commit->naming);
+	commit->is_naming = true;
+	if (err == 0 && !commit_draft_resume(commit->draft))
+		err = reopen(commit);
 	for (int i = 0; err == 0; i++) {
 		err = finish_once(commit, oid);
 		if (err != ERR_CONFLICT || commit->status)

@@ -228,6 +228,25 @@ static int open_on_ref(struct commit_draft *draft, struct why *why)
 	return upload_open(&draft->upload, draft->gateway->store, &draft->repo.id, why);
 }
 
+static void begin_naming(struct commit_draft *draft)
+{
+	store_naming_begin(draft->gateway->store, &draft->naming);
+	draft->is_naming = true;
+}
+
+void commit_draft_pause(struct commit_draft *draft)
+{
+	if (draft->is_naming)
+		store_naming_end(draft->gateway->store, &draft->naming);
+	draft->is_naming = false;
+}
+
+bool commit_draft_resume(struct commit_draft *draft)
+{
+	begin_naming(draft);
+	return store_collections(draft->gateway->store) == draft->collections;
+}
+
 int commit_draft_open(struct commit_draft **out, struct gateway *gateway, const struct repo *repo, const char *ref, const struct oid *expected_parent,
 	struct why *why)
 {
@@ -239,7 +258,8 @@ int commit_draft_open(struct commit_draft **out, struct gateway *gateway, const 
 		return why_set(why, ERR_NO_MEMORY, "no memory for a commit");
 	draft->gateway = gateway;
 	draft->repo = *repo;
-	store_naming_begin(gateway->store, &draft->naming);
+	begin_naming(draft);
+	draft->collections = store_collections(gateway->store);
 	snprintf(draft->ref, sizeof(draft->ref), "%s", ref);
 	draft->has_expected = expected_parent != NULL;
 	if (expected_parent)
@@ -261,7 +281,8 @@ int commit_draft_open_at(struct commit_draft **out, struct gateway *gateway, con
 		return why_set(why, ERR_NO_MEMORY, "no memory for a commit");
 	draft->gateway = gateway;
 	draft->repo = *repo;
-	store_naming_begin(gateway->store, &draft->naming);
+	begin_naming(draft);
+	draft->collections = store_collections(gateway->store);
 	draft->base = *parent;
 	int err = draft_tree_of(draft, &draft->base, &draft->base_tree);
 	if (err)
@@ -300,7 +321,7 @@ void commit_draft_close(struct commit_draft *draft)
 		return;
 	if (draft->upload)
 		upload_close(draft->upload);
-	store_naming_end(draft->gateway->store, &draft->naming);
+	commit_draft_pause(draft);
 	free(draft->buckets);
 	arena_fini(&draft->arena);
 	free(draft);

@@ -75,6 +75,8 @@ struct commit_draft {
 	void *publish_context;
 	const struct actor *by;    /* NULL: whoever it is may write */
 	struct upload_entry naming; /* through all uploads: what the first of them brought is named by a later attempt */
+	bool is_naming;
+	uint64_t collections;       /* that had begun when it was opened */
 	struct upload *upload;
 	bool upload_committed;
 

@@ -112,6 +112,10 @@ typedef int (*commit_publish_fn)(void *context, const struct oid *base, const st
 void commit_draft_publish(struct commit_draft *draft, commit_publish_fn publish, void *context);
 /* Somebody who may only propose also needs room for the trees and the commit (quota.h). `actor` must outlive the draft. */
 void commit_draft_by(struct commit_draft *draft, const struct actor *actor);
+/* While a body comes, which may take hours: garbage collections need not wait for the draft (store_naming_begin) until it is resumed, before any change of paths.
+ * False: one has begun since the draft was opened, and may have dropped what it builds on. Commit its upload, close it and open another. */
+void commit_draft_pause(struct commit_draft *draft);
+bool commit_draft_resume(struct commit_draft *draft);
 /* All files of the draft go through this upload; the draft owns it and commits it. Ask again after commit_draft_finish: it may be another one. */
 struct upload *commit_draft_upload(struct commit_draft *draft);
 

@@ -555,6 +555,135 @@ static void who_is_naming_is_waited_for(void **state)
 	free(bytes.data);
 }
 
+/* ------------------------------------------------------------------ beside uploads whose bodies are still coming */
+
+static struct upload *begin_file(uint64_t length)
+{
+	struct upload *upload = begin_upload(&ada);
+	assert_int_equal(upload_file_begin(upload, length), 0);
+	return upload;
+}
+
+static void write_some(struct upload *upload, const struct bytes *bytes, size_t from, size_t to)
+{
+	assert_ok(upload_file_write(upload, bytes->data + from, to - from, &why));
+}
+
+static struct hash end_file(struct upload *upload)
+{
+	struct upload_result result;
+	assert_ok(upload_file_end(upload, &result, &why));
+	assert_ok(upload_commit(upload, &why));
+	name(&ada, &result.file);
+	upload_close(upload);
+	return result.file;
+}
+
+/* What an upload has found stored nothing else needs: it stays until the upload has ended. */
+static void what_an_open_upload_leans_on_stays(void **state)
+{
+	(void)state;
+	struct bytes bytes = bytes_random(3 * MIB, 61);
+	struct bytes first = { bytes.data, 2 * MIB };
+	push(&ada, &first);
+	struct upload *upload = begin_file(bytes.length);
+	write_some(upload, &bytes, 0, 2 * MIB - 1000);
+	struct store_gc_report report = collect(0, false);
+	assert_true(report.files_dropped == 1 && report.xorbs_dropped == 0 && report.xorbs_live == 1);
+	write_some(upload, &bytes, 2 * MIB - 1000, bytes.length);
+	assert_int_equal(collect(0, false).xorbs_dropped, 0);
+	struct hash file = end_file(upload);
+	assert_content(&file, &bytes);
+	assert_int_equal(collect(0, false).xorbs_dropped, 0);
+	assert_content(&file, &bytes);
+
+	/* One that is given up holds nothing. */
+	upload = begin_file(bytes.length);
+	write_some(upload, &bytes, 0, bytes.length);
+	roots.count = 0;
+	assert_int_equal(collect(0, false).files_dropped, 1);
+	upload_close(upload);
+	assert_int_equal(collect(0, false).xorbs_live, 0);
+	assert_sound();
+	free(bytes.data);
+}
+
+/* What it has written itself, sealed or not, stays too, while what lies in volumes from before is moved and goes. */
+static void what_an_open_upload_has_written_stays(void **state)
+{
+	(void)state;
+	enum { BODY = 80 * MIB };
+	struct many many;
+	store_config.volume_bytes_max = 8 * MIB;
+	reopen_store();
+	push_many(&many);
+	struct bytes bytes = bytes_random(BODY, 62);
+	struct upload *upload = begin_file(BODY);
+	size_t volumes = 0;
+	for (size_t at = 0; at < BODY; at += 20 * MIB) {
+		write_some(upload, &bytes, at, at + 20 * MIB);
+		struct store_gc_report report = collect(0, false);
+		volumes += report.volumes_compacted;
+		assert_int_equal(at ? report.files_dropped : 0, 0);
+	}
+	assert_true(volumes > 0);
+	assert_survivors(&many);
+	struct hash file = end_file(upload);
+	assert_content(&file, &bytes);
+	collect(0, false);
+	assert_content(&file, &bytes);
+	struct store_stats before, after;
+	store_stats(store, &before);
+	after = recount();
+	assert_same_counts(&before, &after);
+	assert_content(&file, &bytes);
+	assert_sound();
+	free(bytes.data);
+	free_many(&many);
+}
+
+static void forget_names(void)
+{
+	pthread_mutex_lock(&roots.lock);
+	roots.count = 0;
+	pthread_mutex_unlock(&roots.lock);
+}
+
+/* Slow uploads that lean on what is being dropped, at any moment. */
+static void slow_uploads_beside_collections_stay_whole(void **state)
+{
+	(void)state;
+	enum { ROUNDS = 40, SLICE = 64 * KIB };
+	struct collector collector = { .err = 0 };
+	store_config.volume_bytes_max = 8 * MIB;
+	reopen_store();
+	assert_int_equal(pthread_create(&collector.thread, NULL, collect_beside, &collector), 0);
+	uint64_t seed = 63;
+	struct bytes bytes = bytes_random(1536 * KIB, 64);
+	struct hash last = { 0 };
+	for (int i = 0; i < ROUNDS; i++) {
+		struct upload *upload = begin_file(bytes.length);
+		bytes.data[random_next(&seed) % bytes.length] ^= 1; /* leans on most of what the one before brought, which nothing names */
+		for (size_t at = 0; at < bytes.length; at += SLICE) {
+			write_some(upload, &bytes, at, at + SLICE);
+			if (random_next(&seed) % 4 == 0)
+				usleep(1000);
+		}
+		if (i % 3 == 0)
+			forget_names();
+		last = end_file(upload);
+		assert_content(&last, &bytes);
+	}
+	collector.stop = true;
+	pthread_join(collector.thread, NULL);
+	if (collector.err)
+		fail_msg("%s: %s", err_name(collector.err), collector.reason.text);
+	assert_true(collector.rounds > ROUNDS / 4 && collector.dropped > 0);
+	assert_content(&last, &bytes);
+	assert_sound();
+	free(bytes.data);
+}
+
 /* ------------------------------------------------------------------ claims of one owner */
 
 struct told {
@@ -669,6 +798,9 @@ int main(void)
 		TEST(a_cancelled_collection_stops_and_harms_nothing),
 		TEST(what_is_named_beside_collections_stays_whole),
 		TEST(who_is_naming_is_waited_for),
+		TEST(what_an_open_upload_leans_on_stays),
+		TEST(what_an_open_upload_has_written_stays),
+		TEST(slow_uploads_beside_collections_stay_whole),
 		TEST(one_owner_lets_go_of_what_its_names_do_not_need),
 		TEST(one_owner_lets_go_of_nothing_when_its_names_cannot_be_read),
 		TEST(a_digest_leads_to_a_file_of_an_owner_who_may_be_seen),
