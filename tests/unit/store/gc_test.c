@@ -1,5 +1,6 @@
 /* Garbage collection: what a name needs stays, what none needs goes, whatever is pushed meanwhile - and what goes gives its room back. */
 #include "store/coded.h"
+#include "store/open_xorb.h"
 #include "tests/unit/store/store_fixture.h"
 
 #include <pthread.h>
@@ -534,25 +535,35 @@ static void what_is_named_beside_collections_stays_whole(void **state)
 static void who_is_naming_is_waited_for(void **state)
 {
 	(void)state;
-	struct bytes bytes = bytes_random(100 * KIB, 5);
-	struct upload_result pushed = push(&ada, &bytes);
-	struct collector collector = { .err = 0 };
-	struct upload_entry naming;
-	usleep(2000);
-	store_naming_begin(store, &naming);
-	assert_int_equal(pthread_create(&collector.thread, NULL, collect_once, &collector), 0);
-	while (!store_is_collecting(store))
-		usleep(1000);
-	usleep(30 * 1000); /* long enough for one that does not wait */
-	name(&ada, &pushed.file);
-	store_naming_end(store, &naming);
-	pthread_join(collector.thread, NULL);
-	assert_int_equal(collector.err, 0);
-	assert_int_equal(collector.dropped, 0);
-	assert_int_equal(store_claim_check(store, &ada, &pushed.file), 0);
-	assert_content(&pushed.file, &bytes);
-	assert_false(store_is_collecting(store));
-	free(bytes.data);
+	for (int by_upload = 0; by_upload < 2; by_upload++) {
+		struct bytes bytes = bytes_random(100 * KIB, 5 + (uint64_t)by_upload);
+		struct collector collector = { .err = 0 };
+		struct upload_entry naming;
+		struct upload *upload = begin_upload(&ada);
+		struct upload_result pushed = add_file(upload, &bytes);
+		assert_ok(upload_commit(upload, &why));
+		if (!by_upload) {
+			upload_close(upload);
+			store_naming_begin(store, &naming);
+		}
+		usleep(2000);
+		assert_int_equal(pthread_create(&collector.thread, NULL, collect_once, &collector), 0);
+		while (!store_is_collecting(store))
+			usleep(1000);
+		usleep(30 * 1000); /* long enough for one that does not wait */
+		name(&ada, &pushed.file);
+		if (by_upload)
+			upload_close(upload); /* whoever brought it may name it until now */
+		else
+			store_naming_end(store, &naming);
+		pthread_join(collector.thread, NULL);
+		assert_int_equal(collector.err, 0);
+		assert_int_equal(collector.dropped, 0);
+		assert_int_equal(store_claim_check(store, &ada, &pushed.file), 0);
+		assert_content(&pushed.file, &bytes);
+		assert_false(store_is_collecting(store));
+		free(bytes.data);
+	}
 }
 
 /* ------------------------------------------------------------------ beside uploads whose bodies are still coming */
@@ -619,9 +630,14 @@ static void what_an_open_upload_has_written_stays(void **state)
 	push_many(&many);
 	struct bytes bytes = bytes_random(BODY, 62);
 	struct upload *upload = begin_file(BODY);
-	size_t volumes = 0;
+	struct store_stats before, after;
+	size_t volumes = 0, xorbs = 0;
 	for (size_t at = 0; at < BODY; at += 20 * MIB) {
 		write_some(upload, &bytes, at, at + 20 * MIB);
+		do
+			store_stats(store, &before);
+		while (at + 20 * MIB > OPEN_XORB_BYTES_MAX && before.xorbs == xorbs); /* until what it has sealed is in the index */
+		xorbs = before.xorbs;
 		struct store_gc_report report = collect(0, false);
 		volumes += report.volumes_compacted;
 		assert_int_equal(at ? report.files_dropped : 0, 0);
@@ -632,7 +648,6 @@ static void what_an_open_upload_has_written_stays(void **state)
 	assert_content(&file, &bytes);
 	collect(0, false);
 	assert_content(&file, &bytes);
-	struct store_stats before, after;
 	store_stats(store, &before);
 	after = recount();
 	assert_same_counts(&before, &after);
