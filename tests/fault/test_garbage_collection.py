@@ -1,4 +1,5 @@
 """Garbage collection beside clients that push, delete and push again: what is reachable stays, what is not goes."""
+import base64
 import json
 import random
 import threading
@@ -7,6 +8,7 @@ import traceback
 
 from hub_process import BUILD, Hub, cairn
 from ledger import Lost, Refused, ask, digest, heard
+from raw_http import connect, read_answer
 from samples import random_bytes
 from volumes import disk_usage_bytes, volume_files
 from xet_wire import File, random_xorb, shard, text
@@ -222,6 +224,71 @@ def test_the_room_of_a_deleted_repository_is_given_back_to_the_disk(hub):
     for path, data in files.items():
         assert hub.request("GET", f"/{kept}/resolve/main/{path}", token=user.token).body == data
     assert hub.stop() == 0, hub.tail()
+
+
+class SlowRequest:
+    """One whose body stops coming for a while."""
+
+    def __init__(self, hub, method, path, body, token=None, type="application/octet-stream"):
+        self.connection = connect(hub)
+        self.body, self.sent = body, 0
+        bearer = f"Authorization: Bearer {token}\r\n" if token else ""
+        path = path.removeprefix(hub.url)
+        self.connection.sendall(f"{method} {path} HTTP/1.1\r\nHost: hub\r\n{bearer}Content-Type: {type}\r\nContent-Length: {len(body)}\r\n\r\n".encode())
+
+    def send(self, until):
+        self.connection.sendall(self.body[self.sent:until])
+        self.sent = until
+
+    def finish(self):
+        self.send(len(self.body))
+        status, answer = read_answer(self.connection, 60)
+        self.connection.close()
+        return status, answer
+
+
+def plant(hub, user, name, data):
+    """A repository with one LFS object."""
+    repo, oid = user.repo(), digest(data)
+    upload = hub.lfs_batch(user.token, repo, [(oid, len(data))]).json()["objects"][0]["actions"]["upload"]
+    assert hub.request("PUT", upload["href"], data).status == 200
+    assert hub.commit(user.token, repo, [("lfsFile", {"path": name, "algo": "sha256", "oid": oid, "size": len(data)})]).status == 200
+    return repo
+
+
+def test_uploads_that_take_long_are_not_waited_for_and_lose_nothing(hub, check_disk):
+    user = hub.make_user("alice")
+    dead, shared, own = random_bytes("dead", 60_000_000), random_bytes("shared", 9_000_000), random_bytes("own", 5_000_000)
+    waste, source, repo = plant(hub, user, "dead.bin", dead), plant(hub, user, "shared.bin", shared), user.repo()
+    data = shared + own
+    oid = digest(data)
+    href = hub.lfs_batch(user.token, repo, [(oid, len(data))]).json()["objects"][0]["actions"]["upload"]["href"]
+    put = SlowRequest(hub, "PUT", href, data)
+    put.send(len(shared) + 1_000_000)
+    inline = {f"{i}.bin": random_bytes(f"inline {i}", 700_000) for i in range(3)}
+    lines = [json.dumps({"key": "header", "value": {"summary": "slowly"}})] + [json.dumps({"key": "file", "value": {
+        "path": path, "content": base64.b64encode(content).decode(), "encoding": "base64"}}) for path, content in inline.items()]
+    commit = SlowRequest(hub, "POST", f"/api/models/{repo}/commit/main", "\n".join(lines).encode(), user.token, "application/x-ndjson")
+    commit.send(len(commit.body) - 300_000)  # within the last line
+    time.sleep(0.5)
+    for gone in (waste, source):
+        cairn(hub, "repo", "delete", gone, "--yes")
+
+    done = hub.operation("gc", grace_ms=0, any_grace=True)
+    assert done["state"] == "done", done
+    assert done["result"]["bytes_freed"] >= len(dead) and done["result"]["volumes_compacted"] > 0, done
+    put.send(len(data) - 1_000_000)
+    assert hub.operation("gc", grace_ms=0, any_grace=True)["state"] == "done"
+
+    assert put.finish()[0] == 200
+    status, answer = commit.finish()
+    assert status == 200, answer
+    assert hub.commit(user.token, repo, [("lfsFile", {"path": "long.bin", "algo": "sha256", "oid": oid, "size": len(data)})]).status == 200
+    assert hub.operation("gc", grace_ms=0, any_grace=True)["state"] == "done"
+    for path, content in {"long.bin": data, **inline}.items():
+        assert hub.request("GET", f"/{repo}/resolve/main/{path}", token=user.token).body == content, path
+    assert hub.stop() == 0, hub.tail()
+    check_disk(hub)
 
 
 def test_a_dry_run_changes_nothing(hub):
