@@ -33,18 +33,23 @@ int pushes_open(struct pushes **out)
 	return 0;
 }
 
+/* With the mutex held. What is not durable yet is given up; the client hears nothing and pushes again. */
+static void give_up(struct push *push)
+{
+	push->received.cancelled = true;
+	if (push->process)
+		git_process_kill(push->process);
+	pthread_cond_broadcast(&push->pushes->changed);
+}
+
 void pushes_close(struct pushes *pushes)
 {
 	if (!pushes)
 		return;
 	pthread_mutex_lock(&pushes->mutex);
 	pushes->stopping = true;
-	/* What is not durable yet is given up; the client hears nothing and pushes again. */
-	for (struct push *push = pushes->first; push; push = push->next) {
-		push->received.cancelled = true;
-		if (push->process)
-			git_process_kill(push->process);
-	}
+	for (struct push *push = pushes->first; push; push = push->next)
+		give_up(push);
 	while (pushes->count)
 		pthread_cond_wait(&pushes->changed, &pushes->mutex);
 	pthread_mutex_unlock(&pushes->mutex);
@@ -57,10 +62,10 @@ bool push_show_process(struct push *push, struct git_process *process)
 {
 	struct pushes *pushes = push->pushes;
 	pthread_mutex_lock(&pushes->mutex);
-	bool stopping = pushes->stopping;
-	push->process = stopping ? NULL : process;
+	bool given_up = pushes->stopping || push->received.cancelled;
+	push->process = given_up ? NULL : process;
 	pthread_mutex_unlock(&pushes->mutex);
-	return !stopping;
+	return !given_up;
 }
 
 static int enter(struct pushes *pushes, struct push *push, struct why *why)
@@ -91,13 +96,17 @@ static void leave(struct pushes *pushes, struct push *push)
 	pthread_mutex_unlock(&pushes->mutex);
 }
 
-static void begin_work(struct pushes *pushes)
+/* False: it was given up before its turn came. */
+static bool begin_work(struct push *push)
 {
+	struct pushes *pushes = push->pushes;
 	pthread_mutex_lock(&pushes->mutex);
-	while (pushes->working >= PUSHES_WORKING_MAX)
+	while (pushes->working >= PUSHES_WORKING_MAX && !push->received.cancelled)
 		pthread_cond_wait(&pushes->changed, &pushes->mutex);
-	pushes->working++;
+	bool begins = !push->received.cancelled;
+	pushes->working += begins;
 	pthread_mutex_unlock(&pushes->mutex);
+	return begins;
 }
 
 static void end_work(struct pushes *pushes)
@@ -159,6 +168,15 @@ static bool describe(void *context, char *out, size_t size)
 	return true;
 }
 
+/* The client is gone: others wait for their turn. */
+static void abandon(void *context)
+{
+	struct push *push = context;
+	pthread_mutex_lock(&push->pushes->mutex);
+	give_up(push);
+	pthread_mutex_unlock(&push->pushes->mutex);
+}
+
 static void say_messages(struct push *push)
 {
 	push_answer_say(push->answer, buffer_span(&push->messages));
@@ -209,7 +227,8 @@ static void work(struct push *push)
 		push_move(push);
 		return;
 	}
-	begin_work(push->pushes);
+	if (!begin_work(push))
+		return;
 	struct repo now; /* push->repo stays as it is: others look at its id */
 	int err = repo_get(push->gateway->ns, NULL, &push->repo.id, &now);
 	if (err == 0)
@@ -272,7 +291,7 @@ static int start_thread(struct push *push)
 
 int push_start(struct push *push, struct http_source *source, struct why *why)
 {
-	push->answer = push_answer_make(push->commands.has_side_band, describe, push);
+	push->answer = push_answer_make(push->commands.has_side_band, describe, abandon, push);
 	if (!push->answer)
 		return why_set(why, ERR_NO_MEMORY, "no memory for a push");
 	*source = push_answer_source(push->answer);

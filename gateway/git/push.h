@@ -71,7 +71,7 @@ int push_prepare(struct push *push, struct why *why);
 /* Starts its thread, which owns it from here; *source is the answer to send. On an error it is still the caller's. */
 int push_start(struct push *push, struct http_source *source, struct why *why);
 
-/* Shows the push's process to whoever stops the server (NULL: it has ended). False: the server is stopping already. */
+/* Shows the push's process to whoever gives the push up (NULL: it has ended). False: that was done already, as its client is gone or the server is stopping. */
 bool push_show_process(struct push *push, struct git_process *process);
 
 /* ---- push_decide.c ---- */

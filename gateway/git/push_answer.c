@@ -16,10 +16,11 @@ struct push_answer {
 	struct buffer out;
 	size_t taken;                     /* of out */
 	bool (*describe)(void *context, char *out, size_t size);
+	void (*abandon)(void *context);
 	void *context;
 };
 
-struct push_answer *push_answer_make(bool side_band, bool (*describe)(void *context, char *out, size_t size), void *context)
+struct push_answer *push_answer_make(bool side_band, bool (*describe)(void *context, char *out, size_t size), void (*abandon)(void *context), void *context)
 {
 	struct push_answer *answer = calloc(1, sizeof(*answer));
 	if (!answer)
@@ -33,6 +34,7 @@ struct push_answer *push_answer_make(bool side_band, bool (*describe)(void *cont
 	buffer_init(&answer->out, PUSH_ANSWER_BYTES_MAX);
 	answer->side_band = side_band;
 	answer->describe = describe;
+	answer->abandon = abandon;
 	answer->context = context;
 	answer->owners = OWNERS;
 	return answer;
@@ -78,14 +80,6 @@ void push_answer_sayf(struct push_answer *answer, const char *format, ...)
 		push_answer_say(answer, span_of(line, (size_t)length < sizeof(line) ? (size_t)length : sizeof(line) - 1));
 }
 
-bool push_answer_is_abandoned(struct push_answer *answer)
-{
-	pthread_mutex_lock(&answer->mutex);
-	bool abandoned = answer->abandoned;
-	pthread_mutex_unlock(&answer->mutex);
-	return abandoned;
-}
-
 void push_answer_end(struct push_answer *answer, struct span report)
 {
 	pthread_mutex_lock(&answer->mutex);
@@ -99,6 +93,7 @@ void push_answer_end(struct push_answer *answer, struct span report)
 	}
 	answer->ended = true;
 	answer->describe = NULL;
+	answer->abandon = NULL;
 	pthread_cond_signal(&answer->changed);
 	leave(answer);
 }
@@ -143,9 +138,8 @@ static int64_t source_read(void *context, void *out, size_t length, bool may_blo
 	struct push_answer *answer = context;
 	int64_t result = ERR_AGAIN;
 	pthread_mutex_lock(&answer->mutex);
-	while (may_block && answer->out.length == 0 && !answer->ended)
-		if (!wait_for_news(answer) && answer->side_band)
-			break_silence(answer);
+	if (may_block && !wait_for_news(answer) && answer->side_band)
+		break_silence(answer);
 	if (answer->out.failed)
 		result = ERR_TOO_BIG;
 	else if (answer->out.length)
@@ -161,6 +155,8 @@ static void source_close(void *context)
 	struct push_answer *answer = context;
 	pthread_mutex_lock(&answer->mutex);
 	answer->abandoned = true;
+	if (answer->abandon)
+		answer->abandon(answer->context);
 	leave(answer);
 }
 

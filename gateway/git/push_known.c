@@ -145,7 +145,7 @@ static int walk_unreached(struct known *known, const char *repo_dir)
 		err = git_process_start(&process, &command, known->why);
 	if (err == 0) {
 		if (!push_show_process(push, process))
-			err = why_set(known->why, ERR_CLOSED, "the server is stopping");
+			err = why_set(known->why, ERR_CLOSED, "the push was given up");
 		else
 			err = walk_listed(known, process);
 		if (err == 0)

@@ -58,11 +58,11 @@ static int index_pack(struct push *push, const char *repo_dir, struct why *why)
 		return err;
 	if (!push_show_process(push, process)) {
 		git_process_close(process);
-		return why_set(why, ERR_CLOSED, "the server is stopping");
+		return why_set(why, ERR_CLOSED, "the push was given up");
 	}
 	err = git_process_end(process, why);
 	if (!push_show_process(push, NULL))
-		err = why_set(why, ERR_CLOSED, "the server is stopping");
+		err = why_set(why, ERR_CLOSED, "the push was given up");
 	if (err == ERR_IO) {
 		say(push, git_process_said(process));
 		err = ERR_CORRUPT; /* what was sent is no sound pack */
@@ -103,7 +103,7 @@ static void fail_unpack(struct push *push, const char *reason)
 static bool is_awaited(void *context)
 {
 	struct push *push = context;
-	return !push->received.cancelled && !push_answer_is_abandoned(push->answer);
+	return !push->received.cancelled;
 }
 
 int push_take_pack(struct push *push, struct object_dir *known, const char *repo_dir, struct why *why)

@@ -277,6 +277,7 @@ static void send_on(struct connection *connection)
 		break;
 	case PROGRESS_READING:
 		loop_set_deadline(connection->loop, connection, TIMER_NEVER);
+		connection_watch(connection, UV_READABLE); /* for its end: what takes long may be wanted by nobody any more */
 		break;
 	case PROGRESS_BLOCKED:
 	case PROGRESS_MORE:
@@ -290,7 +291,7 @@ static void send_on(struct connection *connection)
 void send_writable(struct connection *connection)
 {
 	if (connection->request->answer.reading)
-		connection_watch(connection, 0);
+		connection_watch(connection, connection->watched & UV_READABLE);
 	else
 		send_on(connection);
 }

@@ -3,6 +3,8 @@ import concurrent.futures
 import gzip
 import hashlib
 import os
+import shutil
+import socket
 import threading
 import time
 import urllib.parse
@@ -10,6 +12,7 @@ import urllib.parse
 import pytest
 
 from git_work import ZERO, Work, check_clone, entry, pack_of, pkt, receive_pack, refs, report_of, url_of, varint
+from hub_process import Hub
 from samples import random_bytes
 
 
@@ -307,26 +310,80 @@ def test_a_quota_is_named_on_the_terminal(hub, user, repo, work):
     work.push()
 
 
+def set_aside(hub):
+    return list((hub.data_dir / "tmp").glob("scratch-push*"))
+
+
+def wait_until(is_true):
+    while not is_true():  # the time limit of the test is the only one
+        time.sleep(0.05)
+
+
+def vanish(hub, data, is_time=lambda: True):
+    """A client that sends this and then is gone without a goodbye."""
+    with socket.create_connection(("127.0.0.1", hub.port)) as connection:
+        connection.sendall(data)
+        wait_until(is_time)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+
+
+def push_request(repo, user, body):
+    return (f"POST /{repo}/git-receive-pack HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {user.token}\r\nContent-Length: {len(body)}\r\n"
+            "Content-Type: application/x-git-receive-pack-request\r\n\r\n").encode() + body
+
+
 def test_a_client_that_goes_away_leaves_nothing(hub, user, repo, work):
-    import socket
-    import time
     work.commit({"a": random_bytes("gone", 2_000_000)})
     pack = work.run("pack-objects", "--revs", "--stdout", input=b"HEAD\n").stdout
     body = pkt(f"{ZERO} {work.head()} refs/heads/gone\0report-status") + b"0000" + pack
     before = refs(hub, repo)
-    head = (f"POST /{repo}/git-receive-pack HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {user.token}\r\nContent-Length: {len(body)}\r\n"
-            "Content-Type: application/x-git-receive-pack-request\r\n\r\n").encode()
-    for sent in (len(body) // 2, len(body)):  # in the middle, and before the answer
-        with socket.create_connection(("127.0.0.1", hub.port)) as connection:
-            connection.sendall(head + body[:sent])
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-        if sent < len(body):
-            time.sleep(0.3)
-            assert refs(hub, repo) == before
-    deadline = time.monotonic() + 20
-    while list((hub.data_dir / "tmp").glob("scratch-push*")) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert not list((hub.data_dir / "tmp").glob("scratch-push*"))
+    request = push_request(repo, user, body)
+    vanish(hub, request[:len(request) // 2], lambda: set_aside(hub))
+    wait_until(lambda: not set_aside(hub))
+    assert refs(hub, repo) == before
+    vanish(hub, request)  # before the answer
+    wait_until(lambda: not set_aside(hub))
+
+
+@pytest.fixture
+def hub_with_slow_git(tmp_path):
+    """A hub whose git takes in no pack of a push as long as the file `held` is there; the file `started` says that one has come."""
+    held, started, folder = tmp_path / "held", tmp_path / "started", tmp_path / "bin"
+    folder.mkdir()
+    (folder / "git").write_text(f"""#!/bin/sh
+case " $* " in *" index-pack --stdin --fix-thin "*)
+    echo $$ >{started}.new && mv {started}.new {started}
+    while [ -e {held} ]; do sleep 0.05; done
+esac
+exec {shutil.which("git")} "$@"
+""")
+    (folder / "git").chmod(0o755)
+    hub = Hub(tmp_path / "data")
+    hub.environment = {"PATH": f"{folder}:{os.environ['PATH']}"}
+    hub.held, hub.started = held, started
+    yield hub.start()
+    held.unlink(missing_ok=True)
+    assert hub.stop() == 0, hub.tail()
+
+
+@pytest.mark.parametrize("abilities", ["report-status", "report-status side-band-64k"])
+def test_a_push_whose_client_goes_away_is_given_up(hub_with_slow_git, tmp_path, abilities):
+    hub = hub_with_slow_git
+    user = hub.make_user("ada")
+    repo = user.repo()
+    work = Work(hub, repo, user, tmp_path / "work", clone=True)
+    work.commit({"a": "1"})
+    pack = work.run("pack-objects", "--revs", "--stdout", input=b"HEAD\n").stdout
+    before = refs(hub, repo, user.token)
+    hub.held.touch()
+    request = push_request(repo, user, pkt(f"{ZERO} {work.head()} refs/heads/gone\0{abilities}") + b"0000" + pack)
+    vanish(hub, request, hub.started.exists)
+    wait_until(lambda: not set_aside(hub))  # its git would wait for ever
+    wait_until(lambda: not os.path.exists(f"/proc/{hub.started.read_text().strip()}"))
+    assert refs(hub, repo, user.token) == before
+    hub.held.unlink()
+    work.push()
+    assert refs(hub, repo, user.token)["refs/heads/main"] == work.head()
 
 
 # ---- what is refused

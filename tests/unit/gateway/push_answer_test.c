@@ -21,7 +21,7 @@ static void messages_come_before_the_report(void **state)
 {
 	(void)state;
 	uint8_t out[256];
-	struct push_answer *answer = push_answer_make(true, NULL, NULL);
+	struct push_answer *answer = push_answer_make(true, NULL, NULL, NULL);
 	struct http_source source = push_answer_source(answer);
 	assert_int_equal(source.read(source.context, out, sizeof(out), false), ERR_AGAIN);
 	push_answer_sayf(answer, "error: %d\n", 7);
@@ -41,7 +41,7 @@ static void without_a_side_band_there_is_the_report_alone(void **state)
 {
 	(void)state;
 	uint8_t out[256];
-	struct push_answer *answer = push_answer_make(false, NULL, NULL);
+	struct push_answer *answer = push_answer_make(false, NULL, NULL, NULL);
 	struct http_source source = push_answer_source(answer);
 	push_answer_say(answer, TEXT("nobody hears this\n"));
 	push_answer_end(answer, TEXT("report"));
@@ -53,12 +53,45 @@ static void without_a_side_band_there_is_the_report_alone(void **state)
 static void a_reader_that_goes_away_costs_no_memory(void **state)
 {
 	(void)state;
-	struct push_answer *answer = push_answer_make(true, NULL, NULL);
+	struct push_answer *answer = push_answer_make(true, NULL, NULL, NULL);
 	struct http_source source = push_answer_source(answer);
 	source.close(source.context);
 	for (int i = 0; i < 100000; i++)
 		push_answer_say(answer, TEXT("a line that nobody will read any more, of which there are far more than may be kept\n"));
 	push_answer_end(answer, TEXT("report"));
+}
+
+static void abandon(void *context)
+{
+	++*(int *)context;
+}
+
+static void the_worker_learns_that_its_reader_has_gone(void **state)
+{
+	(void)state;
+	int calls = 0;
+	struct push_answer *answer = push_answer_make(false, NULL, abandon, &calls);
+	struct http_source source = push_answer_source(answer);
+	source.close(source.context);
+	assert_int_equal(calls, 1);
+	push_answer_end(answer, TEXT("report"));
+	answer = push_answer_make(false, NULL, abandon, &calls);
+	source = push_answer_source(answer);
+	push_answer_end(answer, TEXT("report")); /* the worker is gone itself */
+	source.close(source.context);
+	assert_int_equal(calls, 1);
+}
+
+static void a_silence_without_a_side_band_lets_the_server_look_at_its_client(void **state)
+{
+	(void)state;
+	uint8_t out[256];
+	struct push_answer *answer = push_answer_make(false, NULL, NULL, NULL);
+	struct http_source source = push_answer_source(answer);
+	assert_int_equal(read_some(&source, out, sizeof(out)), ERR_AGAIN);
+	push_answer_end(answer, TEXT("report"));
+	assert_int_equal(read_some(&source, out, sizeof(out)), 6);
+	source.close(source.context);
 }
 
 static bool describe(void *context, char *out, size_t size)
@@ -73,7 +106,7 @@ static void silence_is_broken(void **state)
 	(void)state;
 	uint8_t out[256];
 	int calls = 0;
-	struct push_answer *answer = push_answer_make(true, describe, &calls);
+	struct push_answer *answer = push_answer_make(true, describe, NULL, &calls);
 	struct http_source source = push_answer_source(answer);
 	assert_int_equal(read_some(&source, out, sizeof(out)), 12);
 	assert_memory_equal(out, "000c\2step 1\n", 12);
@@ -95,7 +128,7 @@ static void two_threads_agree_on_every_byte(void **state)
 {
 	(void)state;
 	pthread_t thread;
-	struct push_answer *answer = push_answer_make(true, NULL, NULL);
+	struct push_answer *answer = push_answer_make(true, NULL, NULL, NULL);
 	struct http_source source = push_answer_source(answer);
 	struct buffer got;
 	uint8_t out[1000];
@@ -125,6 +158,8 @@ int main(void)
 		cmocka_unit_test(messages_come_before_the_report),
 		cmocka_unit_test(without_a_side_band_there_is_the_report_alone),
 		cmocka_unit_test(a_reader_that_goes_away_costs_no_memory),
+		cmocka_unit_test(the_worker_learns_that_its_reader_has_gone),
+		cmocka_unit_test(a_silence_without_a_side_band_lets_the_server_look_at_its_client),
 		cmocka_unit_test(silence_is_broken),
 		cmocka_unit_test(two_threads_agree_on_every_byte),
 	};
