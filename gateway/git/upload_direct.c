@@ -40,10 +40,14 @@ static int64_t direct_read(void *context, void *out, size_t length, bool may_blo
 		return (int64_t)taken;
 	}
 	int64_t got = git_process_read(direct->process, out, length, false, &why);
+	if (got == ERR_AGAIN)
+		gate_pass_waits(&direct->pass);
 	if (got == ERR_AGAIN && may_block) {
 		int err = git_process_wait(direct->process, STORED_WAIT_MS, &why);
 		got = err ? err : git_process_read(direct->process, out, length, false, &why);
 	}
+	if (got > 0)
+		gate_pass_got(&direct->pass, (size_t)got);
 	if (got != 0)
 		return got;
 	if (!may_block)
@@ -87,6 +91,7 @@ int upload_serve_direct(struct serving *serving)
 	direct->lease = serving->lease;
 	direct->pass = serving->pass;
 	direct->first_end = (size_t)got;
+	gate_pass_got(&direct->pass, (size_t)got);
 	serving->lease.repo = NULL;
 	serving->pass.gate = NULL;
 	upload_reply(serving, UINT64_MAX, (struct http_source){ .read = direct_read, .close = direct_close, .context = direct });

@@ -1,8 +1,8 @@
 /* upload_pack.c - clones and fetches.
  *
  * DESIGN. What does not depend on what the client has is a stored answer; the rest is streamed from the process as the client takes it, which holds
- * a place at the gate until it is done. Nothing is said before git has said something, so that failures still get a status. Where bundles are is a question
- * that git 2.39 does not know: we answer it. */
+ * a place at the gate until it is done or its client turns out to be slow. Nothing is said before git has said something, so that failures still get
+ * a status. Where bundles are is a question that git 2.39 does not know: we answer it. */
 #include "gateway/git/upload_pack.h"
 
 #include "gateway/answer.h"

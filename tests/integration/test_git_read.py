@@ -1,5 +1,6 @@
 """Clones and fetches by stock git: what the Hub API made is what git gets, in every protocol and of every part, and a gateway's cache may vanish at any time."""
 import gzip
+import hashlib
 import os
 import shutil
 import socket
@@ -556,6 +557,72 @@ def test_a_client_that_goes_away_leaves_no_process(own_hub, git):
     clone.wait()
     wait_until_gone(hub)
     tool.fsck(tool.clone(repo))
+
+
+class SlowFetch(threading.Thread):
+    """A fetch that nobody else wants, of a client that takes little of it at a time until it is told to hurry."""
+
+    def __init__(self, hub, user, repo, head, bytes_per_second):
+        super().__init__(daemon=True)
+        self.step, self.taken, self.hurry = max(1, bytes_per_second // 10), bytearray(), threading.Event()
+        self.pause = self.step / bytes_per_second
+        body = b"0011command=fetch0001000fno-progress0032want " + head.encode() + b"\n0032have " + b"1" * 40 + b"\n0009done\n0000"
+        self.socket = socket.create_connection(("127.0.0.1", hub.port))
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 << 10)
+        request = (f"POST /{repo}/git-upload-pack HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {user.token}\r\nGit-Protocol: version=2\r\n"
+                   f"Connection: close\r\nContent-Type: application/x-git-upload-pack-request\r\nContent-Length: {len(body)}\r\n\r\n")
+        self.socket.sendall(request.encode() + body)
+        self.taken += self.socket.recv(1)  # it has begun
+        self.start()
+
+    def run(self):
+        with self.socket:
+            while part := self.socket.recv(1 << 20 if self.hurry.is_set() else self.step):
+                self.taken += part
+                self.hurry.wait(self.pause)
+
+    def pack(self):
+        """What came, once the rest was read at once."""
+        self.hurry.set()
+        self.join()
+        head, _, chunks = bytes(self.taken).partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200"), head
+        return pack_of_answer(body_of_chunks(chunks))
+
+
+def body_of_chunks(text):
+    body, at = bytearray(), 0
+    while length := int(text[at:(line := text.index(b"\r\n", at))], 16):
+        body += text[line + 2:line + 2 + length]
+        at = line + 4 + length
+    return bytes(body)
+
+
+def pack_of_answer(body):
+    pack, at = bytearray(), body.index(b"packfile\n") + len(b"packfile\n")
+    while (length := int(body[at:at + 4], 16)) > 4:
+        if body[at + 4] == 1:
+            pack += body[at + 5:at + length]
+        at += length
+    return bytes(pack)
+
+
+@pytest.mark.slow
+def test_clients_that_read_slowly_do_not_keep_others_out_and_get_all_the_same(own_hub, git):
+    hub = own_hub("--git-processes", "2")
+    users = [hub.make_user(name) for name in ("ada", "bob", "carol")]
+    repo = users[0].repo()
+    for part in range(3):
+        data = {f"data-{part}-{i}.bin": random_bytes(f"slow {part} {i}", 2_000_000) for i in range(4)}
+        assert hub.commit(users[0].token, repo, data).status == 200
+    head = hub.request("GET", f"/api/models/{repo}").json()["sha"]
+    slow = [SlowFetch(hub, user, repo, head, 64 << 10) for user in users[:2]]  # all places
+    tool = git(users[2], hub=hub)
+    tool.fsck(tool.clone(repo))
+    assert all(fetch.is_alive() for fetch in slow)
+    for fetch in slow:
+        pack = fetch.pack()
+        assert pack[:4] == b"PACK" and hashlib.sha1(pack[:-20]).digest() == pack[-20:]
 
 
 def test_a_full_disk_is_a_clear_answer(own_hub, git):

@@ -251,6 +251,71 @@ static void nobody_gets_all_places(void **state)
 	gate_close(gate);
 }
 
+/* A place whose holder has an answer for a client under way. */
+static struct gate_pass answering(struct gate *gate, const struct entity_id *repo, const char *who, size_t bytes)
+{
+	struct gate_pass pass;
+	assert_int_equal(gate_enter(gate, repo, who, &pass, NULL), 0);
+	gate_pass_got(&pass, bytes);
+	return pass;
+}
+
+static void let_a_look_pass(void)
+{
+	usleep(5000);
+}
+
+static void who_leaves_git_idle_loses_the_place_to_who_wants_one(void **state)
+{
+	(void)state;
+	struct gate *gate;
+	struct entity_id repo = { { 1 } };
+	assert_int_equal(gate_open(&gate, 4, 64), 0);
+	gate_set_look(gate, 1);
+	struct gate_pass slow = answering(gate, &repo, "ada", 1);
+	struct gate_pass fast = answering(gate, &repo, "bob", (size_t)1 << 40);
+	struct gate_pass working = answering(gate, &repo, "carol", 1);
+	gate_pass_waits(&working);
+	let_a_look_pass();
+	assert_int_equal(gate_running(gate), 3); /* nobody wanted one; these are all of the repository's */
+	struct gate_pass next = answering(gate, &repo, "dan", 1);
+	assert_int_equal(gate_running(gate), 3);
+	gate_leave(&slow);
+	assert_int_equal(gate_running(gate), 3); /* it had none any more */
+	gate_leave(&fast);
+	gate_leave(&working);
+	gate_leave(&next);
+	assert_int_equal(gate_running(gate), 0);
+	gate_close(gate);
+}
+
+static void one_user_goes_on_without_a_place_only_so_often(void **state)
+{
+	(void)state;
+	enum { WITHOUT_MAX = GATE_WITHOUT_MAX / 4 };
+	struct gate *gate;
+	struct entity_id repo = { { 1 } };
+	struct gate_pass ada[WITHOUT_MAX + 1];
+	assert_int_equal(gate_open(&gate, 2, 64), 0);
+	gate_set_look(gate, 1);
+	for (int i = 0; i <= WITHOUT_MAX; i++) {
+		ada[i] = answering(gate, &repo, "ada", 1);
+		let_a_look_pass();
+	}
+	assert_int_equal(gate_running(gate), 1);
+	struct gate_pass bob = answering(gate, &repo, "bob", 1);
+	let_a_look_pass();
+	struct gate_pass carol = answering(gate, &repo, "carol", 1);
+	gate_leave(&bob); /* who lost his place: ada keeps hers */
+	assert_int_equal(gate_running(gate), 2);
+	for (int i = 0; i <= WITHOUT_MAX; i++)
+		gate_leave(&ada[i]);
+	assert_int_equal(gate_running(gate), 1);
+	gate_leave(&carol);
+	assert_int_equal(gate_running(gate), 0);
+	gate_close(gate);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -264,6 +329,8 @@ int main(void)
 		cmocka_unit_test(inflated_bytes_are_what_the_limit_counts),
 		cmocka_unit_test(broken_compression_is_refused),
 		cmocka_unit_test(nobody_gets_all_places),
+		cmocka_unit_test(who_leaves_git_idle_loses_the_place_to_who_wants_one),
+		cmocka_unit_test(one_user_goes_on_without_a_place_only_so_often),
 	};
 	return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }
