@@ -57,8 +57,9 @@ static int settle_absent(struct absent *absent)
 static int note_absent(void *context, const struct hash *xorb)
 {
 	struct absent *absent = context;
-	if (store_has_xorb(absent->store, xorb))
-		return 0; /* so its record is among those that are waited for */
+	/* Its record is among those that are waited for; or nobody has it, as is known, and who reads the file hears of it. */
+	if (store_has_xorb(absent->store, xorb) || damaged_list_has(&absent->store->damaged, xorb))
+		return 0;
 	int err = absent->count == ABSENT_MAX ? settle_absent(absent) : 0;
 	absent->xorbs[absent->count++] = *xorb;
 	return err;

@@ -86,8 +86,6 @@ int store_await_copies(struct store *store, struct why *why);
 /* [blocks] Before a known file is acknowledged once more: its record may have come from a node that has not given its xorbs to anybody yet, so that store_await_copies
  * tells nothing of those that are not here. 0: they have their copies, too; ERR_BUSY. What is not known is passed over. */
 int store_settle_files(struct store *store, const struct hash *files, size_t count, struct why *why);
-/* Whether all xorbs are here that a known file is read by. True where there is one node. */
-bool store_has_file_whole(struct store *store, const struct hash *file);
 int store_fetch_file(struct store *store, const struct hash *file, struct why *why);
 int store_fetch_xorb(struct store *store, const struct hash *xorb, struct why *why);
 /* [blocks] Fetches a file that is not here; outside of every lock. Nothing to do on a node that is alone. */

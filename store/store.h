@@ -100,9 +100,11 @@ int store_find_file(struct store *store, const struct entity_id *owner, const st
 int store_find_xorb(struct store *store, const struct hash *xorb, struct xorb_info *out);
 /* [blocks] Fetches what is not here, wherever it belongs, to stay until it is given up. */
 int store_bring_xorb(struct store *store, const struct hash *xorb);
+/* Whether all xorbs are here that a known file is read by. True where there never were other nodes. */
+bool store_has_file_whole(struct store *store, const struct hash *file);
 /* 0 if `owner` has a claim on `file`, else ERR_NOT_FOUND. */
 int store_claim_check(struct store *store, const struct entity_id *owner, const struct hash *file);
-/* [blocks] Gives `owner` a claim on a file that exists; durable on return. Idempotent. */
+/* [blocks] Gives `owner` a claim on a file that exists; durable on return. Idempotent. ERR_BUSY: it, or the file's bytes, are on too few nodes yet. */
 int store_claim(struct store *store, const struct entity_id *owner, const struct hash *file, struct why *why);
 /* [blocks] The same for many; those before one that fails may have been given. */
 int store_claim_many(struct store *store, const struct entity_id *owner, const struct hash *files, size_t count, struct why *why);

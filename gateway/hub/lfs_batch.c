@@ -235,18 +235,40 @@ static bool is_there(const struct lfs_object *object, const struct known *known)
 	return known->err == 0 && known->info.length == (uint64_t)object->size;
 }
 
+static int claim_at_once(struct batch *batch)
+{
+	struct call *call = batch->call;
+	struct hash *files = http_alloc(batch->request, (batch->body.objects_count + 1) * sizeof(*files));
+	size_t count = 0;
+	for (size_t i = 0; i < batch->body.objects_count; i++)
+		if (is_there(&batch->body.objects[i], &batch->known[i]))
+			files[count++] = batch->known[i].info.file;
+	return store_claim_many(call->gateway->store, &call->repo.id, files, count, &batch->why);
+}
+
+/* Other nodes do not answer for the bytes of all these files: what is not here has to be sent. False: all of it is here. */
+static bool want_what_is_elsewhere(struct batch *batch)
+{
+	bool any = false;
+	for (size_t i = 0; i < batch->body.objects_count; i++) {
+		struct known *known = &batch->known[i];
+		if (!is_there(&batch->body.objects[i], known) || store_has_file_whole(batch->call->gateway->store, &known->info.file))
+			continue;
+		known->err = ERR_NOT_FOUND;
+		any = true;
+	}
+	return any;
+}
+
 /* Claims what is there already, anew where it is this repository's: no garbage collection may drop it before a commit names it. What a collection has
  * dropped meanwhile has to be sent. */
 static int claim_all(struct batch *batch)
 {
 	struct call *call = batch->call;
 	struct store *store = call->gateway->store;
-	struct hash *files = http_alloc(batch->request, (batch->body.objects_count + 1) * sizeof(*files));
-	size_t count = 0;
-	for (size_t i = 0; i < batch->body.objects_count; i++)
-		if (is_there(&batch->body.objects[i], &batch->known[i]))
-			files[count++] = batch->known[i].info.file;
-	int err = store_claim_many(store, &call->repo.id, files, count, &batch->why);
+	int err = claim_at_once(batch);
+	if (err == ERR_BUSY && want_what_is_elsewhere(batch))
+		err = claim_at_once(batch);
 	if (err != ERR_NOT_FOUND)
 		return err;
 	for (size_t i = 0; i < batch->body.objects_count; i++) {

@@ -1214,30 +1214,53 @@ static int register_xorb(const struct entity_id *owner, const struct upload_resu
 	return err;
 }
 
+static const struct store_copies nobody, deaf = { .await = await, .settle = settle };
+
+/* Pushed to the other, and its record told: the bytes are not here. */
+static struct upload_result know_only(const struct bytes *content, uint64_t seed)
+{
+	struct bytes beside = bytes_random(100, seed); /* so that their xorb is another one than this store would make */
+	change_sides();
+	struct upload *upload = begin_upload(&ada);
+	add_file(upload, &beside);
+	struct upload_result result = add_file(upload, content);
+	end_upload(upload);
+	change_sides();
+	free(beside.data);
+	assert_ok(take_told(&result.file));
+	store_set_copies(store, &deaf);
+	settled_count = 0;
+	await_answer = 0;
+	settle_answer = ERR_BUSY;
+	return result;
+}
+
+static void what_is_known_to_be_lost_is_asked_for_no_more(void **state)
+{
+	(void)state;
+	struct bytes content = bytes_random(300 * KIB, 54);
+	struct hash files[4];
+	struct upload_result result = know_only(&content, 55);
+	assert_int_equal(store_claim(store, &ada, &result.file, &why), ERR_BUSY);
+	assert_int_equal(store_note_lost(store, &settled[0], files, 4), 1);
+	assert_ok(store_claim(store, &ada, &result.file, &why));
+	assert_int_equal(settled_count, 1);
+	push(&bob, &content); /* and what is sent is taken */
+	store_set_copies(store, &nobody);
+	assert_content(&result.file, &content);
+	free(content.data);
+}
+
 /* The record of a file may be here before its bytes are on any node but the one that took it, which may go for good. */
 static void a_known_file_is_acknowledged_once_its_bytes_have_copies(void **state)
 {
 	(void)state;
-	static const struct store_copies none, alone = { .await = await, .settle = settle };
 	struct bytes contents[2] = { bytes_random(300 * KIB, 51), bytes_random(200 * KIB, 52) };
 	struct hash needed[4], theirs;
-	struct upload_result results[2];
-	await_answer = 0;
 	for (int by_shard = 0; by_shard < 2; by_shard++) {
 		struct bytes *content = &contents[by_shard];
-		settled_count = 0;
-		change_sides();
-		struct bytes beside = bytes_random(100, 53 + (uint64_t)by_shard); /* so that their xorb is another one */
-		struct upload *upload = begin_upload(&ada);
-		add_file(upload, &beside);
-		results[by_shard] = add_file(upload, content);
-		end_upload(upload);
-		change_sides();
-		const struct hash *file = &results[by_shard].file;
-		assert_ok(take_told(file));
-		store_set_copies(store, &alone);
-
-		settle_answer = ERR_BUSY;
+		struct upload_result result = know_only(content, 56 + (uint64_t)by_shard);
+		const struct hash *file = &result.file;
 		assert_int_equal(store_claim(store, &ada, file, &why), ERR_BUSY);
 		assert_string_equal(why.text, "not enough copies of what is known");
 		assert_int_equal(store_claim_many(store, &bob, file, 1, &why), ERR_BUSY);
@@ -1262,7 +1285,7 @@ static void a_known_file_is_acknowledged_once_its_bytes_have_copies(void **state
 			for (size_t i = 0; i < count; i++)
 				own = store_files_of_xorb(store, &held[i].xorb, 9) ? own : i;
 			assert_int_equal(store_files_of_xorb(store, &held[own].xorb, 9), 0);
-			assert_ok(register_xorb(&ada, &results[1], &held[own].xorb));
+			assert_ok(register_xorb(&ada, &result, &held[own].xorb));
 		} else {
 			push(&bob, content);
 		}
@@ -1270,9 +1293,8 @@ static void a_known_file_is_acknowledged_once_its_bytes_have_copies(void **state
 		assert_int_equal(store_needed_xorbs(store, NULL, needed, 4), 2 + 2 * by_shard); /* theirs, too, if it is still anywhere */
 		assert_ok(store_claim(store, &ada, file, &why));
 		assert_int_equal(settled_count, 5);
-		store_set_copies(store, &none);
+		store_set_copies(store, &nobody);
 		assert_content(file, content);
-		free(beside.data);
 	}
 	free_contents(contents, 2);
 }
@@ -1634,6 +1656,7 @@ int main(void)
 		TEST(a_coding_that_one_store_lacks_is_found_and_told),
 		TEST(what_was_dropped_here_is_not_taken_for_lost),
 		TEST(an_acknowledgement_waits_for_copies),
+		TEST(what_is_known_to_be_lost_is_asked_for_no_more),
 		TEST(a_known_file_is_acknowledged_once_its_bytes_have_copies),
 		TEST(a_place_is_awaited),
 		TEST(who_claims_what_is_in_a_xorb_is_told),
