@@ -20,7 +20,8 @@ void leans_fini(struct leans *leans)
 bool leans_add(struct leans *leans, const struct hash *xorb)
 {
 	pthread_mutex_lock(&leans->lock);
-	if (leans->count == leans->capacity) {
+	bool is_last = leans->count > 0 && hash_equal(&leans->xorbs[leans->count - 1], xorb);
+	if (!is_last && leans->count == leans->capacity) {
 		size_t capacity = leans->capacity ? 2 * leans->capacity : 8;
 		struct hash *grown = realloc(leans->xorbs, capacity * sizeof(*grown));
 		if (grown) {
@@ -28,8 +29,8 @@ bool leans_add(struct leans *leans, const struct hash *xorb)
 			leans->capacity = capacity;
 		}
 	}
-	bool fits = leans->count < leans->capacity;
-	if (fits)
+	bool fits = is_last || leans->count < leans->capacity;
+	if (fits && !is_last)
 		leans->xorbs[leans->count++] = *xorb;
 	pthread_mutex_unlock(&leans->lock);
 	return fits;

@@ -15,7 +15,7 @@
 
 #include "schemas/hash.h"
 
-/* Xorbs that an upload leans on, some more than once. */
+/* Xorbs that an upload leans on, some more than once, but never twice in a row: a run of chunks of one xorb, used or not, takes the room of one. */
 struct leans {
 	pthread_mutex_t lock;
 	struct hash *xorbs;

@@ -657,6 +657,19 @@ static void what_an_open_upload_has_written_stays(void **state)
 	free_many(&many);
 }
 
+static void a_run_of_chunks_of_one_xorb_is_remembered_once(void **state)
+{
+	(void)state;
+	struct hash xorbs[2] = { { .bytes = { 1 } }, { .bytes = { 2 } } };
+	struct leans leans;
+	leans_init(&leans);
+	for (int i = 0; i < 8000; i++)
+		assert_true(leans_add(&leans, &xorbs[i / 4000]));
+	assert_int_equal(leans.count, 2);
+	assert_true(hash_equal(&leans.xorbs[0], &xorbs[0]) && hash_equal(&leans.xorbs[1], &xorbs[1]));
+	leans_fini(&leans);
+}
+
 static void forget_names(void)
 {
 	pthread_mutex_lock(&roots.lock);
@@ -815,6 +828,7 @@ int main(void)
 		TEST(who_is_naming_is_waited_for),
 		TEST(what_an_open_upload_leans_on_stays),
 		TEST(what_an_open_upload_has_written_stays),
+		TEST(a_run_of_chunks_of_one_xorb_is_remembered_once),
 		TEST(slow_uploads_beside_collections_stay_whole),
 		TEST(one_owner_lets_go_of_what_its_names_do_not_need),
 		TEST(one_owner_lets_go_of_nothing_when_its_names_cannot_be_read),
