@@ -3,8 +3,9 @@
 #include "gateway/process.h"
 
 struct sweep {
-	int64_t before_ms;            /* those that ran out before; 0: those of `app` */
+	int64_t before_ms;            /* those that ran out before; 0: those of `app` made since */
 	const struct entity_id *app;
+	int64_t since_ms;
 	struct entity_id ids[APP_TOKENS_SWEPT_MAX];
 	size_t count;
 };
@@ -12,7 +13,7 @@ struct sweep {
 static int sweep_one(void *context, const struct token *token)
 {
 	struct sweep *sweep = context;
-	bool wanted = sweep->app ? memcmp(&token->app, sweep->app, ENTITY_ID_BYTES) == 0 : token->expires_ms && token->expires_ms < sweep->before_ms;
+	bool wanted = sweep->app ? memcmp(&token->app, sweep->app, ENTITY_ID_BYTES) == 0 && token->created_ms >= sweep->since_ms : token->expires_ms && token->expires_ms < sweep->before_ms;
 	if (wanted)
 		sweep->ids[sweep->count++] = token->id;
 	return sweep->count == APP_TOKENS_SWEPT_MAX;
@@ -26,9 +27,9 @@ void app_tokens_sweep(struct namespace *ns, const char *user)
 		token_delete(ns, user, &sweep.ids[i], NULL);
 }
 
-int app_disconnect(struct namespace *ns, const char *user, const struct entity_id *app, struct why *why)
+int app_tokens_revoke(struct namespace *ns, const char *user, const struct entity_id *app, int64_t since_ms, struct why *why)
 {
-	struct sweep sweep = { .app = app, .count = APP_TOKENS_SWEPT_MAX };
+	struct sweep sweep = { .app = app, .since_ms = since_ms, .count = APP_TOKENS_SWEPT_MAX };
 	for (int round = 0; sweep.count == APP_TOKENS_SWEPT_MAX && round < APP_TOKENS_ROUNDS_MAX; round++) {
 		sweep.count = 0;
 		int err = token_list(ns, user, sweep_one, &sweep);

@@ -9,10 +9,11 @@ enum {
 	APP_TOKENS_ROUNDS_MAX = 64,
 };
 #define APP_TOKENS_SWEEP_AFTER_MS ((int64_t)24 * 3600 * 1000)
+#define OAUTH_CODE_MS ((int64_t)2 * 60 * 1000) /* a code is good for so long */
 
 /* [blocks] Deletes some of a user's tokens that ran out long ago. */
 void app_tokens_sweep(struct namespace *ns, const char *user);
-/* [blocks] Deletes every token of the user that an app holds. */
-int app_disconnect(struct namespace *ns, const char *user, const struct entity_id *app, struct why *why);
+/* [blocks] Deletes every token of the user that an app holds and was made since, in Unix milliseconds. */
+int app_tokens_revoke(struct namespace *ns, const char *user, const struct entity_id *app, int64_t since_ms, struct why *why);
 
 #endif

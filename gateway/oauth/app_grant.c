@@ -72,12 +72,14 @@ static bool verifier_is(const struct app_code *code, const char *verifier)
 	return strlen(code->challenge) == APP_CHALLENGE_BYTES && sodium_memcmp(challenge, code->challenge, APP_CHALLENGE_BYTES) == 0;
 }
 
-/* A code that is shown again has been stolen by one of the two who showed it: what it was exchanged for is taken back (RFC 6749, 4.1.2). */
+/* A code that is shown again has been stolen by one of the two who showed it: what it was exchanged for is taken back (RFC 6749, 4.1.2), and what that was renewed
+ * into. So this user's tokens of the app go that were made since the code was, whichever they came from. */
 static void refuse_used(struct http_request *request, const struct app_code *code)
 {
 	struct namespace *ns = gateway_of(request)->ns;
 	token_delete(ns, code->user, &code->access, NULL);
 	token_delete(ns, code->user, &code->refresh, NULL);
+	app_tokens_revoke(ns, code->user, &code->app, code->expires_ms - OAUTH_CODE_MS, NULL);
 	oauth_refuse(request, 400, "invalid_grant", "This code was used before; the tokens that it was exchanged for are revoked");
 }
 
@@ -177,7 +179,7 @@ static void revoke_body(struct http_request *request, struct span form, void *co
 	if (found && !client_open(request, form, &token.app, app))
 		return;
 	if (found)
-		err = token.role == TOKEN_REFRESH ? app_disconnect(ns, token.user, &token.app, &why) : token_delete(ns, token.user, &token.id, &why);
+		err = token.role == TOKEN_REFRESH ? app_tokens_revoke(ns, token.user, &token.app, 0, &why) : token_delete(ns, token.user, &token.id, &why);
 	if (err && err != ERR_NOT_FOUND)
 		answer_err(request, err, &why);
 	else

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "gateway/answer.h"
+#include "gateway/auth/app_tokens.h"
 #include "gateway/auth/oauth_scope.h"
 #include "gateway/auth/redirect_uri.h"
 #include "gateway/process.h"
@@ -20,7 +21,6 @@ enum {
 	AUTHORIZE_LOGIN_BYTES_MAX = 8000, /* what a browser is sent to must come back as a request line */
 	ORGS_SHOWN_MAX = 50,
 };
-#define OAUTH_CODE_MS ((int64_t)2 * 60 * 1000)
 
 struct question {
 	struct actor actor;

@@ -94,7 +94,7 @@ static void revoke_body(struct http_request *request, struct span form, void *co
 	struct entity_id id;
 	struct why why = { 0 };
 	bool valid = client && hex_decode(id.bytes, ENTITY_ID_BYTES, client, strlen(client)) == 0;
-	int err = valid ? app_disconnect(gateway_of(request)->ns, actor->name, &id, &why) : ERR_INVALID;
+	int err = valid ? app_tokens_revoke(gateway_of(request)->ns, actor->name, &id, 0, &why) : ERR_INVALID;
 	if (err)
 		answer_err(request, err, &why);
 	else

@@ -161,6 +161,20 @@ def test_a_code_is_bound_and_good_once(hub, user, cookie, app):
     assert post(hub, "/oauth/token", grant_type="refresh_token", refresh_token=tokens["refresh_token"]).json()["error"] == "invalid_grant"
 
 
+def test_what_a_stolen_code_was_renewed_into_is_taken_back(hub, user, cookie, app):
+    renew = lambda tokens: post(hub, "/oauth/token", grant_type="refresh_token", refresh_token=tokens["refresh_token"], client_id=app["client_id"]).json()
+    works = lambda tokens: hub.request("GET", "/oauth/userinfo", token=tokens["access_token"]).status == 200
+    older, other = exchange(hub, allow(hub, cookie, app)).json(), make_app(hub, user.name)
+    others = exchange(hub, allow(hub, cookie, other), client_id=other["client_id"]).json()
+    code = allow(hub, cookie, app)
+    tokens = renew(renew(exchange(hub, code).json()))
+    assert works(tokens)
+    assert exchange(hub, code).json()["error"] == "invalid_grant"
+    assert not works(tokens)
+    assert renew(tokens)["error"] == "invalid_grant"
+    assert works(older) and works(others)
+
+
 def test_codes_and_keys_outlive_a_restart(tmp_path):
     from hub_process import Hub
     hub = Hub(tmp_path / "data").start()
