@@ -1,4 +1,5 @@
 """Several nodes as one hub, ill-treated: what was acknowledged is on every node, whoever dies, stops or is cut off."""
+import contextlib
 import shutil
 import socket
 import threading
@@ -321,12 +322,11 @@ def test_a_stranger_on_the_port_of_the_nodes_learns_nothing(make_cluster, chance
     port = cluster.nodes[0].cluster_port
     for data in (b"", b"\0", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", bytes([1]) + chance.randbytes(176), chance.randbytes(100_000)):
         with socket.create_connection(("127.0.0.1", port), timeout=15) as stranger:
-            try:
+            with contextlib.suppress(OSError):  # it may be hung up on already
                 stranger.sendall(data)
                 stranger.shutdown(socket.SHUT_WR)
+            with contextlib.suppress(ConnectionError):
                 assert stranger.recv(1) == b""
-            except ConnectionError:
-                pass
     # Many who say nothing are hung up on, and keep nobody from serving.
     crowd = []
     for _ in range(200):
