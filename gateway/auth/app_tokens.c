@@ -13,7 +13,9 @@ struct sweep {
 static int sweep_one(void *context, const struct token *token)
 {
 	struct sweep *sweep = context;
-	bool wanted = sweep->app ? memcmp(&token->app, sweep->app, ENTITY_ID_BYTES) == 0 && token->created_ms >= sweep->since_ms : token->expires_ms && token->expires_ms < sweep->before_ms;
+	bool wanted = token->expires_ms && token->expires_ms < sweep->before_ms;
+	if (sweep->app)
+		wanted = memcmp(&token->app, sweep->app, ENTITY_ID_BYTES) == 0 && token->created_ms >= sweep->since_ms;
 	if (wanted)
 		sweep->ids[sweep->count++] = token->id;
 	return sweep->count == APP_TOKENS_SWEPT_MAX;
@@ -29,8 +31,8 @@ void app_tokens_sweep(struct namespace *ns, const char *user)
 
 int app_tokens_revoke(struct namespace *ns, const char *user, const struct entity_id *app, int64_t since_ms, struct why *why)
 {
-	struct sweep sweep = { .app = app, .since_ms = since_ms, .count = APP_TOKENS_SWEPT_MAX };
-	for (int round = 0; sweep.count == APP_TOKENS_SWEPT_MAX && round < APP_TOKENS_ROUNDS_MAX; round++) {
+	struct sweep sweep = { .app = app, .since_ms = since_ms, .count = 1 };
+	for (int round = 0; sweep.count > 0 && round < APP_TOKENS_ROUNDS_MAX; round++) { /* one may be renewed meanwhile */
 		sweep.count = 0;
 		int err = token_list(ns, user, sweep_one, &sweep);
 		if (err < 0)

@@ -72,15 +72,19 @@ static bool verifier_is(const struct app_code *code, const char *verifier)
 	return strlen(code->challenge) == APP_CHALLENGE_BYTES && sodium_memcmp(challenge, code->challenge, APP_CHALLENGE_BYTES) == 0;
 }
 
-/* A code that is shown again has been stolen by one of the two who showed it: what it was exchanged for is taken back (RFC 6749, 4.1.2), and what that was renewed
- * into. So this user's tokens of the app go that were made since the code was, whichever they came from. */
+/* A code that is shown again has been stolen by one of the two who showed it: what it was exchanged for is taken back (RFC 6749, 4.1.2), and what
+ * that was renewed into. So this user's tokens of the app go that were made since the code was, whichever they came from. */
 static void refuse_used(struct http_request *request, const struct app_code *code)
 {
 	struct namespace *ns = gateway_of(request)->ns;
+	struct why why = { 0 };
 	token_delete(ns, code->user, &code->access, NULL);
 	token_delete(ns, code->user, &code->refresh, NULL);
-	app_tokens_revoke(ns, code->user, &code->app, code->expires_ms - OAUTH_CODE_MS, NULL);
-	oauth_refuse(request, 400, "invalid_grant", "This code was used before; the tokens that it was exchanged for are revoked");
+	int err = app_tokens_revoke(ns, code->user, &code->app, code->expires_ms - OAUTH_CODE_MS, &why);
+	if (err)
+		answer_err(request, err, &why);
+	else
+		oauth_refuse(request, 400, "invalid_grant", "This code was used before; the tokens that it was exchanged for are revoked");
 }
 
 static void exchange(struct http_request *request, const struct app *app, const struct app_code *code, const char *text)
