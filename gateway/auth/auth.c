@@ -92,16 +92,16 @@ static struct span basic_token(struct http_request *request, struct span base64)
 	return password.length ? password : span_of(text, (size_t)(colon - text));
 }
 
-static struct span cookie_token(struct span cookies)
+struct span auth_cookie(struct span cookies, const char *name)
 {
-	static const char name[] = "token=";
+	size_t length = strlen(name);
 	for (size_t at = 0; at < cookies.length;) {
 		const uint8_t *end = memchr(cookies.data + at, ';', cookies.length - at);
 		size_t stop = end ? (size_t)(end - cookies.data) : cookies.length;
 		while (at < stop && cookies.data[at] == ' ')
 			at++;
-		if (stop - at > sizeof(name) - 1 && memcmp(cookies.data + at, name, sizeof(name) - 1) == 0)
-			return span_of(cookies.data + at + sizeof(name) - 1, stop - at - (sizeof(name) - 1));
+		if (stop - at > length + 1 && memcmp(cookies.data + at, name, length) == 0 && cookies.data[at + length] == '=')
+			return span_of(cookies.data + at + length + 1, stop - at - length - 1);
 		at = stop + 1;
 	}
 	return span_of(NULL, 0);
@@ -143,7 +143,7 @@ static bool credential_of(struct http_request *request, struct span *out)
 		return true;
 	}
 	struct span cookies = http_header(request, "Cookie");
-	*out = cookies.data ? cookie_token(cookies) : cookies;
+	*out = cookies.data ? auth_cookie(cookies, "token") : cookies;
 	if (out->length == 0)
 		return false;
 	if (auth_is_forged(request))

@@ -27,6 +27,8 @@ struct actor {
 int auth_identify(struct http_request *request, struct actor *out);
 /* The same for a token that came in a form. */
 int auth_identify_text(struct http_request *request, struct span text, struct actor *out);
+/* The value of one cookie in a `Cookie` header, a part of it; empty: it is not there, or has none. */
+struct span auth_cookie(struct span cookies, const char *name);
 /* True for a change that a page of another site makes a browser send. */
 bool auth_is_forged(struct http_request *request);
 /* The same for the calls of git and git-lfs on one repository, which ask may() about it: they also take a grant on that repository where a token may stand. */

@@ -105,26 +105,10 @@ static int seal(struct http_request *request, const struct pending *pending, cha
 	return err;
 }
 
-static struct span find_cookie(struct http_request *request)
-{
-	static const char name[] = "openid_login=";
-	struct span cookies = http_header(request, "Cookie");
-	for (size_t at = 0; at < cookies.length;) {
-		const uint8_t *end = memchr(cookies.data + at, ';', cookies.length - at);
-		size_t stop = end ? (size_t)(end - cookies.data) : cookies.length;
-		while (at < stop && cookies.data[at] == ' ')
-			at++;
-		if (stop - at > sizeof(name) - 1 && memcmp(cookies.data + at, name, sizeof(name) - 1) == 0)
-			return span_of(cookies.data + at + sizeof(name) - 1, stop - at - (sizeof(name) - 1));
-		at = stop + 1;
-	}
-	return span_of(NULL, 0);
-}
-
 static int unseal(struct http_request *request, struct pending *out)
 {
 	uint8_t key[crypto_secretbox_KEYBYTES], box[crypto_secretbox_NONCEBYTES + crypto_secretbox_MACBYTES + PENDING_BYTES_MAX], record[PENDING_BYTES_MAX];
-	struct span text = find_cookie(request);
+	struct span text = auth_cookie(http_header(request, "Cookie"), "openid_login");
 	size_t length = 0, head = crypto_secretbox_NONCEBYTES + crypto_secretbox_MACBYTES;
 	if (text.length == 0 || sodium_base642bin(box, sizeof(box), (const char *)text.data, text.length, NULL, &length, NULL,
 		    sodium_base64_VARIANT_URLSAFE_NO_PADDING) != 0 || length <= head || key_of(request, key, NULL) != 0)

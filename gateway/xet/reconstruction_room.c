@@ -4,7 +4,6 @@
 #include <pthread.h>
 #include <time.h>
 
-#include "gateway/process.h"
 #include "gateway/store_caller.h"
 
 enum { LOOK_MS = 100 /* after which whoever waits looks again */ };
@@ -45,14 +44,21 @@ static bool may_wait(const struct reconstruction_room *room)
 	return all < RECONSTRUCTIONS_WAITING_MAX && own < RECONSTRUCTIONS_WAITING_MAX / 2;
 }
 
+static int64_t now_ms(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
 static void look_later(void)
 {
 	struct timespec until;
-	clock_gettime(CLOCK_REALTIME, &until);
+	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_nsec += (long)LOOK_MS * 1000000;
 	until.tv_sec += until.tv_nsec / 1000000000;
 	until.tv_nsec %= 1000000000;
-	pthread_cond_timedwait(&given_back, &lock, &until);
+	pthread_cond_clockwait(&given_back, &lock, CLOCK_MONOTONIC, &until);
 }
 
 int reconstruction_room_take(struct reconstruction_room *room, struct http_request *request, uint64_t bytes, struct why *why)
@@ -62,13 +68,13 @@ int reconstruction_room_take(struct reconstruction_room *room, struct http_reque
 		return 0;
 	assert(bytes <= RECONSTRUCTIONS_BYTES_MAX / 2);
 	*room = (struct reconstruction_room){ .who = store_caller_of(request).who, .bytes = bytes, .waiting = true };
-	int64_t until_ms = unix_ms() + RECONSTRUCTION_WAIT_MS_MAX;
+	int64_t until_ms = now_ms() + RECONSTRUCTION_WAIT_MS_MAX;
 	int err = 0;
 	pthread_mutex_lock(&lock);
 	room->next = rooms;
 	rooms = room;
 	while (err == 0 && !fits(room)) {
-		if (!may_wait(room) || unix_ms() > until_ms)
+		if (!may_wait(room) || now_ms() > until_ms)
 			err = why_set(why, ERR_BUSY, "Too many large reconstructions are being made: try again, or ask for a smaller range");
 		else if (!http_is_awaited(request))
 			err = ERR_CLOSED;
