@@ -489,6 +489,10 @@ int engine_step_receive(struct raft_engine *engine, struct engine_clock clock, c
 	/* The engine asks the state of a candidate first of all. In any other it would take bytes of a pointer for it, and now enter the term of the answer and now not. */
 	if (message->type == MESSAGE_VOTE_RESULT && raft_state(&engine->raft) != RAFT_CANDIDATE)
 		return 0;
+	/* The engine asks whoever is to lead next to begin once, at their next answer, and they ignore it as long as anything that is on its way to them is not
+	 * stored: under load always. So they are asked with each of their answers, and the last of those says that all is. */
+	if (message->type == MESSAGE_APPEND_RESULT && engine_transferring(engine))
+		engine->raft.leader_state.transferring = false;
 	struct raft_message raw;
 	struct raft_entry entries[RAFT_ENTRIES_MAX];
 	int err = message_to_raft(&raw, message, entries);

@@ -5,8 +5,7 @@ import time
 import pytest
 
 from chaos_proxy import eventually
-from cluster_process import CONVERGE_SECONDS_MAX, Cluster, cairn_again
-from hub_process import Hub
+from cluster_process import CONVERGE_SECONDS_MAX, Cluster, Node, cairn_again
 from pushers import Crowd
 from ref_clients import RefClients
 from test_cluster_bytes import AnyNode, Look, make_ledger, wait_for_bytes
@@ -31,7 +30,7 @@ class ThoseInService:
         return [node for node in self.cluster.living() if node is not self.out]
 
 
-class Patient(Hub):
+class Patient(Node):
     """A node whose answers count only once it says neither that they may be old nor to try again."""
 
     def __init__(self, node):

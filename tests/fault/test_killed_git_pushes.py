@@ -4,6 +4,7 @@ import shutil
 import threading
 import time
 
+from chaos_proxy import eventually
 from git_client import Git, GitError
 from git_work import Work, check_clone, refs
 from samples import random_bytes
@@ -102,8 +103,19 @@ def to_main(acknowledged):
     return [oid for branch, oid, _ in list(acknowledged) if branch == "main"]
 
 
+def clone_unless_busy(hub, repo, user, directory):
+    """None: the others leave no room for one more."""
+    try:
+        return check_clone(hub, repo, user, directory, ("--mirror",))
+    except AssertionError as error:
+        if "error: 503" not in str(error):
+            raise
+        shutil.rmtree(directory, ignore_errors=True)
+        return None
+
+
 def check(hub, repo, user, directory, acknowledged):
-    clone = check_clone(hub, repo, user, directory, ("--mirror",))
+    clone = eventually(lambda: clone_unless_busy(hub, repo, user, directory), 60, "a clone")
     main = set(clone.ask("rev-list", "main").split())
     lost = [oid for oid in to_main(acknowledged) if oid not in main]
     assert not lost, f"acknowledged and gone: {lost}"

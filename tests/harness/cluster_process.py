@@ -100,7 +100,10 @@ class Cluster:
         def agree():
             roles = [[{group["role"] for group in each["groups"]} for each in node.status()["nodes"]] for node in self.living()]
             return all(of_all.count({"voter"}) == sum("voter" in each for each in of_all) == count for of_all in roles)
-        eventually(agree, CONVERGE_SECONDS_MAX, f"{count} voters")
+        try:
+            eventually(agree, CONVERGE_SECONDS_MAX, f"{count} voters")
+        except AssertionError as error:
+            raise AssertionError(f"{error}: {json.dumps([node.status() for node in self.nodes], indent=1)}") from None
 
     def digests(self):
         return {node.name: node.admin("GET", "/cluster/digest")["groups"] for node in self.living()}

@@ -58,10 +58,11 @@ class Hub:
         mark = self.spawn()
         deadline = time.monotonic() + START_SECONDS_MAX
         while time.monotonic() < deadline:
+            ended = self.process.poll() is not None  # before its log is read: all of its last words are there then
             text = self.log.read_bytes()[mark:].decode(errors="replace")
             if re.search(r"serves .* at https?://", text):
                 return self
-            if self.process.poll() is not None:
+            if ended:
                 raise RuntimeError(f"cairnd ended with {self.process.returncode} at its start:\n{text}")
             time.sleep(0.02)
         self.process.kill()

@@ -705,6 +705,31 @@ static void a_refusal_that_was_overtaken_changes_nothing(void **state)
 	assert_true(sent);
 }
 
+static bool is_asked_to_lead(uint64_t peer)
+{
+	bool asked = false;
+	for (size_t i = 0; i < world.messages_count; i++)
+		asked = asked || (world.messages[i].type == MESSAGE_TIMEOUT_NOW && world.messages[i].peer == peer && world.messages[i].timeout_now.last_index == status().last_index);
+	forget();
+	return asked;
+}
+
+/* Whoever still stores something ignores it. */
+static void the_next_leader_is_asked_to_begin_once_it_has_stored_everything(void **state)
+{
+	(void)state;
+	uint64_t last = lead();
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(driver_submit(driver, ENTRY_COMMANDS, span_text("x"), NULL, false), 0);
+	assert_int_equal(driver_transfer(driver, OTHER), 0);
+	assert_int_equal(append_result(OTHER, 0, last + 1), last + 1);
+	forget();
+	assert_int_equal(append_result(OTHER, 0, last + 2), last + 2);
+	forget();
+	assert_int_equal(append_result(OTHER, 0, last + 3), last + 3);
+	assert_true(is_asked_to_lead(OTHER));
+}
+
 static void a_voter_that_misses_the_last_configuration_is_not_made(void **state)
 {
 	(void)state;
@@ -999,6 +1024,7 @@ int main(void)
 		THREE(a_read_does_not_wait_for_a_voter_that_has_left),
 		THREE(a_read_of_a_lost_leadership_is_not_answered),
 		THREE(a_refusal_that_was_overtaken_changes_nothing),
+		THREE(the_next_leader_is_asked_to_begin_once_it_has_stored_everything),
 		THREE(a_voter_that_misses_the_last_configuration_is_not_made),
 		THREE(nobody_else_is_made_the_only_voter),
 		TWO(what_leaves_a_leader_alone_is_stored_before_others_get_it),
