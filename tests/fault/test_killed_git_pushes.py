@@ -111,6 +111,7 @@ def clone_unless_busy(hub, repo, user, directory):
         if "error: 503" not in str(error):
             raise
         shutil.rmtree(directory, ignore_errors=True)
+        shutil.rmtree(directory.with_name(directory.name + "-home"))
         return None
 
 
