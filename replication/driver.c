@@ -1,9 +1,10 @@
 #include "replication/driver.h"
 
+#include "replication/held_entries.h"
 #include "replication/log_outline.h"
 #include "replication/node.h"
-#include "replication/proposals.h"
 #include "replication/read_rounds.h"
+#include "replication/standby_votes.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -12,8 +13,6 @@ enum {
 	CAPACITY_KIB_MAX = UINT16_MAX,
 	SHORT_LOG_REFUSALS_MIN = 8,
 	SHORT_LOG_MS = 3000,
-	READ_ENTRIES_MAX = 4096, /* from the disk for the applier at once */
-	READ_BYTES_MAX = 4 << 20,
 };
 
 struct driver {
@@ -21,14 +20,7 @@ struct driver {
 	uint64_t node_id;
 	struct raft_engine *engine;
 	const struct rio *rio;
-	struct log_entry **cache;   /* entries (cached, last], by index - cached - 1 */
-	size_t cache_count, cache_capacity, cache_bytes;
-	uint64_t handed;            /* last index given to the applier, or found applied */
-	uint64_t cached;            /* not below it: entries in between are read from the disk when the applier has room */
-	uint64_t committed;         /* last index that is known to be committed, and was looked at as such; not below `handed` */
-	struct log_entry **configurations; /* behind it, in order */
-	size_t configurations_count;
-	uint64_t held_bytes_max;    /* LOG_HELD_BYTES_MAX */
+	struct held_entries held;   /* behind what the applier has */
 	uint64_t last;              /* last index given to the log */
 	uint64_t first;             /* first index on disk */
 	uint64_t stored;            /* reported to the engine as durable */
@@ -44,11 +36,7 @@ struct driver {
 		uint64_t id, since_ms;
 		unsigned refusals;
 	} short_logs[SERVERS_MAX];  /* servers that refuse what they have acknowledged, again and again */
-	const struct message *candidate; /* its request is being stepped, and this stand-by would vote for it */
-	struct {
-		uint64_t term, id;
-	} voted;                    /* the last vote as a stand-by; the engine knows it in the next life only */
-	size_t in_flight;           /* cached entries that somebody waits for */
+	struct standby_votes votes;
 	bool leads, installing;
 	uint64_t contact_ms;        /* last word of a leader, or when this node was seen to lead */
 	struct log_entry *late_configuration; /* came again after the state was ahead of the log; not known to be committed yet */
@@ -73,72 +61,34 @@ static struct engine_clock clock_of(const struct driver *driver)
 		.capacity_kib = (uint16_t)(room_kib > CAPACITY_KIB_MAX ? CAPACITY_KIB_MAX : room_kib) };
 }
 
-/* ---- the cached log ---- */
+/* ---- the end of the log ---- */
 
-static void add_configuration(struct driver *driver, struct log_entry *entry)
+static void forget_late_configuration(struct driver *driver)
 {
-	driver->configurations = must_realloc(driver->configurations, (driver->configurations_count + 1) * sizeof(struct log_entry *));
-	driver->configurations[driver->configurations_count++] = log_entry_hold(entry);
+	if (driver->late_configuration)
+		log_entry_release(driver->late_configuration);
+	driver->late_configuration = NULL;
 }
 
-/* Those from `from` on were replaced. */
-static void drop_configurations(struct driver *driver, uint64_t from)
-{
-	while (driver->configurations_count && driver->configurations[driver->configurations_count - 1]->index >= from)
-		log_entry_release(driver->configurations[--driver->configurations_count]);
-}
-
-static void cache_append(struct driver *driver, struct log_entry *entry)
+static void append(struct driver *driver, struct log_entry *entry)
 {
 	assert(entry->index == driver->last + 1);
-	if (driver->cache_count == driver->cache_capacity) {
-		driver->cache_capacity = driver->cache_capacity ? driver->cache_capacity * 2 : 16;
-		driver->cache = must_realloc(driver->cache, driver->cache_capacity * sizeof(struct log_entry *));
-	}
 	driver->last = entry->index;
 	outline_append(&driver->outline, entry->index, entry->term, entry->length);
-	if (entry->index > driver->handed) {
-		driver->cache[driver->cache_count++] = log_entry_hold(entry);
-		driver->cache_bytes += log_entry_bytes(entry);
-		driver->in_flight += entry->waiters != NULL;
-		if (entry->type == ENTRY_CONFIGURATION)
-			add_configuration(driver, entry);
+	if (entry->index > driver->held.handed) {
+		held_append(&driver->held, entry);
 	} else if (entry->type == ENTRY_CONFIGURATION && holds(driver, RULE_LATE_CONFIGURATION)) { /* a state machine ahead of its log has it already, the engine has not */
-		if (driver->late_configuration)
-			log_entry_release(driver->late_configuration);
+		forget_late_configuration(driver);
 		driver->late_configuration = log_entry_hold(entry);
 	}
 }
 
-/* What is replaced was never committed: its proposals go back to their queues, from where they reach the new leader. So do those of which the applier was given
- * nothing yet when a state takes the place of the log: the leader knows by their ids that it has them. */
-static void drop_cached(struct driver *driver)
+static void truncate_from(struct driver *driver, uint64_t from)
 {
-	struct log_entry *entry = driver->cache[--driver->cache_count];
-	bool committed = entry->index <= driver->committed;
-	for (struct proposal *proposal = committed ? entry->waiters : NULL; proposal; proposal = proposal->next)
-		atomic_fetch_add(&proposal->queue->unreplicated_bytes, proposal->length);
-	driver->in_flight -= !committed && entry->waiters;
-	driver->cache_bytes -= log_entry_bytes(entry);
-	proposals_return(entry->waiters);
-	entry->waiters = NULL;
-	log_entry_release(entry);
-}
-
-static void cache_truncate(struct driver *driver, uint64_t from)
-{
-	if (from <= driver->committed)
-		node_stop("group %u would replace entry %llu, which is committed", driver->group, (unsigned long long)from);
-	while (driver->cache_count && driver->cache[driver->cache_count - 1]->index >= from)
-		drop_cached(driver);
-	if (driver->cached >= from)
-		driver->cached = from - 1;
-	drop_configurations(driver, from);
+	held_truncate(&driver->held, from);
 	outline_truncate(&driver->outline, from);
-	if (driver->late_configuration && driver->late_configuration->index >= from) {
-		log_entry_release(driver->late_configuration);
-		driver->late_configuration = NULL;
-	}
+	if (driver->late_configuration && driver->late_configuration->index >= from)
+		forget_late_configuration(driver);
 	driver->last = from - 1;
 	driver->generation++;
 	if (driver->stored > driver->last)
@@ -153,12 +103,12 @@ static void queue_entries(struct driver *driver, struct engine_update *update)
 	job->group = driver->group;
 	job->first_index = update->first_index;
 	if (update->first_index <= driver->last) {
-		cache_truncate(driver, update->first_index);
+		truncate_from(driver, update->first_index);
 		job->truncate = true;
 	}
 	job->generation = driver->generation;
 	for (size_t i = 0; i < update->entries_count; i++)
-		cache_append(driver, update->entries[i]);
+		append(driver, update->entries[i]);
 	job->entries = update->entries;
 	job->entries_count = update->entries_count;
 	update->entries = NULL;
@@ -166,12 +116,12 @@ static void queue_entries(struct driver *driver, struct engine_update *update)
 	driver->rio->log_put(driver->rio->context, job);
 }
 
-static uint64_t uncached_part(const struct driver *driver, const struct message *message)
+static uint64_t part_on_disk(const struct driver *driver, const struct message *message)
 {
 	uint64_t previous = message->append.previous_index;
-	if (previous >= driver->cached)
+	if (previous >= driver->held.cached)
 		return 0;
-	uint64_t below = driver->cached - previous;
+	uint64_t below = driver->held.cached - previous;
 	return below < message->append.count ? below : message->append.count;
 }
 
@@ -204,12 +154,12 @@ static size_t sendable(const struct driver *driver, const struct message *messag
 	return previous < change ? (size_t)(change - previous - 1) : 0;
 }
 
-/* Entries up to `cached` are in the log on disk, later ones in the cache: an append that spans both goes out as two. */
+/* An append that begins before what is in memory and spans both goes out as two. */
 static void send_append(struct driver *driver, struct message *message)
 {
 	message->append.count = sendable(driver, message);
 	note_told(driver, message->peer, message->append.commit, message->append.previous_index + message->append.count);
-	uint64_t on_disk = uncached_part(driver, message);
+	uint64_t on_disk = part_on_disk(driver, message);
 	if (on_disk > 0) {
 		struct message part = *message;
 		part.append.count = (size_t)on_disk;
@@ -220,66 +170,9 @@ static void send_append(struct driver *driver, struct message *message)
 		if (message->append.count == 0)
 			return;
 	}
-	size_t at = (size_t)(message->append.previous_index - driver->cached);
-	if (message->append.count > 0 && at + message->append.count > driver->cache_count)
-		return;
-	driver->rio->send(driver->rio->context, driver->group, message, message->append.count > 0 ? driver->cache + at : NULL);
-}
-
-/* ---- votes of stand-bys: the Raft dissertation, section 4.2.2 ----
- *
- * A configuration holds for who has it in its log. One that has it may need the vote of a server that is a voter by it and does not know so yet: from one voter
- * to two, where both are needed, there may never be another way. The engine refuses; its refusal is turned into a vote where a voter would give one. */
-
-static bool is_standby(const struct driver *driver)
-{
-	struct server servers[SERVERS_MAX];
-	size_t count = engine_servers(driver->engine, servers);
-	for (size_t i = 0; i < count; i++)
-		if (servers[i].id == driver->node_id)
-			return servers[i].role == SERVER_STANDBY;
-	return false;
-}
-
-static bool hears_a_leader(const struct driver *driver)
-{
-	return engine_leader(driver->engine) != 0 && driver->rio->now_ms(driver->rio->context) - driver->contact_ms < ENGINE_ELECTION_MS;
-}
-
-static bool would_vote(const struct driver *driver, const struct message *request)
-{
-	uint64_t last_term = outline_term(&driver->outline, driver->last), term = engine_term(driver->engine);
-	if (!holds(driver, RULE_STANDBY_VOTES) || driver->installing || !is_standby(driver))
-		return false;
-	if (request->vote.last_term != last_term ? request->vote.last_term < last_term : request->vote.last_index < driver->last)
-		return false;
-	if (hears_a_leader(driver) && !request->vote.disrupt_leader)
-		return false;
-	return request->term > term || (request->term == term && !request->vote.pre_vote && engine_voted_for(driver->engine) == 0 &&
-		(driver->voted.term != term || driver->voted.id == request->peer));
-}
-
-static void vote(struct driver *driver, struct message *answer)
-{
-	const struct message *request = driver->candidate;
-	uint64_t term = engine_term(driver->engine);
-	if (!request || answer->peer != request->peer || answer->vote_result.pre_vote != request->vote.pre_vote)
-		return;
-	if (!request->vote.pre_vote) {
-		if (term != request->term)
-			return;
-		driver->voted.term = term;
-		driver->voted.id = request->peer;
-		driver->rio->hard_put(driver->rio->context, driver->group, term, request->peer);
-	}
-	answer->vote_result.granted = true;
-	answer->term = request->term;
-}
-
-/* Was a stand-by when it voted, and is a voter since. */
-static bool has_voted_for_another(const struct driver *driver, const struct message *request)
-{
-	return !request->vote.pre_vote && request->term == driver->voted.term && request->peer != driver->voted.id;
+	struct log_entry **entries = message->append.count ? held_behind(&driver->held, message->append.previous_index, message->append.count) : NULL;
+	if (entries || message->append.count == 0)
+		driver->rio->send(driver->rio->context, driver->group, message, entries);
 }
 
 static void send_messages(struct driver *driver, struct engine_update *update)
@@ -287,7 +180,7 @@ static void send_messages(struct driver *driver, struct engine_update *update)
 	for (size_t i = 0; i < update->messages_count; i++) {
 		struct message *message = &update->messages[i];
 		if (message->type == MESSAGE_VOTE_RESULT && !message->vote_result.granted)
-			vote(driver, message);
+			standby_vote(&driver->votes, message);
 		if (message->type == MESSAGE_VOTE_RESULT && !message->vote_result.granted && message->term < engine_term(driver->engine) &&
 			holds(driver, RULE_VOTE_TERM))
 			message->term = engine_term(driver->engine);
@@ -330,123 +223,19 @@ static void commit_configuration(struct driver *driver, const struct log_entry *
 	read_rounds_recount(&driver->reads);
 }
 
-/* The first ones have left the cache. */
-static void shift_cache(struct driver *driver, size_t count)
-{
-	driver->cache_count -= count;
-	driver->cached += count;
-	memmove(driver->cache, driver->cache + count, driver->cache_count * sizeof(struct log_entry *));
-}
-
-static void hand(struct driver *driver, struct log_entry **entries, size_t count)
-{
-	driver->handed += count;
-	/* What is durable here and committed: a later leader may still take back the rest of what is stored. */
-	uint64_t durable = driver->stored < driver->committed || !holds(driver, RULE_COMMITTED_MARK) ? driver->stored : driver->committed;
-	driver->rio->apply(driver->rio->context, driver->group, entries, count, durable);
-}
-
-static void hand_from_disk(struct driver *driver, uint64_t room)
-{
-	uint64_t until = driver->cached < driver->committed ? driver->cached : driver->committed;
-	size_t wanted = until - driver->handed < READ_ENTRIES_MAX ? (size_t)(until - driver->handed) : READ_ENTRIES_MAX;
-	size_t bytes_max = room < READ_BYTES_MAX ? (size_t)room : READ_BYTES_MAX;
-	struct log_entry **entries = must_alloc(wanted * sizeof(struct log_entry *));
-	size_t count = driver->rio->log_read(driver->rio->context, driver->group, driver->handed + 1, wanted, bytes_max, entries);
-	if (count == 0)
-		node_stop("entry %llu of group %u cannot be read from the log", (unsigned long long)driver->handed + 1, driver->group);
-	hand(driver, entries, count);
-}
-
-static void hand_from_cache(struct driver *driver, uint64_t room)
-{
-	size_t count = 0, most = (size_t)(driver->committed - driver->cached);
-	size_t bytes = 0;
-	for (; count < most && bytes < room; count++)
-		bytes += log_entry_bytes(driver->cache[count]);
-	driver->cache_bytes -= bytes;
-	struct log_entry **entries = must_alloc(count * sizeof(struct log_entry *));
-	memcpy(entries, driver->cache, count * sizeof(struct log_entry *));
-	shift_cache(driver, count);
-	hand(driver, entries, count);
-}
-
-/* False: the applier has all that is committed, or as much as may wait for it. */
-static bool hand_some(struct driver *driver)
-{
-	if (driver->handed == driver->committed)
-		return false;
-	uint64_t waiting = driver->rio->apply_waiting(driver->rio->context, driver->group);
-	if (waiting >= driver->held_bytes_max)
-		return false;
-	if (driver->handed < driver->cached)
-		hand_from_disk(driver, driver->held_bytes_max - waiting);
-	else
-		hand_from_cache(driver, driver->held_bytes_max - waiting);
-	return true;
-}
-
-/* Makes room in memory, by half so that it is seldom to be done: what waits for its commit, or for the applier, is read from the disk when its turn comes. */
-static void drop_stored(struct driver *driver)
-{
-	size_t count = 0;
-	if (driver->cache_bytes <= driver->held_bytes_max)
-		return;
-	for (; count < driver->cache_count && driver->cache_bytes > driver->held_bytes_max / 2; count++) {
-		struct log_entry *entry = driver->cache[count];
-		if (entry->index > driver->stored || entry->waiters)
-			break;
-		driver->cache_bytes -= log_entry_bytes(entry);
-		log_entry_release(entry);
-	}
-	shift_cache(driver, count);
-}
-
-/* Whoever waits for it here waits for the applier from now on. */
-static void note_replicated(struct driver *driver, const struct log_entry *entry)
-{
-	driver->in_flight -= entry->waiters != NULL;
-	for (struct proposal *proposal = entry->waiters; proposal; proposal = proposal->next)
-		atomic_fetch_sub(&proposal->queue->unreplicated_bytes, proposal->length);
-}
-
-/* The last configuration that came to be committed, which the caller releases; NULL: none did. */
-static struct log_entry *note_commits(struct driver *driver, uint64_t commit)
-{
-	uint64_t known = driver->cached + driver->cache_count;
-	uint64_t through = commit < known ? commit : known;
-	struct log_entry *configuration = NULL;
-	size_t past = 0;
-	for (uint64_t index = driver->committed > driver->cached ? driver->committed + 1 : driver->cached + 1; index <= through; index++)
-		note_replicated(driver, driver->cache[index - driver->cached - 1]);
-	if (through > driver->committed)
-		driver->committed = through;
-	for (; past < driver->configurations_count && driver->configurations[past]->index <= driver->committed; past++) {
-		if (configuration)
-			log_entry_release(configuration);
-		configuration = driver->configurations[past];
-	}
-	driver->configurations_count -= past;
-	if (past)
-		memmove(driver->configurations, driver->configurations + past, driver->configurations_count * sizeof(struct log_entry *));
-	return configuration;
-}
-
 static void hand_commits(struct driver *driver)
 {
 	uint64_t commit = engine_commit(driver->engine);
 	if (driver->late_configuration && !driver->installing && driver->late_configuration->index <= commit) {
-		struct log_entry *late = driver->late_configuration;
-		driver->late_configuration = NULL;
+		struct log_entry *late = log_entry_hold(driver->late_configuration);
+		forget_late_configuration(driver);
 		commit_configuration(driver, late);
 		log_entry_release(late);
 	}
 	if (driver->installing && holds(driver, RULE_HOLD_WHILE_INSTALLING))
 		return;
-	struct log_entry *configuration = note_commits(driver, commit);
-	while (hand_some(driver))
-		;
-	drop_stored(driver);
+	struct log_entry *configuration = held_commit(&driver->held, commit);
+	held_hand(&driver->held, driver->stored);
 	if (configuration) {
 		commit_configuration(driver, configuration);
 		log_entry_release(configuration);
@@ -464,13 +253,8 @@ static void lose_leadership(struct driver *driver)
 /* The commit index moves before the state is here: nothing is applied until the installation is reported. */
 static void begin_install(struct driver *driver)
 {
-	while (driver->cache_count)
-		drop_cached(driver);
-	drop_configurations(driver, 0);
-	driver->cached = driver->committed = driver->handed; /* of what the applier was not given nothing is read any more */
-	if (driver->late_configuration)
-		log_entry_release(driver->late_configuration);
-	driver->late_configuration = NULL;
+	held_drop(&driver->held);
+	forget_late_configuration(driver);
 	driver->generation++;
 	driver->installing = true;
 	driver->rio->install(driver->rio->context, driver->group, &driver->offered);
@@ -563,27 +347,14 @@ int driver_open(struct driver **out, uint32_t group, uint64_t node_id, const str
 		return err;
 	}
 	driver->reads = (struct read_rounds){ .group = group, .self = node_id, .engine = driver->engine, .rio = rio };
+	driver->votes = (struct standby_votes){ .group = group, .self = node_id, .engine = driver->engine, .rio = rio };
+	held_open(&driver->held, group, rio, loaded, applied);
 	load_outline(driver, loaded);
 	load_configuration(driver, loaded, applied);
 	driver->first = loaded->first_index;
 	driver->last = driver->stored = loaded->last_index;
-	driver->handed = driver->committed = driver->applied = applied;
-	driver->cached = applied > loaded->last_index ? applied : loaded->last_index - loaded->pending_count;
-	driver->held_bytes_max = LOG_HELD_BYTES_MAX;
+	driver->applied = applied;
 	driver->snapshot_index = loaded->snapshot.index;
-	for (size_t i = 0; i < loaded->configurations_count; i++)
-		if (loaded->configurations[i]->index > applied)
-			add_configuration(driver, loaded->configurations[i]);
-	driver->cache = loaded->pending;
-	driver->cache_count = loaded->pending_count;
-	for (size_t i = 0; i < driver->cache_count; i++)
-		driver->cache_bytes += log_entry_bytes(driver->cache[i]);
-	driver->cache_capacity = loaded->pending_count ? 1 : 0;
-	while (driver->cache_capacity < driver->cache_count)
-		driver->cache_capacity *= 2; /* as log_store grew it */
-	loaded->pending = NULL;
-	loaded->pending_count = 0;
-
 	struct span newest = buffer_span(&driver->configuration.configuration);
 	if (loaded->configurations_count > 0) {
 		const struct log_entry *entry = loaded->configurations[loaded->configurations_count - 1];
@@ -614,14 +385,9 @@ int driver_open(struct driver **out, uint32_t group, uint64_t node_id, const str
 
 void driver_close(struct driver *driver)
 {
-	for (size_t i = 0; i < driver->cache_count; i++)
-		log_entry_release(driver->cache[i]);
-	free(driver->cache);
-	drop_configurations(driver, 0);
-	free(driver->configurations);
+	held_close(&driver->held);
 	outline_fini(&driver->outline);
-	if (driver->late_configuration)
-		log_entry_release(driver->late_configuration);
+	forget_late_configuration(driver);
 	buffer_fini(&driver->configuration.configuration);
 	buffer_fini(&driver->taken.configuration);
 	buffer_fini(&driver->offered.configuration);
@@ -817,7 +583,7 @@ void driver_applied(struct driver *driver, uint64_t index)
 
 bool driver_holds_back(const struct driver *driver)
 {
-	return driver->handed < driver->committed && !driver->installing;
+	return held_is_behind(&driver->held) && !driver->installing;
 }
 
 void driver_timeout(struct driver *driver)
@@ -896,14 +662,13 @@ static int receive_one(struct driver *driver, const struct message *received)
 static int receive_vote(struct driver *driver, const struct message *request)
 {
 	struct message copy = *request;
-	if (has_voted_for_another(driver, request))
+	struct standby_log log = { driver->last, outline_term(&driver->outline, driver->last), driver->contact_ms };
+	if (standby_has_voted_for_another(&driver->votes, request))
 		return 0;
-	if (would_vote(driver, request)) {
+	if (!driver->installing && standby_would_vote(&driver->votes, request, &log))
 		copy.vote.disrupt_leader = true; /* the engine of a stand-by never takes a leader for lost */
-		driver->candidate = request;
-	}
 	int err = receive_one(driver, &copy);
-	driver->candidate = NULL;
+	standby_decided(&driver->votes);
 	return err;
 }
 
@@ -976,7 +741,8 @@ void driver_installed(struct driver *driver, uint64_t applied)
 	outline_reset(&driver->outline, snapshot->index, snapshot->term);
 	driver->first = snapshot->index + 1;
 	driver->last = driver->stored = driver->snapshot_index = snapshot->index;
-	driver->handed = driver->cached = driver->committed = driver->applied = applied; /* ahead of the log, perhaps: what comes again is skipped */
+	driver->applied = applied; /* ahead of the log, perhaps: what comes again is skipped */
+	held_installed(&driver->held, applied);
 	snapshot_copy(&driver->taken, snapshot->index, snapshot->term, snapshot->configuration_index, configuration);
 	snapshot_copy(&driver->configuration, snapshot->index, snapshot->term, snapshot->configuration_index, configuration);
 	driver->installing = false;
@@ -995,7 +761,7 @@ void driver_set_trailing(struct driver *driver, uint64_t bytes)
 
 void driver_set_held(struct driver *driver, uint64_t bytes_max)
 {
-	driver->held_bytes_max = bytes_max;
+	driver->held.bytes_max = bytes_max;
 }
 
 void driver_pin(struct driver *driver, uint64_t from)
@@ -1049,7 +815,7 @@ void driver_status(const struct driver *driver, struct driver_status *out)
 	*out = (struct driver_status){ .role = engine_role(driver->engine), .term = engine_term(driver->engine),
 		.committed = engine_commit(driver->engine), .stored = driver->stored, .last_index = driver->last,
 		.snapshot_index = driver->snapshot_index, .generation = driver->generation, .voters = engine_voters(driver->engine),
-		.in_flight = driver->in_flight, .leader = engine_leader(driver->engine), .changing = engine_uncommitted_configuration(driver->engine),
+		.in_flight = driver->held.in_flight, .leader = engine_leader(driver->engine), .changing = engine_uncommitted_configuration(driver->engine),
 		.contact_ms = driver->leads ? driver->rio->now_ms(driver->rio->context) : driver->contact_ms, .installing = driver->installing };
 	out->ready = driver_ready(driver);
 }

@@ -9,9 +9,10 @@
  *  - an append that begins before our snapshot is taken as one that begins behind it (else compacted entries are appended anew);
  *  - a refused append that later acknowledgements have overtaken is not stepped (else the follower gets nothing more);
  *  - while a state is being installed nothing is applied, though the commit index moves;
- *  - a stand-by votes as a voter would, but once in a term (else who was made the second voter and died before it knew is never asked again);
+ *  - a stand-by votes as a voter would, but once in a term (else who was made the second voter and died before it knew is never asked again: standby_votes.h);
  *  - a change of membership is proposed only when a majority of its voters is known to have the last one (else promoting one that lags can
  *    leave a cluster that cannot commit);
+ *  - whoever is to lead next is asked to begin until it has stored all that is on its way to it (the engine asks once, which under load is always too early);
  *  - a leader makes nobody else the only voter (the engine lets that one lead in the same term);
  *  - the configuration that leaves a leader as the only voter is on its disk before others get it (else who has it votes no more, and is still needed);
  *  - entries that replace cached ones bump the generation: a disk completion of an older one is never reported, and reports only grow;
@@ -19,8 +20,7 @@
  *  - a sole voter starts each life in a new term: entries of the last one that reached a stand-by but not our disk can then never be
  *    taken for entries of this one.
  *
- * What is committed is given to the applier as far as it keeps up: LOG_HELD_BYTES_MAX may wait for it. What more there is stays on the disk, is counted as
- * committed in all else, and is read back when driver_applied tells of room.
+ * What is committed is given to the applier as far as it keeps up (held_entries.h), and counted as committed in all else.
  *
  * Not thread-safe: the meta loop owns it. All time, chance and I/O come through `struct rio`. */
 #ifndef CAIRN_REPLICATION_DRIVER_H
