@@ -9,7 +9,7 @@
 #include "replication/applier.h"
 #include "replication/driver.h"
 #include "replication/forward.h"
-#include "replication/gather.h"
+#include "schemas/gather.h"
 #include "replication/identity.h"
 #include "replication/log_writer.h"
 #include "replication/peers.h"

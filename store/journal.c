@@ -3,12 +3,11 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "schemas/gather.h"
 #include "store/core.h"
 
 enum {
 	STAGE_BYTES = 256 << 10,
-	GATHER_GAP_US = 800,  /* without another operation: the group is complete */
-	GATHER_MAX_US = 6000, /* from the first of a group */
 };
 
 struct journal {
@@ -23,7 +22,7 @@ struct journal {
 	bool stopping;
 	_Atomic uint64_t acknowledged;
 	size_t queued;
-	bool crowded;                /* the last group was of several callers */
+	struct gather gather;        /* callers that come back for the next group */
 	uint64_t flushed_disk_bytes; /* of all volumes when the index was last flushed */
 	uint8_t *stage;              /* STAGE_BYTES */
 	pthread_t thread;
@@ -207,37 +206,44 @@ static struct journal_operation *take_group(struct journal *journal, uint64_t *b
 	return first;
 }
 
-static void add_us(struct timespec *time, long us)
+static void add_ms(struct timespec *time, uint64_t ms)
 {
-	time->tv_nsec += us * 1000;
-	time->tv_sec += time->tv_nsec / 1000000000;
+	time->tv_nsec += (long)(ms % 1000) * 1000000;
+	time->tv_sec += (time_t)(ms / 1000) + time->tv_nsec / 1000000000;
 	time->tv_nsec %= 1000000000;
 }
 
-static bool is_before(const struct timespec *a, const struct timespec *b)
+static uint64_t monotonic_ms(void)
 {
-	return a->tv_sec != b->tv_sec ? a->tv_sec < b->tv_sec : a->tv_nsec < b->tv_nsec;
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-/* On a disk that syncs faster than callers come, groups would be small and syncs many. So when there are several callers the journal waits
- * while more keep coming, each soon after the one before; a lone caller never waits. Under the lock. */
+/* On a disk that syncs faster than callers come, groups would be small and syncs many: gather.h. Under the lock. */
 static void gather(struct journal *journal)
 {
-	struct timespec end;
-	if (!journal->crowded && journal->queued < 2)
+	if (gather_enough(&journal->gather, journal->queued))
 		return;
-	clock_gettime(CLOCK_MONOTONIC, &end);
-	add_us(&end, GATHER_MAX_US);
-	for (size_t before = 0; journal->queued > before && !journal->stopping;) {
+	uint64_t wait_ms = gather_begin(&journal->gather, journal->queued, monotonic_ms());
+	while (wait_ms > 0) {
 		struct timespec until;
-		before = journal->queued;
 		clock_gettime(CLOCK_MONOTONIC, &until);
-		add_us(&until, GATHER_GAP_US);
-		if (is_before(&end, &until))
-			break;
-		while (journal->queued == before && !journal->stopping && pthread_cond_timedwait(&journal->work, &journal->lock, &until) == 0)
+		add_ms(&until, wait_ms);
+		bool enough;
+		while (!(enough = journal->stopping || gather_enough(&journal->gather, journal->queued)) &&
+			pthread_cond_timedwait(&journal->work, &journal->lock, &until) == 0)
 			;
+		wait_ms = enough ? 0 : gather_look(&journal->gather, journal->queued, false, monotonic_ms());
 	}
+}
+
+static size_t length_of(const struct journal_operation *operations)
+{
+	size_t count = 0;
+	for (; operations; operations = operations->next)
+		count++;
+	return count;
 }
 
 static void *journal_main(void *argument)
@@ -252,7 +258,7 @@ static void *journal_main(void *argument)
 		uint64_t bytes;
 		gather(journal);
 		struct journal_operation *operations = take_group(journal, &bytes);
-		journal->crowded = operations->next != NULL;
+		gather_note(&journal->gather, length_of(operations));
 		pthread_mutex_unlock(&journal->lock);
 		run_group(journal, operations, bytes);
 		pthread_mutex_lock(&journal->lock);
@@ -322,8 +328,7 @@ void journal_await(struct journal *journal, const struct record_place *known, in
 	struct timespec until;
 	struct record_place now;
 	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += timeout_ms / 1000;
-	add_us(&until, timeout_ms % 1000 * 1000);
+	add_ms(&until, (uint64_t)timeout_ms);
 	pthread_mutex_lock(&journal->lock);
 	do {
 		index_position(journal->index, &now);

@@ -1,10 +1,10 @@
-#include "replication/gather.h"
+#include "schemas/gather.h"
 
 enum {
-	GAP_MS = 2,       /* without another proposal, and no entry under way: it is complete */
+	GAP_MS = 2,       /* without another caller, and no group under way: it is complete */
 	GAP_LONG_MS = 4,  /* while fewer than half of the callers are there */
-	WAIT_MS_MAX = 10, /* from the first of an entry */
-	LOOK_EVERY = 128, /* entries one waits for more callers than are known */
+	WAIT_MS_MAX = 10, /* from the first of a group */
+	LOOK_EVERY = 128, /* groups one waits for more callers than are known */
 };
 
 static bool are_most(const struct gather *gather, size_t count)
@@ -24,7 +24,7 @@ static uint64_t gap_ms(const struct gather *gather, size_t waiting)
 
 bool gather_enough(const struct gather *gather, size_t waiting)
 {
-	return are_most(gather, waiting) && (gather->callers < 2 || gather->entries < LOOK_EVERY);
+	return are_most(gather, waiting) && (gather->callers < 2 || gather->groups < LOOK_EVERY);
 }
 
 uint64_t gather_begin(struct gather *gather, size_t waiting, uint64_t now_ms)
@@ -48,5 +48,5 @@ void gather_note(struct gather *gather, size_t count)
 		gather->callers -= gather->callers / (are_few(gather, count) ? 8 : 64);
 	if ((double)count > gather->callers)
 		gather->callers = (double)count;
-	gather->entries = gather->entries < LOOK_EVERY ? gather->entries + 1 : 0;
+	gather->groups = gather->groups < LOOK_EVERY ? gather->groups + 1 : 0;
 }

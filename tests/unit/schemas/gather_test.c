@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "replication/gather.h"
+#include "schemas/gather.h"
 
 static void a_lone_caller_never_waits(void **state)
 {
