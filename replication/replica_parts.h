@@ -154,6 +154,8 @@ bool place_is_reached(const struct record_place *place, const struct record_plac
 int replica_settle(struct replica *replica, const struct record_place *end, uint64_t until_ms, struct why *why);
 /* store_copies.settle; `context` is the replica. */
 int replica_settle_xorbs(void *context, const struct hash *xorbs, size_t count, struct why *why);
+/* store_copies.awaits */
+bool replica_awaits_xorb(void *context, const struct record_place *place);
 /* [blocks] The same up to now, so that little is left to ask when an upload waits for it. */
 void replica_settle_all(struct replica *replica, uint64_t wait_ms);
 /* [blocks] Asks one node which xorbs it has. */

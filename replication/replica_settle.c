@@ -7,8 +7,9 @@
  * Where a repository wants fewer copies than are waited for (repo_copies.h), a claim of another one on what is stored already may need more: the xorbs of claimed
  * files are asked for as new ones are, of nodes that have the claim's record. By it a node knows how many there have to be, and gives up none that counts here.
  *
- * Records say nothing of xorbs that are not here: a file is known as soon as the node that took it has told of it, perhaps before anybody else has its bytes. Who
- * acknowledges it once more asks for those first (replica_settle_xorbs). */
+ * New records say nothing of xorbs that were stored before, here or elsewhere: a file is known as soon as the node that took it has told of it, perhaps before anybody
+ * else has its bytes; and copies that a xorb had once may be gone, as each node collects garbage for itself. Who acknowledges what leans on such a xorb asks for
+ * it first (replica_settle_xorbs). */
 #include <stdlib.h>
 
 #include "replication/replica_parts.h"
@@ -231,6 +232,28 @@ static bool bring_short(struct settle *settle)
 		xorb->self = xorb->copies = settle->self;
 	}
 	return true;
+}
+
+/* By what an acknowledgement waits for, as many nodes as it needs have taken everything that each record before theirs needs. Under the lock. */
+static bool is_mirror(const struct replica *replica)
+{
+	unsigned copies = replica_counts(replica, replica->node_id), least = placement_least(&replica->placement);
+	if (replica->placement.eligible > least || least < replica_copies_needed(replica))
+		return false;
+	for (size_t i = 0; i < replica->peers_count; i++) {
+		const struct peer *peer = &replica->peers[i];
+		copies += peer->member && peer->acked && place_is_reached(&replica->settled, &peer->partial_until) && replica_counts(replica, peer->node.node_id);
+	}
+	return copies >= replica_copies_needed(replica);
+}
+
+bool replica_awaits_xorb(void *context, const struct record_place *place)
+{
+	struct replica *replica = context;
+	pthread_mutex_lock(&replica->lock);
+	bool awaits = place_is_reached(place, &replica->settled) || is_mirror(replica);
+	pthread_mutex_unlock(&replica->lock);
+	return awaits || consensus_alone(replica->config.consensus);
 }
 
 int replica_settle_xorbs(void *context, const struct hash *xorbs, size_t count, struct why *why)

@@ -8,7 +8,7 @@
 #include "store/other_terms.h"
 #include "store/remote_xorb.h"
 
-enum { TAKE_MAX = 4096, CLAIMS_TOLD_MAX = 4096, REPAIR_BATCH = 64, FETCHES_MAX = 3, ABSENT_MAX = 512 };
+enum { TAKE_MAX = 4096, CLAIMS_TOLD_MAX = 4096, REPAIR_BATCH = 64, FETCHES_MAX = 3, ASKED_MAX = 512 };
 
 void store_set_copies(struct store *store, const struct store_copies *copies)
 {
@@ -39,29 +39,39 @@ bool store_has_file_whole(struct store *store, const struct hash *file)
 	return !store_has_others(store) || store_xorbs_of_file(store, file, is_absent, store, NULL) == 0;
 }
 
-struct absent {
+struct asked {
 	struct store *store;
 	struct why *why;
 	size_t count;
-	struct hash xorbs[ABSENT_MAX];
+	struct hash xorbs[ASKED_MAX];
 };
 
-static int settle_absent(struct absent *absent)
+static int settle_asked(struct asked *asked)
 {
-	struct store *store = absent->store;
-	int err = absent->count ? store->copies.settle(store->copies.context, absent->xorbs, absent->count, absent->why) : 0;
-	absent->count = 0;
+	struct store *store = asked->store;
+	int err = asked->count ? store->copies.settle(store->copies.context, asked->xorbs, asked->count, asked->why) : 0;
+	asked->count = 0;
 	return err;
 }
 
-static int note_absent(void *context, const struct hash *xorb)
+/* It is here, and who waits for this node's records waits for its copies. */
+static bool is_awaited(struct store *store, const struct hash *xorb)
 {
-	struct absent *absent = context;
-	/* Its record is among those that are waited for; or nobody has it, as is known, and who reads the file hears of it. */
-	if (store_has_xorb(absent->store, xorb) || damaged_list_has(&absent->store->damaged, xorb))
+	struct index_xorb entry;
+	bool here = index_xorb(store->index, xorb, &entry) == 0;
+	bool awaited = here && (!store->copies.awaits || store->copies.awaits(store->copies.context, &entry.place));
+	index_xorb_fini(&entry);
+	return awaited;
+}
+
+static int note_asked(void *context, const struct hash *xorb)
+{
+	struct asked *asked = context;
+	/* Of what is listed nobody has it, as is known, and who reads the file hears of it. */
+	if (damaged_list_has(&asked->store->damaged, xorb) || is_awaited(asked->store, xorb))
 		return 0;
-	int err = absent->count == ABSENT_MAX ? settle_absent(absent) : 0;
-	absent->xorbs[absent->count++] = *xorb;
+	int err = asked->count == ASKED_MAX ? settle_asked(asked) : 0;
+	asked->xorbs[asked->count++] = *xorb;
 	return err;
 }
 
@@ -70,19 +80,19 @@ int store_settle_files(struct store *store, const struct hash *files, size_t cou
 	struct index_file known;
 	if (!store->copies.settle || count == 0)
 		return 0;
-	struct absent *absent = malloc(sizeof(*absent));
-	int err = absent ? 0 : why_set(why, ERR_NO_MEMORY, "no memory to ask for copies");
-	if (absent)
-		*absent = (struct absent){ .store = store, .why = why };
+	struct asked *asked = malloc(sizeof(*asked));
+	int err = asked ? 0 : why_set(why, ERR_NO_MEMORY, "no memory to ask for copies");
+	if (asked)
+		*asked = (struct asked){ .store = store, .why = why };
 	for (size_t i = 0; i < count && err == 0; i++) {
 		if (index_file(store->index, &files[i], &known) == 0)
-			err = store_xorbs_of_file(store, &files[i], note_absent, absent, NULL);
+			err = store_xorbs_of_file(store, &files[i], note_asked, asked, NULL);
 		if (err == ERR_CORRUPT || err == ERR_NOT_FOUND)
 			err = 0; /* damaged, which whoever reads it says */
 	}
 	if (err == 0)
-		err = settle_absent(absent);
-	free(absent);
+		err = settle_asked(asked);
+	free(asked);
 	return err;
 }
 

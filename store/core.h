@@ -83,8 +83,9 @@ bool store_may_lean_on(struct store *store, const struct hash *xorb);
 /* [blocks] After a commit, outside of every lock: until enough nodes have it. Also when there was nothing to commit: an earlier try may not have
  * waited long enough. copies.c */
 int store_await_copies(struct store *store, struct why *why);
-/* [blocks] Before a known file is acknowledged once more: its record may have come from a node that has not given its xorbs to anybody yet, so that store_await_copies
- * tells nothing of those that are not here. 0: they have their copies, too; ERR_BUSY. What is not known is passed over. */
+/* [blocks] Before a file is acknowledged that needs xorbs which were stored before. store_await_copies tells nothing of those: they may not be here, and on the node alone
+ * from which the file's record came; or copies that they had are gone, as each node collects garbage for itself, or fewer were wanted then. 0: they have their copies now;
+ * ERR_BUSY. What is not known is passed over. */
 int store_settle_files(struct store *store, const struct hash *files, size_t count, struct why *why);
 int store_fetch_file(struct store *store, const struct hash *file, struct why *why);
 int store_fetch_xorb(struct store *store, const struct hash *xorb, struct why *why);
@@ -96,7 +97,7 @@ int store_open_xorb(struct store *store, const struct hash *hash, bool may_block
 /* [blocks] Those that came, or were touched, longer than `after_ms` ago are young again to every garbage collection, also one under way. ERR_NOT_FOUND: one is
  * not here any more; ERR_NO_SPACE, ... touch.c */
 int store_touch_xorbs(struct store *store, const struct hash *xorbs, size_t count, int64_t after_ms, struct why *why);
-/* An equal xorb was stored: if the one before was damaged, it is no more. */
+/* An equal xorb is stored, and known: if the one before was damaged, it is no more. The journal's. */
 void store_xorb_replaced(struct store *store, const struct hash *xorb);
 /* True when the file's record, or a xorb that it needs, is known to be damaged. [blocks], but hardly ever when nothing is. */
 bool store_file_is_damaged(struct store *store, const struct hash *file);

@@ -11,6 +11,7 @@ enum {
 };
 
 struct journal {
+	struct store *store;         /* for what it knows to be damaged */
 	struct volumes *volumes;
 	struct index *index;
 	struct index_batch *batch;
@@ -163,6 +164,16 @@ static void flush_sometimes(struct journal *journal)
 		journal->flushed_disk_bytes = bytes;
 }
 
+/* At once, before anybody is told: other nodes that hear of the record ask for the xorb, and would pass over what is not here. */
+static void note_replaced(struct journal *journal, const struct journal_operation *operations)
+{
+	struct xorb_record record;
+	for (const struct journal_operation *operation = operations; operation; operation = operation->next)
+		for (size_t i = 0; i < operation->count && !damaged_list_is_empty(&journal->store->damaged); i++)
+			if (operation->records[i].kind == VOLUME_XORB && xorb_record_decode(&record, operation->records[i].payload) == 0)
+				store_xorb_replaced(journal->store, &record.xorb);
+}
+
 static void run_group(struct journal *journal, struct journal_operation *operations, uint64_t bytes)
 {
 	struct why why = { 0 };
@@ -174,6 +185,8 @@ static void run_group(struct journal *journal, struct journal_operation *operati
 		err = apply_group(journal, operations, &at, &why);
 		journal->behind = err != 0;
 	}
+	if (err == 0)
+		note_replaced(journal, operations);
 	for (struct journal_operation *operation = operations, *next; operation; operation = next) {
 		next = operation->next;
 		if (err == 0)
@@ -342,11 +355,12 @@ uint64_t journal_acknowledged(struct journal *journal)
 	return journal->acknowledged;
 }
 
-int journal_open(struct journal **out, struct volumes *volumes, struct index *index, struct why *why)
+int journal_open(struct journal **out, struct store *store, struct volumes *volumes, struct index *index, struct why *why)
 {
 	struct journal *journal = calloc(1, sizeof(*journal));
 	if (!journal)
 		return why_set(why, ERR_NO_MEMORY, "no memory for the journal");
+	journal->store = store;
 	journal->volumes = volumes;
 	journal->index = index;
 	journal->queue_tail = &journal->queue;

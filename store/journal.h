@@ -32,7 +32,7 @@ struct journal_operation {
 	struct journal_operation *next; /* the journal's */
 };
 
-int journal_open(struct journal **out, struct volumes *volumes, struct index *index, struct why *why);
+int journal_open(struct journal **out, struct store *store, struct volumes *volumes, struct index *index, struct why *why);
 /* Finishes what was submitted. */
 void journal_close(struct journal *journal);
 /* Any thread; never waits. Fragments that the records name must be written (not synced) before. */

@@ -385,6 +385,17 @@ static void settle_known(struct shard_batch *batch, struct span bytes)
 		batch->settled = end;
 }
 
+/* What was registered may lean on xorbs that are old. */
+static int settle_registered(struct store *store, struct span bytes, struct why *why)
+{
+	struct shard_reader reader;
+	struct shard_file file;
+	int err = shard_open(&reader, bytes, why);
+	while (err == 0 && shard_next_file(&reader, &file, why) == 1)
+		err = store_settle_files(store, &file.hash, 1, why);
+	return err;
+}
+
 static int register_once(struct store *store, const struct entity_id *owner, struct span shard, struct store_caller *caller, int *registered, struct why *why)
 {
 	struct shard_batch batch = { .store = store, .owner = owner };
@@ -412,5 +423,7 @@ int store_shard_register(struct store *store, const struct entity_id *owner, str
 	/* Again when a xorb was given up between the look and the lock, as others hold it. */
 	for (unsigned tries = 0; err == ERR_INVALID && tries < (store_has_others(store) ? REGISTER_TRIES : 1); tries++)
 		err = register_once(store, owner, shard, caller, registered, why);
+	if (err == 0 && store_has_others(store))
+		err = settle_registered(store, shard, why);
 	return err ? err : store_await_copies(store, why);
 }

@@ -164,7 +164,7 @@ static int open_parts(struct store *store, const struct store_config *config, st
 	if (err == 0)
 		err = writer_open(&store->writer, store->volumes, config->buffer_bytes_max ? config->buffer_bytes_max : STORE_BUFFER_BYTES_DEFAULT, why);
 	if (err == 0)
-		err = journal_open(&store->journal, store->volumes, store->index, why);
+		err = journal_open(&store->journal, store, store->volumes, store->index, why);
 	if (err == 0 && config->scrub_every_s)
 		err = scrubber_open(&store->scrubber, store, config->dir, config->scrub_every_s, config->scrub_bytes_per_s, why);
 	return err;

@@ -534,26 +534,32 @@ static int check_sealed(struct upload *upload, uint32_t count, struct why *why)
 	return 0;
 }
 
-/* Other nodes are asked before the registration lock is taken. Where they do not answer for what is known, the upload's own terms count. */
-static int settle_known(struct upload *upload, struct why *why)
+/* Those that are marked `settled`, or the others. */
+static int settle_files(struct upload *upload, bool marked, struct why *why)
 {
-	struct index_file known;
 	size_t count = 0;
 	if (!store_has_others(upload->store) || upload->files_count == 0)
 		return 0;
 	struct hash *files = malloc(upload->files_count * sizeof(*files));
 	if (!files)
 		return why_set(why, ERR_NO_MEMORY, "no memory to ask for copies");
-	for (size_t i = 0; i < upload->files_count; i++) {
-		upload->files[i].settled = index_file(upload->store->index, &upload->files[i].file, &known) == 0;
-		if (upload->files[i].settled)
+	for (size_t i = 0; i < upload->files_count; i++)
+		if (upload->files[i].settled == marked)
 			files[count++] = upload->files[i].file;
-	}
-	if (store_settle_files(upload->store, files, count, NULL) != 0)
+	int err = store_settle_files(upload->store, files, count, why);
+	free(files);
+	return err;
+}
+
+/* Other nodes are asked before the registration lock is taken. Where they do not answer for what is known, the upload's own terms count. */
+static void settle_known(struct upload *upload)
+{
+	struct index_file known;
+	for (size_t i = 0; i < upload->files_count; i++)
+		upload->files[i].settled = index_file(upload->store->index, &upload->files[i].file, &known) == 0;
+	if (settle_files(upload, true, NULL) != 0)
 		for (size_t i = 0; i < upload->files_count; i++)
 			upload->files[i].settled = false;
-	free(files);
-	return 0;
 }
 
 int upload_commit(struct upload *upload, struct why *why)
@@ -566,7 +572,7 @@ int upload_commit(struct upload *upload, struct why *why)
 		store_naming_begin(upload->store, &upload->naming);
 	upload->is_naming = true;
 	if (err == 0)
-		err = settle_known(upload, why);
+		settle_known(upload);
 	if (err == 0 && upload->xorb.chunks_count > 0) {
 		err = open_xorb_seal(&upload->xorb, &upload->store->damaged, &xorb, &sealed, why);
 		if (err == 0 && note_sealed(upload, &xorb) != 0) {
@@ -588,8 +594,7 @@ int upload_commit(struct upload *upload, struct why *why)
 	xorb_records_fini(&sealed);
 	if (err)
 		return err;
-	for (uint32_t i = 0; i < upload->xorbs_sealed; i++)
-		store_xorb_replaced(upload->store, &upload->sealed[i]);
+	err = settle_files(upload, false, why); /* new ones may lean on what is old */
 	upload->files_count = upload->terms_count = 0;
-	return store_await_copies(upload->store, why);
+	return err ? err : store_await_copies(upload->store, why);
 }

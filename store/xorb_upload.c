@@ -123,8 +123,6 @@ static int publish(struct xorb_upload *upload, const struct xorb_chunk *chunks, 
 	err = journal_commit(upload->store->journal, records.records, records.count, why);
 	pthread_rwlock_unlock(&upload->store->registration);
 	xorb_records_fini(&records);
-	if (err == 0)
-		store_xorb_replaced(upload->store, &upload->xorb);
 	return err;
 }
 

@@ -8,6 +8,7 @@ import pytest
 from chaos_proxy import eventually
 from cluster_process import Cluster, cairn_again, cairn_of, refused
 from ledger import Lost, StoredXorb, ask
+from placed import Placed
 from test_cluster_bytes import AnyNode, Look, make_ledger, push_one_of_each
 from xet_wire import Xorb, text
 
@@ -118,6 +119,38 @@ def test_every_node_acknowledges_what_others_hold(make_cluster, chance, seed, tm
     wait_for_copies(cluster, 3)
     packs = 2 * len(cluster.nodes)
     assert len(holders(cluster)) <= len(objects) + packs + 2 * len(cluster.nodes)
+
+
+def test_what_a_holder_has_collected_is_copied_again_for_who_sends_it_to_another(make_cluster, chance):
+    """Each node collects garbage for itself: what one still has may have no other copy any more."""
+    cluster = make_cluster(3)
+    cluster.wait_for_voters(3)
+    cairn_of(cluster.nodes[0], "cluster", "set", "--replication-factor", "2")
+    user = cluster.nodes[0].make_user("ada")
+    repo, again = user.repo(), user.repo()
+    placed = Placed(cluster, 2, user, repo, "weights.bin", chance.randbytes(2 << 20))
+    keeps, collects = placed.holders
+    [other] = placed.others
+    owner, name = repo.split("/")
+    ask(keeps, "DELETE", "/api/repos/delete", {"name": name, "organization": owner, "type": "model"}, token=user.token)
+    collects.operation("gc", grace_ms=0, any_grace=True)
+    assert placed.xorb in held_by(keeps) and placed.xorb not in held_by(collects)
+    collects.pause()
+    eventually(lambda: keeps.request("GET", "/readyz").status == 200, 30, "a leader")
+    operations = [("lfsFile", {"path": "weights.bin", "algo": "sha256", "oid": placed.oid, "size": placed.length})]
+    eventually(lambda: send_again(keeps, user, again, placed) and keeps.commit(user.token, again, operations).status == 200, 60, "it is taken")
+    assert placed.xorb in held_by(other)
+    keeps.kill()
+    collects.resume()
+    eventually(lambda: other.request("GET", f"/{again}/resolve/main/weights.bin", token=user.token).body == placed.data, 30, "it is read without the node that took it")
+
+
+def send_again(node, user, repo, placed):
+    try:
+        put_object(node, user, repo, placed.oid, placed.data)
+        return True
+    except Lost:
+        return False
 
 
 def put_object(node, user, repo, oid, data):

@@ -1251,6 +1251,77 @@ static void what_is_known_to_be_lost_is_asked_for_no_more(void **state)
 	free(content.data);
 }
 
+static bool are_awaited;
+
+static bool awaits_xorb(void *context, const struct record_place *place)
+{
+	(void)context;
+	assert_true(place->volume > 0);
+	return are_awaited;
+}
+
+static int try_push(const struct entity_id *owner, const struct bytes *content)
+{
+	struct upload *upload = begin_upload(owner);
+	add_file(upload, content);
+	int err = upload_commit(upload, &why);
+	upload_close(upload);
+	return err;
+}
+
+/* A xorb that was stored before may have fewer copies by now than who leans on it waits for. */
+static void what_is_here_is_asked_for_unless_its_copies_are_awaited(void **state)
+{
+	(void)state;
+	const struct store_copies wary = { .await = await, .settle = settle, .awaits = awaits_xorb };
+	struct bytes content = bytes_random(600 * KIB, 61), longer = bytes_random(900 * KIB, 62);
+	memcpy(longer.data, content.data, content.length);
+	store_set_copies(store, &wary);
+	await_answer = settle_answer = 0;
+	settled_count = 0;
+	are_awaited = true;
+	const struct upload_result result = push(&ada, &content);
+	assert_ok(store_claim(store, &bob, &result.file, &why));
+	assert_int_equal(settled_count, 0);
+	are_awaited = false;
+	for (int refused = 0; refused < 2; refused++) {
+		settle_answer = refused ? ERR_BUSY : 0;
+		settled_count = 0;
+		assert_int_equal(store_claim(store, &ada, &result.file, &why), settle_answer);
+		assert_int_equal(store_claim_many(store, &bob, &result.file, 1, &why), settle_answer);
+		assert_int_equal(settled_count, 2);
+		assert_int_equal(register_xorb(&bob, &result, &settled[0]), settle_answer);
+		assert_int_equal(settled_count, 4);
+		assert_int_equal(try_push(&bob, &longer), settle_answer); /* leans on what is old */
+	}
+	free(content.data);
+	free(longer.data);
+}
+
+/* What hears of its record asks for it at once, and would pass over what is not here. */
+static void what_was_lost_is_here_from_the_moment_its_record_is(void **state)
+{
+	(void)state;
+	struct bytes content = bytes_random(70 * MIB, 63);
+	struct held_xorb held[4];
+	struct hash files[4];
+	change_sides();
+	struct upload_result result = push(&ada, &content);
+	change_sides();
+	assert_ok(take_told(&result.file));
+	size_t large = 0;
+	assert_int_equal(store_held_xorbs(other, NULL, held, 4), 2);
+	large = held[1].body_length > held[0].body_length;
+	assert_int_equal(store_note_lost(store, &held[large].xorb, files, 4), 1);
+	struct upload *upload = begin_upload(&ada);
+	add_file(upload, &content); /* the first xorb is full, and closed in passing */
+	for (int i = 0; i < 1000 && !store_has_xorb(store, &held[large].xorb); i++)
+		nanosleep(&(struct timespec){ .tv_nsec = 10 * 1000000 }, NULL);
+	assert_true(store_has_xorb(store, &held[large].xorb));
+	upload_close(upload);
+	free(content.data);
+}
+
 /* The record of a file may be here before its bytes are on any node but the one that took it, which may go for good. */
 static void a_known_file_is_acknowledged_once_its_bytes_have_copies(void **state)
 {
@@ -1657,6 +1728,8 @@ int main(void)
 		TEST(what_was_dropped_here_is_not_taken_for_lost),
 		TEST(an_acknowledgement_waits_for_copies),
 		TEST(what_is_known_to_be_lost_is_asked_for_no_more),
+		TEST(what_is_here_is_asked_for_unless_its_copies_are_awaited),
+		TEST(what_was_lost_is_here_from_the_moment_its_record_is),
 		TEST(a_known_file_is_acknowledged_once_its_bytes_have_copies),
 		TEST(a_place_is_awaited),
 		TEST(who_claims_what_is_in_a_xorb_is_told),
