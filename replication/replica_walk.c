@@ -291,6 +291,7 @@ static bool is_missed(struct replica *replica, const struct hash *xorb)
 	struct hash files[LOST_FILES_MAX], whole;
 	if (store_xorb_of_part(store, xorb, &whole) == 0)
 		return true;
+	store_avoid_xorb(store, xorb);
 	size_t count = store_note_lost(store, xorb, files, LOST_FILES_MAX);
 	for (size_t i = 0; i < count; i++)
 		replica_fetch_file(replica, &files[i], NULL);

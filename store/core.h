@@ -104,6 +104,8 @@ bool store_file_is_damaged(struct store *store, const struct hash *file);
 
 /* [blocks] The record of one file as the index has it now. ERR_NOT_FOUND: it is not here, and nobody else is asked. file_record.c */
 int store_file_record(struct store *store, const struct hash *file, struct buffer *out, struct why *why);
+/* [blocks] The record of that file that lies there. ERR_CORRUPT: none does, or it is damaged. */
+int store_file_record_at(struct store *store, const struct hash *file, const struct record_place *place, struct buffer *out);
 /* [blocks] Reads the record and checks it, and remembers if it is damaged. 0, ERR_CORRUPT, ERR_NOT_FOUND, ERR_IO; *place: where it lies. */
 int store_check_file_record(struct store *store, const struct hash *file, struct record_place *place);
 /* [blocks] Puts a whole record in the place of one that is damaged, from the index or from another node. 0: it is whole now. */

@@ -3,6 +3,7 @@
 
 #include "store/chunk_run.h"
 #include "store/file_terms.h"
+#include "store/other_terms.h"
 #include "store/remote_xorb.h"
 
 enum { CACHED_STRETCH_BYTES = 512 << 10 };
@@ -20,6 +21,7 @@ struct file_reader {
 	bool raw_valid;            /* holds the current chunk */
 	bool repaired;             /* the xorb of the current term was looked for once more */
 	bool mended;               /* a damaged record of the file was replaced while reading */
+	bool switched;             /* a xorb could not be had, and the file is read by other terms since */
 	const struct volume *cached_volume; /* where a stretch was found in the page cache; NULL: nowhere */
 	uint64_t cached_from, cached_until;
 };
@@ -83,31 +85,51 @@ static int find_term(struct file_reader *reader, bool may_block, struct why *why
 	return more == 1 ? 0 : more ? more : why_set(why, ERR_CORRUPT, "a file's terms are shorter than the file");
 }
 
-/* A record that is damaged here may be whole elsewhere. 0: it is now, and its terms may be others; else the error as it was. */
-static int mend(struct file_reader *reader, int err, struct why *why)
+/* Goes on at the same byte by the terms that the file has now. */
+static int begin_anew(struct file_reader *reader, struct why *why)
 {
 	struct hash file = reader->terms.file.record.file;
-	if (reader->mended || store_repair_file(reader->store, &file) != 0)
-		return err;
-	reader->mended = true; /* once, as in repair */
 	leave_term(reader);
 	file_terms_close(&reader->terms);
 	reader->placed = false;
-	return file_terms_open(&reader->terms, reader->store, &file, why);
+	int err = file_terms_open(&reader->terms, reader->store, &file, why);
+	return err ? err : find_term(reader, true, why);
+}
+
+/* A record that is damaged here may be whole elsewhere. 0: it is now, and its terms may be others; else the error as it was. */
+static int mend(struct file_reader *reader, int err, struct why *why)
+{
+	if (reader->mended || store_repair_file(reader->store, &reader->terms.file.record.file) != 0)
+		return err;
+	reader->mended = true; /* once, as in repair */
+	return begin_anew(reader, why);
+}
+
+/* The xorb of the current term, or of other terms. */
+static int open_xorb(struct file_reader *reader, bool may_block, struct why *why)
+{
+	struct store *store = reader->store;
+	const struct hash *xorb = &reader->terms.term.xorb;
+	int err = store_open_xorb(store, xorb, may_block, &reader->xorb, why);
+	if (err == 0 || !may_block || reader->switched || other_terms_switch(store, &reader->terms.file.record.file, xorb) != 0)
+		return err;
+	reader->switched = true;
+	err = begin_anew(reader, why);
+	return err ? err : store_open_xorb(store, &reader->terms.term.xorb, true, &reader->xorb, why);
 }
 
 /* Finds the term and the chunk that hold `at`. */
 static int place(struct file_reader *reader, bool may_block, struct why *why)
 {
 	int err = find_term(reader, may_block, why);
-	if (err == ERR_CORRUPT && may_block && (err = mend(reader, err, why)) == 0)
-		err = find_term(reader, true, why);
+	if (err == ERR_CORRUPT && may_block)
+		err = mend(reader, err, why);
 	if (err)
 		return err;
 	const struct file_term *term = &reader->terms.term;
 	if (reader->xorb)
 		return 0;
-	err = store_open_xorb(reader->store, &term->xorb, may_block, &reader->xorb, why);
+	err = open_xorb(reader, may_block, why);
 	if (err)
 		return err == ERR_NOT_FOUND ? ERR_CORRUPT : err;
 	if (term->chunk_start >= term->chunk_end || term->chunk_end > reader->xorb->table.count) {

@@ -36,10 +36,10 @@ int store_file_record(struct store *store, const struct hash *file, struct buffe
 	return err;
 }
 
-static int check_payload(struct volume *volume, const struct volume_record *record, const struct hash *file)
+static int read_payload(struct volume *volume, const struct volume_record *record, const struct hash *file, struct buffer *out)
 {
 	struct file_record decoded;
-	uint8_t check[16], *payload = malloc(record->payload_length ? record->payload_length : 1);
+	uint8_t check[16], *payload = buffer_reserve(out, record->payload_length);
 	if (!payload)
 		return ERR_NO_MEMORY;
 	int err = volume_read(volume, payload, record->payload_length, record->offset + VOLUME_RECORD_HEADER_BYTES, NULL);
@@ -47,11 +47,11 @@ static int check_payload(struct volume *volume, const struct volume_record *reco
 	if (err == 0 && (memcmp(check, record->check, sizeof(check)) != 0 || file_record_decode(&decoded, span_of(payload, record->payload_length)) != 0 ||
 		!hash_equal(&decoded.file, file)))
 		err = ERR_CORRUPT;
-	free(payload);
+	out->length += err ? 0 : record->payload_length;
 	return err;
 }
 
-static int check_at(struct store *store, const struct hash *file, const struct record_place *place)
+int store_file_record_at(struct store *store, const struct hash *file, const struct record_place *place, struct buffer *out)
 {
 	uint8_t header[VOLUME_RECORD_HEADER_BYTES];
 	struct volume_record record;
@@ -62,9 +62,18 @@ static int check_at(struct store *store, const struct hash *file, const struct r
 	if (err == 0 && (volume_record_decode(&record, header, volume->id, place->offset, volume->salt) != 0 || record.kind != VOLUME_FILE))
 		err = ERR_CORRUPT;
 	if (err == 0)
-		err = check_payload(volume, &record, file);
+		err = read_payload(volume, &record, file, out);
 	volume_release(volume);
 	return err == ERR_IO ? ERR_CORRUPT : err; /* what the disk cannot read is damaged like any other */
+}
+
+static int check_at(struct store *store, const struct hash *file, const struct record_place *place)
+{
+	struct buffer payload;
+	buffer_init(&payload, VOLUME_PAYLOAD_BYTES_MAX);
+	int err = store_file_record_at(store, file, place, &payload);
+	buffer_fini(&payload);
+	return err;
 }
 
 int store_check_file_record(struct store *store, const struct hash *file, struct record_place *place)

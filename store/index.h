@@ -6,6 +6,7 @@
  *   f file hash                 -> facts, place of its record, its terms when they are few
  *   s sha256, said, file hash   -> nothing; said: 0 when this server computed the digest, 1 when somebody only said so. Truth comes first, however
  *                                  many say it
+ *   j file hash, place          -> nothing: a record of other terms of the file that was there when it was written; perhaps no more (other_terms.h)
  *   r xorb hash, file hash      -> nothing: files that use a xorb
  *   o file hash, owner          -> when claimed
  *   w owner, file hash          -> length
@@ -42,6 +43,8 @@ enum {
 	INDEX_LEVEL = 'h',
 	INDEX_PASSED_OVER = 'a',
 	INDEX_DROPPED = 'y',
+	INDEX_OTHER_TERMS = 'j',
+	INDEX_PLACE_BYTES = 12, /* volume and offset */
 	INDEX_TERMS_INLINE_MAX = 16,
 	INDEX_KEY_BYTES_MAX = 2 + HASH_BYTES + 1 + HASH_BYTES,
 };

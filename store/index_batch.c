@@ -255,6 +255,15 @@ static void keep_sha256(struct file_record *record, const struct file_record *ol
 		say_sha256(record, old);
 }
 
+static void put_other_terms(struct index_batch *batch, const struct hash *file, const struct record_place *place)
+{
+	uint8_t at[INDEX_PLACE_BYTES];
+	le_write_u32(at, place->volume);
+	le_write_u64(at + 4, place->offset);
+	struct key key = key_of(INDEX_OTHER_TERMS, file->bytes, HASH_BYTES, at, sizeof(at));
+	entry_put(batch->batch, &key, NULL, 0);
+}
+
 /* Other terms of a known file add to what it needs, and perhaps its digest: other_terms.h. */
 static int apply_file(struct index_batch *batch, struct span payload, const struct record_place *place)
 {
@@ -290,6 +299,7 @@ static int apply_file(struct index_batch *batch, struct span payload, const stru
 		batch->totals.files++;
 	if (known == ERR_NOT_FOUND || !file.record.other_terms)
 		return put_file(batch, &file);
+	put_other_terms(batch, &file.record.file, place);
 	say_sha256(&old.record, &file.record);
 	return put_file(batch, &old);
 }

@@ -353,6 +353,9 @@ struct held_xorb {
 };
 /* Those that are here, damaged ones included, the same way. */
 size_t store_held_xorbs(struct store *store, const struct hash *after, struct held_xorb *out, size_t max);
+/* [blocks] This xorb cannot be had: files that are read by it, some of them at least, are read by other terms of theirs from now on, where those can be (other_terms.h).
+ * How many. */
+size_t store_avoid_xorb(struct store *store, const struct hash *xorb);
 /* [blocks] No node has this xorb, which is not here either. Files that other nodes alone know by it need it no more; those that are read by it here, at most `max` of
  * them into *files, count as damaged: told of other terms they take those, and an upload stores them anew. Returns how many there are. */
 size_t store_note_lost(struct store *store, const struct hash *xorb, struct hash *files, size_t max);

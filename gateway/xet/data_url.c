@@ -95,6 +95,7 @@ static void data_work(struct http_request *request, void *context)
 	struct xorb_info info;
 	int err = store_find_xorb(get->store, &get->xorb, &info);
 	if (err) {
+		store_avoid_xorb(get->store, &get->xorb); /* for who asks anew of what the file is made */
 		answer_err(request, err, NULL);
 		return;
 	}

@@ -1647,6 +1647,40 @@ static void lose(const struct hash *xorb)
 	assert_false(store_has_xorb(store, xorb));
 }
 
+/* The node from which the terms came that are read by may have gone before its xorb was anywhere else. */
+static void what_cannot_be_had_is_read_by_other_terms(void **state)
+{
+	(void)state;
+	struct bytes content = bytes_random(400 * KIB, 43), beside = bytes_random(100 * KIB, 44);
+	struct hash needed[4], theirs;
+	struct upload *upload = begin_upload(&ada);
+	add_file(upload, &beside); /* in the same xorb */
+	struct upload_result result = add_file(upload, &content);
+	end_upload(upload);
+	change_sides();
+	push(&ada, &content);
+	assert_int_equal(store_needed_xorbs(store, NULL, &theirs, 1), 1);
+	change_sides();
+	assert_int_equal(store_needed_xorbs(store, NULL, needed, 4), 1);
+	struct hash own = needed[0];
+	assert_ok(take_told(&result.file));
+	recount();
+	lose(&own);
+	store_set_copies(store, &(struct store_copies){ .fetch_xorb = fetch_xorb });
+	assert_content(&result.file, &content);
+	assert_true(store_has_xorb(store, &theirs));
+	assert_int_equal(store_needed_xorbs(store, NULL, needed, 4), 2); /* both */
+
+	/* The other way round, as a node that lacks the xorb that a client asks for. */
+	change_sides();
+	assert_ok(take_told(&result.file)); /* what it reads by is theirs, too, by now */
+	change_sides();
+	assert_int_equal(store_avoid_xorb(store, &theirs), 0); /* the own one is nowhere */
+	assert_content(&result.file, &content);
+	free(content.data);
+	free(beside.data);
+}
+
 static void what_no_node_has_is_needed_by_those_alone_who_read_by_it(void **state)
 {
 	(void)state;
@@ -1737,6 +1771,7 @@ int main(void)
 		TEST(what_comes_to_be_needed_meanwhile_stays_or_is_stored_anew),
 		TEST(volumes_of_what_was_given_up_are_compacted),
 		TEST(what_either_knows_a_file_by_is_needed_by_both),
+		TEST(what_cannot_be_had_is_read_by_other_terms),
 		TEST(what_no_node_has_is_needed_by_those_alone_who_read_by_it),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
