@@ -79,7 +79,7 @@ def fsck(hub, *flags, status=0):
     """`cairn fsck` on the data of a hub that has stopped; its report. Several statuses may be right."""
     statuses = status if isinstance(status, tuple) else (status,)
     done = subprocess.run([CAIRN, "fsck", *flags, "--data", hub.data_dir, "--json"], stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                          timeout=120)
+                          timeout=300)
     assert done.returncode in statuses, f"cairn fsck {flags}: {done.returncode}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
     return json.loads(done.stdout)
 

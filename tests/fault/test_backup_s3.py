@@ -28,7 +28,7 @@ class Service:
         return {name: value for name, value in {**clean, **self.variables, **changes}.items() if value is not None}
 
     def cairn(self, *arguments, status=0, **changes):
-        done = subprocess.run([CAIRN, *map(str, arguments)], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=240,
+        done = subprocess.run([CAIRN, *map(str, arguments)], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300,
                               env=self.environment(**changes))
         assert done.returncode == status, f"cairn {arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done.stdout if status == 0 else done.stderr

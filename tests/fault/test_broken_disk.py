@@ -3,13 +3,14 @@ import time
 
 import pytest
 
-from hub_process import BUILD
+from hub_process import BUILD, STOP_SECONDS_MAX
 from ledger import Lost, digest, heard
 from pushers import Crowd
 from samples import random_bytes
 
 SECONDS = 3
 EXIT_STORE_FAILED = 70
+LOOK_SECONDS = 0.2  # until a process has read that its disk is another one now
 
 
 class Disk:
@@ -20,11 +21,11 @@ class Disk:
 
     def breaks(self, call, files, every, error):
         self.path.write_text(f"{call} {files} {every} {error}\n")
-        time.sleep(0.02)
+        time.sleep(LOOK_SECONDS)
 
     def is_sound(self):
         self.path.write_text("")
-        time.sleep(0.02)
+        time.sleep(LOOK_SECONDS)
 
 
 @pytest.fixture
@@ -94,7 +95,7 @@ def test_after_a_failed_sync_nothing_is_written_any_more(hub, disk, make_ledger)
 def test_the_node_stops_when_its_log_cannot_be_made_durable(hub, disk, make_ledger, check_disk, seed):
     ledger = make_ledger(hub)
     push_while(ledger, seed, lambda: disk.breaks("sync", "meta/raftlog", 3, "EIO"))
-    assert hub.process.wait(20) == EXIT_STORE_FAILED, hub.tail()
+    assert hub.process.wait(STOP_SECONDS_MAX) == EXIT_STORE_FAILED, hub.tail()
     check_after_restart(hub, disk, ledger, check_disk)
 
 

@@ -5,8 +5,8 @@ import json
 import time
 
 from chaos_proxy import eventually
-from cluster_process import cairn_again, cairn_of, refused
-from ledger import Commit, Lost, ask, digest
+from cluster_process import Patient, cairn_again, cairn_of, refused
+from ledger import Commit, ask, digest
 from store_index import StoreIndex
 from test_cluster_bytes import AnyNode, Look, make_ledger
 from test_cluster_digest import repair_and_wait
@@ -24,17 +24,15 @@ def push_bytes(cluster, ledger, data, chance):
     repo, oid = sorted(ledger.repos)[0], digest(data)
     for attempt in range(20):
         try:
-            node = chance.choice(cluster.living())
+            node = Patient(chance.choice(cluster.living()))
             entry = node.lfs_batch(ledger.user.token, repo, [(oid, len(data))]).json()["objects"][0]
             if "actions" in entry:
                 ask(node, "PUT", entry["actions"]["upload"]["href"], data)
             path = f"{oid[:12]}.bin"
             answer = node.commit(ledger.user.token, repo, [("lfsFile", {"path": path, "algo": "sha256", "oid": oid, "size": len(data)})])
-            if answer.status == 503:
-                raise Lost(repr(answer))
             assert answer.status == 200, answer
             return ledger.keep(Commit(repo, answer.json()["commitOid"], {path: oid}))
-        except (Lost, AssertionError):
+        except AssertionError:
             if attempt == 19:
                 raise
             time.sleep(0.5)
@@ -42,6 +40,7 @@ def push_bytes(cluster, ledger, data, chance):
 
 def push_many_records(node, ledger, chance):
     """More files, each with a claim, than one answer to a node that follows has records."""
+    node = Patient(node)
     token = ask(node, "GET", f"/api/models/{sorted(ledger.repos)[0]}/xet-write-token/main", token=ledger.user.token).json()["accessToken"]
     xorb = Xorb([chance.randbytes(1000) for _ in range(36)])
     ask(node, "POST", xorb.path, xorb.body, token=token)
@@ -59,7 +58,7 @@ def wait_for_room(cluster, total, low, high, why):
 
     def right():
         if time.monotonic() - asked[0] > 12:  # by themselves they look every minute
-            cairn_of(cluster.any_node(), "cluster", "repair")
+            cairn_again(cluster.any_node(), "cluster", "repair")
             asked[0] = time.monotonic()
         return low * total <= sum(stored(cluster).values()) <= high * total
     began = time.monotonic()
@@ -113,7 +112,7 @@ def make_coded_cluster(make_cluster, seed, chance, tmp_path):  # noqa: F811
     total = grow_and_push(cluster, ledger, chance)
     push_many_records(cluster.nodes[0], ledger, chance)
     wholes = {xorb for node in cluster.nodes for xorb, length in held_by(node).items() if length >= CODED_BYTES_MIN}
-    cairn_of(cluster.nodes[0], "cluster", "set", "--erasure", "4+2", "--erasure-after", "0", "--grace", "5")
+    cairn_again(cluster.nodes[0], "cluster", "set", "--erasure", "4+2", "--erasure-after", "0", "--grace", "5")
     wait_for_room(cluster, total, 1.45, 1.55, "coded")
     assert len(wholes) >= PIECES and not wholes & set(holders(cluster))
     return cluster, ledger, total, wholes
@@ -191,7 +190,7 @@ def test_cold_content_lies_as_parts_and_any_two_nodes_may_go(make_cluster, chanc
     assert "4+2 parts cannot lie on different nodes: there are only 3" in said, said
     assert "or off" in refused(cluster.nodes[0], "cluster", "set", "--erasure", "11+2")
     total = grow_and_push(cluster, ledger, chance)
-    cairn_of(cluster.nodes[0], "cluster", "set", "--erasure", "4+2", "--erasure-after", "0", "--grace", "5")
+    cairn_again(cluster.nodes[0], "cluster", "set", "--erasure", "4+2", "--erasure-after", "0", "--grace", "5")
     eventually(lambda: "but 4+2 parts of what is older than 0 s" in cairn_of(cluster.nodes[1], "cluster", "status"), 10, "known to all")
     wait_for_room(cluster, total, 1.45, 1.7, "coded")
     check_through_all(cluster, ledger)
@@ -227,6 +226,6 @@ def test_cold_content_lies_as_parts_and_any_two_nodes_may_go(make_cluster, chanc
     other.start()
     wait_until_complete(cluster)
 
-    cairn_of(cluster.nodes[0], "cluster", "set", "--erasure", "off")
+    cairn_again(cluster.nodes[0], "cluster", "set", "--erasure", "off")
     wait_for_room(cluster, total, 2.95, 3.05, "whole copies again")
     check_through_all(cluster, ledger)

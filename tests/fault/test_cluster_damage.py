@@ -76,7 +76,7 @@ def refusal(node):
 def stops(node):
     """A connection may break a moment before the process is gone."""
     try:
-        node.process.wait(timeout=10)
+        node.process.wait(timeout=60)
         return True
     except subprocess.TimeoutExpired:
         return False

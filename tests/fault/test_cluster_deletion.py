@@ -2,7 +2,7 @@
 import hashlib
 
 from chaos_proxy import eventually
-from cluster_process import Cluster
+from cluster_process import Cluster, Patient
 from samples import random_bytes
 
 
@@ -17,11 +17,11 @@ def test_a_node_that_lags_behind_deletes_no_object_that_a_commit_names(tmp_path)
         late = next(node for node in cluster.nodes if node is not leader)
         user = leader.make_user("alice")
         repo = user.repo()
-        assert leader.commit(user.token, repo, {"a.txt": b"a"}).status == 200
+        assert Patient(leader).commit(user.token, repo, {"a.txt": b"a"}).status == 200
         data = random_bytes("late deletion", 50_000)
         oid = hashlib.sha256(data).hexdigest()
-        upload = leader.lfs_batch(user.token, repo, [(oid, len(data))]).json()["objects"][0]["actions"]["upload"]["href"]
-        assert leader.request("PUT", upload, data).status == 200
+        upload = Patient(leader).lfs_batch(user.token, repo, [(oid, len(data))]).json()["objects"][0]["actions"]["upload"]["href"]
+        assert Patient(leader).request("PUT", upload, data).status == 200
         eventually(lambda: oid in str(late.request("GET", f"/api/models/{repo}/lfs-files", token=user.token).body), 30, "the object everywhere")
         cluster.proxy.isolate(late.name)
         line = ("lfsFile", {"path": "weights.bin", "algo": "sha256", "oid": oid, "size": len(data)})
@@ -30,6 +30,6 @@ def test_a_node_that_lags_behind_deletes_no_object_that_a_commit_names(tmp_path)
         assert answer.status == 503, answer
         cluster.proxy.mend()
         eventually(lambda: late.request("DELETE", f"/api/models/{repo}/lfs-files/{oid}", token=user.token).status == 409, 60, "the names of the others")
-        assert late.request("GET", f"/{repo}/resolve/main/weights.bin", token=user.token).body == data
+        assert Patient(late).request("GET", f"/{repo}/resolve/main/weights.bin", token=user.token).body == data
     finally:
         cluster.close()

@@ -3,7 +3,7 @@ import threading
 import time
 
 from chaos_proxy import eventually
-from cluster_process import cairn_of
+from cluster_process import Patient, cairn_again, cairn_of
 from ledger import ask, digest
 from samples import random_bytes
 from store_index import HASH, StoreIndex
@@ -23,12 +23,13 @@ def taken(node):
 def repair_and_wait(cluster, nodes, seconds=60):
     """A round of each of these nodes with each other one that began after the request."""
     before = {node.name: node.status()["copies"]["rounds"] for node in nodes}
-    cairn_of(cluster.nodes[0], "cluster", "repair")
+    cairn_again(cluster.nodes[0], "cluster", "repair")
     for node in nodes:
         eventually(lambda: node.status()["copies"]["rounds"] >= before[node.name] + len(cluster.nodes) - 1, seconds, f"rounds of {node.name}")
 
 
 def put_object(node, token, repo, data):
+    node = Patient(node)
     entry = node.lfs_batch(token, repo, [(digest(data), len(data))]).json()["objects"][0]
     if "actions" in entry:
         ask(node, "PUT", entry["actions"]["upload"]["href"], data)
@@ -36,7 +37,7 @@ def put_object(node, token, repo, data):
 
 def commit_object(node, token, repo, name, data):
     put_object(node, token, repo, data)
-    answer = node.commit(token, repo, [("lfsFile", {"path": name, "algo": "sha256", "oid": digest(data), "size": len(data)})])
+    answer = Patient(node).commit(token, repo, [("lfsFile", {"path": name, "algo": "sha256", "oid": digest(data), "size": len(data)})])
     assert answer.status == 200, answer
 
 
@@ -109,7 +110,7 @@ def test_a_damaged_record_of_a_file_is_replaced_by_a_scrub_and_by_a_reader(make_
             scrub = victim.operation("scrub")["result"]
             assert scrub["repaired"] == 1 and scrub["corrupt"] >= 1, scrub
             assert any("the record of file" in finding for finding in scrub["findings"]), scrub
-        answer = victim.request("GET", f"/{repo}/resolve/main/many.bin", token=token)
+        answer = Patient(victim).request("GET", f"/{repo}/resolve/main/many.bin", token=token)
         assert answer.status == 200 and answer.body == content, (way, answer)
     stop(victim)
     with StoreIndex(victim) as index:

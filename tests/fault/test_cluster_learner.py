@@ -5,7 +5,7 @@ import time
 import pytest
 
 from chaos_proxy import eventually
-from cluster_process import CONVERGE_SECONDS_MAX, Cluster, Node, cairn_again
+from cluster_process import Cluster, cairn_again
 from pushers import Crowd
 from ref_clients import RefClients
 from test_cluster_bytes import AnyNode, Look, make_ledger, wait_for_bytes
@@ -28,22 +28,6 @@ class ThoseInService:
 
     def living(self):
         return [node for node in self.cluster.living() if node is not self.out]
-
-
-class Patient(Node):
-    """A node whose answers count only once it says neither that they may be old nor to try again."""
-
-    def __init__(self, node):
-        vars(self).update(vars(node))
-
-    def request(self, *arguments, **more):
-        deadline = time.monotonic() + CONVERGE_SECONDS_MAX
-        while True:
-            answer = super().request(*arguments, **more)
-            if "x-cairn-stale" not in answer.headers and answer.status != 503:
-                return answer
-            assert time.monotonic() < deadline, f"{self.log}: {answer}"
-            time.sleep(0.2)
 
 
 @pytest.fixture
@@ -121,7 +105,7 @@ def test_whatever_happens_to_a_learner_uploads_go_on_and_it_serves_them_afterwar
                    f"uploads go on: {len(ledger.facts) - begin} were acknowledged")
         during = ledger.facts[begin:]
         next(ill, None)
-        Look(ledger, Patient(learner)).check(chance.sample(during, NEW_FACTS))
+        Look(ledger, learner).check(chance.sample(during, NEW_FACTS))
         assert roles(learner) == ["learner", "learner"]
         service.out = None
     refs.stop()
@@ -130,7 +114,7 @@ def test_whatever_happens_to_a_learner_uploads_go_on_and_it_serves_them_afterwar
     wait_for_bytes(cluster)
     cluster.wait_until_same()
     refs.check()
-    look = Look(ledger, Patient(learner))
+    look = Look(ledger, learner)
     look.check(ledger.facts)
     look.ledger.repos, look.ledger.intended = set(ledger.repos), ledger.intended
     look.ledger.check_heads(chance, 10)
@@ -153,4 +137,4 @@ def test_what_a_learner_acknowledged_is_not_lost_with_its_disk(cluster, check_di
     cluster.nodes.remove(learner)
     cairn_again(cluster.nodes[0], "cluster", "remove", gone, "--force", "--yes")
     for i, node in enumerate(cluster.nodes):
-        Look(ledger, Patient(node)).check(ledger.facts[i::3])
+        Look(ledger, node).check(ledger.facts[i::3])

@@ -3,7 +3,7 @@ import pytest
 
 from chaos_proxy import eventually
 from clients import Client
-from cluster_process import Cluster, cairn_of
+from cluster_process import Cluster, Patient, cairn_again, cairn_of
 from hub_process import BUILD
 from placed import Placed
 
@@ -30,7 +30,7 @@ def cluster(tmp_path_factory):
     for _ in range(NODES):
         cluster.grow()
     cluster.wait_for_voters(NODES)
-    cairn_of(cluster.nodes[0], "cluster", "set", "--replication-factor", str(COPIES))
+    cairn_again(cluster.nodes[0], "cluster", "set", "--replication-factor", str(COPIES))
     yield cluster
     cluster.close()
 
@@ -130,7 +130,7 @@ def test_a_link_is_good_for_its_file_its_name_and_its_holder_only(cluster, push)
     token = pushed.cluster.nodes[0].admin("POST", "/tokens", {"user": pushed.user.name, "role": "read"})
     link = pushed.get(node, token["token"]).headers["location"]
     assert follow(cluster, link).status == 200
-    cairn_of(node, "token", "delete", token["id"])
+    cairn_again(node, "token", "delete", token["id"])
     assert follow(cluster, link).status == 403
 
 
@@ -236,7 +236,7 @@ def test_a_node_that_tells_no_url_any_more_is_not_named(cluster, push):
         answer = eventually(read, 60, "the bytes")
         assert answer.body == pushed.data
         token = node.xet_token(pushed.user.token, pushed.repo, "read")["accessToken"]
-        entries = node.request("GET", f"/v2/reconstructions/{answer.headers['x-xet-hash']}", token=token).json()["xorbs"]
+        entries = Patient(node).request("GET", f"/v2/reconstructions/{answer.headers['x-xet-hash']}", token=token).json()["xorbs"]
         named = [each["url"] for runs in entries.values() for each in runs]
         assert named and all(url.startswith((node.url + "/", other.url + "/")) for url in named), named
     finally:

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from chaos_proxy import eventually
-from cluster_process import Cluster, cairn_of, refused
+from cluster_process import Cluster, Patient, cairn_again, refused
 from ledger import ask, digest
 
 CONVERGE_SECONDS_MAX = 120
@@ -33,6 +33,7 @@ def make_cluster(tmp_path):
 
 def push_objects(node, count, size, chance):
     """Large objects, each claimed by a repository; how many bytes they have."""
+    node = Patient(node)
     user = node.make_user("alice")
     repo = user.repo()
     for i in range(count):
@@ -79,7 +80,7 @@ class Watch(threading.Thread):
 
     def stop(self):
         self.stopping.set()
-        self.join(60)
+        self.join(300)
         if self.failure:
             raise self.failure
         return self.seen
@@ -102,7 +103,7 @@ def assert_done(work):
 
 
 def wait_until_nobody_has_too_many(asked):
-    cairn_of(asked, "cluster", "repair", "--wait")
+    cairn_again(asked, "cluster", "repair", "--wait")
     eventually(lambda: all(held["surplus"] == 0 and not held["walking"] for held in held_of(asked).values()), CONVERGE_SECONDS_MAX, "nothing that is one too many")
 
 
@@ -129,7 +130,7 @@ def test_a_new_node_that_is_held_back_is_seen_to_be_filled(make_cluster, chance)
 def test_what_nodes_make_up_for_and_give_up_is_told_in_bytes(make_cluster, chance):
     cluster = make_cluster(3, "--copy-rate", "1M")
     asked = cluster.nodes[0]
-    cairn_of(asked, "cluster", "set", "--replication-factor", "2")
+    cairn_again(asked, "cluster", "set", "--replication-factor", "2")
     total_bytes = push_objects(asked, 24, MIB, chance)
     wait_until_nobody_has_too_many(asked)
     before = held_of(asked)
@@ -137,8 +138,8 @@ def test_what_nodes_make_up_for_and_give_up_is_told_in_bytes(make_cluster, chanc
 
     # A third copy of everything: each node lacks what is on the two others.
     watch = Watch(asked, "fetching")
-    cairn_of(asked, "cluster", "set", "--replication-factor", "3")
-    said = cairn_of(asked, "cluster", "repair", "--wait")
+    cairn_again(asked, "cluster", "set", "--replication-factor", "3")
+    said = cairn_again(asked, "cluster", "repair", "--wait")
     seen = watch.stop()
     assert all(f"{node.name} holds" in said for node in cluster.nodes) and "has what it should" in said, said
     came_bytes = {}
@@ -153,7 +154,7 @@ def test_what_nodes_make_up_for_and_give_up_is_told_in_bytes(make_cluster, chanc
     assert_grows(seen[max(came_bytes, key=came_bytes.get)], 2 * MIB)
 
     # And only two again: each gives up its part.
-    cairn_of(asked, "cluster", "set", "--replication-factor", "2")
+    cairn_again(asked, "cluster", "set", "--replication-factor", "2")
     wait_until_nobody_has_too_many(asked)
     for node in cluster.nodes:
         held = held_of(asked)[node.name]

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from chaos_proxy import eventually
-from cluster_process import Cluster, cairn_of
+from cluster_process import Cluster, cairn_again
 from placed import Placed, large_xorbs
 
 MIB = 1 << 20
@@ -22,7 +22,7 @@ def cluster(tmp_path):
     for _ in range(NODES):
         cluster.grow()
     cluster.wait_for_voters(NODES)
-    cairn_of(cluster.nodes[0], "cluster", "set", "--replication-factor", str(COPIES))
+    cairn_again(cluster.nodes[0], "cluster", "set", "--replication-factor", str(COPIES))
     yield cluster
     cluster.close()
 

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from chaos_proxy import eventually
-from cluster_process import cairn_of
+from cluster_process import Patient, cairn_again, cairn_of
 from hub_process import CAIRN, Hub
 from ledger import Lost, ask, digest
 from name_ledger import NameLedger
@@ -19,7 +19,7 @@ from xet_wire import swapped
 
 def recover(node, *flags, status=0):
     done = subprocess.run([CAIRN, "cluster", "recover", "--data", node.data_dir, *flags], stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                          timeout=60)
+                          timeout=300)
     assert done.returncode == status, f"{done.returncode}\n{done.stdout}\n{done.stderr}"
     return done.stdout + done.stderr
 
@@ -124,7 +124,7 @@ def test_what_only_another_node_has_is_read_from_it_recovered_apart(make_cluster
     user = first.make_user("ada")
     repo = f"{user.name}/stones"
     assert first.create_repo(user.token, "stones").status == 200
-    cairn_of(first, "cluster", "set", "--replication-factor", "1", "--copies", "1")
+    cairn_again(first, "cluster", "set", "--replication-factor", "1", "--copies", "1")
     for number in range(40):
         placed = Placed(cluster, 1, user, repo, f"weights-{number}", chance.randbytes(2 * MIB))
         if placed.holders == [other]:
@@ -140,11 +140,11 @@ def test_what_only_another_node_has_is_read_from_it_recovered_apart(make_cluster
 
     def download(node):
         """By LFS: what the commit consists of may be lost with the third node."""
-        [entry] = node.lfs_batch(user.token, repo, [(placed.oid, placed.length)], operation="download").json()["objects"]
+        [entry] = Patient(node).lfs_batch(user.token, repo, [(placed.oid, placed.length)], operation="download").json()["objects"]
         return node.request("GET", entry["actions"]["download"]["href"])
 
     assert download(first).status != 200
-    assert download(other).body == placed.data
+    eventually(lambda: download(other).body == placed.data, 30, "what this node has")
 
     push_again(first, user, repo, placed.data)
     assert download(first).body == placed.data
@@ -155,7 +155,7 @@ def push_again(node, user, repo, data):
     oid = digest(data)
 
     def asked_for():
-        [entry] = node.lfs_batch(user.token, repo, [(oid, len(data))]).json()["objects"]
+        [entry] = Patient(node).lfs_batch(user.token, repo, [(oid, len(data))]).json()["objects"]
         return entry.get("actions")
     actions = eventually(asked_for, 30, "a request for the bytes")
     ask(node, "PUT", actions["upload"]["href"], data)

@@ -173,7 +173,7 @@ def test_nodes_of_two_versions_decide_alike_and_an_older_one_is_kept_out_afterwa
     # Another one as old as that is told so by whoever it asks, and becomes no member.
     late = Node(cluster, 4, *cluster.flags)
     hubbub.runs(late, OLDER)
-    late.flags += ["--join", cairn_of(first, "cluster", "token", "--voter").strip()]
+    late.flags += ["--join", cairn_again(first, "cluster", "token", "--voter").strip()]
     assert "the cluster is at a feature level that this program does not know: install a newer one" in refusal_of(late)
     assert {each["name"] for each in first.status()["nodes"]} == {"node1", "node2", "node3"}
     late.program = NEWER  # the token is good still

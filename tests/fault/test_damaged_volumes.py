@@ -3,10 +3,10 @@ import http.client
 import json
 import re
 import shutil
-import time
 
 import pytest
 
+from chaos_proxy import eventually
 from hub_process import cairn
 from ledger import digest
 from samples import random_bytes
@@ -329,10 +329,7 @@ def damaged(hub, library):
 
 def read_again(library, path):
     """Reads an old name until it leads to what is whole now."""
-    until = time.monotonic() + 30
-    while library.is_loud(path):
-        assert time.monotonic() < until, library.hub.tail()
-        time.sleep(0.2)
+    eventually(lambda: not library.is_loud(path), 30, f"{path} is whole")
 
 
 def test_a_damaged_object_is_healed_by_a_client_that_cuts_other_chunks(hub, library, damaged):
@@ -389,10 +386,7 @@ def test_the_server_scrubs_by_itself(hub, library):
     damage(hub, library.files["large.bin"], 100_000)
     hub.flags += ["--scrub-every", "1s"]
     hub.start()
-    until = time.monotonic() + 60
-    while counts()["scrubs"] == 0:
-        assert time.monotonic() < until, hub.tail()
-        time.sleep(0.2)
+    eventually(lambda: counts()["scrubs"] > 0, 60, "a scrub")
     assert counts()["scrub_corrupt"] >= 1
     assert "cairn: scrub: volume" in hub.tail()
     library.put(library.files["large.bin"])  # is taken, though the store had it

@@ -6,6 +6,7 @@ import threading
 import time
 import traceback
 
+from chaos_proxy import eventually
 from hub_process import BUILD, Hub, cairn
 from ledger import Lost, Refused, ask, digest, heard
 from raw_http import connect, read_answer
@@ -19,7 +20,7 @@ SECONDS = 20
 KILLS = 4
 GRACE_MS = 400
 INLINE_BYTES = 200_000
-TRIES_MAX = 8         # of one push: what the hub said it had may be collected before it is named
+TRIES_MAX = 40        # of one push: what the hub said it had may be collected before it is named
 
 
 class Gardener(threading.Thread):
@@ -115,7 +116,7 @@ class Gardener(threading.Thread):
 
     def stop(self):
         self.stopping.set()
-        self.join(60)
+        self.join(300)
         assert not self.is_alive()
         assert self.failure is None, self.failure
 
@@ -138,15 +139,16 @@ def make_gardeners(hub, seed, round=0):
     return [Gardener(hub, hub.make_user(f"gardener-{round}-{i}"), contents, f"{seed} {round} {i}") for i in range(CLIENTS)]
 
 
-def run_beside_gc(hub, gardeners, seconds, end=lambda: None):
+def run_beside_gc(hub, gardeners, seconds, end=lambda: None, enough=lambda reports: True):
     reports, failures, stopping = [], [], threading.Event()
     collector = threading.Thread(target=collect_until, args=(stopping, hub, reports, failures), daemon=True)
     for thread in [*gardeners, collector]:
         thread.start()
     time.sleep(seconds)
+    eventually(lambda: enough(reports) or failures or any(gardener.failure for gardener in gardeners), 60, "enough has happened")
     stopping.set()
     end()
-    collector.join(60)
+    collector.join(300)
     assert not collector.is_alive()
     for gardener in gardeners:
         gardener.stop()
@@ -161,12 +163,11 @@ def check_gardens(gardeners):
 
 def test_nothing_reachable_is_collected_while_clients_push_and_delete(hub, check_disk, seed):
     gardeners = make_gardeners(hub, seed)
-    reports = run_beside_gc(hub, gardeners, SECONDS)
+    reports = run_beside_gc(hub, gardeners, SECONDS, enough=lambda reports: len(reports) > 10 and sum(g.pushes for g in gardeners) > 50
+                            and any(report["xorbs_dropped"] for report in reports))
     pushes, repeats = sum(g.pushes for g in gardeners), sum(g.repeats for g in gardeners)
     print(f"{len(reports)} collections, {pushes} pushes, {repeats} commits repeated, "
           f"{sum(r['files_dropped'] for r in reports)} files and {sum(r['xorbs_dropped'] for r in reports)} xorbs dropped")
-    assert len(reports) > 10 and pushes > 50
-    assert sum(report["xorbs_dropped"] for report in reports) > 0, "nothing was ever collected: the test tests nothing"
     check_gardens(gardeners)
 
     assert hub.stop() == 0, hub.tail()
@@ -230,7 +231,7 @@ class SlowRequest:
     """One whose body stops coming for a while."""
 
     def __init__(self, hub, method, path, body, token=None, type="application/octet-stream"):
-        self.connection = connect(hub)
+        self.connection = connect(hub, 120)
         self.body, self.sent = body, 0
         bearer = f"Authorization: Bearer {token}\r\n" if token else ""
         path = path.removeprefix(hub.url)
@@ -242,7 +243,7 @@ class SlowRequest:
 
     def finish(self):
         self.send(len(self.body))
-        status, answer = read_answer(self.connection, 60)
+        status, answer = read_answer(self.connection, 120)
         self.connection.close()
         return status, answer
 

@@ -8,7 +8,7 @@ import time
 from git_work import Work, check_clone, refs
 from samples import random_bytes
 
-SECONDS, SECONDS_MAX = 12, 90  # more when the machine is busy
+SECONDS, SECONDS_MAX = 12, 240  # more when the machine is busy
 
 
 class Pusher(threading.Thread):
@@ -58,7 +58,7 @@ def test_no_collection_takes_what_a_push_brings(hub, tmp_path):
         collections += 1
     stopping.set()
     for pusher in pushers:
-        pusher.join(120)
+        pusher.join(300)
         assert not pusher.is_alive() and pusher.failure is None, pusher.failure
     assert hub.operation("gc", grace_ms=0)["state"] == "done"
     print(collections, "collections,", sum(pusher.pushes for pusher in pushers), "pushes")

@@ -3,6 +3,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import time
 
@@ -158,6 +159,14 @@ def test_pod_0_with_an_empty_disk_joins_the_cluster_that_is_there(pods):
     assert first.admin("GET", "/cluster")["node"] != lost
 
 
+def listens(port):
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=60).close()
+        return True
+    except OSError:
+        return False
+
+
 def test_a_pod_that_is_killed_in_its_first_start_joins_in_its_next(pods):
     first = pods.found()
     second = pods.add()
@@ -169,8 +178,7 @@ def test_a_pod_that_is_killed_in_its_first_start_joins_in_its_next(pods):
     token.write_text(first.admin("POST", "/cluster/token", {"role": "voter"})["token"])
     first.stop()
     second.spawn()
-    eventually(lambda: (second.data_dir / "meta/raftlog").is_dir() and (second.data_dir / "meta/meta/CURRENT").exists(), SECONDS_MAX, "the node to begin")
-    time.sleep(1)
+    eventually(lambda: listens(second.cluster_port), SECONDS_MAX, "the node to begin")
     second.kill()
     alone = subprocess.run([CAIRND, "--data", second.data_dir, "--listen", "127.0.0.1:0"], capture_output=True, text=True)
     assert "began to join a cluster" in alone.stderr  # what a start without the token says

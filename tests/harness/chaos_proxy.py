@@ -57,7 +57,7 @@ class ChaosProxy:
         listener.bind(("127.0.0.1", 0))
         listener.listen(64)
         asyncio.run_coroutine_threadsafe(
-            asyncio.start_server(lambda reader, writer: self.serve(name, port, reader, writer), sock=listener), self.loop).result(10)
+            asyncio.start_server(lambda reader, writer: self.serve(name, port, reader, writer), sock=listener), self.loop).result(60)
         return listener.getsockname()[1]
 
     def close(self):
@@ -86,10 +86,11 @@ class ChaosProxy:
     # ---- traffic
 
     def caller(self, port):
-        inode = socket_inode(port)
-        for name, pid in list(self.pids.items()):  # another thread adds nodes
-            if inode and owns_socket(pid, inode):
-                return name
+        for _ in range(3):  # the table changes while it is read, and a line may be missed
+            inode = socket_inode(port)
+            for name, pid in list(self.pids.items()):  # another thread adds nodes
+                if inode and owns_socket(pid, inode):
+                    return name
         return None
 
     async def serve(self, target, port, reader, writer):

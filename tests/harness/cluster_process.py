@@ -5,11 +5,13 @@ import signal
 import subprocess
 import time
 
-from chaos_proxy import ChaosProxy, eventually
+from chaos_proxy import PATIENCE, ChaosProxy, eventually
 from hub_process import CAIRN, Hub, cairn
 from ports import free_port
 
 CONVERGE_SECONDS_MAX = 30
+AGAIN_SECONDS_MAX = PATIENCE * 60  # for a command that is told to try again
+FOR_THE_MOMENT = ("; try again", ", try again")  # no refusal: a node cannot tell yet
 
 
 class Node(Hub):
@@ -48,6 +50,22 @@ class Node(Hub):
         self.process.send_signal(signal.SIGCONT)
 
 
+class Patient(Node):
+    """A node whose answers count only once it says neither that they may be old nor to try again."""
+
+    def __init__(self, node):
+        vars(self).update(vars(node))
+
+    def request(self, *arguments, **more):
+        deadline = time.monotonic() + PATIENCE * CONVERGE_SECONDS_MAX
+        while True:
+            answer = super().request(*arguments, **more)
+            if "x-cairn-stale" not in answer.headers and answer.status != 503:
+                return answer
+            assert time.monotonic() < deadline, f"{self.log}: {answer}"
+            time.sleep(0.2)
+
+
 class Cluster:
     def __init__(self, dir, with_proxy=False, *flags):
         self.dir = dir
@@ -61,7 +79,7 @@ class Cluster:
         number = 1 + max([len(self.nodes), *(node.number for node in self.nodes)])
         node = Node(self, number, *self.flags, data_dir=data_dir)
         if self.nodes:
-            token = cairn_of(self.any_node(), "cluster", "token", *(["--voter"] if role == "voter" else [])).strip()
+            token = cairn_again(self.any_node(), "cluster", "token", *(["--voter"] if role == "voter" else [])).strip()
             node.flags += ["--join", token]
         if self.prepare:
             self.prepare(node)
@@ -131,14 +149,18 @@ def cairn_of(node, *arguments, **more):
 def refused(node, *arguments):
     """What an operator's command says that is not done."""
     environment = {**os.environ, "CAIRN_TOKEN_FILE": str(node.cluster.dir / "node1" / "admin-token")}
-    done = subprocess.run([CAIRN, "--url", node.url, *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, env=environment)
-    assert done.returncode != 0, done.stdout
-    return done.stdout + done.stderr
+    end = time.monotonic() + AGAIN_SECONDS_MAX
+    while True:
+        done = subprocess.run([CAIRN, "--url", node.url, *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300, env=environment)
+        assert done.returncode != 0, done.stdout
+        if not any(words in done.stderr for words in FOR_THE_MOMENT) or time.monotonic() > end:
+            return done.stdout + done.stderr
+        time.sleep(0.5)
 
 
 def cairn_again(node, *arguments):
     """The same, and again while the answer says so: a leader may be far away just now, or a node behind."""
-    end = time.monotonic() + 60
+    end = time.monotonic() + AGAIN_SECONDS_MAX
     while True:
         try:
             return cairn_of(node, *arguments)

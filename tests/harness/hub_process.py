@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 
+from chaos_proxy import PATIENCE, eventually
 from ports import free_port
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -16,8 +17,9 @@ BUILD = ROOT / "build" / PRESET
 CAIRND = pathlib.Path(os.environ.get("CAIRND", BUILD / "cairnd"))
 CAIRN = pathlib.Path(os.environ.get("CAIRN", BUILD / "cairn"))
 
-START_SECONDS_MAX = 60
-STOP_SECONDS_MAX = 90
+START_SECONDS_MAX = PATIENCE * 60
+STOP_SECONDS_MAX = PATIENCE * 60
+BUSY_SECONDS_MAX = PATIENCE * 40
 
 logs = set()  # of every server that was started
 
@@ -132,8 +134,17 @@ class Hub:
         finally:
             connection.close()
 
+    def answered(self, *arguments, **more):
+        """The answer of a request that is repeated while the hub says to try again, as clients do."""
+        deadline = time.monotonic() + BUSY_SECONDS_MAX
+        while True:
+            answer = self.request(*arguments, **more)
+            if answer.status != 503 or "retry-after" not in answer.headers or time.monotonic() > deadline:
+                return answer
+            time.sleep(0.2)
+
     def admin(self, method, path, body=None):
-        answer = self.request(method, f"/api/admin{path}", body, token=self.admin_token)
+        answer = self.answered(method, f"/api/admin{path}", body, token=self.admin_token)
         assert answer.status == 200, answer
         return answer.json()
 
@@ -155,13 +166,10 @@ class Hub:
 
     def index_settled(self, seconds=30):
         """Waits until lists and search know of everything that was acknowledged; the index's own account of itself."""
-        deadline = time.monotonic() + seconds
-        while True:
+        def settled():
             index = self.admin("GET", "/index")
-            if index["behind"] == 0 and not index["rebuilding"]:
-                return index
-            assert time.monotonic() < deadline, index
-            time.sleep(0.01)
+            return index if index["behind"] == 0 and not index["rebuilding"] else None
+        return eventually(settled, seconds, "an index that knows of everything")
 
     def cpu_seconds(self):
         fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
@@ -228,6 +236,6 @@ class User:
 def cairn(hub, *arguments, status=0, stderr=False):
     """The operator's command against a hub; its output, or what it says beside it."""
     done = subprocess.run([CAIRN, "--url", hub.url, "--data", hub.data_dir, *map(str, arguments)], stdin=subprocess.DEVNULL,
-                          capture_output=True, text=True, timeout=120)
+                          capture_output=True, text=True, timeout=300)
     assert done.returncode == status, f"cairn {arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}"
     return done.stderr if stderr else done.stdout

@@ -4,6 +4,9 @@ import random
 import threading
 import time
 
+from chaos_proxy import eventually
+from cluster_process import Patient
+
 
 class NameLedger:
     """Users that exist, tokens that work, tokens that were revoked. An answer that did not arrive, or says 503, acknowledges nothing."""
@@ -32,7 +35,7 @@ class NameLedger:
     def stop(self):
         self.stopping.set()
         for thread in self.threads:
-            thread.join(90)
+            thread.join(300)
             assert not thread.is_alive(), "a client hangs"
         assert not self.failures, self.failures[0]
 
@@ -103,11 +106,15 @@ class NameLedger:
     def cluster_token(self):
         return self.cluster.nodes[0].admin_token
 
+    def go_on_until(self, users):
+        """So many were made, or something was wrong, which `stop` tells."""
+        eventually(lambda: self.failures or len(self.users) > users, 60, f"more than {users} users")
+
     # ---- afterwards
 
     def check(self, chance, limit=60):
         """A sample of what was acknowledged, on every node."""
-        for node in self.cluster.living():
+        for node in map(Patient, self.cluster.living()):
             listed = {user["name"] for user in node.admin("GET", "/users")}
             missing = set(self.users) - listed
             assert not missing, f"{node.name} has lost {len(missing)} of {len(self.users)} users: {sorted(missing)[:5]}"

@@ -64,12 +64,17 @@ class Nemesis:
         for node in dead:
             node.spawn()  # a majority may be among them: none serves before the others have come
         for node in self.cluster.nodes:
-            eventually(lambda: node.is_running() and self.is_ready(node), LEFT_TO_HEAL_SECONDS_MAX, f"{node.name} is ready: {node.tail(1500)}")
+            eventually(lambda: self.is_back(node), LEFT_TO_HEAL_SECONDS_MAX, f"{node.name} is ready: {node.tail(1500)}")
+
+    def is_back(self, node):
+        if not node.is_running() and self.done[-1:] == ["disk: no log"] and node.process.returncode == EXIT_STORE_FAILED:
+            node.spawn()  # it was still ending when its disk had become whole again
+        return node.is_running() and self.is_ready(node)
 
     @staticmethod
     def is_ready(node):
         try:
-            return node.request("GET", "/readyz", timeout=5).status == 200
+            return node.request("GET", "/readyz", timeout=30).status == 200
         except OSError:
             return False
 

@@ -4,10 +4,11 @@ import sys
 import threading
 import traceback
 
+from chaos_proxy import eventually
 from ledger import Commit, Lost, Refused, RegisteredFile, Repository, StoredObject, StoredXorb, Token, ask, digest, heard
 from xet_wire import File, Xorb, shard
 
-ROUND_SECONDS_MAX = 60
+ROUND_SECONDS_MAX = 300
 SIZES = (1, 100, 4096, 70_000, 300_000, 1_500_000, 6_000_000)
 
 
@@ -131,6 +132,12 @@ class Crowd:
     def may_be_refused(self):
         for pusher in self.pushers:
             pusher.may_be_refused = True
+
+    def go_on_until(self, facts, kinds=1):
+        """So many were acknowledged, of so many kinds; or one of them has found something wrong, which `stop` tells."""
+        ledger = self.pushers[0].ledger
+        eventually(lambda: any(pusher.failure for pusher in self.pushers) or (len(ledger.facts) > facts and len(ledger.counts()) >= kinds), 60,
+                   f"more than {facts} acknowledgements, of {kinds} kinds")
 
     def stop(self):
         """After this nothing more is sent. Whatever one of them found wrong is raised."""

@@ -5,6 +5,7 @@ import random
 import threading
 import time
 
+from chaos_proxy import eventually
 from linearizability import Call, Register, check
 
 
@@ -25,7 +26,7 @@ class RefClients:
         self.stopping = threading.Event()
         self.threads = []
         for repo in self.repos:
-            seen = self.look(cluster.any_node(), repo)
+            seen = eventually(lambda: self.look(cluster.any_node(), repo), 60, f"a first look at {repo}")
             self.histories[repo], self.initial[repo], self.parents[repo] = [], seen[1], seen
 
     # ---- life
@@ -39,7 +40,7 @@ class RefClients:
     def stop(self):
         self.stopping.set()
         for thread in self.threads:
-            thread.join(120)
+            thread.join(300)
             assert not thread.is_alive(), "a client hangs"
         assert not self.failures, self.failures[0]
 
@@ -139,6 +140,10 @@ class RefClients:
             assert answer.status in (200, 401), f"{node.name} answers whoami: {answer}"
             self.note(text, began, ("read", answer.status == 200), node.name)
 
+    def go_on_until(self, calls):
+        """So many were made, or something was wrong with one, which `stop` tells."""
+        eventually(lambda: self.failures or self.counts()["calls"] > calls, 60, f"more than {calls} calls")
+
     # ---- afterwards
 
     def check(self):
@@ -146,7 +151,8 @@ class RefClients:
         for node in self.cluster.living():
             for repo in self.repos:
                 began = time.monotonic()
-                self.note(repo, began, ("read", self.look(node, repo)[1]), node.name)
+                seen = eventually(lambda: self.look(node, repo), 60, f"{node.name} reads {repo}")
+                self.note(repo, began, ("read", seen[1]), node.name)
         for key, calls in self.histories.items():
             why = check(calls, Register(self.initial[key]))
             assert why is None, f"the history of {key} is not linearizable: {why}"

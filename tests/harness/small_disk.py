@@ -7,7 +7,7 @@ import struct
 import subprocess
 import time
 
-LOOK_SECONDS = 0.3  # a server looks at the free room a few times a second
+LOOK_SECONDS = 1  # a server looks at the free room a few times a second
 EXT4_IOC_SHUTDOWN = 0x8004587D
 GOING_NOLOGFLUSH = 2  # as when the power goes: what was not synced is lost
 

@@ -16,7 +16,7 @@ import pytest
 from hub_process import CAIRN
 from ports import free_port
 
-START_SECONDS_MAX = 20
+START_SECONDS_MAX = 60
 
 
 def why_not():
@@ -81,7 +81,7 @@ LogLevel VERBOSE
     def stop(self):
         if self.process:
             self.process.terminate()
-            self.process.wait(20)
+            self.process.wait(60)
         shutil.rmtree(self.dir, ignore_errors=True)
 
     def url(self, repo):
