@@ -71,7 +71,7 @@ def test_what_was_acknowledged_holds_while_it_fails(make_chaos, check_disk, chan
     check_everything(cluster, ledger, refs, check_disk, chance)
 
 
-@pytest.mark.timeout(900)  # five nodes, clients and a proxy on two cores
+@pytest.mark.timeout(1800)  # five nodes, clients and a proxy on two cores
 def test_growing_to_five_and_shrinking_to_three_under_load(make_chaos, check_disk, chance, seed, tmp_path):
     cluster = make_chaos(1)
     ledger = make_ledger(cluster, AnyNode(cluster, seed), tmp_path)

@@ -9,7 +9,7 @@ from chaos_proxy import PATIENCE, ChaosProxy, eventually
 from hub_process import CAIRN, Hub, cairn
 from ports import free_port
 
-CONVERGE_SECONDS_MAX = 30
+CONVERGE_SECONDS_MAX = 60
 AGAIN_SECONDS_MAX = PATIENCE * 60  # for a command that is told to try again
 FOR_THE_MOMENT = ("; try again", ", try again")  # no refusal: a node cannot tell yet
 
