@@ -1,5 +1,6 @@
 """One node of three wakes up with a damaged disk: it repairs itself from the others, or refuses to start with a sentence and is replaced. It never serves what is wrong,
 and the others never notice."""
+import http.client
 import os
 import pathlib
 import subprocess
@@ -115,7 +116,7 @@ def test_a_damaged_disk_is_repaired_or_refused(make_cluster, check_disk, chance,
         try:
             Look(ledger, node).check(ledger.facts)
             node.admin("GET", "/cluster/digest")  # reads all names, those too that nobody asks for
-        except (AssertionError, OSError):
+        except (AssertionError, OSError, http.client.HTTPException):
             # It may stop when it meets the damage, but an answer is right or an error.
             if not stops(node):
                 raise

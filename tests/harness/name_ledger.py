@@ -59,7 +59,7 @@ class NameLedger:
                 self.refused += 1
                 time.sleep(0.05)
 
-    def ask(self, node, *arguments, timeout=40, **more):
+    def ask(self, node, *arguments, timeout=60, **more):
         """The answer, or None when there is none that can be believed."""
         try:
             answer = node.request(*arguments, timeout=timeout, **more)

@@ -1,4 +1,5 @@
 """What goes wrong with a cluster: one fault at a time, drawn by a seed, held for a while, healed. Nodes must have been made by `prepare` for clocks and disks."""
+import http.client
 import time
 
 from chaos_proxy import eventually
@@ -75,13 +76,13 @@ class Nemesis:
     def is_ready(node):
         try:
             return node.request("GET", "/readyz", timeout=30).status == 200
-        except OSError:
+        except (OSError, http.client.HTTPException):
             return False
 
     def leader_or_any(self):
         try:
             return self.cluster.leader(self.chance.randrange(2))
-        except (AssertionError, OSError):
+        except (AssertionError, OSError, http.client.HTTPException):
             return self.chance.choice(self.cluster.nodes)
 
     # ---- the network

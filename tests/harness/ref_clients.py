@@ -72,7 +72,7 @@ class RefClients:
     def look(self, node, repo):
         """(id, title) of the newest commit, or None when the answer may be old or there is none."""
         try:
-            answer = node.request("GET", f"/api/models/{repo}/commits/main?limit=1", token=self.user.token, timeout=40)
+            answer = node.request("GET", f"/api/models/{repo}/commits/main?limit=1", token=self.user.token, timeout=60)
         except (OSError, http.client.HTTPException):
             return None
         if answer.status >= 500 or "x-cairn-stale" in answer.headers:
@@ -109,7 +109,7 @@ class RefClients:
     def make_token(self, nodes, chance, name):
         try:
             answer = chance.choice(nodes).request("POST", "/api/admin/tokens", {"user": self.user.name, "role": "read", "name": name},
-                                                  token=self.cluster.nodes[0].admin_token, timeout=40)
+                                                  token=self.cluster.nodes[0].admin_token, timeout=60)
         except (OSError, http.client.HTTPException):
             return
         if answer.status == 200:
@@ -127,9 +127,9 @@ class RefClients:
         revoke = chance.random() < 0.15
         try:
             if revoke:
-                answer = node.request("DELETE", f"/api/admin/tokens/{id}", token=self.cluster.nodes[0].admin_token, timeout=40)
+                answer = node.request("DELETE", f"/api/admin/tokens/{id}", token=self.cluster.nodes[0].admin_token, timeout=60)
             else:
-                answer = node.request("GET", "/api/whoami-v2", token=text, timeout=40)
+                answer = node.request("GET", "/api/whoami-v2", token=text, timeout=60)
         except (OSError, http.client.HTTPException):
             answer = None
         lost = answer is None or answer.status >= 500
