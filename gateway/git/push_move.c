@@ -23,10 +23,15 @@ static int propose(struct push *push, const struct ref_update *updates, size_t c
 	struct command_id id;
 	const struct pack *pack = push->has_pack && !push->pack_listed ? &push->pack : NULL;
 	command_id_make(&id);
+	if (pack)
+		received_pack_list_begin(&push->received);
 	int err = ERR_UNKNOWN_OUTCOME;
 	for (int i = 0; i < PROPOSALS_MAX && err == ERR_UNKNOWN_OUTCOME; i++)
 		err = refs_update(push->gateway->ns, push->actor.name, &push->repo.id, updates, count, pack, &id, why);
-	push->pack_listed |= err == 0 && pack;
+	if (pack) {
+		push->pack_listed = err == 0;
+		received_pack_list_end(&push->received, push->pack_listed);
+	}
 	return err;
 }
 

@@ -128,6 +128,7 @@ static int open_detached_draft(struct commit *commit, struct why *why)
 	struct call *call = commit->call;
 	struct ref ref;
 	int err = ref_get(call->gateway->ns, NULL, &call->repo.id, commit->ref, &ref);
+	bool has_branch = err == 0;
 	if (err == 0)
 		err = commit_draft_open_at(&commit->draft, call->gateway, &call->repo, commit->has_parent ? &commit->parent : &ref.oid, why);
 	if (err == 0) {
@@ -138,7 +139,9 @@ static int open_detached_draft(struct commit *commit, struct why *why)
 		return refuse(commit, err, 409, NULL);
 	if (err != ERR_NOT_FOUND)
 		return err;
-	why_set(why, err, "Invalid rev id: %s", commit->revision);
+	char parent[OID_TEXT_BYTES];
+	hex_encode(parent, commit->parent.bytes, OID_BYTES);
+	why_set(why, err, "Invalid rev id: %s", has_branch && commit->has_parent ? parent : commit->revision);
 	return refuse(commit, err, 404, "RevisionNotFound");
 }
 

@@ -1,9 +1,11 @@
 #include "gateway/repo/draft.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "gateway/auth/auth.h"
 #include "gateway/repo/attributes.h"
+#include "gateway/repo/listing.h"
 #include "gateway/repo/object_hash.h"
 #include "gateway/repo/pack_file.h"
 #include "gateway/repo/path_lock.h"
@@ -267,16 +269,34 @@ static int build_commit(struct finish *finish)
 	return err;
 }
 
-static int put_objects(struct finish *finish)
+static int put_range(struct finish *finish, size_t first, size_t end)
 {
 	const struct draft_objects *objects = &finish->objects;
 	struct commit_draft *draft = finish->draft;
-	int err = rebuild_before_put(draft->gateway, &draft->repo.id);
-	for (size_t i = 0; i < objects->count && err == 0; i += PUT_OBJECTS) {
-		size_t count = objects->count - i < PUT_OBJECTS ? objects->count - i : PUT_OBJECTS;
+	int err = 0;
+	for (size_t i = first; i < end && err == 0; i += PUT_OBJECTS) {
+		size_t count = end - i < PUT_OBJECTS ? end - i : PUT_OBJECTS;
 		err = store_git_put(draft->gateway->store, &draft->repo.id, objects->oids + i, objects->objects + i, count);
 	}
 	return err;
+}
+
+static size_t place_of_commit(const struct draft_objects *objects)
+{
+	size_t place = 0;
+	while (place < objects->count && objects->objects[place].type != GIT_COMMIT)
+		place++;
+	assert(place < objects->count);
+	return place;
+}
+
+/* All but the commit. */
+static int put_files(struct finish *finish, size_t commit)
+{
+	int err = rebuild_before_put(finish->draft->gateway, &finish->draft->repo.id);
+	if (err == 0)
+		err = put_range(finish, 0, commit);
+	return err ? err : put_range(finish, commit + 1, finish->objects.count);
 }
 
 static bool is_administrator(const struct finish *finish)
@@ -337,7 +357,21 @@ static int store_pack(struct finish *finish, struct pack *pack)
 	return err;
 }
 
-/* Bytes first, then the table that readers will ask, then the name. */
+/* The name, and with it the commit into the table (listing.h). */
+static int list(struct finish *finish, const struct pack *pack, size_t commit)
+{
+	struct commit_draft *draft = finish->draft;
+	struct listings *listings = repo_cache_listings(draft->gateway->trees);
+	struct listing listing;
+	listing_begin(listings, &listing, &draft->repo.id);
+	int err = move_ref(finish, pack);
+	if (err == 0)
+		(void)put_range(finish, commit, commit + 1); /* named by now: what the table lacks comes back on the first miss */
+	listing_end(listings, &listing);
+	return err;
+}
+
+/* Bytes first, then the folders and files that readers will ask the table for, then the name. */
 static int publish(struct finish *finish)
 {
 	struct commit_draft *draft = finish->draft;
@@ -350,10 +384,11 @@ static int publish(struct finish *finish)
 	if (err)
 		return err;
 	draft->upload_committed = true;
-	err = put_objects(finish);
+	size_t commit = place_of_commit(&finish->objects);
+	err = put_files(finish, commit);
 	if (err)
 		return why_set(finish->why, err, "the objects of the commit cannot be indexed");
-	err = move_ref(finish, &pack);
+	err = list(finish, &pack, commit);
 	finish->lost_race = err == ERR_CONFLICT && !draft->publish;
 	return err;
 }

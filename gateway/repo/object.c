@@ -2,9 +2,10 @@
 
 #include <stdlib.h>
 
+#include "gateway/repo/listing.h"
 #include "gateway/repo/rebuild.h"
 
-enum { TAG_DEPTH_MAX = 8 };
+enum { TAG_DEPTH_MAX = 8, LISTING_WAIT_MS = 5000 };
 
 static int table_get(struct gateway *gateway, const struct entity_id *repo, const struct oid *oid, unsigned types, struct git_object *out)
 {
@@ -17,9 +18,19 @@ static int table_get(struct gateway *gateway, const struct entity_id *repo, cons
 	return err;
 }
 
-static int get_repairing(struct gateway *gateway, const struct entity_id *repo, const struct oid *oid, unsigned types, struct git_object *out)
+/* What was named a moment ago may be on its way into the table. */
+static int get_awaited(struct gateway *gateway, const struct entity_id *repo, const struct oid *oid, unsigned types, struct git_object *out)
 {
 	int err = table_get(gateway, repo, oid, types, out);
+	if (err != ERR_NOT_FOUND)
+		return err;
+	listings_wait(repo_cache_listings(gateway->trees), repo, LISTING_WAIT_MS);
+	return table_get(gateway, repo, oid, types, out);
+}
+
+static int get_repairing(struct gateway *gateway, const struct entity_id *repo, const struct oid *oid, unsigned types, struct git_object *out)
+{
+	int err = get_awaited(gateway, repo, oid, types, out);
 	if (err != ERR_NOT_FOUND)
 		return err;
 	err = rebuild_missing(gateway, repo);
@@ -51,7 +62,7 @@ static int load_one(struct gateway *gateway, const struct entity_id *repo, const
 	struct oid *next)
 {
 	struct git_object object;
-	int err = must_exist ? get_repairing(gateway, repo, oid, types, &object) : table_get(gateway, repo, oid, types, &object);
+	int err = must_exist ? get_repairing(gateway, repo, oid, types, &object) : get_awaited(gateway, repo, oid, types, &object);
 	if (err == ERR_NOT_FOUND && !must_exist && rebuild_newer(gateway, repo) == 0)
 		err = table_get(gateway, repo, oid, types, &object);
 	if (err)

@@ -1,7 +1,7 @@
 /* object.h - git objects of one repository: read from the store's table, kept in memory. Private to gateway/repo.
  *
- * An object that a ref or another object names but the table does not have was lost with the table's last writes: the table is then repaired
- * from packs (rebuild.h) and asked again, once. */
+ * An object that a ref or another object names but the table does not have is on its way into it (listing.h), or was lost with the table's last writes: then the
+ * table is repaired from packs (rebuild.h) and asked again, once. */
 #ifndef CAIRN_GATEWAY_REPO_OBJECT_H
 #define CAIRN_GATEWAY_REPO_OBJECT_H
 

@@ -1,4 +1,4 @@
-/* publish.h - a few new objects and the ref that needs them: bytes, then the table, then the name. Private to gateway/repo. */
+/* publish.h - a few new objects and the ref that needs them: bytes, then the name, then the table (listing.h). Private to gateway/repo. */
 #ifndef CAIRN_GATEWAY_REPO_PUBLISH_H
 #define CAIRN_GATEWAY_REPO_PUBLISH_H
 

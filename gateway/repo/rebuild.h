@@ -4,6 +4,8 @@
  * repair reads packs from the newest backwards until it meets one whose objects are all there, and puts what it read oldest first, so that
  * a repair cut short leaves the same kind of gap. One repair at a time per repository; not again within REPAIR_PAUSE_MS.
  *
+ * A pack whose commits are not in the table since the server stopped before they were (listing.h) is not all there either.
+ *
  * On a node of a cluster the table lacks what other nodes have brought, anywhere in the list: there all packs are looked at that are newer than
  * what was looked at before, and the pause ends when the repository has changed. */
 #ifndef CAIRN_GATEWAY_REPO_REBUILD_H

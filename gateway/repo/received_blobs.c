@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "gateway/repo/cache.h"
 #include "gateway/repo/object_batch.h"
 #include "gateway/repo/rebuild.h"
 #include "schemas/git_object.h"
@@ -261,7 +262,13 @@ static int table_object(struct received_pack *received, uint32_t position, struc
 	return 0;
 }
 
-static int put_objects(struct received_pack *received, struct why *why)
+static bool leads_on(unsigned type)
+{
+	return type == GIT_COMMIT || type == GIT_TAG;
+}
+
+/* Either what a ref may lead to, or all the rest. */
+static int put_objects(struct received_pack *received, bool leading, struct why *why)
 {
 	uint32_t count = indexed_pack_count(received->pack);
 	struct object_batch *batch = calloc(1, sizeof(*batch));
@@ -269,12 +276,14 @@ static int put_objects(struct received_pack *received, struct why *why)
 		return ERR_NO_MEMORY;
 	batch->gateway = received->gateway;
 	batch->repo = &received->repo->id;
-	int err = rebuild_before_put(received->gateway, batch->repo);
+	int err = leading ? 0 : rebuild_before_put(received->gateway, batch->repo);
 	received->phase = "Indexing objects";
 	for (uint32_t i = 0; i < count && err == 0; i++) {
 		uint32_t position = indexed_pack_nth(received->pack, i);
 		struct git_object object;
 		received->done = i;
+		if (leads_on(received->types[position]) != leading)
+			continue;
 		err = table_object(received, position, &object, why);
 		if (err == 0)
 			err = object_batch_add(batch, indexed_pack_oid(received->pack, position), &object);
@@ -291,5 +300,17 @@ int received_pack_store(struct received_pack *received, struct pack *out, struct
 		err = store_blobs(received, why);
 	if (err == 0)
 		err = store_pack(received, out, why);
-	return err ? err : put_objects(received, why);
+	return err ? err : put_objects(received, false, why);
+}
+
+void received_pack_list_begin(struct received_pack *received)
+{
+	listing_begin(repo_cache_listings(received->gateway->trees), &received->listing, &received->repo->id);
+}
+
+void received_pack_list_end(struct received_pack *received, bool is_listed)
+{
+	if (is_listed)
+		(void)put_objects(received, true, NULL); /* named by now: what the table lacks comes back on the first miss */
+	listing_end(repo_cache_listings(received->gateway->trees), &received->listing);
 }

@@ -11,7 +11,8 @@
  * What becomes reachable again without being in the pack, and how deep folders are: received_walk.h.
  *
  * Refusals go to `messages`, one line each with path, rule and remedy, some of each kind; the error is then ERR_INVALID and `why` says what a report line can
- * hold. Then everything is stored: each regular blob as a store file, pack and map behind them, durable together; the table of objects last.
+ * hold. Then everything is stored: each regular blob as a store file, pack and map behind them, durable together; then the table of objects, whose commits
+ * and tags come when the pack is listed (listing.h).
  *
  * Memory: 10 bytes per object, 8 for each time that a folder names another (up to RECEIVED_EDGES_MAX), libgit2's cache, one object at a time; files of stored blobs are kept in a file beside the pack (40 bytes per object).
  *
@@ -22,6 +23,7 @@
 #include <stdatomic.h>
 
 #include "gateway/repo/indexed_pack.h"
+#include "gateway/repo/listing.h"
 #include "gateway/repo/object_dir.h"
 #include "gateway/repo/pack_file.h"
 #include "gateway/repo/scratch_dir.h"
@@ -62,6 +64,7 @@ struct received_pack {
 	size_t edges_count, edges_capacity;
 	bool has_all_edges;
 	bool leans;                    /* folders or files that the pack names are not in it */
+	struct listing listing;
 	size_t claims_count;
 	struct hash claims[RECEIVED_CLAIMS_MAX]; /* of LFS objects, to be made durable together */
 };
@@ -70,6 +73,9 @@ struct received_pack {
 int received_pack_check(struct received_pack *received, struct why *why);
 /* Durable on return. ERR_NO_SPACE, ERR_BUSY, ... */
 int received_pack_store(struct received_pack *received, struct pack *out, struct why *why);
+/* Around the command that lists the stored pack; again, when it was not. */
+void received_pack_list_begin(struct received_pack *received);
+void received_pack_list_end(struct received_pack *received, bool is_listed);
 /* Keep open until the ref that names it has moved: garbage collection waits for it. */
 void received_pack_close(struct received_pack *received);
 

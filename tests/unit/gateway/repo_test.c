@@ -1119,6 +1119,79 @@ static void a_rebuild_brings_everything_back(void **state)
 	assert_history(commits);
 }
 
+/* What happens between the command and the table. */
+struct between {
+	bool is_refused;
+	struct oid commit, seen;
+	pthread_t reader;
+};
+
+static void *read_main(void *context)
+{
+	struct between *between = context;
+	return (void *)(intptr_t)repo_resolve(&gateway, &repo, span_text("main"), REPO_MAY_WAIT, &between->seen, NULL);
+}
+
+static int move_main(void *context, const struct oid *base, const struct oid *commit, const struct pack *pack, struct why *why)
+{
+	struct between *between = context;
+	between->commit = *commit;
+	if (between->is_refused)
+		return why_set(why, ERR_DENIED, "refused");
+	struct ref_update update = { .name = "refs/heads/main", .old_oid = *base, .new_oid = *commit };
+	int err = refs_update(gateway.ns, "ada", &repo.id, &update, 1, pack, NULL, why);
+	if (err == 0)
+		assert_int_equal(pthread_create(&between->reader, NULL, read_main, between), 0);
+	nanosleep(&(struct timespec){ .tv_nsec = 200000000 }, NULL); /* it reads while the table lacks the commit, as a rule */
+	return err;
+}
+
+static void a_commit_is_found_as_soon_as_a_ref_leads_to_it(void **state)
+{
+	(void)state;
+	struct oid commits[3];
+	struct between between = { 0 };
+	void *err;
+	make_history(commits);
+	assert_int_equal(store_git_drop(gateway.store, &repo.id), 0);
+	fresh_cache();
+	assert_history(commits); /* the table was repaired just now, and is not again for some seconds */
+	struct commit_draft *draft = on_main();
+	commit_draft_publish(draft, move_main, &between);
+	put(draft, "b", "1");
+	struct oid commit = finish(draft, "b");
+	pthread_join(between.reader, &err);
+	assert_null(err);
+	assert_true(git_oid_equal(&between.seen, &commit));
+	assert_content(&commit, "b", "1");
+}
+
+static void a_commit_that_was_refused_is_unknown(void **state)
+{
+	(void)state;
+	struct oid commits[3], oid;
+	struct between between = { .is_refused = true };
+	struct why why = { 0 };
+	make_history(commits);
+	struct commit_draft *draft = on_main();
+	commit_draft_publish(draft, move_main, &between);
+	put(draft, "b", "1");
+	assert_int_equal(try_finish(draft, "b", &oid, &why), ERR_DENIED);
+	commit_draft_close(draft);
+	char text[OID_TEXT_BYTES];
+	hex_encode(text, between.commit.bytes, OID_BYTES);
+	assert_int_equal(repo_resolve(&gateway, &repo, span_text(text), REPO_MAY_WAIT, &oid, NULL), ERR_NOT_FOUND);
+	assert_int_equal(commit_draft_open_at(&draft, &gateway, &repo, &between.commit, &why), ERR_NOT_FOUND);
+	/* The same commit, taken this time. */
+	draft = on_main();
+	put(draft, "b", "1");
+	oid = finish(draft, "b");
+	assert_true(git_oid_equal(&oid, &between.commit));
+	assert_int_equal(repo_resolve(&gateway, &repo, span_text(text), REPO_MAY_WAIT, &oid, NULL), 0);
+	assert_content(&oid, "b", "1");
+	materialise();
+}
+
 static void everything_is_there_after_a_restart(void **state)
 {
 	(void)state;
@@ -1427,6 +1500,8 @@ int main(void)
 		REPO_TEST(each_path_knows_its_last_commit),
 		REPO_TEST(a_lost_table_comes_back_on_the_first_miss),
 		REPO_TEST(a_rebuild_brings_everything_back),
+		REPO_TEST(a_commit_is_found_as_soon_as_a_ref_leads_to_it),
+		REPO_TEST(a_commit_that_was_refused_is_unknown),
 		REPO_TEST(everything_is_there_after_a_restart),
 		REPO_TEST(packs_with_their_files_and_what_refs_reach_is_kept),
 		REPO_TEST(git_itself_agrees_with_a_mixed_history),
