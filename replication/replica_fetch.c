@@ -156,10 +156,11 @@ static int ask(struct replica *replica, struct peer *peer, const struct question
 	return err;
 }
 
-static bool is_askable(struct replica *replica, size_t i)
+static bool is_askable(struct replica *replica, size_t i, bool *is_member)
 {
 	pthread_mutex_lock(&replica->lock);
-	bool askable = i < replica->peers_count && replica->peers[i].member && replica->peers[i].connected;
+	*is_member = i < replica->peers_count && replica->peers[i].member;
+	bool askable = *is_member && replica->peers[i].connected;
 	pthread_mutex_unlock(&replica->lock);
 	return askable;
 }
@@ -198,41 +199,48 @@ static void end(struct replica *replica, uint64_t *counter, bool counts)
 	pthread_mutex_unlock(&replica->lock);
 }
 
-/* All members, one after the other. */
-static int ask_members(struct replica *replica, const struct question *question, struct why *why)
+/* All members, one after the other. *all: each has answered. */
+static int ask_members(struct replica *replica, const struct question *question, bool *all, struct why *why)
 {
 	int err = ERR_NOT_FOUND;
+	bool is_member;
+	*all = true;
 	for (size_t i = 0; i < CLUSTER_NODES_MAX; i++) {
-		if (!is_askable(replica, i))
+		if (!is_askable(replica, i, &is_member)) {
+			*all = *all && !is_member;
 			continue;
+		}
 		int answer = ask(replica, &replica->peers[i], question, why);
+		*all = *all && (answer == 0 || answer == ERR_NOT_FOUND);
 		err = answer == 0 ? 0 : err == ERR_NOT_FOUND ? answer : err;
 	}
 	return err;
 }
 
-static int find(struct replica *replica, unsigned what, const uint8_t *digest, struct why *why)
+static int find(struct replica *replica, unsigned what, const uint8_t *digest, bool *all, struct why *why)
 {
 	struct find_call find_call = { .what = what };
 	struct question question = { .find = &find_call };
-	if (consensus_alone(replica->config.consensus))
+	*all = consensus_alone(replica->config.consensus);
+	if (*all)
 		return ERR_NOT_FOUND;
 	if (!begin(replica))
 		return why_set(why, ERR_BUSY, "too much is being asked of the other nodes");
 	memcpy(find_call.digest, digest, HASH_BYTES);
-	int err = ask_members(replica, &question, why); /* claims differ */
+	int err = ask_members(replica, &question, all, why); /* claims differ */
 	end(replica, &replica->status.fetched_files, err == 0);
 	return err;
 }
 
 int replica_fetch_file(void *context, const struct hash *file, struct why *why)
 {
-	return find(context, FIND_FILE, file->bytes, why);
+	bool all;
+	return find(context, FIND_FILE, file->bytes, &all, why);
 }
 
-int replica_fetch_sha256(void *context, const struct sha256 *sha256, struct why *why)
+int replica_fetch_sha256(void *context, const struct sha256 *sha256, bool *all, struct why *why)
 {
-	return find(context, FIND_SHA256, sha256->bytes, why);
+	return find(context, FIND_SHA256, sha256->bytes, all, why);
 }
 
 static bool is_shunned(struct replica *replica, const struct peer *peer)
@@ -352,13 +360,13 @@ static int fetch_whole(struct replica *replica, uint64_t first, const struct has
 	struct coded_record codings[CODINGS_MAX];
 	size_t known = store_codings(replica->config.store, xorb, codings);
 	pthread_mutex_lock(&replica->lock);
-	bool coding = replica->placement.erasure_data > 0;
+	bool coding = replica->placement.erasure_data > 0, all;
 	pthread_mutex_unlock(&replica->lock);
 	if (known && replica_join_parts(replica, xorb, true, NULL) == 0)
 		return 0;
 	int err = fetch_xorb(replica, first, xorb, why);
 	if (err && !known && coding)
-		known = find(replica, FIND_CODED, xorb->bytes, NULL) == 0;
+		known = find(replica, FIND_CODED, xorb->bytes, &all, NULL) == 0;
 	return err && known && replica_join_parts(replica, xorb, false, why) == 0 ? 0 : err;
 }
 

@@ -113,15 +113,31 @@ void store_want_file(struct store *store, const struct hash *file)
 		store_fetch_file(store, file, NULL);
 }
 
-static int fetch_sha256(struct store *store, const struct sha256 *sha256)
+/* *all: every other node was asked, or none had to be. */
+static int find_by_sha256(struct store *store, const struct entity_id *owner, const struct sha256 *sha256, struct file_info *out, bool *all)
 {
-	return store->copies.fetch_sha256 ? store->copies.fetch_sha256(store->copies.context, sha256, NULL) : ERR_NOT_FOUND;
+	int err = store_file_by_sha256(store, owner, sha256, out);
+	*all = true;
+	if (err != ERR_NOT_FOUND || !store->copies.fetch_sha256 || store->copies.fetch_sha256(store->copies.context, sha256, all, NULL) != 0)
+		return err;
+	return store_file_by_sha256(store, owner, sha256, out);
 }
 
 int store_find_by_sha256(struct store *store, const struct entity_id *owner, const struct sha256 *sha256, struct file_info *out)
 {
-	int err = store_file_by_sha256(store, owner, sha256, out);
-	return err == ERR_NOT_FOUND && fetch_sha256(store, sha256) == 0 ? store_file_by_sha256(store, owner, sha256, out) : err;
+	bool all;
+	return find_by_sha256(store, owner, sha256, out, &all);
+}
+
+int store_find_by_sha256_or_busy(struct store *store, const struct entity_id *owner, const struct sha256 *sha256, struct file_info *out, struct why *why)
+{
+	char text[HASH_TEXT_BYTES];
+	bool all;
+	int err = find_by_sha256(store, owner, sha256, out, &all);
+	if (err != ERR_NOT_FOUND || all)
+		return err;
+	hex_encode(text, sha256->bytes, HASH_BYTES);
+	return why_set(why, ERR_BUSY, "the LFS object %s is not known here yet, and not every other node can be asked for it; try again", text);
 }
 
 int store_find_file(struct store *store, const struct entity_id *owner, const struct hash *file, struct file_info *out)

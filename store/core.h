@@ -99,8 +99,6 @@ int store_open_xorb(struct store *store, const struct hash *hash, bool may_block
 int store_touch_xorbs(struct store *store, const struct hash *xorbs, size_t count, int64_t after_ms, struct why *why);
 /* An equal xorb is stored, and known: if the one before was damaged, it is no more. The journal's. */
 void store_xorb_replaced(struct store *store, const struct hash *xorb);
-/* True when the file's record, or a xorb that it needs, is known to be damaged. [blocks], but hardly ever when nothing is. */
-bool store_file_is_damaged(struct store *store, const struct hash *file);
 
 /* [blocks] The record of one file as the index has it now. ERR_NOT_FOUND: it is not here, and nobody else is asked. file_record.c */
 int store_file_record(struct store *store, const struct hash *file, struct buffer *out, struct why *why);

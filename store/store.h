@@ -72,6 +72,8 @@ struct file_info {
 	int64_t registered_ms;
 	bool is_damaged;       /* store_file_by_sha256 only: some of its bytes are known to be damaged, whoever has them should send them again */
 };
+/* True when the file's record, or a xorb that it needs, is known to be damaged. [blocks], but hardly ever when nothing is. */
+bool store_file_is_damaged(struct store *store, const struct hash *file);
 
 int store_file_info(struct store *store, const struct hash *file, struct file_info *out); /* 0, ERR_NOT_FOUND, ERR_IO */
 /* Any verified-or-not file with this digest that `owner` has a claim on (NULL: anyone's). Whole ones before damaged ones, then verified ones first. */
@@ -90,8 +92,11 @@ int store_file_by_sha256_seen(struct store *store, const struct sha256 *sha256, 
 bool store_xorb_is_seen(struct store *store, const struct hash *xorb, store_owner_filter may_see, void *context);
 /* [blocks] The same as store_file_by_sha256 with an owner, and asks other nodes for what is not here. */
 int store_find_by_sha256(struct store *store, const struct entity_id *owner, const struct sha256 *sha256, struct file_info *out);
-/* [blocks] The same, and what nobody has computed yet is computed: the digest of what it gives is true, unless it is damaged. A file that was only said to have the digest
- * is found out and passed over, and so is one that cannot be read while another can. ERR_NOT_FOUND; ERR_CORRUPT: there were only such files. */
+/* [blocks] The same, for whom "not here yet" must not look like "nowhere". ERR_BUSY with a sentence: it is not here, and not every other node has answered. */
+int store_find_by_sha256_or_busy(struct store *store, const struct entity_id *owner, const struct sha256 *sha256, struct file_info *out, struct why *why);
+/* [blocks] As store_find_by_sha256, and what nobody has computed yet is computed: the digest of what it gives is true, unless it is damaged. A file that was
+ * only said to have the digest is found out and passed over, and so is one that cannot be read while another can. ERR_NOT_FOUND; ERR_CORRUPT: there were only
+ * such files. */
 int store_find_verified(struct store *store, const struct entity_id *owner, const struct sha256 *sha256, struct store_caller *caller, struct file_info *out,
 	struct why *why);
 /* [blocks] The same as store_claim_check (unless `owner` is NULL) and store_file_info, and asks other nodes for what is not here. `out` may be NULL. */
@@ -299,7 +304,8 @@ struct store_copies {
 	bool (*awaits)(void *context, const struct record_place *place);
 	/* Brings what is missing or damaged here. 0: it is here now; ERR_NOT_FOUND: nobody has it; ERR_BUSY. */
 	int (*fetch_file)(void *context, const struct hash *file, struct why *why);       /* its record and claims; xorbs come when they are read */
-	int (*fetch_sha256)(void *context, const struct sha256 *sha256, struct why *why); /* the same of all files with it */
+	/* The same of all files with it; *all: every other node has answered. */
+	int (*fetch_sha256)(void *context, const struct sha256 *sha256, bool *all, struct why *why);
 	int (*fetch_xorb)(void *context, const struct hash *xorb, struct why *why);
 	/* What this node should have is fetched when it is read, and stays; of all else only what is read is fetched (remote_xorb.h). NULL: it should have everything. */
 	bool (*keeps)(void *context, const struct hash *xorb);

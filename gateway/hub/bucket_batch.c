@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "gateway/hub/bucket_call.h"
+#include "gateway/repo/damage.h"
 #include "gateway/repo/quota.h"
 
 enum { BATCH_BODY_BYTES_MAX = HTTP_COLLECT_BYTES_MAX, BATCH_OPERATIONS_MAX = 10000, COMMAND_BYTES_WANTED = 600 << 10 };
@@ -86,6 +87,9 @@ static int take_file(struct batch *batch, const json_t *line, bool copy, struct 
 		err = check_source(batch, line, &out->file);
 	if (err == 0)
 		err = store_find_file(call->gateway->store, NULL, &out->file, &info);
+	info.is_damaged = err == 0 && store_file_is_damaged(call->gateway->store, &out->file);
+	if (err == 0)
+		err = damage_check(&info, NULL, span_of(NULL, 0), why);
 	if (err == 0)
 		err = claim(call, &out->file, is_here ? 0 : info.length, why);
 	out->length = err ? 0 : info.length;

@@ -2,6 +2,7 @@
 
 #include "gateway/hub/call.h"
 #include "gateway/hub/json_body.h"
+#include "gateway/repo/damage.h"
 #include "gateway/repo/quota.h"
 #include "gateway/store_caller.h"
 #include "schemas/json_writer.h"
@@ -43,7 +44,7 @@ static int find_file(struct call *call, const json_t *item, struct store_caller 
 		return why_set(why, err, err == ERR_NOT_FOUND ? "The file is not in this repository" : "The file cannot be looked up");
 	*out = info.file;
 	if (!text)
-		return 0;
+		return damage_check(&info, &sha256, span_of(NULL, 0), why);
 	struct hash file;
 	if (hash_from_text(&file, text, strlen(text)) != 0)
 		return why_set(why, ERR_INVALID, "The xetHash must be 64 hex digits");
@@ -52,7 +53,8 @@ static int find_file(struct call *call, const json_t *item, struct store_caller 
 		!info.has_sha256 || memcmp(info.sha256.bytes, sha256.bytes, HASH_BYTES) != 0)
 		return why_set(why, ERR_NOT_FOUND, "The file is not in this repository");
 	*out = file;
-	return 0;
+	info.is_damaged = store_file_is_damaged(call->gateway->store, &file);
+	return damage_check(&info, &sha256, span_of(NULL, 0), why);
 }
 
 static void write_failure(struct json_writer *json, const json_t *item, const struct why *why)

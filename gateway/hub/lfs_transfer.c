@@ -4,6 +4,7 @@
 #include "gateway/hub/lfs.h"
 #include "gateway/hub/lfs_body.h"
 #include "gateway/hub/lfs_call.h"
+#include "gateway/repo/damage.h"
 #include "gateway/repo/quota.h"
 #include "gateway/store_caller.h"
 #include "store/long_work.h"
@@ -293,6 +294,8 @@ static void verify_body(struct http_request *request, struct span text, void *co
 		lfs_reply_error(request, 404, NULL, "The object is not stored");
 	else if (info.length != length)
 		lfs_reply_error(request, 422, NULL, "The object has another size");
+	else if (damage_check(&info, &sha256, span_of(NULL, 0), &why) != 0)
+		lfs_reply_error(request, 422, NULL, why.text);
 	else if ((err = store_claim(gateway_of(request)->store, &grant->repo, &info.file, &why)) != 0)
 		lfs_reply_err(request, err, &why);
 	else

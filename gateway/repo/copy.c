@@ -26,8 +26,12 @@ struct copy {
 
 static int flush_files(struct copy *copy)
 {
-	int err = store_claim_many(copy->gateway->store, &copy->target->id, copy->files, copy->files_count, copy->why);
+	struct store *store = copy->gateway->store;
+	int err = store_claim_many(store, &copy->target->id, copy->files, copy->files_count, copy->why);
 	copy->files_count = 0;
+	if (err == ERR_NOT_FOUND) /* which says something else to who emits them */
+		return store_has_others(store) ? why_set(copy->why, ERR_BUSY, "a file of the repository is not known here yet; try again") :
+			why_set(copy->why, ERR_CORRUPT, "a file of the repository is no longer stored");
 	return err;
 }
 
@@ -80,7 +84,7 @@ static int add_ref(void *context, const struct ref *ref)
 
 static int claim_files(struct copy *copy)
 {
-	struct repo_roots roots = { .gateway = copy->gateway, .repo = copy->source->id, .snapshot = copy->snapshot };
+	struct repo_roots roots = { .gateway = copy->gateway, .repo = copy->source->id, .snapshot = copy->snapshot, .asks_all = true };
 	int err = repo_files_of(&roots, add_file, copy, copy->why);
 	for (size_t i = 0; i < copy->packs_count && err == 0; i++)
 		err = add_file(copy, NULL, &copy->packs[i].file); /* as the snapshot has them: they may have been merged since */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <xxhash.h>
 
+#include "gateway/repo/damage.h"
 #include "gateway/repo/object_hash.h"
 
 enum { ARENA_BLOCK_BYTES = 64 << 10, BUCKETS_FIRST = 64, CHILDREN_FIRST = 4 };
@@ -405,8 +406,8 @@ static int find_lfs_object(struct commit_draft *draft, struct span path, const s
 		return why_set(why, err, "the content of \"%.*s\" (%s) is not verified yet: %s", PATH_SHOWN(path), text, inner.text);
 	if (err == ERR_NOT_FOUND)
 		return why_set(why, err, "the LFS object %s of \"%.*s\" was not uploaded", text, PATH_SHOWN(path));
-	if (err == 0 && info->is_damaged)
-		return why_set(why, ERR_CORRUPT, "the stored bytes of the LFS object %s of \"%.*s\" are damaged: upload it again", text, PATH_SHOWN(path));
+	if (err == 0 && damage_check(info, sha256, path, why) != 0)
+		return ERR_CORRUPT;
 	if (err)
 		return why_set(why, err, err == ERR_CORRUPT ? "the content of \"%.*s\" does not have the SHA-256 %s" : "the content of \"%.*s\" (%s) cannot be read",
 			PATH_SHOWN(path), text);

@@ -8,7 +8,9 @@
 #include <unistd.h>
 
 #include "gateway/repo/cache.h"
+#include "gateway/repo/damage.h"
 #include "gateway/repo/object_batch.h"
+#include "gateway/repo/object_dir.h"
 #include "gateway/repo/rebuild.h"
 #include "schemas/git_object.h"
 
@@ -82,35 +84,38 @@ int received_claims_flush(struct received_pack *received, struct why *why)
 	return count ? store_claim_many(received->gateway->store, &received->repo->id, received->claims, count, why) : 0;
 }
 
-int received_pointer_find(struct received_pack *received, const struct git_pointer *pointer, struct why *why)
+int received_pointer_find(struct received_pack *received, const struct git_pointer *pointer, bool is_old, struct why *why)
 {
 	struct store *store = received->gateway->store;
 	struct file_info info;
+	char text[HASH_TEXT_BYTES];
+	hex_encode(text, pointer->sha256.bytes, HASH_BYTES);
 	int err = store_find_verified(store, &received->repo->id, &pointer->sha256, &received->caller, &info, why);
-	if (err == 0 && info.length != pointer->length)
-		return ERR_CORRUPT;
+	if (err == ERR_NOT_FOUND)
+		return why_set(why, err, "the LFS object %s was not uploaded to this repository", text);
+	if (err == ERR_CORRUPT || (err == 0 && info.length != pointer->length))
+		return why_set(why, ERR_CORRUPT, "the LFS object %s has another size or content than the pointer says", text);
+	if (err == 0 && !is_old)
+		err = damage_check(&info, &pointer->sha256, span_of(NULL, 0), why);
+	received->damaged = received->damaged || err == ERR_CORRUPT;
 	if (err || hash_is_zero(&info.file))
 		return err;
 	received->claims[received->claims_count++] = info.file;
 	return received->claims_count == RECEIVED_CLAIMS_MAX ? received_claims_flush(received, why) : 0;
 }
 
-void received_pointer_say(struct received_pack *received, const struct git_pointer *pointer, int err, const char *path, uint32_t *missing)
+void received_pointer_say(struct received_pack *received, const struct why *finding, const char *path, uint32_t *missing)
 {
-	char text[2 * HASH_BYTES + 1];
-	if (++*missing > RECEIVED_FINDINGS_MAX)
-		return;
-	hex_encode(text, pointer->sha256.bytes, HASH_BYTES);
-	buffer_printf(received->messages, "error: %s: the LFS object %s %s\n", path[0] ? path : "a pointer", text,
-		err == ERR_CORRUPT ? "has another size or content than the pointer says" : "was not uploaded to this repository");
+	if (++*missing <= RECEIVED_FINDINGS_MAX)
+		buffer_printf(received->messages, "error: %s: %s\n", path[0] ? path : "a pointer", finding->text);
 }
 
 int received_pointers_refuse(struct received_pack *received, uint32_t missing, struct why *why)
 {
 	if (missing > RECEIVED_FINDINGS_MAX)
 		buffer_printf(received->messages, "error: and %u more\n", missing - RECEIVED_FINDINGS_MAX);
-	buffer_append_text(received->messages, "error: upload the missing objects with\nerror:     git lfs push --all <remote>\nerror: and push again\n");
-	return why_set(why, ERR_INVALID, "LFS objects are missing");
+	buffer_append_text(received->messages, "error: upload them with\nerror:     git lfs push --all <remote>\nerror: and push again\n");
+	return why_set(why, ERR_INVALID, received->damaged ? "LFS objects are missing or damaged" : "LFS objects are missing");
 }
 
 int received_pointers_check(struct received_pack *received, struct why *why)
@@ -128,12 +133,14 @@ int received_pointers_check(struct received_pack *received, struct why *why)
 			err = is_pointer;
 			continue;
 		}
-		err = received_pointer_find(received, &pointer, why);
+		/* Who has not fetched lately sends what is here already once more. */
+		bool is_old = received->known && object_dir_has(received->known, indexed_pack_oid(received->pack, position));
+		err = received_pointer_find(received, &pointer, is_old, why);
 		if (err != ERR_NOT_FOUND && err != ERR_CORRUPT)
 			continue;
 		char path[PATH_BYTES_MAX + 1];
 		received_path(received, position, path);
-		received_pointer_say(received, &pointer, err, path, &missing);
+		received_pointer_say(received, why, path, &missing);
 		err = 0;
 	}
 	if (err == 0)

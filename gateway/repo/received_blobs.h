@@ -12,10 +12,11 @@ struct stored_blob {
 	bool is_stored;
 };
 
-/* 0: the object of a pointer is here, verified; ERR_NOT_FOUND, ERR_CORRUPT: it is not, or is not what the pointer says. */
-int received_pointer_find(struct received_pack *received, const struct git_pointer *pointer, struct why *why);
-/* A finding: one of these two, at `path`; counts it. */
-void received_pointer_say(struct received_pack *received, const struct git_pointer *pointer, int err, const char *path, uint32_t *missing);
+/* 0: the object of a pointer is here, verified. ERR_NOT_FOUND, ERR_CORRUPT with a sentence: it is not, is not what the pointer says, or is damaged.
+ * `is_old`: the repository has had this pointer before, and it may have been damaged since. */
+int received_pointer_find(struct received_pack *received, const struct git_pointer *pointer, bool is_old, struct why *why);
+/* A finding: that sentence, at `path`; counts it. */
+void received_pointer_say(struct received_pack *received, const struct why *finding, const char *path, uint32_t *missing);
 /* ERR_INVALID: says the remedy. */
 int received_pointers_refuse(struct received_pack *received, uint32_t missing, struct why *why);
 /* Claims of objects that were found, so that no collection that began earlier drops them: durable on return. */

@@ -23,6 +23,7 @@ struct received_walk {
 	uint64_t paired_bytes, walked_bytes;
 	size_t copied_bytes;    /* of trees under way */
 	uint32_t missing, too_deep;
+	bool is_old;            /* what is walked was there before: it may have been damaged since */
 	char path[PATH_BYTES_MAX + 1];
 	size_t path_length;
 };
@@ -122,10 +123,10 @@ static int walk_blob(struct received_walk *walk, const struct oid *oid, struct w
 	err = object_dir_read(received->known, oid, &type, &payload);
 	if (err || git_pointer_decode(&pointer, payload) != 0)
 		return err ? why_set(why, err, "a file cannot be read") : 0;
-	err = received_pointer_find(received, &pointer, why);
+	err = received_pointer_find(received, &pointer, walk->is_old, why);
 	if (err != ERR_NOT_FOUND && err != ERR_CORRUPT)
 		return err;
-	received_pointer_say(received, &pointer, err, walk->path, &walk->missing);
+	received_pointer_say(received, why, walk->path, &walk->missing);
 	return 0;
 }
 
@@ -233,6 +234,7 @@ int received_walk_known(struct received_walk *walk, const struct oid *oid, struc
 	if (err)
 		return err;
 	leave(walk, 0);
+	walk->is_old = true;
 	return type == GIT_COMMIT || type == GIT_TREE ? walk_tree(walk, &tree, NULL, 0, 0, why) : type == GIT_BLOB ? walk_blob(walk, oid, why) : 0;
 }
 
@@ -302,6 +304,7 @@ int received_walk_pack(struct received_walk *walk, struct why *why)
 	uint32_t count = indexed_pack_count(received->pack);
 	int err = commit ? 0 : why_set(why, ERR_NO_MEMORY, "no memory for a commit");
 	received->phase = "Checking folders";
+	walk->is_old = false;
 	for (uint32_t i = 0; i < count && err == 0 && walk->too_deep == 0; i++) {
 		uint32_t position = indexed_pack_nth(received->pack, i);
 		received->done = i;

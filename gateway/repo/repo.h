@@ -147,7 +147,7 @@ int repo_branch_empty(struct gateway *gateway, const struct repo *repo, const ch
 int repo_tag_annotated(struct gateway *gateway, const struct repo *repo, const char *actor, const char *ref, const struct oid *commit,
 	const struct commit_author *author, struct span message, struct why *why);
 /* [blocks] Branches, tags and converted data of `source`, with their whole history, into the empty repository `target`. Bytes are shared, not copied. A target that
- * this fails for is left as it is then: delete it. */
+ * this fails for is left as it is then: delete it. What is lost for good is lost in it too; ERR_BUSY: this node cannot tell that now. */
 int repo_copy(struct gateway *gateway, const struct repo *source, const struct repo *target, const struct actor *actor, struct why *why);
 
 /* [blocks] Emits every (repository, store file) that must stay: all packs, the files of their maps, and what a ref of any repository reaches; the roots of
@@ -160,6 +160,7 @@ struct repo_roots {
 	struct gateway *gateway;
 	struct entity_id repo;
 	const struct namespace_snapshot *snapshot; /* repo_files_of: of the refs; NULL: as they are known here now */
+	bool asks_all; /* repo_files_of: for objects that are not here, all other nodes. ERR_BUSY with a sentence: one may have it that does not answer */
 };
 int repo_gc_roots_of(void *context, int (*emit)(void *gc, const struct entity_id *owner, const struct hash *file), void *gc, struct why *why);
 /* The same, by names as they are known here. */
@@ -168,7 +169,8 @@ int repo_files_of(const struct repo_roots *roots, int (*emit)(void *context, con
 /* [blocks] Until this node knows every name that was there when it was called: what roots are told by. */
 int repo_newest_names(struct gateway *gateway, struct why *why);
 /* [blocks] For who is naming (store_naming_begin), before a ref is made to lead to a commit that is there already: claims anew its LFS objects, and those of its
- * history, that no ref reaches; all of them while a collection is under way. ERR_CONFLICT with a sentence: one is no longer stored. */
+ * history, that no ref reaches; all of them while a collection is under way. ERR_CONFLICT with a sentence: one is no longer stored; ERR_BUSY with
+ * one: a node may have it that does not answer. */
 int repo_renew(struct gateway *gateway, const struct entity_id *repo, const struct oid *commit, struct why *why);
 /* [blocks] While a collection is under way, claims anew what is there of all LFS objects of these commits and their history. */
 int repo_renew_all(struct gateway *gateway, const struct entity_id *repo, const struct oid *commits, size_t count, struct why *why);

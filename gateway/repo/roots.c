@@ -25,6 +25,12 @@ enum {
 	TAG_DEPTH_MAX = 64,     /* tags of tags */
 };
 
+enum asking { /* other nodes for objects that are not here */
+	ASKS_NOBODY,
+	ASKS_WHO_ANSWERS,
+	ASKS_ALL,               /* ERR_BUSY: one may have it that does not answer */
+};
+
 typedef int (*emit_function)(void *gc, const struct entity_id *owner, const struct hash *file);
 
 struct marking {
@@ -34,7 +40,7 @@ struct marking {
 	void *gc;
 	struct why *why;
 	const struct namespace_snapshot *snapshot; /* of the refs; NULL: as they are */
-	bool asks_others;       /* for objects that are not here */
+	enum asking asks;
 	bool only_lfs;          /* the rest stays with its pack */
 	uint64_t missing;       /* pointers without an object */
 	struct sha256 first_missing;
@@ -54,14 +60,22 @@ static int emit_choice(void *context, const struct hash *file)
 	return marking->emit(marking->gc, marking->repo, file);
 }
 
+static int ask_for(struct marking *marking, const struct sha256 *sha256)
+{
+	struct store *store = marking->gateway->store;
+	struct file_info info;
+	if (marking->asks == ASKS_ALL)
+		return store_find_by_sha256_or_busy(store, marking->repo, sha256, &info, marking->why);
+	return marking->asks == ASKS_WHO_ANSWERS && store_find_by_sha256(store, marking->repo, sha256, &info) == 0 ? 0 : ERR_NOT_FOUND;
+}
+
 static int emit_object(struct marking *marking, const struct git_object *object)
 {
 	if (!object->is_lfs_pointer)
 		return object->length && !marking->only_lfs ? marking->emit(marking->gc, marking->repo, &object->file) : 0;
 	struct store *store = marking->gateway->store;
-	struct file_info info;
 	int err = store_choices_by_sha256(store, marking->repo, &object->sha256, emit_choice, marking);
-	if (err == ERR_NOT_FOUND && marking->asks_others && store_find_by_sha256(store, marking->repo, &object->sha256, &info) == 0)
+	if (err == ERR_NOT_FOUND && (err = ask_for(marking, &object->sha256)) == 0)
 		err = store_choices_by_sha256(store, marking->repo, &object->sha256, emit_choice, marking);
 	if (err == ERR_NOT_FOUND) {
 		marking->first_missing = marking->missing++ ? marking->first_missing : object->sha256;
@@ -258,7 +272,7 @@ static bool is_unreadable(int err)
 	return err == ERR_TOO_BIG || err == ERR_CORRUPT || err == ERR_NOT_FOUND;
 }
 
-static int mark_repo(struct gateway *gateway, const struct entity_id *repo, const struct namespace_snapshot *snapshot, bool asks_others,
+static int mark_repo(struct gateway *gateway, const struct entity_id *repo, const struct namespace_snapshot *snapshot, enum asking asks,
 	emit_function emit, void *gc, struct why *why)
 {
 	struct pack *packs;
@@ -268,7 +282,7 @@ static int mark_repo(struct gateway *gateway, const struct entity_id *repo, cons
 	if (!marking)
 		return why_set(why, err ? err : ERR_NO_MEMORY, "the packs of a repository cannot be listed");
 	*marking = (struct marking){ .gateway = gateway, .repo = repo, .emit = emit, .gc = gc, .why = why, .snapshot = snapshot,
-		.asks_others = asks_others };
+		.asks = asks };
 	oid_set_init(&marking->seen, SEEN_MAX);
 	err = mark_packs(marking, packs, count);
 	if (err == 0)
@@ -278,7 +292,7 @@ static int mark_repo(struct gateway *gateway, const struct entity_id *repo, cons
 		if (is_unreadable(err))
 			err = mark_everything(marking, packs, count);
 	}
-	if (err)
+	if (err && err != ERR_BUSY) /* that says what to wait for */
 		why_set(why, err, "the files of a repository cannot be enumerated");
 	oid_set_fini(&marking->seen);
 	free(marking->queue);
@@ -308,14 +322,14 @@ static int add_repo(void *context, const struct repo *repo)
 	return 0;
 }
 
-static int mark_all(struct gateway *gateway, bool asks_others, emit_function emit, void *gc, struct why *why)
+static int mark_all(struct gateway *gateway, enum asking asks, emit_function emit, void *gc, struct why *why)
 {
 	struct repo_ids list = { 0 };
 	int err = repo_list(gateway->ns, 0, NULL, NULL, add_repo, &list);
 	if (err)
 		why_set(why, err, "the repositories cannot be listed");
 	for (size_t i = 0; i < list.count && err == 0; i++)
-		err = mark_repo(gateway, &list.ids[i], NULL, asks_others, emit, gc, why);
+		err = mark_repo(gateway, &list.ids[i], NULL, asks, emit, gc, why);
 	for (size_t i = 0; i < list.count && err == 0; i++)
 		err = mark_bucket(gateway, &list.ids[i], emit, gc, why);
 	free(list.ids);
@@ -332,18 +346,18 @@ int repo_newest_names(struct gateway *gateway, struct why *why)
 
 int repo_gc_roots(void *context, int (*emit)(void *gc, const struct entity_id *owner, const struct hash *file), void *gc, struct why *why)
 {
-	return mark_all(context, false, emit, gc, why);
+	return mark_all(context, ASKS_NOBODY, emit, gc, why);
 }
 
 int repo_needs(void *context, int (*emit)(void *gc, const struct entity_id *owner, const struct hash *file), void *gc, struct why *why)
 {
-	return mark_all(context, true, emit, gc, why);
+	return mark_all(context, ASKS_WHO_ANSWERS, emit, gc, why);
 }
 
 int repo_files_of(const struct repo_roots *roots, int (*emit)(void *context, const struct entity_id *owner, const struct hash *file), void *context,
 	struct why *why)
 {
-	return mark_repo(roots->gateway, &roots->repo, roots->snapshot, false, emit, context, why);
+	return mark_repo(roots->gateway, &roots->repo, roots->snapshot, roots->asks_all ? ASKS_ALL : ASKS_NOBODY, emit, context, why);
 }
 
 int repo_gc_roots_of(void *context, int (*emit)(void *gc, const struct entity_id *owner, const struct hash *file), void *gc, struct why *why)
@@ -450,7 +464,7 @@ static struct renewal *renewal_open(struct gateway *gateway, const struct entity
 		why_set(why, ERR_NO_MEMORY, "no memory to look at what a ref shall lead to");
 		return NULL;
 	}
-	renewal->marking = (struct marking){ .gateway = gateway, .repo = repo, .emit = claim_file, .gc = renewal, .why = why, .asks_others = true, .only_lfs = true };
+	renewal->marking = (struct marking){ .gateway = gateway, .repo = repo, .emit = claim_file, .gc = renewal, .why = why, .asks = ASKS_WHO_ANSWERS, .only_lfs = true };
 	oid_set_init(&renewal->marking.seen, SEEN_MAX);
 	return renewal;
 }
@@ -483,6 +497,7 @@ int repo_renew(struct gateway *gateway, const struct entity_id *repo, const stru
 	struct renewal *renewal = err ? NULL : renewal_open(gateway, repo, why);
 	if (!renewal)
 		return err ? err : ERR_NO_MEMORY;
+	renewal->marking.asks = ASKS_ALL;
 	renewal->wanted = commit;
 	err = see_reached(renewal);
 	if (err == MET)

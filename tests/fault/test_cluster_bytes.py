@@ -342,6 +342,37 @@ def test_garbage_is_collected_on_each_node_and_nothing_that_is_needed(make_clust
     stop_and_check(cluster, check_disk)
 
 
+def test_a_repository_is_duplicated_whole_or_not_at_all_through_a_node_that_is_behind(make_cluster, chance):
+    cluster = make_cluster(3)
+    late, node, _ = cluster.nodes
+    user = late.make_user("alice")
+    repo, before = user.repo(), user.repo()
+    late.pause()
+    eventually(lambda: node.request("GET", "/readyz").status == 200, 30, "a cluster without the node that is paused")
+
+    def push(to, data):
+        entry = node.lfs_batch(user.token, to, [(digest(data), len(data))]).json()["objects"][0]
+        ask(node, "PUT", entry["actions"]["upload"]["href"], data)
+        return ("lfsFile", {"path": "w.bin", "algo": "sha256", "oid": digest(data), "size": len(data)})
+    for _ in range(3):
+        push(before, chance.randbytes(60 << 20))  # which it takes first
+    data = chance.randbytes(2 << 20)
+    assert node.commit(user.token, repo, [push(repo, data)]).status == 200
+    late.resume()
+
+    def duplicated():
+        answer = late.request("POST", f"/api/models/{repo}/duplicate", {"repository": f"{user.name}/copy"}, token=user.token)
+        assert answer.status in (200, 503), answer
+        if answer.status == 503:
+            assert node.request("GET", f"/api/models/{user.name}/copy", token=user.token).status == 404
+        return answer.status == 200
+    eventually(duplicated, CONVERGE_SECONDS_MAX, "a copy of the repository")
+    wait_for_bytes(cluster)
+    for each in cluster.nodes:
+        answer = each.request("GET", f"/{user.name}/copy/resolve/main/w.bin", token=user.token)
+        assert answer.status == 200 and answer.body == data, f"{each.name}: {answer}"
+
+
 def test_git_pushes_and_clones_through_different_nodes(make_cluster, check_disk, chance, seed, tmp_path):
     cluster = make_cluster(3)
     ledger = make_ledger(cluster, cluster.nodes[0], tmp_path)

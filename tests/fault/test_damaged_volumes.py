@@ -7,6 +7,8 @@ import shutil
 import pytest
 
 from chaos_proxy import eventually
+from git_client import Git, GitError
+from git_work import ZERO, pack_of, receive_pack, report_of
 from hub_process import cairn
 from ledger import digest
 from samples import random_bytes
@@ -15,6 +17,7 @@ from xet_wire import File, Xorb, random_xorb, shard, text
 
 SIZE = 3_000_000
 XORB_BYTES_MAX = 64 << 20
+DAMAGED = "are damaged: upload it again"
 BLOCK_BYTES = 4096  # what is written together begins in a block of its own
 
 
@@ -361,9 +364,85 @@ def test_damage_does_not_make_a_false_digest_true(hub, library, damaged):
     assert "actions" in hub.lfs_batch(library.user.token, library.repo, objects).json()["objects"][0]
     answer = hub.commit(library.user.token, library.repo, [
         ("lfsFile", {"path": "again.bin", "algo": "sha256", "oid": digest(damaged), "size": len(damaged)})])
-    assert answer.status == 422 and b"are damaged: upload it again" in answer.body, answer
+    assert answer.status == 422 and DAMAGED in answer.body.decode(), answer
     library.put(damaged)
     library.check()
+
+
+@pytest.fixture
+def unnamed(library):
+    """A repository that has the content of large.bin, and no path that leads to it yet."""
+    repo = library.user.repo()
+    data = library.files["large.bin"]
+    assert "actions" not in library.hub.lfs_batch(library.user.token, repo, [(digest(data), len(data))]).json()["objects"][0]
+    return repo
+
+
+def pointer(data):
+    return f"version https://git-lfs.github.com/spec/v1\noid sha256:{digest(data)}\nsize {len(data)}\n"
+
+
+def test_damaged_content_gets_no_further_name(hub, library, unnamed, damaged):
+    oid, token, bucket = digest(damaged), library.user.token, f"{library.user.name}/box"
+    entry = hub.lfs_batch(token, unnamed, [(oid, len(damaged))]).json()["objects"][0]
+    xet = hub.request("HEAD", f"/{library.repo}/resolve/main/large.bin", token=token).headers["x-xet-hash"]
+    assert hub.request("POST", f"/api/buckets/{bucket}", {}, token=token).status == 200
+
+    def commit():
+        return hub.commit(token, unnamed, [("lfsFile", {"path": "again.bin", "algo": "sha256", "oid": oid, "size": len(damaged)})])
+
+    def verify():
+        return hub.request("POST", entry["actions"]["verify"]["href"], {"oid": oid, "size": len(damaged)})
+
+    def duplicate(**more):
+        return hub.request("POST", f"/api/models/{library.repo}/lfs-files/duplicate", {
+            "target": {"type": "model", "name": unnamed}, "files": [{"sha256": oid, "filename": "x", **more}]}, token=token)
+
+    def copy():
+        line = {"type": "copyFile", "path": "p", "xetHash": xet, "sourceRepoType": "model", "sourceRepoId": library.repo}
+        return hub.request("POST", f"/api/buckets/{bucket}/batch", (json.dumps(line) + "\n").encode(), token=token)
+    ways = [(commit, 422), (verify, 422), (duplicate, 207), (lambda: duplicate(xetHash=xet), 207), (copy, 422)]
+    for way, status in ways:
+        answer = way()
+        assert answer.status == status and DAMAGED in answer.body.decode(), answer
+    library.put(damaged)
+    for way, _ in ways:
+        assert way().status == 200
+
+
+@pytest.mark.parametrize("how", ["a pointer", "another path"])
+def test_damaged_content_gets_no_further_name_by_a_push(hub, library, unnamed, damaged, tmp_path, how):
+    repo = unnamed if how == "a pointer" else library.repo
+    git = Git(hub, tmp_path, library.user.name, library.user.token)
+    work = git.clone(repo)
+    (work / "again.bin").write_text(pointer(damaged))
+    git.run("add", ".", cwd=work)
+    git.run("commit", "-m", "again", cwd=work)
+    with pytest.raises(GitError) as refused:
+        git.run("push", "origin", "HEAD:main", cwd=work)
+    said = refused.value.said
+    assert f"error: again.bin: the stored bytes of the LFS object {digest(damaged)} {DAMAGED}" in said and "LFS objects are missing or damaged" in said, said
+    assert "git lfs push --all" in said
+    library.put(damaged)
+    git.run("push", "origin", "HEAD:main", cwd=work)
+
+
+def test_a_push_goes_on_from_history_that_was_damaged_since(hub, library, damaged, tmp_path):
+    git = Git(hub, tmp_path, library.user.name, library.user.token)
+    work = git.clone(library.repo)
+    old = git.run("rev-parse", "HEAD", cwd=work).strip()
+    (work / "first.txt").write_text("changed")
+    git.run("commit", "-a", "-m", "changed", cwd=work)
+    git.run("push", "origin", "HEAD:edited", cwd=work)
+    git.run("push", "origin", "--delete", "edited", cwd=work)
+    # The clone knows no commit that a ref leads to, and sends everything once more.
+    library.push_inline("more.txt", b"more")
+    git.run("push", "origin", f"{old}:refs/heads/old", cwd=work)
+    git.run("push", "origin", "--delete", "old", cwd=work)
+    # A commit that no ref reaches, all of which is looked at.
+    new = git.run("rev-parse", "HEAD", cwd=work).strip()
+    lines, said = report_of(receive_pack(hub, library.repo, library.user.token, [(ZERO, new, "refs/heads/again")], pack_of([])))
+    assert lines == ["unpack ok", "ok refs/heads/again"], said
 
 
 def test_a_damaged_object_is_taken_from_another_repository_that_has_it_whole(hub, library, damaged):

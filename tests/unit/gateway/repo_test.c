@@ -1,4 +1,5 @@
 /* Repositories over a real store and a real namespace: commits, trees, walks, history, races, rebuilding - and git's own opinion of the result. */
+#include "gateway/auth/auth.h"
 #include "gateway/repo/object.h"
 #include "gateway/repo/object_hash.h"
 #include "gateway/repo/pack_file.h"
@@ -1258,6 +1259,88 @@ static void packs_with_their_files_and_what_refs_reach_is_kept(void **state)
 	assert_int_equal(roots.count, all - 1);
 }
 
+/* ---- objects that are not here ---- */
+
+static struct {
+	struct hash has;   /* what another node has; zero: nothing */
+	bool all_answer;
+} others;
+
+static int ask_others(void *context, const struct sha256 *sha256, bool *all, struct why *unused)
+{
+	(void)context, (void)sha256, (void)unused;
+	*all = others.all_answer;
+	return hash_is_zero(&others.has) ? ERR_NOT_FOUND : store_claim(gateway.store, &repo.id, &others.has, NULL);
+}
+
+static int no_roots(void *context, int (*emit)(void *gc, const struct entity_id *owner, const struct hash *file), void *gc, struct why *why)
+{
+	(void)context, (void)emit, (void)gc, (void)why;
+	return 0;
+}
+
+static int drop_it(void *context, const struct file_info *file, int64_t claimed_ms)
+{
+	(void)claimed_ms;
+	return hash_equal(context, &file->file) ? 0 : 1;
+}
+
+/* main has large.bin, which is of this repository no more as far as this node knows. */
+static struct upload_result forget_object(void)
+{
+	struct commit_draft *draft = on_main();
+	struct store_owner_gc_report report = { 0 };
+	struct why why = { 0 };
+	struct upload_result object = bring_lfs("large");
+	put(draft, "small", "1");
+	assert_int_equal(commit_draft_lfs(draft, span_text("large.bin"), &object.sha256, object.length, NULL, &why), 0);
+	finish(draft, "t");
+	int err = store_gc_owner(gateway.store, &repo.id, no_roots, NULL, 0, false, drop_it, &object.file, NULL, &report, &why);
+	if (err || report.claims_dropped != 1)
+		fail_msg("%s: %llu dropped", why.text, (unsigned long long)report.claims_dropped);
+	others.has = (struct hash){ 0 };
+	store_set_copies(gateway.store, &(struct store_copies){ .fetch_sha256 = ask_others });
+	return object;
+}
+
+static int copy_to(const struct repo *target, struct why *why)
+{
+	struct actor actor = { 0 };
+	strcpy(actor.name, "ada");
+	return repo_copy(&gateway, &repo, target, &actor, why);
+}
+
+static void a_copy_waits_for_objects_that_another_node_may_have(void **state)
+{
+	(void)state;
+	struct file_info info;
+	struct ref ref;
+	struct why why = { 0 };
+	struct upload_result object = forget_object();
+	struct repo first = make_repo("copy"), second = make_repo("copy-again");
+	others.all_answer = false;
+	assert_int_equal(copy_to(&first, &why), ERR_BUSY);
+	assert_non_null(strstr(why.text, "is not known here yet, and not every other node can be asked for it"));
+	assert_int_equal(ref_get(gateway.ns, NULL, &first.id, "refs/heads/main", &ref), ERR_NOT_FOUND);
+	others.has = object.file;
+	assert_int_equal(copy_to(&second, &why), 0);
+	assert_int_equal(store_file_by_sha256(gateway.store, &second.id, &object.sha256, &info), 0);
+}
+
+static void a_copy_lacks_what_no_node_has(void **state)
+{
+	(void)state;
+	struct file_info info;
+	struct ref ref;
+	struct why why = { 0 };
+	struct upload_result object = forget_object();
+	struct repo target = make_repo("copy");
+	others.all_answer = true;
+	assert_int_equal(copy_to(&target, &why), 0);
+	assert_int_equal(ref_get(gateway.ns, NULL, &target.id, "refs/heads/main", &ref), 0);
+	assert_int_equal(store_file_by_sha256(gateway.store, &target.id, &object.sha256, &info), ERR_NOT_FOUND);
+}
+
 static void git_itself_agrees_with_a_mixed_history(void **state)
 {
 	(void)state;
@@ -1504,6 +1587,8 @@ int main(void)
 		REPO_TEST(a_commit_that_was_refused_is_unknown),
 		REPO_TEST(everything_is_there_after_a_restart),
 		REPO_TEST(packs_with_their_files_and_what_refs_reach_is_kept),
+		REPO_TEST(a_copy_waits_for_objects_that_another_node_may_have),
+		REPO_TEST(a_copy_lacks_what_no_node_has),
 		REPO_TEST(git_itself_agrees_with_a_mixed_history),
 		REPO_TEST(an_annotated_tag_leads_to_its_commit),
 		REPO_TEST(modes_that_only_git_sets_survive_a_commit),

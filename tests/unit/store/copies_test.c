@@ -174,9 +174,12 @@ static int fetch_file(void *context, const struct hash *file, struct why *unused
 	return take_told(file);
 }
 
-static int fetch_sha256(void *context, const struct sha256 *sha256, struct why *unused)
+static bool all_answer = true;
+
+static int fetch_sha256(void *context, const struct sha256 *sha256, bool *all, struct why *unused)
 {
 	(void)context, (void)unused;
+	*all = all_answer;
 	struct hash files[4];
 	size_t count = store_files_with_sha256(other, sha256, files, 4);
 	for (size_t i = 0; i < count; i++)
@@ -551,6 +554,11 @@ static void what_is_missing_is_fetched(void **state)
 	assert_ok(store_find_by_sha256(store, &ada, &result.sha256, &info));
 	assert_true(info.sha256_verified && info.length == content.length);
 	assert_int_equal(store_find_by_sha256(store, &bob, &result.sha256, &info), ERR_NOT_FOUND);
+	assert_int_equal(store_find_by_sha256_or_busy(store, &bob, &result.sha256, &info, NULL), ERR_NOT_FOUND);
+	all_answer = false; /* a node that did not may know of a claim of Bob's */
+	assert_int_equal(store_find_by_sha256_or_busy(store, &bob, &result.sha256, &info, NULL), ERR_BUSY);
+	assert_ok(store_find_by_sha256_or_busy(store, &ada, &result.sha256, &info, NULL));
+	all_answer = true;
 	assert_ok(store_find_file(store, &ada, &result.file, &info));
 	assert_int_equal(store_find_file(store, &bob, &result.file, &info), ERR_NOT_FOUND);
 	assert_content(&result.file, &content);
