@@ -32,6 +32,7 @@ struct settle {
 	const struct record_place *end; /* of all */
 	uint64_t until_ms;
 	bool claims;           /* some want fewer copies than `needed`: claims count */
+	bool after_records;    /* nodes are asked once they have the records before `end`: by a claim among them they keep what is old, and as many copies as it wants */
 	unsigned needed, self; /* self: copies that this node's own counts for */
 	size_t count;
 	uint64_t bytes;
@@ -48,6 +49,7 @@ static void begin(struct settle *settle, struct replica *replica, const struct r
 	settle->replica = replica;
 	settle->end = end;
 	settle->until_ms = until_ms;
+	settle->after_records = false;
 	settle->count = 0;
 	settle->bytes = 0;
 }
@@ -166,7 +168,7 @@ static void ask_node(struct settle *settle, uint64_t node_id)
 			settle->call.xorbs[settle->call.count++] = settle->xorbs[i].xorb;
 			settle->xorbs[i].asks = 0;
 		}
-	if ((settle->claims && !replica_has_records(settle->replica, node_id, settle->end, REPLICA_KEEP_WAIT_MS)) ||
+	if (((settle->claims || settle->after_records) && !replica_has_records(settle->replica, node_id, settle->end, REPLICA_KEEP_WAIT_MS)) ||
 		replica_keep(settle->replica, node_id, &settle->call, REPLICA_KEEP_WAIT_MS, &settle->kept, NULL) != 0) {
 		replica_shun(settle->replica, node_id);
 		return;
@@ -267,6 +269,7 @@ int replica_settle_xorbs(void *context, const struct hash *xorbs, size_t count, 
 	struct record_place end;
 	store_position(replica->config.store, &end);
 	begin(settle, replica, &end, replica_now_ms() + REPLICA_AWAIT_MS);
+	settle->after_records = true;
 	take_needs(settle);
 	int err = 0;
 	for (size_t at = 0; at < count && err == 0;) {

@@ -534,7 +534,7 @@ static int check_sealed(struct upload *upload, uint32_t count, struct why *why)
 	return 0;
 }
 
-/* Those that are marked `settled`, or the others. */
+/* All of them, or those that are marked `settled`. */
 static int settle_files(struct upload *upload, bool marked, struct why *why)
 {
 	size_t count = 0;
@@ -544,7 +544,7 @@ static int settle_files(struct upload *upload, bool marked, struct why *why)
 	if (!files)
 		return why_set(why, ERR_NO_MEMORY, "no memory to ask for copies");
 	for (size_t i = 0; i < upload->files_count; i++)
-		if (upload->files[i].settled == marked)
+		if (!marked || upload->files[i].settled)
 			files[count++] = upload->files[i].file;
 	int err = store_settle_files(upload->store, files, count, why);
 	free(files);
@@ -594,7 +594,7 @@ int upload_commit(struct upload *upload, struct why *why)
 	xorb_records_fini(&sealed);
 	if (err)
 		return err;
-	err = settle_files(upload, false, why); /* new ones may lean on what is old */
+	err = settle_files(upload, false, why); /* new ones may lean on what is old; and where a known one is claimed now, its xorbs are no garbage any more */
 	upload->files_count = upload->terms_count = 0;
 	return err ? err : store_await_copies(upload->store, why);
 }

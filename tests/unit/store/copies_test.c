@@ -1352,7 +1352,7 @@ static void a_known_file_is_acknowledged_once_its_bytes_have_copies(void **state
 
 		/* Others have it: nothing more is needed. The bytes that were sent are not. */
 		push(&bob, content);
-		assert_int_equal(settled_count, 4);
+		assert_int_equal(settled_count, 5);
 		assert_int_equal(store_files_of_xorb(store, &theirs, 9), 1);
 		assert_int_equal(store_needed_xorbs(store, NULL, needed, 4), 1 + 2 * by_shard);
 
@@ -1368,10 +1368,10 @@ static void a_known_file_is_acknowledged_once_its_bytes_have_copies(void **state
 		} else {
 			push(&bob, content);
 		}
-		assert_int_equal(settled_count, 5);
+		assert_int_equal(settled_count, 6);
 		assert_int_equal(store_needed_xorbs(store, NULL, needed, 4), 2 + 2 * by_shard); /* theirs, too, if it is still anywhere */
 		assert_ok(store_claim(store, &ada, file, &why));
-		assert_int_equal(settled_count, 5);
+		assert_int_equal(settled_count, 6);
 		store_set_copies(store, &nobody);
 		assert_content(file, content);
 	}
