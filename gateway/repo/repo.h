@@ -168,9 +168,9 @@ int repo_files_of(const struct repo_roots *roots, int (*emit)(void *context, con
 	struct why *why);
 /* [blocks] Until this node knows every name that was there when it was called: what roots are told by. */
 int repo_newest_names(struct gateway *gateway, struct why *why);
-/* [blocks] For who is naming (store_naming_begin), before a ref is made to lead to a commit that is there already: claims anew its LFS objects, and those of its
- * history, that no ref reaches; all of them while a collection is under way. ERR_CONFLICT with a sentence: one is no longer stored; ERR_BUSY with
- * one: a node may have it that does not answer. */
+/* [blocks] For who is naming (store_naming_begin), before a ref is made to lead to a commit that is there already: claims anew its LFS objects, and those of
+ * its history, that no ref reaches; all of them while a collection is under way. ERR_CONFLICT with a sentence: one is no longer stored; ERR_BUSY with one: a
+ * node may have it that does not answer. */
 int repo_renew(struct gateway *gateway, const struct entity_id *repo, const struct oid *commit, struct why *why);
 /* [blocks] While a collection is under way, claims anew what is there of all LFS objects of these commits and their history. */
 int repo_renew_all(struct gateway *gateway, const struct entity_id *repo, const struct oid *commits, size_t count, struct why *why);

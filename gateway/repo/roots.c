@@ -464,7 +464,8 @@ static struct renewal *renewal_open(struct gateway *gateway, const struct entity
 		why_set(why, ERR_NO_MEMORY, "no memory to look at what a ref shall lead to");
 		return NULL;
 	}
-	renewal->marking = (struct marking){ .gateway = gateway, .repo = repo, .emit = claim_file, .gc = renewal, .why = why, .asks = ASKS_WHO_ANSWERS, .only_lfs = true };
+	renewal->marking = (struct marking){ .gateway = gateway, .repo = repo, .emit = claim_file, .gc = renewal, .why = why,
+		.asks = ASKS_WHO_ANSWERS, .only_lfs = true };
 	oid_set_init(&renewal->marking.seen, SEEN_MAX);
 	return renewal;
 }
