@@ -253,7 +253,7 @@ bool replica_awaits_xorb(void *context, const struct record_place *place)
 {
 	struct replica *replica = context;
 	pthread_mutex_lock(&replica->lock);
-	bool awaits = place_is_reached(place, &replica->settled) || is_mirror(replica);
+	bool awaits = (place && place_is_reached(place, &replica->settled)) || is_mirror(replica);
 	pthread_mutex_unlock(&replica->lock);
 	return awaits || consensus_alone(replica->config.consensus);
 }

@@ -39,9 +39,15 @@ bool store_has_file_whole(struct store *store, const struct hash *file)
 	return !store_has_others(store) || store_xorbs_of_file(store, file, is_absent, store, NULL) == 0;
 }
 
+bool store_awaits_all(struct store *store)
+{
+	return !store->copies.settle || !store->copies.awaits || store->copies.awaits(store->copies.context, NULL);
+}
+
 struct asked {
 	struct store *store;
 	struct why *why;
+	struct hash last; /* that was looked at: files of one upload share their xorbs */
 	size_t count;
 	struct hash xorbs[ASKED_MAX];
 };
@@ -67,6 +73,9 @@ static bool is_awaited(struct store *store, const struct hash *xorb)
 static int note_asked(void *context, const struct hash *xorb)
 {
 	struct asked *asked = context;
+	if (hash_equal(xorb, &asked->last))
+		return 0;
+	asked->last = *xorb;
 	/* Of what is listed nobody has it, as is known, and who reads the file hears of it. */
 	if (damaged_list_has(&asked->store->damaged, xorb) || is_awaited(asked->store, xorb))
 		return 0;

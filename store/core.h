@@ -87,6 +87,8 @@ int store_await_copies(struct store *store, struct why *why);
  * from which the file's record came; or copies that they had are gone, as each node collects garbage for itself, or fewer were wanted then. 0: they have their copies now;
  * ERR_BUSY. What is not known is passed over. */
 int store_settle_files(struct store *store, const struct hash *files, size_t count, struct why *why);
+/* True: of what is here store_await_copies tells everything. As when there are no other nodes, or each has everything. */
+bool store_awaits_all(struct store *store);
 int store_fetch_file(struct store *store, const struct hash *file, struct why *why);
 int store_fetch_xorb(struct store *store, const struct hash *xorb, struct why *why);
 /* [blocks] Fetches a file that is not here; outside of every lock. Nothing to do on a node that is alone. */

@@ -423,7 +423,7 @@ int store_shard_register(struct store *store, const struct entity_id *owner, str
 	/* Again when a xorb was given up between the look and the lock, as others hold it. */
 	for (unsigned tries = 0; err == ERR_INVALID && tries < (store_has_others(store) ? REGISTER_TRIES : 1); tries++)
 		err = register_once(store, owner, shard, caller, registered, why);
-	if (err == 0 && store_has_others(store))
+	if (err == 0 && !store_awaits_all(store))
 		err = settle_registered(store, shard, why);
 	return err ? err : store_await_copies(store, why);
 }

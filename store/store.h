@@ -299,8 +299,8 @@ struct store_copies {
 	int (*await)(void *context, const struct record_place *end, struct why *why);
 	/* Until as many nodes as an acknowledgement waits for have each of these xorbs; those that should have one and do not get it. ERR_BUSY: not in time. */
 	int (*settle)(void *context, const struct hash *xorbs, size_t count, struct why *why);
-	/* True: `settle` need not be asked for a xorb whose record is at `place`: `await` asks for it, or by what it waits for every node has everything. Does not block.
-	 * NULL: always. */
+	/* True: `settle` need not be asked for a xorb whose record is at `place` (NULL: for anything that is here): `await` asks for it, or by what it waits for every node
+	 * has everything. Does not block. NULL: always. */
 	bool (*awaits)(void *context, const struct record_place *place);
 	/* Brings what is missing or damaged here. 0: it is here now; ERR_NOT_FOUND: nobody has it; ERR_BUSY. */
 	int (*fetch_file)(void *context, const struct hash *file, struct why *why);       /* its record and claims; xorbs come when they are read */

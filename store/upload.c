@@ -594,7 +594,8 @@ int upload_commit(struct upload *upload, struct why *why)
 	xorb_records_fini(&sealed);
 	if (err)
 		return err;
-	err = settle_files(upload, false, why); /* new ones may lean on what is old; and where a known one is claimed now, its xorbs are no garbage any more */
+	if (!store_awaits_all(upload->store))
+		err = settle_files(upload, false, why); /* new ones may lean on what is old; and where a known one is claimed now, its xorbs are no garbage any more */
 	upload->files_count = upload->terms_count = 0;
 	return err ? err : store_await_copies(upload->store, why);
 }
