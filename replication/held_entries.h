@@ -1,8 +1,9 @@
 /* held_entries.h - the end of a group's log in memory, and how far the applier was given it.
  *
- * DESIGN. Three marks go along the log: up to `handed` the applier has it, up to `committed` it may have it, and behind `cached` its entries are here. What is committed is
- * given to the applier as far as it keeps up: `bytes_max` may wait for it. What more there is stays on the disk and is read back when there is room again, so `handed` may
- * lie before `cached`. Entries are here until they are committed and handed; when they take more than `bytes_max`, those on the disk that nobody waits for are dropped.
+ * DESIGN. Three marks go along the log: up to `handed` the applier has it, up to `committed` it may have it, and behind `cached` its entries are here. What
+ * is committed is given to the applier as far as it keeps up: `bytes_max` may wait for it. What more there is stays on the disk and is read back when there
+ * is room again, so `handed` may lie before `cached`. Entries are here until they are committed and handed; when they take more than `bytes_max`, those on
+ * the disk that nobody waits for are dropped.
  *
  * Used by one thread at a time (the driver's). */
 #ifndef CAIRN_REPLICATION_HELD_ENTRIES_H
@@ -32,8 +33,8 @@ void held_close(struct held_entries *held);
 void held_append(struct held_entries *held, struct log_entry *entry);
 /* Entries from `from` on were replaced. What was replaced was never committed: its proposals go back to their queues, from where they reach the new leader. */
 void held_truncate(struct held_entries *held, uint64_t from);
-/* A state is to take the place of the log: what the applier was given nothing of yet it never gets. Proposals go back, too: the leader knows by their ids that it has
- * them. */
+/* A state is to take the place of the log: what the applier was given nothing of yet it never gets. Proposals go back, too: the leader knows by their ids
+ * that it has them. */
 void held_drop(struct held_entries *held);
 /* The state is in place, and ahead of the log perhaps. */
 void held_installed(struct held_entries *held, uint64_t applied);

@@ -486,7 +486,8 @@ int engine_step_receive(struct raft_engine *engine, struct engine_clock clock, c
 	*update = (struct engine_update){ 0 };
 	if (message->type == MESSAGE_INSTALL && engine->raft.snapshot.installing)
 		return 0; /* it would be ignored, and its configuration lost */
-	/* The engine asks the state of a candidate first of all. In any other it would take bytes of a pointer for it, and now enter the term of the answer and now not. */
+	/* The engine asks the state of a candidate first of all. In any other it would take bytes of a pointer for it, and now enter the term of the answer and
+	 * now not. */
 	if (message->type == MESSAGE_VOTE_RESULT && raft_state(&engine->raft) != RAFT_CANDIDATE)
 		return 0;
 	/* The engine asks whoever is to lead next to begin once, at their next answer, and they ignore it as long as anything that is on its way to them is not

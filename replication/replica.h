@@ -1,23 +1,23 @@
 /* replica.h - the bytes of the store on the nodes of the cluster.
  *
- * DESIGN. Every node follows the records of every other member (store.h, "copies on other nodes"), voters and learners alike, and takes the xorbs that placement.h
- * gives it; with as many nodes as copies that is a full mirror. The
- * follower asks for records behind a place (FRAME_PULL), fetches bodies of xorbs that it lacks over the same stream, takes everything into its own store, durable,
- * remembers the place, and asks again; that acknowledges. With nothing new the other side holds the call for a while. What a node took from one it tells
- * the next, who then know it already. A node that was away goes on where it was, a new one begins at the beginning; forgetting the place costs work only.
+ * DESIGN. Every node follows the records of every other member (store.h, "copies on other nodes"), voters and learners alike, and takes the xorbs that
+ * placement.h gives it; with as many nodes as copies that is a full mirror. The follower asks for records behind a place (FRAME_PULL), fetches bodies of
+ * xorbs that it lacks over the same stream, takes everything into its own store, durable, remembers the place, and asks again; that acknowledges. With
+ * nothing new the other side holds the call for a while. What a node took from one it tells the next, who then know it already. A node that was away goes on
+ * where it was, a new one begins at the beginning; forgetting the place costs work only.
  *
- * A record is taken with all that it needs: after a file's record its xorbs are looked for, after a claim its file, and fetched if they are not there. So what a
- * garbage collection of this node drops at that moment comes back before anything is acknowledged.
+ * A record is taken with all that it needs: after a file's record its xorbs are looked for, after a claim its file, and fetched if they are not there. So
+ * what a garbage collection of this node drops at that moment comes back before anything is acknowledged.
  *
  * Every acknowledgement to a client waits until `copies` nodes, this one included, hold all that was stored before (REPLICA_AWAIT_MS, then ERR_BUSY: it is
  * stored here, sending it again costs little). In a mirror the places that followers acknowledge tell; else nodes are asked for each xorb, in the order of
  * placement, and get it if they lack it (replica_settle.c). How many copies a xorb gets may be its repositories' to say (replica_copies.c). Alone there is no
  * wait. Copies that placement does not want here are given up once all who should have them say so, by the same epoch (replica_walk.c). What is asked for and
- * not here yet, or damaged here, is asked of the other members at once (fetch); one transfer of a xorb serves all who want it. Of what belongs elsewhere only the
- * chunks that are read come, and do not stay (store/remote_xorb.h).
+ * not here yet, or damaged here, is asked of the other members at once (fetch); one transfer of a xorb serves all who want it. Of what belongs elsewhere only
+ * the chunks that are read come, and do not stay (store/remote_xorb.h).
  *
- * What a node has lost behind a place that it remembers nobody tells it again. So it compares from time to time what it knows with what each other node knows, range by
- * range, and takes what it lacks and should have (replica_digest.c).
+ * What a node has lost behind a place that it remembers nobody tells it again. So it compares from time to time what it knows with what each other node
+ * knows, range by range, and takes what it lacks and should have (replica_digest.c).
  *
  * Bounds: a stream for following and a few for fetches per other node, a thread each where they arrive; frames of REPLICA_PART_BYTES; a batch ends behind
  * REPLICA_BATCH_BODY_BYTES of bodies. The sender's disk and the receiver's set the pace: nothing is queued in between.
@@ -115,8 +115,8 @@ struct replica_loss { /* what would go with a node */
 	uint64_t xorbs, bytes, files; /* bytes: as far as the node tells; files: that name them, some counted more than once */
 	bool is_told;                 /* the node could be asked */
 };
-/* [blocks] Which xorbs that files need does nobody hold but these nodes? They must weigh nothing by a placement of `epoch`: then nobody gives up a copy because they
- * have one. ERR_BUSY: not all of their records are here yet, or a node does not know that epoch. */
+/* [blocks] Which xorbs that files need does nobody hold but these nodes? They must weigh nothing by a placement of `epoch`: then nobody gives up a copy
+ * because they have one. ERR_BUSY: not all of their records are here yet, or a node does not know that epoch. */
 int replica_last_copies(struct replica *replica, const uint64_t *node_ids, size_t count, uint64_t epoch, struct replica_loss *out, struct why *why);
 
 /* ---- whom clients are sent to for bytes that are not here: replica_holders.c; docs/cluster.md ---- */

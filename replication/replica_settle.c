@@ -1,15 +1,17 @@
 /* replica_settle.c - an acknowledgement waits until xorbs have enough copies, where not every node takes all of them.
  *
- * The records of this node's log behind `settled` are read again for the xorbs that they name; the nodes that should have each are asked, and get it if they lack it
- * (FRAME_KEEP). A node that does not answer in time is passed over for the next in the order of placement: its copy is one too many once the others have theirs, and
- * goes (replica_walk.c). So an upload needs as many nodes as wanted copies, whichever they are. One thread at a time asks for what lies behind `settled`.
+ * The records of this node's log behind `settled` are read again for the xorbs that they name; the nodes that should have each are asked, and get it if they
+ * lack it (FRAME_KEEP). A node that does not answer in time is passed over for the next in the order of placement: its copy is one too many once the others
+ * have theirs, and goes (replica_walk.c). So an upload needs as many nodes as wanted copies, whichever they are. One thread at a time asks for what lies
+ * behind `settled`.
  *
- * Where a repository wants fewer copies than are waited for (repo_copies.h), a claim of another one on what is stored already may need more: the xorbs of claimed
- * files are asked for as new ones are, of nodes that have the claim's record. By it a node knows how many there have to be, and gives up none that counts here.
+ * Where a repository wants fewer copies than are waited for (repo_copies.h), a claim of another one on what is stored already may need more: the xorbs of
+ * claimed files are asked for as new ones are, of nodes that have the claim's record. By it a node knows how many there have to be, and gives up none that
+ * counts here.
  *
- * New records say nothing of xorbs that were stored before, here or elsewhere: a file is known as soon as the node that took it has told of it, perhaps before anybody
- * else has its bytes; and copies that a xorb had once may be gone, as each node collects garbage for itself. Who acknowledges what leans on such a xorb asks for
- * it first (replica_settle_xorbs). */
+ * New records say nothing of xorbs that were stored before, here or elsewhere: a file is known as soon as the node that took it has told of it, perhaps
+ * before anybody else has its bytes; and copies that a xorb had once may be gone, as each node collects garbage for itself. Who acknowledges what leans on
+ * such a xorb asks for it first (replica_settle_xorbs). */
 #include <stdlib.h>
 
 #include "replication/replica_parts.h"

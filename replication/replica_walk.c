@@ -1,9 +1,9 @@
 /* replica_walk.c - makes what a node holds what placement says: fetches what is missing, offers what others miss, and gives up what is one too many.
  *
- * A walk goes over all xorbs that files here need, and over all that are held here. It begins when the placement has changed, when an operator asks, and from time to time.
- * A copy is given up when all who should hold the xorb say, by the same epoch as this node's, that they do (they are asked to get it first if they lack it): so
- * whoever gives up a copy later in turn needs as many others. What is moved is paced so that it takes at most half of the time, and what is fetched, as the operator
- * limits it.
+ * A walk goes over all xorbs that files here need, and over all that are held here. It begins when the placement has changed, when an operator asks, and from
+ * time to time. A copy is given up when all who should hold the xorb say, by the same epoch as this node's, that they do (they are asked to get it first if
+ * they lack it): so whoever gives up a copy later in turn needs as many others. What is moved is paced so that it takes at most half of the time, and what is
+ * fetched, as the operator limits it.
  *
  * First it counts what is missing and what is one too many, in bytes, so that whoever asks sees how far it is (replica_care). Nodes that have a xorb tell how
  * long it is.
@@ -12,14 +12,14 @@
  *
  * A walk before this node has come level once with each member that it reaches has not seen all: it counts for nothing, and the next one comes soon.
  *
- * Every node knows the xorbs that files need, and fetches its own. A xorb that was acknowledged and is in no file yet is known only to those that have it: after
- * each change of the placement they offer it to the others that should. Not when it is old: else nodes that collect garbage at different times would give it back to
- * each other for ever.
+ * Every node knows the xorbs that files need, and fetches its own. A xorb that was acknowledged and is in no file yet is known only to those that have it:
+ * after each change of the placement they offer it to the others that should. Not when it is old: else nodes that collect garbage at different times would
+ * give it back to each other for ever.
  *
  * Where erasure coding is on, cold xorbs are cut into parts on the way, and parts and wholes are looked after as replica_coding.c says.
  *
- * What no member has is lost, not missing: a node that died for good took it along. Nobody waits for it, but it is looked for again, and files that are read by it
- * take the terms of nodes that know others. */
+ * What no member has is lost, not missing: a node that died for good took it along. Nobody waits for it, but it is looked for again, and files that are read
+ * by it take the terms of nodes that know others. */
 #include <stdio.h>
 #include <stdlib.h>
 

@@ -1,7 +1,8 @@
 /* standby_votes.h - votes of servers that do not know yet that they are voters: the Raft dissertation, section 4.2.2.
  *
- * DESIGN. A configuration holds for who has it in its log. One that has it may need the vote of a server that is a voter by it and does not know so yet: from one voter
- * to two, where both are needed, there may never be another way. The engine refuses; its refusal is turned into a vote where a voter would give one, once in a term.
+ * DESIGN. A configuration holds for who has it in its log. One that has it may need the vote of a server that is a voter by it and does not know so yet: from
+ * one voter to two, where both are needed, there may never be another way. The engine refuses; its refusal is turned into a vote where a voter would give
+ * one, once in a term.
  *
  * Used by one thread at a time (the driver's). */
 #ifndef CAIRN_REPLICATION_STANDBY_VOTES_H

@@ -1,8 +1,9 @@
 /* gather.h - when a group of callers that share a sync is complete.
  *
- * DESIGN. A disk that syncs faster than callers come would sync once for each. Callers of a group (a write of the journal, an entry of the log) mostly wait for its last,
- * are answered together, and then come back one after the other. So a group waits until most of the callers are there, as many as the largest of late had, or until nobody
- * comes any more for a while. A lone caller never waits. Now and then a group waits for more than are known, or a crowd would never be found to be larger.
+ * DESIGN. A disk that syncs faster than callers come would sync once for each. Callers of a group (a write of the journal, an entry of the log) mostly wait
+ * for its last, are answered together, and then come back one after the other. So a group waits until most of the callers are there, as many as the largest
+ * of late had, or until nobody comes any more for a while. A lone caller never waits. Now and then a group waits for more than are known, or a crowd would
+ * never be found to be larger.
  *
  * Times are milliseconds of one monotonic clock. Threads: the owner's alone. */
 #ifndef CAIRN_SCHEMAS_GATHER_H

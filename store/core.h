@@ -83,9 +83,9 @@ bool store_may_lean_on(struct store *store, const struct hash *xorb);
 /* [blocks] After a commit, outside of every lock: until enough nodes have it. Also when there was nothing to commit: an earlier try may not have
  * waited long enough. copies.c */
 int store_await_copies(struct store *store, struct why *why);
-/* [blocks] Before a file is acknowledged that needs xorbs which were stored before. store_await_copies tells nothing of those: they may not be here, and on the node alone
- * from which the file's record came; or copies that they had are gone, as each node collects garbage for itself, or fewer were wanted then. 0: they have their copies now;
- * ERR_BUSY. What is not known is passed over. */
+/* [blocks] Before a file is acknowledged that needs xorbs which were stored before. store_await_copies tells nothing of those: they may not be here, and on
+ * the node alone from which the file's record came; or copies that they had are gone, as each node collects garbage for itself, or fewer were wanted then. 0:
+ * they have their copies now; ERR_BUSY. What is not known is passed over. */
 int store_settle_files(struct store *store, const struct hash *files, size_t count, struct why *why);
 /* True: of what is here store_await_copies tells everything. As when there are no other nodes, or each has everything. */
 bool store_awaits_all(struct store *store);
@@ -129,8 +129,8 @@ int gc_spare(struct store *store, const struct entity_id *owner, const struct ha
 
 /* Brings the index up to date with the volumes; recovery.c. */
 int store_recover(struct store *store, struct why *why);
-/* Applies all records from `from` on to the index, in order. Xorb records whose bytes are not all there are left out.
- * `damage` may be NULL. What the disk cannot read is passed over with `pass_unreadable`, else ERR_IO: it may be whole again later. *end: where the newest volume's last record ends. */
+/* Applies all records from `from` on to the index, in order. Xorb records whose bytes are not all there are left out. `damage` may be NULL. What the disk
+ * cannot read is passed over with `pass_unreadable`, else ERR_IO: it may be whole again later. *end: where the newest volume's last record ends. */
 int store_replay(struct volumes *volumes, struct index *index, const struct record_place *from, void (*damage)(void *context, const char *what),
 	void *context, bool pass_unreadable, _Atomic uint64_t *done_bytes, _Atomic int *cancel, uint64_t *end, struct why *why);
 

@@ -162,8 +162,8 @@ static int settle(struct file_reader *reader, bool may_block, struct why *why)
 	return err;
 }
 
-/* A xorb that is damaged here may be whole elsewhere; one that is read from elsewhere may have moved, even to this node. ERR_AGAIN: the reader looks again; else the
- * error as it was. */
+/* A xorb that is damaged here may be whole elsewhere; one that is read from elsewhere may have moved, even to this node. ERR_AGAIN: the reader looks again;
+ * else the error as it was. */
 static int repair(struct file_reader *reader, int err)
 {
 	struct hash hash = reader->xorb->table.xorb;

@@ -57,7 +57,8 @@ struct index_totals {
 
 /* [blocks] ERR_IO, ERR_CORRUPT (then rebuild it; also one that another version has made). */
 int index_open(struct index **out, const char *dir, uint64_t cache_bytes, struct why *why);
-/* Called on any thread that meets damage of the index on the disk, with what RocksDB says. Whoever goes on gets ERR_CORRUPT, or misses what a scan would have told. */
+/* Called on any thread that meets damage of the index on the disk, with what RocksDB says. Whoever goes on gets ERR_CORRUPT, or misses what a scan would have
+ * told. */
 void index_when_damaged(struct index *index, void (*on_damage)(void *context, const char *what), void *context);
 void index_close(struct index *index);
 /* [blocks] Everything applied so far survives from here on. */

@@ -1,8 +1,9 @@
 /* journal.h - the group commit: small records of many callers, one write, one sync, then the index.
  *
- * DESIGN. One thread. It takes every operation that is waiting, writes their records one after the other as one group, syncs the volumes,
- * applies the records to the index in the order in which they lie in the volume, and only then tells the callers. While it syncs, the next
- * operations gather; on a fast disk it waits a little for them while they keep coming. So the index is always what replaying the volumes in order gives, and nothing is visible before it is durable. */
+ * DESIGN. One thread. It takes every operation that is waiting, writes their records one after the other as one group, syncs the volumes, applies the records
+ * to the index in the order in which they lie in the volume, and only then tells the callers. While it syncs, the next operations gather; on a fast disk it
+ * waits a little for them while they keep coming. So the index is always what replaying the volumes in order gives, and nothing is visible before it is
+ * durable. */
 #ifndef CAIRN_STORE_JOURNAL_H
 #define CAIRN_STORE_JOURNAL_H
 

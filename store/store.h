@@ -44,8 +44,8 @@ struct store_config {
 
 /* [blocks] Opens or creates, recovers volume tails and replays them into the index. One process at a time (lock file). */
 int store_open(struct store **out, const struct store_config *config, struct why *why);
-/* [blocks, hardly ever for long] On a node that is alone, before it serves: where records were passed over as damaged, files that need a xorb which is not here any more
- * count as damaged, so that whoever has their bytes is asked for them. Elsewhere such a xorb may lie on other nodes. */
+/* [blocks, hardly ever for long] On a node that is alone, before it serves: where records were passed over as damaged, files that need a xorb which is not
+ * here any more count as damaged, so that whoever has their bytes is asked for them. Elsewhere such a xorb may lie on other nodes. */
 int store_note_absent(struct store *store, struct why *why);
 void store_close(struct store *store);
 
@@ -119,7 +119,8 @@ int store_claim_many(struct store *store, const struct entity_id *owner, const s
 void store_naming_begin(struct store *store, struct upload_entry *naming);
 void store_naming_end(struct store *store, struct upload_entry *naming);
 bool store_is_collecting(struct store *store);
-/* How many collections have begun. Who stops naming for a while, as long as a body takes to come, looks at everything again if that has changed when it begins anew. */
+/* How many collections have begun. Who stops naming for a while, as long as a body takes to come, looks at everything again if that has changed when it
+ * begins anew. */
 uint64_t store_collections(struct store *store);
 /* [blocks] Reads the whole file back, unless that was done before, and remembers its SHA-256 durably. ERR_CORRUPT when it is not `expected`. */
 int store_file_verify_sha256(struct store *store, const struct hash *file, const struct sha256 *expected, struct store_caller *caller, struct why *why);
@@ -299,15 +300,16 @@ struct store_copies {
 	int (*await)(void *context, const struct record_place *end, struct why *why);
 	/* Until as many nodes as an acknowledgement waits for have each of these xorbs; those that should have one and do not get it. ERR_BUSY: not in time. */
 	int (*settle)(void *context, const struct hash *xorbs, size_t count, struct why *why);
-	/* True: `settle` need not be asked for a xorb whose record is at `place` (NULL: for anything that is here): `await` asks for it, or by what it waits for every node
-	 * has everything. Does not block. NULL: always. */
+	/* True: `settle` need not be asked for a xorb whose record is at `place` (NULL: for anything that is here): `await` asks for it, or by what it waits for
+	 * every node has everything. Does not block. NULL: always. */
 	bool (*awaits)(void *context, const struct record_place *place);
 	/* Brings what is missing or damaged here. 0: it is here now; ERR_NOT_FOUND: nobody has it; ERR_BUSY. */
 	int (*fetch_file)(void *context, const struct hash *file, struct why *why);       /* its record and claims; xorbs come when they are read */
 	/* The same of all files with it; *all: every other node has answered. */
 	int (*fetch_sha256)(void *context, const struct sha256 *sha256, bool *all, struct why *why);
 	int (*fetch_xorb)(void *context, const struct hash *xorb, struct why *why);
-	/* What this node should have is fetched when it is read, and stays; of all else only what is read is fetched (remote_xorb.h). NULL: it should have everything. */
+	/* What this node should have is fetched when it is read, and stays; of all else only what is read is fetched (remote_xorb.h). NULL: it should have
+	 * everything. */
 	bool (*keeps)(void *context, const struct hash *xorb);
 	int (*fetch_table)(void *context, const struct hash *xorb, struct table_taker *taker, struct why *why);
 	int (*fetch_chunks)(void *context, const struct hash *xorb, struct chunk_taker *taker, struct why *why);
@@ -359,11 +361,11 @@ struct held_xorb {
 };
 /* Those that are here, damaged ones included, the same way. */
 size_t store_held_xorbs(struct store *store, const struct hash *after, struct held_xorb *out, size_t max);
-/* [blocks] This xorb cannot be had: files that are read by it, some of them at least, are read by other terms of theirs from now on, where those can be (other_terms.h).
- * How many. */
+/* [blocks] This xorb cannot be had: files that are read by it, some of them at least, are read by other terms of theirs from now on, where those can be
+ * (other_terms.h). How many. */
 size_t store_avoid_xorb(struct store *store, const struct hash *xorb);
-/* [blocks] No node has this xorb, which is not here either. Files that other nodes alone know by it need it no more; those that are read by it here, at most `max` of
- * them into *files, count as damaged: told of other terms they take those, and an upload stores them anew. Returns how many there are. */
+/* [blocks] No node has this xorb, which is not here either. Files that other nodes alone know by it need it no more; those that are read by it here, at most
+ * `max` of them into *files, count as damaged: told of other terms they take those, and an upload stores them anew. Returns how many there are. */
 size_t store_note_lost(struct store *store, const struct hash *xorb, struct hash *files, size_t max);
 /* How many files name a xorb, at most `max`. */
 uint64_t store_files_of_xorb(struct store *store, const struct hash *xorb, uint64_t max);

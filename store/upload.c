@@ -450,7 +450,8 @@ static int add_file_record(struct upload *upload, const struct upload_file *file
 	return err ? err : batch_add(batch, VOLUME_FILE, offset);
 }
 
-/* Does this node have all that it reads a known file by, or did others say that they do? Else the upload's own terms, all of which are here, are the better ones. */
+/* Does this node have all that it reads a known file by, or did others say that they do? Else the upload's own terms, all of which are here, are the better
+ * ones. */
 static bool may_keep_terms(struct upload *upload, const struct upload_file *file)
 {
 	return !store_file_is_damaged(upload->store, &file->file) && (file->settled || store_has_file_whole(upload->store, &file->file));
@@ -594,8 +595,9 @@ int upload_commit(struct upload *upload, struct why *why)
 	xorb_records_fini(&sealed);
 	if (err)
 		return err;
+	/* New ones may lean on what is old, and what known ones are made of may be old garbage elsewhere until their claims are known there. */
 	if (!store_awaits_all(upload->store))
-		err = settle_files(upload, false, why); /* new ones may lean on what is old; and where a known one is claimed now, its xorbs are no garbage any more */
+		err = settle_files(upload, false, why);
 	upload->files_count = upload->terms_count = 0;
 	return err ? err : store_await_copies(upload->store, why);
 }
