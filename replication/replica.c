@@ -318,7 +318,8 @@ int replica_open(struct replica **out, const struct replica_config *config, stru
 	consensus_view(config->consensus, view);
 	take_view(replica, view);
 	free(view);
-	store_set_copies(config->store, &(struct store_copies){ .context = replica, .await = replica_await, .settle = replica_settle_xorbs, .awaits = replica_awaits_xorb,
+	store_set_copies(config->store, &(struct store_copies){ .context = replica, .await = replica_await,
+		.settle = replica_settle_xorbs, .awaits = replica_awaits_xorb,
 		.fetch_file = replica_fetch_file, .fetch_sha256 = replica_fetch_sha256, .fetch_xorb = replica_fetch_xorb, .keeps = replica_keeps,
 		.fetch_table = replica_fetch_table, .fetch_chunks = replica_fetch_chunks });
 	consensus_on_bulk(config->consensus, replica_serve, replica);

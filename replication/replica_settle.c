@@ -34,7 +34,7 @@ struct settle {
 	const struct record_place *end; /* of all */
 	uint64_t until_ms;
 	bool claims;           /* some want fewer copies than `needed`: claims count */
-	bool after_records;    /* nodes are asked once they have the records before `end`: by a claim among them they keep what is old, and as many copies as it wants */
+	bool after_records;    /* nodes are asked once they have the records before `end`: by a claim among them they keep what is old */
 	unsigned needed, self; /* self: copies that this node's own counts for */
 	size_t count;
 	uint64_t bytes;

@@ -539,7 +539,7 @@ static int check_sealed(struct upload *upload, uint32_t count, struct why *why)
 static int settle_files(struct upload *upload, bool marked, struct why *why)
 {
 	size_t count = 0;
-	if (!store_has_others(upload->store) || upload->files_count == 0)
+	if (upload->files_count == 0)
 		return 0;
 	struct hash *files = malloc(upload->files_count * sizeof(*files));
 	if (!files)
@@ -556,6 +556,8 @@ static int settle_files(struct upload *upload, bool marked, struct why *why)
 static void settle_known(struct upload *upload)
 {
 	struct index_file known;
+	if (!store_has_others(upload->store))
+		return;
 	for (size_t i = 0; i < upload->files_count; i++)
 		upload->files[i].settled = index_file(upload->store->index, &upload->files[i].file, &known) == 0;
 	if (settle_files(upload, true, NULL) != 0)

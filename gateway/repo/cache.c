@@ -7,7 +7,6 @@
 #include <time.h>
 #include <xxhash.h>
 
-#include "gateway/repo/listing.h"
 #include "gateway/repo/turn.h"
 
 enum {
@@ -29,7 +28,6 @@ struct repo_cache {
 	atomic_uint_least64_t bytes;
 	uint64_t seed;
 	struct turns *turns;
-	struct listings *listings;
 };
 
 int repo_cache_open(struct repo_cache **out, uint64_t bytes_max)
@@ -45,8 +43,6 @@ int repo_cache_open(struct repo_cache **out, uint64_t bytes_max)
 		buckets *= 2;
 	cache->buckets_count = (size_t)buckets;
 	int err = turns_open(&cache->turns);
-	if (err == 0)
-		err = listings_open(&cache->listings);
 	for (size_t i = 0; i < CACHE_SHARDS; i++) {
 		pthread_mutex_init(&cache->shards[i].mutex, NULL);
 		cache->shards[i].buckets = calloc(cache->buckets_count, sizeof(struct cached *));
@@ -74,7 +70,6 @@ void repo_cache_close(struct repo_cache *cache)
 		free(shard->buckets);
 		pthread_mutex_destroy(&shard->mutex);
 	}
-	listings_close(cache->listings);
 	turns_close(cache->turns);
 	free(cache);
 }
@@ -223,11 +218,6 @@ void repo_cache_put(struct repo_cache *cache, const struct cache_key *key, struc
 struct turns *repo_cache_turns(struct repo_cache *cache)
 {
 	return cache->turns;
-}
-
-struct listings *repo_cache_listings(struct repo_cache *cache)
-{
-	return cache->listings;
 }
 
 struct oid repo_cache_digest(const struct repo_cache *cache, struct span text)

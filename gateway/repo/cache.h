@@ -4,7 +4,7 @@
  * fixed key; a look-up takes one of CACHE_SHARDS mutexes for the length of a hash chain, so loops do not meet. Immutable objects never go stale;
  * what can (a revision, a directory with files that are not there yet) carries what it takes to notice.
  *
- * The cache also keeps the turns of writers and the listings under way: see turn.h and listing.h. */
+ * The cache also keeps the turns of writers: see turn.h. */
 #ifndef CAIRN_GATEWAY_REPO_CACHE_H
 #define CAIRN_GATEWAY_REPO_CACHE_H
 
@@ -41,7 +41,6 @@ struct cached *repo_cache_get(struct repo_cache *cache, const struct cache_key *
 void repo_cache_put(struct repo_cache *cache, const struct cache_key *key, struct cached *item);
 
 struct turns *repo_cache_turns(struct repo_cache *cache);
-struct listings *repo_cache_listings(struct repo_cache *cache);
 /* Keyed with a secret of this process: outsiders cannot aim at one bucket. */
 struct oid repo_cache_digest(const struct repo_cache *cache, struct span text);
 

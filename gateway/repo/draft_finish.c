@@ -361,13 +361,13 @@ static int store_pack(struct finish *finish, struct pack *pack)
 static int list(struct finish *finish, const struct pack *pack, size_t commit)
 {
 	struct commit_draft *draft = finish->draft;
-	struct listings *listings = repo_cache_listings(draft->gateway->trees);
-	struct listing listing;
-	listing_begin(listings, &listing, &draft->repo.id);
+	struct repo_cache *cache = draft->gateway->trees;
+	struct turn listing;
+	listing_begin(cache, &listing, &draft->repo.id);
 	int err = move_ref(finish, pack);
 	if (err == 0)
 		(void)put_range(finish, commit, commit + 1); /* named by now: what the table lacks comes back on the first miss */
-	listing_end(listings, &listing);
+	listing_end(cache, &listing);
 	return err;
 }
 

@@ -24,7 +24,7 @@ static int get_awaited(struct gateway *gateway, const struct entity_id *repo, co
 	int err = table_get(gateway, repo, oid, types, out);
 	if (err != ERR_NOT_FOUND)
 		return err;
-	listings_wait(repo_cache_listings(gateway->trees), repo, LISTING_WAIT_MS);
+	listings_wait(gateway->trees, repo, LISTING_WAIT_MS);
 	return table_get(gateway, repo, oid, types, out);
 }
 

@@ -1,19 +1,17 @@
 #include "gateway/repo/publish.h"
 
-#include "gateway/repo/cache.h"
 #include "gateway/repo/listing.h"
 #include "gateway/repo/pack_file.h"
 
 static int list(struct gateway *gateway, const struct repo *repo, const char *actor, const struct ref_update *update, const struct pack *pack,
 	const struct oid *oids, const struct git_object *objects, size_t count, struct why *why)
 {
-	struct listings *listings = repo_cache_listings(gateway->trees);
-	struct listing listing;
-	listing_begin(listings, &listing, &repo->id);
+	struct turn listing;
+	listing_begin(gateway->trees, &listing, &repo->id);
 	int err = refs_update(gateway->ns, actor, &repo->id, update, 1, pack, NULL, why);
 	if (err == 0)
 		(void)store_git_put(gateway->store, &repo->id, oids, objects, count); /* named by now: what the table lacks comes back on the first miss */
-	listing_end(listings, &listing);
+	listing_end(gateway->trees, &listing);
 	return err;
 }
 

@@ -7,7 +7,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "gateway/repo/cache.h"
 #include "gateway/repo/damage.h"
 #include "gateway/repo/object_batch.h"
 #include "gateway/repo/object_dir.h"
@@ -312,12 +311,12 @@ int received_pack_store(struct received_pack *received, struct pack *out, struct
 
 void received_pack_list_begin(struct received_pack *received)
 {
-	listing_begin(repo_cache_listings(received->gateway->trees), &received->listing, &received->repo->id);
+	listing_begin(received->gateway->trees, &received->listing, &received->repo->id);
 }
 
 void received_pack_list_end(struct received_pack *received, bool is_listed)
 {
 	if (is_listed)
 		(void)put_objects(received, true, NULL); /* named by now: what the table lacks comes back on the first miss */
-	listing_end(repo_cache_listings(received->gateway->trees), &received->listing);
+	listing_end(received->gateway->trees, &received->listing);
 }

@@ -64,7 +64,7 @@ struct received_pack {
 	size_t edges_count, edges_capacity;
 	bool has_all_edges;
 	bool leans;                    /* folders or files that the pack names are not in it */
-	struct listing listing;
+	struct turn listing;
 	bool damaged;                  /* an object of a pointer is: said in `messages` */
 	size_t claims_count;
 	struct hash claims[RECEIVED_CLAIMS_MAX]; /* of LFS objects, to be made durable together */

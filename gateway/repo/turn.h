@@ -9,6 +9,8 @@
 
 #include "schemas/hash.h"
 
+#define TURN_LISTING "listing" /* of packs: listing.h. Names of refs begin otherwise */
+
 struct turns;
 int turns_open(struct turns **out);
 void turns_close(struct turns *turns);
@@ -16,11 +18,16 @@ void turns_close(struct turns *turns);
 /* Lives on the stack of whoever has the turn. */
 struct turn {
 	struct entity_id repo;
-	const char *name; /* of a ref; "" for a repair */
+	const char *name; /* of a ref; "" for a repair; TURN_LISTING */
+	uint64_t number;  /* in the order in which they began */
 	struct turn *next;
 };
 /* [blocks] 0 or ERR_BUSY (not within `wait_ms`). `name` must stay until turn_end. */
 int turn_begin(struct turns *turns, struct turn *turn, const struct entity_id *repo, const char *name, int64_t wait_ms);
+/* The same beside others of that name, without waiting. */
+void turn_join(struct turns *turns, struct turn *turn, const struct entity_id *repo, const char *name);
 void turn_end(struct turns *turns, struct turn *turn);
+/* [blocks] Until those of that name that are under way now have ended, or `wait_ms` have passed. */
+void turns_wait(struct turns *turns, const struct entity_id *repo, const char *name, int64_t wait_ms);
 
 #endif

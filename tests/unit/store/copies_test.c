@@ -1655,18 +1655,25 @@ static void lose(const struct hash *xorb)
 	assert_false(store_has_xorb(store, xorb));
 }
 
+/* The two cut it into different xorbs: here another file lies in the same. Left on the other side. */
+static struct upload_result push_to_both(const struct bytes *content, const struct bytes *beside)
+{
+	struct upload *upload = begin_upload(&ada);
+	add_file(upload, beside);
+	struct upload_result result = add_file(upload, content);
+	end_upload(upload);
+	change_sides();
+	push(&ada, content);
+	return result;
+}
+
 /* The node from which the terms came that are read by may have gone before its xorb was anywhere else. */
 static void what_cannot_be_had_is_read_by_other_terms(void **state)
 {
 	(void)state;
 	struct bytes content = bytes_random(400 * KIB, 43), beside = bytes_random(100 * KIB, 44);
 	struct hash needed[4], theirs;
-	struct upload *upload = begin_upload(&ada);
-	add_file(upload, &beside); /* in the same xorb */
-	struct upload_result result = add_file(upload, &content);
-	end_upload(upload);
-	change_sides();
-	push(&ada, &content);
+	struct upload_result result = push_to_both(&content, &beside);
 	assert_int_equal(store_needed_xorbs(store, NULL, &theirs, 1), 1);
 	change_sides();
 	assert_int_equal(store_needed_xorbs(store, NULL, needed, 4), 1);
@@ -1695,12 +1702,7 @@ static void what_no_node_has_is_needed_by_those_alone_who_read_by_it(void **stat
 	struct bytes content = bytes_random(400 * KIB, 41), beside = bytes_random(100 * KIB, 42);
 	struct hash needed[4], files[4];
 	struct file_info info;
-	struct upload *upload = begin_upload(&ada);
-	add_file(upload, &beside); /* in the same xorb */
-	struct upload_result result = add_file(upload, &content);
-	end_upload(upload);
-	change_sides();
-	push(&ada, &content);
+	struct upload_result result = push_to_both(&content, &beside);
 	change_sides();
 	assert_int_equal(store_needed_xorbs(store, NULL, needed, 4), 1);
 	struct hash own = needed[0];
