@@ -74,8 +74,8 @@ void replica_close(struct replica *replica);
 
 /* ---- the store's hooks (struct store_copies); any thread; [block] ---- */
 int replica_await(void *replica, const struct record_place *end, struct why *why);
-int replica_fetch_file(void *replica, const struct hash *file, struct why *why);
-int replica_fetch_sha256(void *replica, const struct sha256 *sha256, bool *all, struct why *why);
+int replica_fetch_file(void *replica, const struct hash *file, enum store_asked *asked);
+int replica_fetch_sha256(void *replica, const struct sha256 *sha256, enum store_asked *asked);
 int replica_fetch_xorb(void *replica, const struct hash *xorb, struct why *why);
 bool replica_keeps(void *replica, const struct hash *xorb);
 int replica_fetch_table(void *replica, const struct hash *xorb, struct table_taker *taker, struct why *why);

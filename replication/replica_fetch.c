@@ -1,6 +1,7 @@
 /* replica_fetch.c - what a reader misses is asked of the other members at once, on the reader's thread.
  *
- * Only members that this node follows right now are asked: nobody waits for one that is down. */
+ * Only members that this node follows right now are asked: nobody waits for one that is down. So "nobody has it" is said only when enough of them have answered:
+ * else (a node that was just started reaches nobody yet) the reader hears that it is busy, and asks again. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -199,48 +200,61 @@ static void end(struct replica *replica, uint64_t *counter, bool counts)
 	pthread_mutex_unlock(&replica->lock);
 }
 
-/* All members, one after the other. *all: each has answered. */
-static int ask_members(struct replica *replica, const struct question *question, bool *all, struct why *why)
+struct answers {
+	bool found;
+	bool failed;      /* an answer came, and this node could do nothing with it */
+	unsigned silent;  /* members that did not answer */
+};
+
+/* All members, one after the other: claims differ. */
+static void ask_members(struct replica *replica, const struct question *question, struct answers *out)
 {
-	int err = ERR_NOT_FOUND;
 	bool is_member;
-	*all = true;
+	*out = (struct answers){ 0 };
 	for (size_t i = 0; i < CLUSTER_NODES_MAX; i++) {
-		if (!is_askable(replica, i, &is_member)) {
-			*all = *all && !is_member;
-			continue;
-		}
-		int answer = ask(replica, &replica->peers[i], question, why);
-		*all = *all && (answer == 0 || answer == ERR_NOT_FOUND);
-		err = answer == 0 ? 0 : err == ERR_NOT_FOUND ? answer : err;
+		int err = is_askable(replica, i, &is_member) ? ask(replica, &replica->peers[i], question, NULL) : is_member ? ERR_CLOSED : ERR_NOT_FOUND;
+		out->found = out->found || err == 0;
+		out->silent += err == ERR_CLOSED;
+		out->failed = out->failed || (err && err != ERR_CLOSED && err != ERR_NOT_FOUND);
 	}
-	return err;
 }
 
-static int find(struct replica *replica, unsigned what, const uint8_t *digest, bool *all, struct why *why)
+/* What was acknowledged is known to as many nodes as it is waited for: fewer that are silent cannot be all of them. */
+static enum store_asked asked_by(struct replica *replica, const struct answers *answers)
+{
+	pthread_mutex_lock(&replica->lock);
+	unsigned needed = replica_copies_needed(replica);
+	pthread_mutex_unlock(&replica->lock);
+	if (answers->failed)
+		return STORE_ASKED_FEW;
+	return answers->silent == 0 ? STORE_ASKED_ALL : answers->silent < needed ? STORE_ASKED_ENOUGH : STORE_ASKED_FEW;
+}
+
+static int find(struct replica *replica, unsigned what, const uint8_t *digest, enum store_asked *asked)
 {
 	struct find_call find_call = { .what = what };
 	struct question question = { .find = &find_call };
-	*all = consensus_alone(replica->config.consensus);
-	if (*all)
+	struct answers answers;
+	*asked = consensus_alone(replica->config.consensus) ? STORE_ASKED_ALL : STORE_ASKED_FEW;
+	if (*asked == STORE_ASKED_ALL)
 		return ERR_NOT_FOUND;
 	if (!begin(replica))
-		return why_set(why, ERR_BUSY, "too much is being asked of the other nodes");
+		return ERR_BUSY;
 	memcpy(find_call.digest, digest, HASH_BYTES);
-	int err = ask_members(replica, &question, all, why); /* claims differ */
-	end(replica, &replica->status.fetched_files, err == 0);
-	return err;
+	ask_members(replica, &question, &answers);
+	end(replica, &replica->status.fetched_files, answers.found);
+	*asked = asked_by(replica, &answers);
+	return answers.found ? 0 : *asked == STORE_ASKED_FEW ? ERR_BUSY : ERR_NOT_FOUND;
 }
 
-int replica_fetch_file(void *context, const struct hash *file, struct why *why)
+int replica_fetch_file(void *context, const struct hash *file, enum store_asked *asked)
 {
-	bool all;
-	return find(context, FIND_FILE, file->bytes, &all, why);
+	return find(context, FIND_FILE, file->bytes, asked);
 }
 
-int replica_fetch_sha256(void *context, const struct sha256 *sha256, bool *all, struct why *why)
+int replica_fetch_sha256(void *context, const struct sha256 *sha256, enum store_asked *asked)
 {
-	return find(context, FIND_SHA256, sha256->bytes, all, why);
+	return find(context, FIND_SHA256, sha256->bytes, asked);
 }
 
 static bool is_shunned(struct replica *replica, const struct peer *peer)
@@ -358,21 +372,38 @@ int replica_fetch_part(struct replica *replica, uint64_t holder, bool any, const
 static int fetch_whole(struct replica *replica, uint64_t first, const struct hash *xorb, struct why *why)
 {
 	struct coded_record codings[CODINGS_MAX];
+	enum store_asked asked;
 	size_t known = store_codings(replica->config.store, xorb, codings);
 	pthread_mutex_lock(&replica->lock);
-	bool coding = replica->placement.erasure_data > 0, all;
+	bool coding = replica->placement.erasure_data > 0;
 	pthread_mutex_unlock(&replica->lock);
 	if (known && replica_join_parts(replica, xorb, true, NULL) == 0)
 		return 0;
 	int err = fetch_xorb(replica, first, xorb, why);
 	if (err && !known && coding)
-		known = find(replica, FIND_CODED, xorb->bytes, &all, NULL) == 0;
+		known = find(replica, FIND_CODED, xorb->bytes, &asked) == 0;
 	return err && known && replica_join_parts(replica, xorb, false, why) == 0 ? 0 : err;
 }
 
-int replica_fetch_xorb(void *replica, const struct hash *xorb, struct why *why)
+bool replica_reaches_all(struct replica *replica)
 {
-	return replica_fetch_from(replica, 0, xorb, why);
+	bool all = true;
+	pthread_mutex_lock(&replica->lock);
+	for (size_t i = 0; i < replica->peers_count; i++)
+		all = all && (!replica->peers[i].member || replica->peers[i].connected);
+	pthread_mutex_unlock(&replica->lock);
+	return all;
+}
+
+/* Of a xorb there may be a single copy, whatever is waited for: one node that is silent may have it. */
+int replica_fetch_xorb(void *context, const struct hash *xorb, struct why *why)
+{
+	struct replica *replica = context;
+	bool all = replica_reaches_all(replica);
+	int err = replica_fetch_from(replica, 0, xorb, why);
+	if (err != ERR_NOT_FOUND || (all && replica_reaches_all(replica)))
+		return err;
+	return why_set(why, ERR_BUSY, "a xorb is on none of the nodes that can be reached; try again");
 }
 
 int replica_fetch_from(struct replica *replica, uint64_t first, const struct hash *xorb, struct why *why)

@@ -162,8 +162,10 @@ void replica_settle_all(struct replica *replica, uint64_t wait_ms);
 int replica_keep(struct replica *replica, uint64_t node_id, const struct keep_call *call, int wait_ms, struct kept *out, struct why *why);
 /* It has not answered in time: others are asked before it for REPLICA_SHUN_MS. */
 void replica_shun(struct replica *replica, uint64_t node_id);
-/* [blocks] Fetches a xorb, from `first` if it has it. */
+/* [blocks] Fetches a xorb, from `first` if it has it. ERR_NOT_FOUND: none of those that this node reaches has it. */
 int replica_fetch_from(struct replica *replica, uint64_t first, const struct hash *xorb, struct why *why);
+/* All members can be asked, so what none of them has is nowhere. */
+bool replica_reaches_all(struct replica *replica);
 /* What a placement wants is done, what it does not want goes: replica_walk.c. A thread. */
 void *replica_walk(void *replica);
 /* Looks from time to time whether this node has lost records that others have: replica_digest.c. A thread. */

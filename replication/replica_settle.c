@@ -231,7 +231,7 @@ static bool bring_short(struct settle *settle)
 		struct unsettled *xorb = &settle->xorbs[i];
 		if (xorb->copies >= xorb->needed)
 			continue;
-		if (xorb->self || !settle->self || replica_fetch_xorb(settle->replica, &xorb->xorb, NULL) != 0)
+		if (xorb->self || !settle->self || replica_fetch_from(settle->replica, 0, &xorb->xorb, NULL) != 0)
 			return false;
 		xorb->self = xorb->copies = settle->self;
 	}

@@ -273,7 +273,7 @@ static int take_needed_xorb(void *context, const struct hash *xorb)
 	err = take_after_others(need->take, xorb, need->why);
 	if (err || store_has_xorb(replica->config.store, xorb))
 		return err;
-	err = replica_fetch_xorb(replica, xorb, need->why);
+	err = replica_fetch_from(replica, 0, xorb, need->why);
 	if (err != ERR_NOT_FOUND && err != ERR_CORRUPT)
 		return err; /* another time */
 	char text[HASH_TEXT_BYTES];

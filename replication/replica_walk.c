@@ -117,17 +117,6 @@ static uint64_t less(uint64_t from, uint64_t bytes)
 	return bytes < from ? from - bytes : 0;
 }
 
-/* All answer, so what none of them has is nowhere. */
-static bool all_are_here(struct replica *replica)
-{
-	bool all = true;
-	pthread_mutex_lock(&replica->lock);
-	for (size_t i = 0; i < replica->peers_count; i++)
-		all = all && (!replica->peers[i].member || replica->peers[i].connected);
-	pthread_mutex_unlock(&replica->lock);
-	return all;
-}
-
 /* ---- what is in no file yet ---- */
 
 static bool is_silent(const struct walk *walk, uint64_t node_id)
@@ -289,12 +278,13 @@ static bool is_missed(struct replica *replica, const struct hash *xorb)
 {
 	struct store *store = replica->config.store;
 	struct hash files[LOST_FILES_MAX], whole;
+	enum store_asked asked;
 	if (store_xorb_of_part(store, xorb, &whole) == 0)
 		return true;
 	store_avoid_xorb(store, xorb);
 	size_t count = store_note_lost(store, xorb, files, LOST_FILES_MAX);
 	for (size_t i = 0; i < count; i++)
-		replica_fetch_file(replica, &files[i], NULL);
+		replica_fetch_file(replica, &files[i], &asked);
 	return count > 0 && store_note_lost(store, xorb, files, LOST_FILES_MAX) > 0;
 }
 
@@ -304,7 +294,7 @@ static bool fetch_one(struct walk *walk, const struct hash *xorb, struct shortfa
 	struct replica *replica = walk->replica;
 	struct xorb_info info = { 0 };
 	uint64_t since_ms = replica_now_ms();
-	bool all = all_are_here(replica);
+	bool all = replica_reaches_all(replica);
 	int err = replica_fetch_from(replica, 0, xorb, NULL);
 	bool came = err == 0 && store_xorb_info(replica->config.store, xorb, &info) == 0;
 	if (came) {
@@ -314,7 +304,7 @@ static bool fetch_one(struct walk *walk, const struct hash *xorb, struct shortfa
 		walk->came_bytes += info.body_length;
 		walk->missing_bytes = less(walk->missing_bytes, info.body_length);
 		walk->care.missing_xorbs = less(walk->care.missing_xorbs, 1);
-	} else if (err == ERR_NOT_FOUND && all && all_are_here(replica)) {
+	} else if (err == ERR_NOT_FOUND && all && replica_reaches_all(replica)) {
 		shortfall->lost += is_missed(replica, xorb);
 	} else {
 		shortfall->missing++;
@@ -569,7 +559,7 @@ static bool is_due(struct walk *walk, uint64_t last_took_ms)
 {
 	struct replica *replica = walk->replica;
 	uint64_t now = replica_now_ms();
-	bool behind = false, early = false, all = all_are_here(replica);
+	bool behind = false, early = false, all = replica_reaches_all(replica);
 	pthread_mutex_lock(&replica->lock);
 	for (size_t i = 0; i < replica->peers_count; i++) {
 		const struct peer *peer = &replica->peers[i];

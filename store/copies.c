@@ -105,9 +105,12 @@ int store_settle_files(struct store *store, const struct hash *files, size_t cou
 	return err;
 }
 
-int store_fetch_file(struct store *store, const struct hash *file, struct why *why)
+int store_fetch_file(struct store *store, const struct hash *file, enum store_asked *asked)
 {
-	return store->copies.fetch_file ? store->copies.fetch_file(store->copies.context, file, why) : ERR_NOT_FOUND;
+	enum store_asked unused;
+	asked = asked ? asked : &unused;
+	*asked = STORE_ASKED_ALL;
+	return store->copies.fetch_file ? store->copies.fetch_file(store->copies.context, file, asked) : ERR_NOT_FOUND;
 }
 
 int store_fetch_xorb(struct store *store, const struct hash *xorb, struct why *why)
@@ -122,50 +125,59 @@ void store_want_file(struct store *store, const struct hash *file)
 		store_fetch_file(store, file, NULL);
 }
 
-/* *all: every other node was asked, or none had to be. */
-static int find_by_sha256(struct store *store, const struct entity_id *owner, const struct sha256 *sha256, struct file_info *out, bool *all)
+int store_unless_busy(int err, int fetched, struct why *why)
 {
+	return fetched != ERR_BUSY ? err : why_set(why, ERR_BUSY, "this is not here, and nodes that may have it cannot be asked now; try again");
+}
+
+/* ERR_BUSY: it may be known to other nodes, of which fewer than `least` have answered. */
+static int find_by_sha256(struct store *store, const struct entity_id *owner, const struct sha256 *sha256, struct file_info *out, enum store_asked least)
+{
+	enum store_asked asked;
 	int err = store_file_by_sha256(store, owner, sha256, out);
-	*all = true;
-	if (err != ERR_NOT_FOUND || !store->copies.fetch_sha256 || store->copies.fetch_sha256(store->copies.context, sha256, all, NULL) != 0)
+	if (err != ERR_NOT_FOUND || !store->copies.fetch_sha256)
 		return err;
-	return store_file_by_sha256(store, owner, sha256, out);
+	if (store->copies.fetch_sha256(store->copies.context, sha256, &asked) == 0)
+		err = store_file_by_sha256(store, owner, sha256, out);
+	return err == ERR_NOT_FOUND && asked < least ? ERR_BUSY : err;
 }
 
 int store_find_by_sha256(struct store *store, const struct entity_id *owner, const struct sha256 *sha256, struct file_info *out)
 {
-	bool all;
-	return find_by_sha256(store, owner, sha256, out, &all);
+	return find_by_sha256(store, owner, sha256, out, STORE_ASKED_ENOUGH);
 }
 
 int store_find_by_sha256_or_busy(struct store *store, const struct entity_id *owner, const struct sha256 *sha256, struct file_info *out, struct why *why)
 {
 	char text[HASH_TEXT_BYTES];
-	bool all;
-	int err = find_by_sha256(store, owner, sha256, out, &all);
-	if (err != ERR_NOT_FOUND || all)
+	int err = find_by_sha256(store, owner, sha256, out, STORE_ASKED_ALL);
+	if (err != ERR_BUSY)
 		return err;
 	hex_encode(text, sha256->bytes, HASH_BYTES);
 	return why_set(why, ERR_BUSY, "the LFS object %s is not known here yet, and not every other node can be asked for it; try again", text);
 }
 
-int store_find_file(struct store *store, const struct entity_id *owner, const struct hash *file, struct file_info *out)
+static int find_here(struct store *store, const struct entity_id *owner, const struct hash *file, struct file_info *out)
 {
 	struct file_info info;
-	for (int again = 0;; again++) {
-		int err = owner ? store_claim_check(store, owner, file) : 0;
-		if (err == 0)
-			err = store_file_info(store, file, out ? out : &info);
-		if (err != ERR_NOT_FOUND || again || store_fetch_file(store, file, NULL) != 0)
-			return err;
-	}
+	int err = owner ? store_claim_check(store, owner, file) : 0;
+	return err ? err : store_file_info(store, file, out ? out : &info);
+}
+
+int store_find_file(struct store *store, const struct entity_id *owner, const struct hash *file, struct file_info *out)
+{
+	enum store_asked asked;
+	int err = find_here(store, owner, file, out);
+	if (err == ERR_NOT_FOUND && store_fetch_file(store, file, &asked) == 0)
+		err = find_here(store, owner, file, out);
+	return err == ERR_NOT_FOUND && asked < STORE_ASKED_ENOUGH ? ERR_BUSY : err;
 }
 
 int store_find_xorb(struct store *store, const struct hash *hash, struct xorb_info *out)
 {
 	struct stored_xorb *xorb;
 	int err = store_xorb_info(store, hash, out);
-	if (err != ERR_NOT_FOUND || store_open_xorb(store, hash, true, &xorb, NULL) != 0)
+	if (err != ERR_NOT_FOUND || (err = store_open_xorb(store, hash, true, &xorb, NULL)) != 0)
 		return err;
 	const struct xorb_chunk *last = &xorb->table.chunks[xorb->table.count - 1];
 	*out = (struct xorb_info){ .body_length = last->body_end, .chunks_count = xorb->table.count, .raw_length = last->raw_end };
@@ -207,8 +219,12 @@ int store_open_xorb(struct store *store, const struct hash *hash, bool may_block
 		/* A node of an older version sends it whole only; of one that is coded there may be only parts. */
 	}
 	/* What was fetched is one too many here, and may be given up again before it is opened. */
-	for (int i = 0; i < FETCHES_MAX && (i == 0 || err == ERR_NOT_FOUND) && store_fetch_xorb(store, hash, NULL) == 0; i++)
+	for (int i = 0; i < FETCHES_MAX && (i == 0 || err == ERR_NOT_FOUND); i++) {
+		int fetched = store_fetch_xorb(store, hash, NULL);
+		if (fetched)
+			return store_unless_busy(err, fetched, why);
 		err = stored_xorb_open(out, store->xorbs, hash, true, why);
+	}
 	return err;
 }
 

@@ -89,8 +89,10 @@ int store_await_copies(struct store *store, struct why *why);
 int store_settle_files(struct store *store, const struct hash *files, size_t count, struct why *why);
 /* True: of what is here store_await_copies tells everything. As when there are no other nodes, or each has everything. */
 bool store_awaits_all(struct store *store);
-int store_fetch_file(struct store *store, const struct hash *file, struct why *why);
+int store_fetch_file(struct store *store, const struct hash *file, enum store_asked *asked); /* `asked` may be NULL */
 int store_fetch_xorb(struct store *store, const struct hash *xorb, struct why *why);
+/* What a reader is told whose `err` one of these could not mend: ERR_BUSY with a sentence if those that may have it cannot be asked. */
+int store_unless_busy(int err, int fetched, struct why *why);
 /* [blocks] Fetches a file that is not here; outside of every lock. Nothing to do on a node that is alone. */
 void store_want_file(struct store *store, const struct hash *file);
 /* stored_xorb_open, and from another node when it is missing or damaged here: what this node should have is fetched, of all else only what is read passes through

@@ -164,15 +164,18 @@ static int settle(struct file_reader *reader, bool may_block, struct why *why)
 
 /* A xorb that is damaged here may be whole elsewhere; one that is read from elsewhere may have moved, even to this node. ERR_AGAIN: the reader looks again;
  * else the error as it was. */
-static int repair(struct file_reader *reader, int err)
+static int repair(struct file_reader *reader, int err, struct why *why)
 {
 	struct hash hash = reader->xorb->table.xorb;
 	if (reader->xorb->remote)
 		remote_xorb_drop(reader->store->remotes, &hash);
 	else
 		damaged_list_add(&reader->store->damaged, &hash);
-	if (reader->repaired || (!reader->xorb->remote && store_fetch_xorb(reader->store, &hash, NULL) != 0))
+	if (reader->repaired)
 		return err;
+	int fetched = reader->xorb->remote ? 0 : store_fetch_xorb(reader->store, &hash, NULL);
+	if (fetched)
+		return store_unless_busy(err, fetched, why);
 	reader->repaired = true; /* once: it would not end on a disk that damages what is written */
 	leave_term(reader);
 	return ERR_AGAIN;
@@ -218,7 +221,7 @@ static int read_chunk(struct file_reader *reader, uint8_t *out, size_t length, s
 		struct xorb_chunk_header header;
 		int err = chunk_run_read(&reader->run, reader->xorb, reader->chunk, wanted_end(reader), may_block, &bytes, &header, why);
 		if (err == ERR_CORRUPT || err == ERR_IO || (reader->xorb->remote && err && err != ERR_AGAIN))
-			return may_block ? repair(reader, err) : ERR_AGAIN;
+			return may_block ? repair(reader, err, why) : ERR_AGAIN;
 		if (err)
 			return err;
 		const uint8_t *payload = bytes + XORB_CHUNK_HEADER_BYTES;

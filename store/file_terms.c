@@ -10,7 +10,10 @@ int file_terms_open(struct file_terms *terms, struct store *store, const struct 
 	/* Twice: the record may move to another volume in between. */
 	for (int i = 0; i < 2 && !terms->volume; i++) {
 		int err = index_file(store->index, file, &terms->file);
-		if (err == ERR_NOT_FOUND && store_fetch_file(store, file, NULL) == 0)
+		int fetched = err == ERR_NOT_FOUND ? store_fetch_file(store, file, NULL) : 0;
+		if (fetched == ERR_BUSY)
+			return store_unless_busy(err, fetched, why);
+		if (err == ERR_NOT_FOUND && fetched == 0)
 			err = index_file(store->index, file, &terms->file);
 		if (err)
 			return why_set(why, err, err == ERR_NOT_FOUND ? "there is no file %s" : "cannot look up file %s", text);

@@ -347,28 +347,38 @@ static int register_all(struct shard_batch *batch, struct span bytes, struct why
 	return err ? err : write_out(batch, why);
 }
 
-/* Xorbs that other nodes have taken and that are not here yet; before the lock, since taking them needs it. Whatever is wrong with the shard is said later. */
-static void fetch_xorbs(struct store *store, struct span bytes)
+/* ERR_BUSY: nodes that may have it cannot be asked. Whatever else is wrong is said later. */
+static int fetch_named(struct store *store, const struct hash *xorb, struct why *why)
 {
+	char text[HASH_TEXT_BYTES];
+	int err = store_has_xorb(store, xorb) ? 0 : store_fetch_xorb(store, xorb, NULL);
+	if (err != ERR_BUSY)
+		return err;
+	hash_to_text(text, xorb);
+	return why_set(why, err, "the shard names xorb %s, which is not here, and nodes that may have it cannot be asked now; try again", text);
+}
+
+/* Xorbs that other nodes have taken and that are not here yet; before the lock, since taking them needs it. 0 or ERR_BUSY. */
+static int fetch_xorbs(struct store *store, struct span bytes, struct why *why)
+{
+	int err = 0;
 	struct shard_reader reader;
 	struct shard_file file;
 	struct shard_xorb xorb;
 	struct hash last = { 0 };
 	if (!store->copies.fetch_xorb || shard_open(&reader, bytes, NULL) != 0)
-		return;
-	while (shard_next_file(&reader, &file, NULL) == 1) {
-		for (uint32_t i = 0; i < file.terms_count; i++) {
+		return 0;
+	while (err == 0 && shard_next_file(&reader, &file, NULL) == 1)
+		for (uint32_t i = 0; i < file.terms_count && err == 0; i++) {
 			struct shard_term term;
 			shard_term_at(&term, &file, i);
-			bool looked = hash_equal(&term.xorb, &last);
+			if (!hash_equal(&term.xorb, &last))
+				err = fetch_named(store, &term.xorb, why);
 			last = term.xorb;
-			if (!looked && !store_has_xorb(store, &term.xorb) && store_fetch_xorb(store, &term.xorb, NULL) != 0)
-				return;
 		}
-	}
-	while (shard_next_xorb(&reader, &xorb, NULL) == 1)
-		if (!store_has_xorb(store, &xorb.hash) && store_fetch_xorb(store, &xorb.hash, NULL) != 0)
-			return;
+	while (err == 0 && shard_next_xorb(&reader, &xorb, NULL) == 1)
+		err = fetch_named(store, &xorb.hash, why);
+	return err == ERR_BUSY ? err : 0;
 }
 
 /* Before the lock, since other nodes are asked. Files of which they do not say that they have all get the shard's terms, which are here. */
@@ -400,8 +410,9 @@ static int register_once(struct store *store, const struct entity_id *owner, str
 {
 	struct shard_batch batch = { .store = store, .owner = owner };
 	buffer_init(&batch.payloads, (size_t)2 * VOLUME_PAYLOAD_BYTES_MAX);
-	fetch_xorbs(store, shard);
-	int err = check_all(store, shard, caller, why);
+	int err = fetch_xorbs(store, shard, why);
+	if (err == 0)
+		err = check_all(store, shard, caller, why);
 	if (err == 0 && store_has_others(store))
 		settle_known(&batch, shard);
 	if (err == 0) {

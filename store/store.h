@@ -90,7 +90,8 @@ int store_file_by_sha256_seen(struct store *store, const struct sha256 *sha256, 
 /* True when a file that is known here names the xorb and some owner has a claim on it whom `may_see` accepts; looks at STORE_CLAIMS_SEEN_MAX files and claims
  * at most. */
 bool store_xorb_is_seen(struct store *store, const struct hash *xorb, store_owner_filter may_see, void *context);
-/* [blocks] The same as store_file_by_sha256 with an owner, and asks other nodes for what is not here. */
+/* [blocks] The same as store_file_by_sha256 with an owner, and asks other nodes for what is not here. ERR_BUSY: too few of them answer to say that there is
+ * none. */
 int store_find_by_sha256(struct store *store, const struct entity_id *owner, const struct sha256 *sha256, struct file_info *out);
 /* [blocks] The same, for whom "not here yet" must not look like "nowhere". ERR_BUSY with a sentence: it is not here, and not every other node has answered. */
 int store_find_by_sha256_or_busy(struct store *store, const struct entity_id *owner, const struct sha256 *sha256, struct file_info *out, struct why *why);
@@ -99,9 +100,10 @@ int store_find_by_sha256_or_busy(struct store *store, const struct entity_id *ow
  * such files. */
 int store_find_verified(struct store *store, const struct entity_id *owner, const struct sha256 *sha256, struct store_caller *caller, struct file_info *out,
 	struct why *why);
-/* [blocks] The same as store_claim_check (unless `owner` is NULL) and store_file_info, and asks other nodes for what is not here. `out` may be NULL. */
+/* [blocks] The same as store_claim_check (unless `owner` is NULL) and store_file_info, and asks other nodes for what is not here. `out` may be NULL. ERR_BUSY as
+ * above. */
 int store_find_file(struct store *store, const struct entity_id *owner, const struct hash *file, struct file_info *out);
-/* [blocks] The same as store_xorb_info, and asks other nodes for what is not here. */
+/* [blocks] The same as store_xorb_info, and asks other nodes for what is not here. ERR_BUSY: one of them may have it and does not answer. */
 int store_find_xorb(struct store *store, const struct hash *xorb, struct xorb_info *out);
 /* [blocks] Fetches what is not here, wherever it belongs, to stay until it is given up. */
 int store_bring_xorb(struct store *store, const struct hash *xorb);
@@ -293,6 +295,9 @@ struct chunk_taker {
 	int (*take)(struct chunk_taker *taker, struct span chunks, struct why *why); /* whole ones, from `next` on */
 };
 
+/* How many of the other nodes have answered. Of ASKED_ENOUGH one at least knows whatever was acknowledged. */
+enum store_asked { STORE_ASKED_FEW, STORE_ASKED_ENOUGH, STORE_ASKED_ALL };
+
 /* How this store reaches the others; all may be NULL: it is alone. Set before anybody else uses the store. Each [blocks], on any thread. */
 struct store_copies {
 	void *context;
@@ -303,10 +308,10 @@ struct store_copies {
 	/* True: `settle` need not be asked for a xorb whose record is at `place` (NULL: for anything that is here): `await` asks for it, or by what it waits for
 	 * every node has everything. Does not block. NULL: always. */
 	bool (*awaits)(void *context, const struct record_place *place);
-	/* Brings what is missing or damaged here. 0: it is here now; ERR_NOT_FOUND: nobody has it; ERR_BUSY. */
-	int (*fetch_file)(void *context, const struct hash *file, struct why *why);       /* its record and claims; xorbs come when they are read */
-	/* The same of all files with it; *all: every other node has answered. */
-	int (*fetch_sha256)(void *context, const struct sha256 *sha256, bool *all, struct why *why);
+	/* Brings what is missing or damaged here. 0: it is here now; ERR_NOT_FOUND: nobody has it, if it was ever acknowledged; ERR_BUSY: those that may have it
+	 * cannot be asked now. */
+	int (*fetch_file)(void *context, const struct hash *file, enum store_asked *asked); /* its record and claims; xorbs come when they are read */
+	int (*fetch_sha256)(void *context, const struct sha256 *sha256, enum store_asked *asked); /* the same of all files with it */
 	int (*fetch_xorb)(void *context, const struct hash *xorb, struct why *why);
 	/* What this node should have is fetched when it is read, and stays; of all else only what is read is fetched (remote_xorb.h). NULL: it should have
 	 * everything. */

@@ -248,8 +248,10 @@ int facts_read(struct gateway *gateway, const struct repo *repo, const struct tr
 	struct why why = { 0 };
 	if (entry->length > out->limit)
 		return ERR_TOO_BIG;
-	if (entry->is_lfs && !entry->has_file)
-		return ERR_NOT_FOUND; /* a pointer to what was never uploaded */
+	if (entry->is_lfs && !entry->has_file) { /* a pointer to what was never uploaded? */
+		*unread = *unread || entry->is_unsettled;
+		return entry->is_unsettled ? ERR_BUSY : ERR_NOT_FOUND;
+	}
 	int err = entry->is_lfs ? store_file_read_all(gateway->store, &entry->file, out, &why) : repo_read_blob(gateway, repo, entry, out, &why);
 	*unread = *unread || err;
 	return err;

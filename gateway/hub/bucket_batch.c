@@ -18,6 +18,7 @@ struct batch {
 	struct bucket_change *changes; /* of the next command */
 	size_t count, bytes;
 	uint64_t processed, succeeded;
+	bool busy; /* what failed may be done when it is sent again */
 	struct json_writer failed;
 	struct buffer failed_text;
 };
@@ -83,7 +84,7 @@ static int take_file(struct batch *batch, const json_t *line, bool copy, struct 
 		return 0; /* the empty file */
 	int err = store_find_file(call->gateway->store, &call->repo.id, &out->file, NULL);
 	bool is_here = err == 0;
-	if (err == ERR_NOT_FOUND && copy)
+	if ((err == ERR_NOT_FOUND || err == ERR_BUSY) && copy)
 		err = check_source(batch, line, &out->file);
 	if (err == 0)
 		err = store_find_file(call->gateway->store, NULL, &out->file, &info);
@@ -120,6 +121,7 @@ static void run_line(struct batch *batch, const json_t *line)
 	change->remove = remove;
 	int err = copy || add ? take_file(batch, line, copy, &change->file, &why) : remove ? 0 : ERR_UNSUPPORTED;
 	if (err) {
+		batch->busy = batch->busy || err == ERR_BUSY;
 		report(batch, path, err == ERR_NOT_FOUND ? "The file was not uploaded" : err == ERR_INVALID ? "\"xetHash\" must be 64 hex digits" :
 			err == ERR_UNSUPPORTED ? "\"type\" must be addFile, copyFile or deleteFile" : why.text[0] ? why.text : "The file cannot be stored now");
 		return;
@@ -169,7 +171,7 @@ static void reply(struct http_request *request, struct batch *batch, bool whole,
 	json_u64(&json, "succeeded", batch->succeeded);
 	json_raw(&json, "failed", buffer_span(&batch->failed_text));
 	json_object_end(&json);
-	answer_json(request, success ? 200 : 422, &body);
+	answer_json(request, success ? 200 : batch->busy ? 503 : 422, &body);
 }
 
 static void run_body(struct http_request *request, struct span text, void *context)

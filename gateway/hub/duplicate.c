@@ -49,8 +49,10 @@ static int find_file(struct call *call, const json_t *item, struct store_caller 
 	if (hash_from_text(&file, text, strlen(text)) != 0)
 		return why_set(why, ERR_INVALID, "The xetHash must be 64 hex digits");
 	/* Several files may have one digest: the one asked for, if it is here under that digest. */
-	if (store_find_file(call->gateway->store, &call->repo.id, &file, &info) != 0 ||
-		!info.has_sha256 || memcmp(info.sha256.bytes, sha256.bytes, HASH_BYTES) != 0)
+	err = store_find_file(call->gateway->store, &call->repo.id, &file, &info);
+	if (err && err != ERR_NOT_FOUND)
+		return why_set(why, err, "The file cannot be looked up");
+	if (err || !info.has_sha256 || memcmp(info.sha256.bytes, sha256.bytes, HASH_BYTES) != 0)
 		return why_set(why, ERR_NOT_FOUND, "The file is not in this repository");
 	*out = file;
 	info.is_damaged = store_file_is_damaged(call->gateway->store, &file);

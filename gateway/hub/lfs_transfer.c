@@ -172,12 +172,13 @@ static int join_part(struct gateway *gateway, const struct grant *grant, struct 
 	uint64_t length, uint8_t *bytes, struct why *why)
 {
 	struct file_info info;
-	if (store_find_file(gateway->store, &grant->repo, file, &info) != 0)
-		return why_set(why, ERR_INVALID, "A part was never uploaded");
+	int err = store_find_file(gateway->store, &grant->repo, file, &info);
+	if (err)
+		return err == ERR_NOT_FOUND ? why_set(why, ERR_INVALID, "A part was never uploaded") : why_set(why, err, "A part cannot be looked up now; try again");
 	if (info.length != length)
 		return why_set(why, ERR_INVALID, "A part has %llu bytes instead of %llu", (unsigned long long)info.length, (unsigned long long)length);
 	struct file_reader *reader;
-	int err = file_reader_open(&reader, gateway->store, file, 0, length, why);
+	err = file_reader_open(&reader, gateway->store, file, 0, length, why);
 	if (err)
 		return err;
 	int64_t got = 0;
@@ -287,11 +288,13 @@ static void verify_body(struct http_request *request, struct span text, void *co
 	uint64_t length = well_formed ? (uint64_t)json_integer_value(size) : 0;
 	json_decref(body);
 	struct file_info info;
-	int err;
+	int err = 0;
 	if (!well_formed || memcmp(sha256.bytes, grant->object.bytes, HASH_BYTES) != 0)
 		lfs_reply_error(request, 422, NULL, "The oid is not the one that was uploaded here");
-	else if (store_find_by_sha256(gateway_of(request)->store, &grant->repo, &sha256, &info) != 0)
+	else if ((err = store_find_by_sha256(gateway_of(request)->store, &grant->repo, &sha256, &info)) == ERR_NOT_FOUND)
 		lfs_reply_error(request, 404, NULL, "The object is not stored");
+	else if (err)
+		lfs_reply_err(request, err, NULL);
 	else if (info.length != length)
 		lfs_reply_error(request, 422, NULL, "The object has another size");
 	else if (damage_check(&info, &sha256, span_of(NULL, 0), &why) != 0)

@@ -122,7 +122,12 @@ static int find_entry(struct http_request *request, struct call *call, struct re
 		answer_entry_missing(request, call->revision.commit_text, "Entry not found");
 		return ERR_NOT_FOUND;
 	}
-	if (err == 0 && resolve->entry.is_lfs && !resolve->entry.has_file && resolve->kind != RESOLVE_RAW) {
+	bool lacks_content = err == 0 && resolve->entry.is_lfs && !resolve->entry.has_file && resolve->kind != RESOLVE_RAW;
+	if (lacks_content && resolve->entry.is_unsettled) {
+		answer_err(request, ERR_BUSY, NULL);
+		return ERR_BUSY;
+	}
+	if (lacks_content) {
 		answer_entry_missing(request, call->revision.commit_text, "The content of this file was never uploaded");
 		return ERR_NOT_FOUND;
 	}

@@ -78,8 +78,9 @@ static int join_blob(struct gateway *gateway, const struct entity_id *repo, cons
 	struct file_info info;
 	/* A name promises this digest, so whoever said only that a file has it is not believed, in case the true one was lost. */
 	int err = store_find_verified(gateway->store, repo, &blob->sha256, NULL, &info, NULL);
-	if (err && err != ERR_NOT_FOUND && err != ERR_CORRUPT)
+	if (err && err != ERR_NOT_FOUND && err != ERR_CORRUPT && err != ERR_BUSY)
 		return err;
+	entry->is_unsettled = err == ERR_BUSY;
 	entry->has_file = err == 0;
 	entry->is_damaged = err == 0 && info.is_damaged;
 	if (err == 0)

@@ -17,7 +17,9 @@ struct directory_entry {
 	uint16_t name_length;
 	uint16_t pointer_length;
 	uint32_t mode;
-	bool is_lfs : 1, has_file : 1, is_damaged : 1, is_missing : 1; /* is_missing: the blob is not in the object table */
+	bool is_lfs : 1, has_file : 1, is_damaged : 1;
+	bool is_missing : 1;   /* the blob is not in the object table */
+	bool is_unsettled : 1; /* no has_file: nodes that may know of one could not be asked */
 	struct oid oid;
 	uint64_t length;       /* of the content */
 	struct hash file;

@@ -445,8 +445,10 @@ int draft_set_object(struct commit_draft *draft, struct span path, const struct 
 	if (err)
 		return err;
 	struct file_info info;
-	bool has_lfs = file->is_pointer && store_find_verified(draft->gateway->store, &draft->repo.id, &file->sha256, NULL, &info, NULL) == 0;
-	const struct hash *claimed = has_lfs ? &info.file : &file->file;
+	int found = file->is_pointer ? store_find_verified(draft->gateway->store, &draft->repo.id, &file->sha256, NULL, &info, NULL) : ERR_NOT_FOUND;
+	if (found == ERR_BUSY)
+		return why_set(why, found, "the content of \"%.*s\" is on nodes that cannot be asked now; try again", PATH_SHOWN(path));
+	const struct hash *claimed = found == 0 ? &info.file : &file->file;
 	/* What is still in the draft's own upload has no claim yet, and needs none. */
 	if (store_find_file(draft->gateway->store, &draft->repo.id, claimed, NULL) == 0)
 		err = renew_claim(draft, path, claimed, why);
@@ -502,6 +504,8 @@ static int copy_file(struct commit_draft *draft, struct span path, const struct 
 	int err = from->has_file ? renew_claim(draft, from->path, &from->file, why) : 0; /* an LFS file may be a pointer alone */
 	if (err)
 		return err;
+	if (from->is_unsettled)
+		return why_set(why, ERR_BUSY, "the content of \"%.*s\" is on nodes that cannot be asked now; try again", PATH_SHOWN(from->path));
 	if (!from->is_lfs) {
 		if (!from->has_file)
 			return why_set(why, ERR_CORRUPT, "the content of \"%.*s\" is missing", PATH_SHOWN(from->path));

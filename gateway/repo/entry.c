@@ -17,6 +17,7 @@ static void fill(struct tree_entry *out, struct span path, const struct director
 		.pointer_length = entry->pointer_length,
 		.file = entry->file,
 		.has_file = entry->has_file,
+		.is_unsettled = entry->is_unsettled,
 	};
 }
 

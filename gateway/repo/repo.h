@@ -69,6 +69,7 @@ struct tree_entry {
 	uint64_t pointer_length; /* is_lfs */
 	struct hash file;      /* the store file that holds the content; valid if has_file */
 	bool has_file;
+	bool is_unsettled;     /* no has_file, but other nodes may know of one that cannot be asked now */
 };
 /* 0, ERR_NOT_FOUND, ERR_AGAIN, ERR_CORRUPT. The root ("" path) is a directory. */
 int repo_entry(struct gateway *gateway, const struct repo *repo, const struct oid *commit, struct span path, enum repo_wait wait, struct tree_entry *out);

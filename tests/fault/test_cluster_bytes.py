@@ -3,6 +3,7 @@ import base64
 import random
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -10,10 +11,11 @@ from chaos_proxy import PATIENCE, eventually
 from cluster_process import Cluster, Patient, cairn_again
 from git_client import Git
 from hub_process import Hub
-from ledger import Commit, Ledger, ask, digest, heard
+from ledger import Commit, Ledger, RegisteredFile, StoredObject, ask, digest, heard
 from pushers import Crowd
 from samples import random_bytes
 from volumes import find_bytes, flip_bit
+from xet_wire import File, Xorb, shard, text
 
 CONVERGE_SECONDS_MAX = 60
 
@@ -194,6 +196,42 @@ def test_what_a_node_acknowledged_before_it_was_killed_is_on_the_others(make_clu
     wait_for_bytes(cluster)
     for node in cluster.nodes:
         Look(ledger, node).check(ledger.facts)
+    stop_and_check(cluster, check_disk)
+
+
+def push_unnamed(node, ledger, chance):
+    """An LFS object and a Xet file that no commit names."""
+    node, repo = Patient(node), sorted(ledger.repos)[chance.randrange(3)]
+    data = chance.randbytes(5_000)
+    entry = node.lfs_batch(ledger.user.token, repo, [(digest(data), len(data))]).json()["objects"][0]
+    ask(node, "PUT", entry["actions"]["upload"]["href"], data)
+    xorb = Xorb([chance.randbytes(20_000) for _ in range(3)])
+    file = File([(xorb, 0, 3)])
+    token = node.xet_token(ledger.user.token, repo, "write")["accessToken"]
+    ask(node, "POST", xorb.path, xorb.body, token=token)
+    ask(node, "POST", "/v1/shards", shard([file], [xorb]), token=token)
+    return [StoredObject(repo, digest(data), len(data)), RegisteredFile(repo, file)]
+
+
+def test_a_node_that_is_cut_off_does_not_say_that_what_it_has_not_heard_of_is_gone(make_cluster, check_disk, chance, tmp_path):
+    cluster = make_cluster(3, with_proxy=True)
+    pushing, _, alone = cluster.nodes
+    ledger = make_ledger(cluster, pushing, tmp_path)
+    read = {repo: Patient(alone).xet_token(ledger.user.token, repo, "read")["accessToken"] for repo in ledger.repos}
+    cluster.proxy.isolate(alone.name)
+    object, registered = push_unnamed(pushing, ledger, chance)
+    unknown = chance.randbytes(32).hex()
+    entry = Patient(pushing).lfs_batch(ledger.user.token, object.repo, [(object.oid, object.size)], "download").json()["objects"][0]
+    paths = [f"/v2/reconstructions/{name}" for name in (text(registered.file.hash), unknown)]
+    asked = [entry["actions"]["download"]["href"].replace(pushing.url, "")] + paths
+    with ThreadPoolExecutor() as pool:  # each waits for nodes that do not answer
+        for answer in pool.map(lambda path: alone.request("GET", path, token=read[registered.repo]), asked):
+            assert answer.status == 503 and int(answer.headers["retry-after"]) > 0, answer
+    cluster.proxy.mend()
+    Look(ledger, alone).check([object, registered])
+    for path in paths:
+        answer = Patient(alone).request("GET", path, token=read[registered.repo])
+        assert answer.status == (404 if unknown in path else 200), (path, answer)
     stop_and_check(cluster, check_disk)
 
 

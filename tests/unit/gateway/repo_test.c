@@ -1263,13 +1263,13 @@ static void packs_with_their_files_and_what_refs_reach_is_kept(void **state)
 
 static struct {
 	struct hash has;   /* what another node has; zero: nothing */
-	bool all_answer;
+	enum store_asked answered;
 } others;
 
-static int ask_others(void *context, const struct sha256 *sha256, bool *all, struct why *unused)
+static int ask_others(void *context, const struct sha256 *sha256, enum store_asked *asked)
 {
-	(void)context, (void)sha256, (void)unused;
-	*all = others.all_answer;
+	(void)context, (void)sha256;
+	*asked = others.answered;
 	return hash_is_zero(&others.has) ? ERR_NOT_FOUND : store_claim(gateway.store, &repo.id, &others.has, NULL);
 }
 
@@ -1318,7 +1318,7 @@ static void a_copy_waits_for_objects_that_another_node_may_have(void **state)
 	struct why why = { 0 };
 	struct upload_result object = forget_object();
 	struct repo first = make_repo("copy"), second = make_repo("copy-again");
-	others.all_answer = false;
+	others.answered = STORE_ASKED_ENOUGH;
 	assert_int_equal(copy_to(&first, &why), ERR_BUSY);
 	assert_non_null(strstr(why.text, "is not known here yet, and not every other node can be asked for it"));
 	assert_int_equal(ref_get(gateway.ns, NULL, &first.id, "refs/heads/main", &ref), ERR_NOT_FOUND);
@@ -1335,10 +1335,31 @@ static void a_copy_lacks_what_no_node_has(void **state)
 	struct why why = { 0 };
 	struct upload_result object = forget_object();
 	struct repo target = make_repo("copy");
-	others.all_answer = true;
+	others.answered = STORE_ASKED_ALL;
 	assert_int_equal(copy_to(&target, &why), 0);
 	assert_int_equal(ref_get(gateway.ns, NULL, &target.id, "refs/heads/main", &ref), 0);
 	assert_int_equal(store_file_by_sha256(gateway.store, &target.id, &object.sha256, &info), ERR_NOT_FOUND);
+}
+
+static void content_that_cannot_be_asked_for_is_not_called_missing(void **state)
+{
+	(void)state;
+	struct ref head;
+	struct tree_entry entry;
+	struct why why = { 0 };
+	struct upload_result object = forget_object();
+	assert_int_equal(ref_get(gateway.ns, NULL, &repo.id, "refs/heads/main", &head), 0);
+	others.answered = STORE_ASKED_FEW;
+	assert_int_equal(entry_at(&head.oid, "large.bin", &entry), 0);
+	assert_true(entry.is_lfs && !entry.has_file && entry.is_unsettled);
+	struct commit_draft *draft = on_main();
+	assert_int_equal(commit_draft_lfs(draft, span_text("again.bin"), &object.sha256, object.length, NULL, &why), ERR_BUSY);
+	assert_int_equal(commit_draft_copy(draft, span_text("copy.bin"), span_text("large.bin"), &head.oid, &why), ERR_BUSY);
+	commit_draft_close(draft);
+	others.answered = STORE_ASKED_ALL;
+	draft = on_main();
+	assert_int_equal(commit_draft_lfs(draft, span_text("again.bin"), &object.sha256, object.length, NULL, &why), ERR_NOT_FOUND);
+	commit_draft_close(draft);
 }
 
 static void git_itself_agrees_with_a_mixed_history(void **state)
@@ -1589,6 +1610,7 @@ int main(void)
 		REPO_TEST(packs_with_their_files_and_what_refs_reach_is_kept),
 		REPO_TEST(a_copy_waits_for_objects_that_another_node_may_have),
 		REPO_TEST(a_copy_lacks_what_no_node_has),
+		REPO_TEST(content_that_cannot_be_asked_for_is_not_called_missing),
 		REPO_TEST(git_itself_agrees_with_a_mixed_history),
 		REPO_TEST(an_annotated_tag_leads_to_its_commit),
 		REPO_TEST(modes_that_only_git_sets_survive_a_commit),

@@ -146,12 +146,15 @@ static void assert_same_stores(void)
 /* ------------------------------------------------------------------ fetching: `store` asks `other` */
 
 static unsigned fetched_files, fetched_xorbs;
+static enum store_asked answered = STORE_ASKED_ALL; /* by as many as this; by FEW: not by `other` */
 static const struct hash *foreign_table; /* of any xorb the table of this one comes, and nothing else */
 
 static int fetch_xorb(void *context, const struct hash *xorb, struct why *unused)
 {
 	(void)context, (void)unused;
 	fetched_xorbs++;
+	if (answered == STORE_ASKED_FEW)
+		return ERR_BUSY;
 	return foreign_table ? ERR_NOT_FOUND : copy_xorb(store, other, xorb);
 }
 
@@ -167,19 +170,20 @@ static int take_told(const struct hash *file)
 	return err;
 }
 
-static int fetch_file(void *context, const struct hash *file, struct why *unused)
+static int fetch_file(void *context, const struct hash *file, enum store_asked *asked)
 {
-	(void)context, (void)unused;
+	(void)context;
+	*asked = answered;
 	fetched_files++;
-	return take_told(file);
+	return answered == STORE_ASKED_FEW ? ERR_BUSY : take_told(file);
 }
 
-static bool all_answer = true;
-
-static int fetch_sha256(void *context, const struct sha256 *sha256, bool *all, struct why *unused)
+static int fetch_sha256(void *context, const struct sha256 *sha256, enum store_asked *asked)
 {
-	(void)context, (void)unused;
-	*all = all_answer;
+	(void)context;
+	*asked = answered;
+	if (answered == STORE_ASKED_FEW)
+		return ERR_BUSY;
 	struct hash files[4];
 	size_t count = store_files_with_sha256(other, sha256, files, 4);
 	for (size_t i = 0; i < count; i++)
@@ -540,6 +544,35 @@ static void who_had_everything_once_is_known_after_a_restart(void **state)
 	assert_false(store_was_level(store, 43));
 }
 
+static void what_cannot_be_asked_for_is_not_called_missing(void **state)
+{
+	(void)state;
+	struct bytes content = bytes_random(300000, 6);
+	struct file_info info;
+	struct file_reader *reader;
+	uint8_t byte;
+	change_sides();
+	struct upload_result result = push(&ada, &content);
+	change_sides();
+	join_stores();
+	answered = STORE_ASKED_FEW;
+	assert_int_equal(store_find_by_sha256(store, &ada, &result.sha256, &info), ERR_BUSY);
+	assert_int_equal(store_find_verified(store, &ada, &result.sha256, NULL, &info, &why), ERR_BUSY);
+	assert_int_equal(store_find_file(store, &ada, &result.file, &info), ERR_BUSY);
+	assert_int_equal(file_reader_open(&reader, store, &result.file, 0, 1, &why), ERR_BUSY);
+	assert_non_null(strstr(why.text, "cannot be asked now"));
+	answered = STORE_ASKED_ALL;
+	assert_ok(store_find_file(store, &ada, &result.file, &info));
+	answered = STORE_ASKED_FEW; /* its xorb is not here yet */
+	assert_ok(store_find_file(store, &ada, &result.file, &info));
+	assert_ok(file_reader_open(&reader, store, &result.file, 0, 1, &why));
+	assert_int_equal(file_reader_read(reader, &byte, 1, true, &why), ERR_BUSY);
+	file_reader_close(reader);
+	answered = STORE_ASKED_ALL;
+	assert_content(&result.file, &content);
+	free(content.data);
+}
+
 static void what_is_missing_is_fetched(void **state)
 {
 	(void)state;
@@ -555,10 +588,10 @@ static void what_is_missing_is_fetched(void **state)
 	assert_true(info.sha256_verified && info.length == content.length);
 	assert_int_equal(store_find_by_sha256(store, &bob, &result.sha256, &info), ERR_NOT_FOUND);
 	assert_int_equal(store_find_by_sha256_or_busy(store, &bob, &result.sha256, &info, NULL), ERR_NOT_FOUND);
-	all_answer = false; /* a node that did not may know of a claim of Bob's */
+	answered = STORE_ASKED_ENOUGH; /* a node that did not may know of a claim of Bob's */
 	assert_int_equal(store_find_by_sha256_or_busy(store, &bob, &result.sha256, &info, NULL), ERR_BUSY);
 	assert_ok(store_find_by_sha256_or_busy(store, &ada, &result.sha256, &info, NULL));
-	all_answer = true;
+	answered = STORE_ASKED_ALL;
 	assert_ok(store_find_file(store, &ada, &result.file, &info));
 	assert_int_equal(store_find_file(store, &bob, &result.file, &info), ERR_NOT_FOUND);
 	assert_content(&result.file, &content);
@@ -1754,6 +1787,7 @@ int main(void)
 		TEST(a_damaged_place_is_passed_over),
 		TEST(a_mark_survives_as_far_as_it_was_written),
 		TEST(who_had_everything_once_is_known_after_a_restart),
+		TEST(what_cannot_be_asked_for_is_not_called_missing),
 		TEST(what_is_missing_is_fetched),
 		TEST(what_belongs_elsewhere_is_read_through_and_not_kept),
 		TEST(its_pages_leave_without_a_copy_once_they_are_here),
