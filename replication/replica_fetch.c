@@ -1,7 +1,7 @@
 /* replica_fetch.c - what a reader misses is asked of the other members at once, on the reader's thread.
  *
- * Only members that this node follows right now are asked: nobody waits for one that is down. So "nobody has it" is said only when enough of them have answered:
- * else (a node that was just started reaches nobody yet) the reader hears that it is busy, and asks again. */
+ * Only members that this node follows right now are asked: nobody waits for one that is down. So "nobody has it" is said only when enough of them have
+ * answered: else (a node that was just started reaches nobody yet) the reader hears that it is busy, and asks again. */
 #include <stdio.h>
 #include <stdlib.h>
 

@@ -100,8 +100,8 @@ int store_find_by_sha256_or_busy(struct store *store, const struct entity_id *ow
  * such files. */
 int store_find_verified(struct store *store, const struct entity_id *owner, const struct sha256 *sha256, struct store_caller *caller, struct file_info *out,
 	struct why *why);
-/* [blocks] The same as store_claim_check (unless `owner` is NULL) and store_file_info, and asks other nodes for what is not here. `out` may be NULL. ERR_BUSY as
- * above. */
+/* [blocks] The same as store_claim_check (unless `owner` is NULL) and store_file_info, and asks other nodes for what is not here. `out` may be NULL.
+ * ERR_BUSY as above. */
 int store_find_file(struct store *store, const struct entity_id *owner, const struct hash *file, struct file_info *out);
 /* [blocks] The same as store_xorb_info, and asks other nodes for what is not here. ERR_BUSY: one of them may have it and does not answer. */
 int store_find_xorb(struct store *store, const struct hash *xorb, struct xorb_info *out);

@@ -304,7 +304,8 @@ static int look_up_all(struct batch *batch)
 		const struct lfs_object *object = &batch->body.objects[i];
 		look_up(batch, object, &batch->known[i]);
 		if (batch->known[i].err == ERR_BUSY)
-			return why_set(&batch->why, ERR_BUSY, "The object %s is not known here yet, and nodes that may have it cannot be asked now; try again", object->text);
+			return why_set(&batch->why, ERR_BUSY, "The object %s is not known here, and nodes that may have it cannot be asked now; try again",
+				object->text);
 		uint64_t length = object->valid ? (uint64_t)object->size : 0; /* 1000 times 8 TiB fit, and twice that */
 		if (batch->known[i].err)
 			more_bytes += is_multipart(batch, length) ? 2 * length : length; /* the parts count beside the object */
