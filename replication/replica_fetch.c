@@ -401,7 +401,8 @@ int replica_fetch_xorb(void *context, const struct hash *xorb, struct why *why)
 	struct replica *replica = context;
 	bool all = replica_reaches_all(replica);
 	int err = replica_fetch_from(replica, 0, xorb, why);
-	if (err != ERR_NOT_FOUND || (all && replica_reaches_all(replica)))
+	all = all && replica_reaches_all(replica);
+	if (err != ERR_CLOSED && (all || (err != ERR_NOT_FOUND && err != ERR_CORRUPT)))
 		return err;
 	return why_set(why, ERR_BUSY, "a xorb is on none of the nodes that can be reached; try again");
 }

@@ -235,6 +235,31 @@ def test_a_node_that_is_cut_off_does_not_say_that_what_it_has_not_heard_of_is_go
     stop_and_check(cluster, check_disk)
 
 
+def test_packs_that_cannot_be_reached_make_no_revision_unknown_and_nothing_damaged(make_cluster, chance, tmp_path):
+    cluster = make_cluster(3, with_proxy=True)
+    cairn_again(cluster.nodes[0], "cluster", "set", "--replication-factor", "1", "--copies", "1")
+    leader = cluster.leader()
+    pushing, reading = [node for node in cluster.nodes if node is not leader]
+    user = pushing.make_user("alice")
+    cluster.proxy.cut(pushing.name, reading.name)
+    cluster.proxy.cut(reading.name, pushing.name)
+    seen, paths = set(), {}
+    while 503 not in seen or len(paths) < 3:  # who holds a pack is by its hash
+        assert len(paths) < 40, "all packs came to lie where they can be reached"
+        repo = user.repo()
+        sha = Patient(pushing).commit(user.token, repo, {"a.txt": chance.randbytes(50)}).json()["commitOid"]
+        paths[repo] = [f"/api/models/{repo}/tree/{sha}", f"/api/models/{repo}/revision/{sha[:8]}", f"/{repo}/resolve/main/a.txt",
+                       f"/{repo}/raw/{sha}/a.txt", f"/api/models/{repo}/commits/{sha}", f"/{repo}.git/info/refs?service=git-upload-pack"]
+        with ThreadPoolExecutor() as pool:
+            answers = list(pool.map(lambda path: reading.request("GET", path, token=user.token), paths[repo]))
+        assert {answer.status for answer in answers} <= {200, 503}, answers
+        seen |= {answer.status for answer in answers}
+    cluster.proxy.mend()
+    for path in (path for all in paths.values() for path in all):
+        answer = Patient(reading).request("GET", path, token=user.token)
+        assert answer.status == 200, (path, answer)
+
+
 def test_a_node_that_was_away_catches_up_and_one_that_was_wiped_is_filled_again(make_cluster, check_disk, chance, seed, tmp_path):
     cluster = make_cluster(3)
     hub = AnyNode(cluster, seed)
