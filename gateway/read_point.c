@@ -21,7 +21,9 @@ static void go_on(struct http_request *request, void *context)
 	if (wait->err == ERR_BUSY && is_read(request) && lag_ms < STALE_MS_MAX)
 		http_add_headerf(request, "X-Cairn-Stale", "%llu", (unsigned long long)lag_ms);
 	else if (wait->err) {
-		answer_err(request, wait->err == ERR_DENIED ? ERR_CLOSED : wait->err, &(struct why){ "This node of the cluster does not hear of a leader, try again or ask another" });
+		bool removed = wait->err == ERR_DENIED;
+		answer_err(request, removed ? ERR_CLOSED : wait->err, removed ? &(struct why){ "This node was removed from the cluster, ask another" } :
+			&(struct why){ "This node of the cluster gets no answer from a leader, try again or ask another" });
 		return;
 	}
 	wait->route->handler(request, wait->match);

@@ -121,7 +121,8 @@ int consensus_checkpoint(struct consensus *consensus, const char *dir, struct wh
 void consensus_read(struct consensus *consensus, uint64_t timeout_ms, uint64_t silence_ms, void (*done)(void *context, int err), void *context);
 /* True for a node that reads from its own state without asking: it is alone. Cheap. */
 bool consensus_alone(const struct consensus *consensus);
-/* Milliseconds since this node led every group or heard of a leader: how old what it knows may be. Cheap. */
+/* How old what this node knows may be: milliseconds since the last moment of which it knows that all that had been acknowledged by then is applied
+ * here, in every group; up to about a second when all is well, since it asks once a second when nobody reads. 0 when it is alone. Cheap. */
 uint64_t consensus_lag_ms(struct consensus *consensus);
 
 /* [blocks] Hands leadership of every group to others, if there are any: before a planned stop. */
@@ -171,6 +172,7 @@ struct consensus_status {
 	uint64_t applied, committed, last_index;   /* sums over the groups */
 	uint64_t log_syncs, commands;              /* since start */
 	bool leader;                               /* of every group, and ready */
+	bool removed;                              /* from the cluster, as far as this node has heard: it answers nothing */
 	unsigned voters;
 };
 void consensus_status(struct consensus *consensus, struct consensus_status *out);

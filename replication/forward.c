@@ -238,16 +238,22 @@ static void answer_others(struct consensus *c)
 
 /* ---- reads ---- */
 
+static void send_question(struct consensus *c, struct group *group, uint64_t leader)
+{
+	struct forward *forward = &group->forward;
+	forward->read.leader = leader;
+	forward->read.sent_ms = monotonic_ms(NULL);
+	if (leader && leader != c->identity.node_id)
+		send_numbers(c, leader, FRAME_READ, group->number, forward->read.round, 0, 0, true);
+}
+
 static void ask(struct consensus *c, struct group *group, uint64_t leader)
 {
 	struct forward *forward = &group->forward;
 	forward->read.round++;
 	forward->read.asking = true;
 	forward->read.wanted = false;
-	forward->read.leader = leader;
-	forward->read.sent_ms = monotonic_ms(NULL);
-	if (leader && leader != c->identity.node_id)
-		send_numbers(c, leader, FRAME_READ, group->number, forward->read.round, 0, 0, true);
+	send_question(c, group, leader);
 }
 
 uint64_t forward_read(struct consensus *c, struct group *group)
@@ -301,8 +307,8 @@ static void take_read(struct group *group, uint64_t peer, struct span body)
 			if (forward->asked[i].used)
 				break;
 		}
-	if (slot == CLUSTER_NODES_MAX)
-		return;
+	if (slot == CLUSTER_NODES_MAX || (forward->asked[slot].used && forward->asked[slot].number == number))
+		return; /* asked again: the round that it waits for goes on */
 	forward->asked[slot].used = true; /* a newer question of a node replaces its older one */
 	forward->asked[slot].asked = false;
 	forward->asked[slot].peer = peer;
@@ -346,13 +352,10 @@ void forward_turn(struct consensus *c, struct group *group)
 	if (!c->peers)
 		return;
 	serve_reads_of_others(c, group);
-	if (forward->read.asking && (forward->read.leader != status.leader || monotonic_ms(NULL) - forward->read.sent_ms >= READ_REPEAT_MS)) {
-		bool wanted = forward->read.wanted;
-		forward->read.asking = false;
-		ask(c, group, status.leader);
-		forward->read.wanted = wanted;
-	}
-	serve_forwarded(c, group, status.leader);
+	if (forward->read.asking && (forward->read.leader != status.leader || monotonic_ms(NULL) - forward->read.sent_ms >= READ_REPEAT_MS))
+		send_question(c, group, status.leader);
+	if (forward->list)
+		serve_forwarded(c, group, status.leader);
 }
 
 void forward_frame(struct consensus *c, struct group *group, uint64_t peer, const struct peer_frame *frame)

@@ -6,7 +6,9 @@
  *
  * Questions and proposals are numbered from a random number on: an answer may come after a restart of this node, and must not settle what is asked then.
  *
- * Reads share rounds: one question to the leader answers every read that was queued before it was sent.
+ * Reads share rounds: one question to the leader answers every read that was queued before it was first sent. It keeps its number when it is sent again, to the
+ * same leader or to another: whoever answers it confirmed that it leads after that, so an answer is good however late it comes. Reads that come
+ * meanwhile are for the next question. A leader that is asked the same again goes on with the round that it has begun.
  *
  * Threads: the meta loop, but for forward_settled. */
 #ifndef CAIRN_REPLICATION_FORWARD_H

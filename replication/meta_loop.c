@@ -14,6 +14,7 @@ enum {
 	TELL_MS = 10,               /* how long others may not know that something is committed, if nobody waits for it there */
 	CLOSE_WAIT_MS = 10 * 1000,  /* for entries under way when closing */
 	HOUSEKEEPING_MS = 1000,
+	CONFIRM_MS = 1000,          /* how old the last confirmed read point may be before another is asked for */
 	STOOD_STILL_MS = 1000,      /* between two turns, where others are about: the process was stopped, or its machine is too busy to tell anything from silence */
 };
 
@@ -250,6 +251,8 @@ static void note_read_point(struct consensus *c, struct request *request)
 	if (request->round && request->round_is_own != leads)
 		request->round = 0; /* leadership has moved since */
 	request->round_is_own = leads;
+	if (!request->round)
+		request->asked_ms = monotonic_ms(NULL);
 	if (leads) {
 		int err = request->round ? driver_read_index(group->driver, request->round, &request->index) : ERR_CLOSED;
 		if (err == ERR_CLOSED && (request->round = 0, driver_read(group->driver, &request->round)) == 0)
@@ -282,6 +285,21 @@ static void look_at_silence(struct consensus *c, struct silence *silence, uint64
 		silence->since_ms = 0;
 }
 
+static void confirm_done(struct request *request)
+{
+	((struct group *)(void *)((char *)request - offsetof(struct group, confirm)))->confirming = false;
+}
+
+/* The question stays until it is answered: where answers take long, one that is given up and asked anew would never have any. */
+static void confirm(struct consensus *c, struct group *group)
+{
+	if (group->confirming || c->stopping || monotonic_ms(NULL) - atomic_load(&group->confirmed_ms) < CONFIRM_MS)
+		return;
+	group->confirming = true;
+	group->confirm = (struct request){ .next = c->waiting, .kind = REQUEST_READ, .group = group->number, .deadline_ms = UINT64_MAX, .done = confirm_done };
+	c->waiting = &group->confirm;
+}
+
 /* True when settled. */
 static bool serve_read(struct consensus *c, struct request *request, uint64_t now)
 {
@@ -295,6 +313,9 @@ static bool serve_read(struct consensus *c, struct request *request, uint64_t no
 	if (request->index == 0)
 		begin_silence(silence, request, now);
 	if (request->index && applier_applied(c->applier, request->group) >= request->index) {
+		struct group *group = &c->groups[request->group];
+		if (request->asked_ms > atomic_load(&group->confirmed_ms))
+			atomic_store(&group->confirmed_ms, request->asked_ms);
 		settle_request(c, request, 0, NULL);
 		return true;
 	}
@@ -471,8 +492,7 @@ static void take_stored(struct consensus *c, struct log_job *jobs)
 
 static void refresh_status(struct consensus *c)
 {
-	struct consensus_status status = { .node_id = c->identity.node_id, .leader = true };
-	uint64_t contact_ms = UINT64_MAX;
+	struct consensus_status status = { .node_id = c->identity.node_id, .leader = true, .removed = c->removed };
 	for (uint32_t i = 0; i < GROUPS_MAX; i++) {
 		struct driver_status driver;
 		driver_applied(c->groups[i].driver, applier_applied(c->applier, i));
@@ -482,9 +502,7 @@ static void refresh_status(struct consensus *c)
 		status.last_index += driver.last_index;
 		status.leader = status.leader && driver.ready;
 		status.voters = driver.voters;
-		contact_ms = driver.contact_ms < contact_ms ? driver.contact_ms : contact_ms;
 	}
-	atomic_store(&c->contact_ms, contact_ms);
 	pthread_mutex_lock(&c->lock);
 	c->status = status;
 	pthread_mutex_unlock(&c->lock);
@@ -549,6 +567,8 @@ static void turn(struct consensus *c)
 	cluster_turn(c);
 	for (uint32_t i = 0; i < GROUPS_MAX; i++)
 		pump_proposals(c, &c->groups[i]);
+	for (uint32_t i = 0; i < GROUPS_MAX; i++)
+		confirm(c, &c->groups[i]);
 	serve_requests(c);
 	for (uint32_t i = 0; i < GROUPS_MAX; i++)
 		forward_turn(c, &c->groups[i]);
@@ -654,9 +674,9 @@ void meta_loop_open(struct consensus *c)
 		proposals_init(&group->proposals);
 		forward_init(&group->forward);
 		atomic_init(&group->pin, 0);
+		atomic_init(&group->confirmed_ms, 0);
 	}
 	atomic_init(&c->alone, true);
-	atomic_init(&c->contact_ms, monotonic_ms(NULL));
 }
 
 int meta_loop_start(struct consensus *c, struct why *why)

@@ -25,6 +25,7 @@ struct request {
 	uint32_t group;
 	uint64_t index;       /* read: applied must reach it, 0 until noted; snapshot: 1 once a flush for it has begun */
 	uint64_t round;       /* read: of the driver when leading, of the leader's answers else; 0: none joined */
+	uint64_t asked_ms;    /* read: when it joined that round; what was acknowledged before is there once it is settled */
 	bool round_is_own;
 	uint64_t deadline_ms;
 	uint64_t silence_ms;  /* read: not waited for when no read point has come for so long; 0: is waited for all the same */
@@ -55,6 +56,9 @@ struct group {
 	bool snapshot_running;     /* its job is with the log writer */
 	struct forward forward;
 	struct silence silence;
+	struct request confirm;    /* a read point that nobody waits for, so that it is known how old the state is when nobody reads */
+	bool confirming;           /* it is with those that wait */
+	atomic_uint_fast64_t confirmed_ms; /* all that was acknowledged before is applied here; 0: not known since the start */
 	atomic_uint_fast64_t pin;  /* a peer copies the state: the log is kept from here on */
 	uint64_t membership_at_ms;
 };
@@ -89,7 +93,6 @@ struct consensus {
 	atomic_bool alone, streams_stop;
 	atomic_int streams;
 	unsigned installs_running;
-	atomic_uint_fast64_t contact_ms; /* when the group that has waited longest heard of a leader */
 	bool removed;              /* this node is not one of the cluster any more: nothing is answered */
 	bool loop_closed;
 

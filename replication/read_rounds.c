@@ -87,7 +87,7 @@ static bool counts(const struct read_rounds *rounds, const struct message *resul
 {
 	uint64_t term = engine_term(rounds->engine);
 	return rounds->asking && result->probe.round == rounds->round && result->probe.asker_term == term && result->term <= term &&
-		rounds->answered_count < SERVERS_MAX;
+		rounds->answered_count < SERVERS_MAX && !has_answered(rounds, result->peer); /* who is near answers each repetition */
 }
 
 void read_rounds_receive(struct read_rounds *rounds, const struct message *message)

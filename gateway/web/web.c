@@ -16,7 +16,7 @@
 enum {
 	PAGE_REPOS_MAX = 200, /* of a type */
 	METRICS_BYTES_MAX = 1 << 20,
-	READY_LAG_MS_MAX = 10 * 1000, /* without word of a leader */
+	READY_LAG_MS_MAX = 10 * 1000, /* since this node last knew that it was up to date */
 };
 
 /* ------------------------------------------------------------------ the page */
@@ -133,11 +133,12 @@ static void readyz(struct http_request *request, const struct route_match *match
 	struct gateway *gateway = gateway_of(request);
 	struct consensus_status status;
 	consensus_status(namespace_consensus(gateway->ns), &status);
-	/* A node that does not lead serves as well, as long as it hears of one that does. */
-	bool heard = status.leader || (status.voters > 1 && consensus_lag_ms(namespace_consensus(gateway->ns)) < READY_LAG_MS_MAX);
-	bool ready = heard && !gateway->draining;
+	/* A node that does not lead serves as well, as long as one that does confirms that it is up to date; so must one that believes to lead be confirmed. */
+	bool alone = consensus_alone(namespace_consensus(gateway->ns));
+	bool confirmed = alone ? status.leader : consensus_lag_ms(namespace_consensus(gateway->ns)) < READY_LAG_MS_MAX;
+	bool ready = confirmed && !status.removed && !gateway->draining;
 	http_reply(request, ready ? 200 : 503, "text/plain; charset=utf-8",
-		span_text(ready ? "ready\n" : gateway->draining ? "stopping\n" : "no leader\n"));
+		span_text(ready ? "ready\n" : gateway->draining ? "stopping\n" : status.removed ? "removed\n" : "no leader\n"));
 }
 
 /* ------------------------------------------------------------------ metrics */
@@ -169,7 +170,7 @@ static void consensus_metrics(struct buffer *out, struct consensus *consensus)
 	metric_write(out, "cairn_consensus_committed", "counter", "Committed log entries of all groups.", status.committed);
 	metric_write(out, "cairn_consensus_leader", "gauge", "1 when this node leads every group.", status.leader);
 	metric_write(out, "cairn_consensus_voters", "gauge", "Voters of the cluster.", status.voters);
-	metric_write(out, "cairn_consensus_lag_ms", "gauge", "How long this node has not heard of a leader.", consensus_lag_ms(consensus));
+	metric_write(out, "cairn_consensus_lag_ms", "gauge", "How long ago this node last knew that it was up to date.", consensus_lag_ms(consensus));
 	metric_write(out, "cairn_consensus_log_syncs_total", "counter", "Syncs of the log.", status.log_syncs);
 	metric_write(out, "cairn_consensus_commands_total", "counter", "Commands applied since start.", status.commands);
 }

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-enum { ME = 1, OTHER = 2, THIRD = 3, JOBS_MAX = 256, MESSAGES_MAX = 64, DISK_MAX = 64 };
+enum { ME = 1, OTHER = 2, THIRD = 3, FORMER = 4, JOBS_MAX = 256, MESSAGES_MAX = 64, DISK_MAX = 64 };
 
 static struct world {
 	uint64_t now_ms, room_bytes;
@@ -653,6 +653,19 @@ static void reads_that_come_during_a_round_share_the_next_one(void **state)
 	assert_int_equal(driver_read_index(driver, second, &index), 0);
 }
 
+static void who_answers_every_repetition_takes_no_place_from_those_that_are_slow(void **state)
+{
+	(void)state;
+	lead();
+	uint64_t round, index, term = status().term;
+	assert_int_equal(driver_read(driver, &round), 0);
+	for (size_t i = 0; i < SERVERS_MAX; i++)
+		answer_probe(FORMER, round, term, term);
+	assert_int_equal(driver_read_index(driver, round, &index), ERR_AGAIN);
+	answer_probe(OTHER, round, term, term);
+	assert_int_equal(driver_read_index(driver, round, &index), 0);
+}
+
 static void change(const struct server *servers, size_t count)
 {
 	assert_int_equal(driver_change(driver, servers, count), 0);
@@ -1021,6 +1034,7 @@ int main(void)
 		THREE(a_vote_that_comes_when_none_is_asked_for_changes_nothing),
 		THREE(a_read_waits_for_a_majority_that_knows_of_no_later_term),
 		THREE(reads_that_come_during_a_round_share_the_next_one),
+		THREE(who_answers_every_repetition_takes_no_place_from_those_that_are_slow),
 		THREE(a_read_does_not_wait_for_a_voter_that_has_left),
 		THREE(a_read_of_a_lost_leadership_is_not_answered),
 		THREE(a_refusal_that_was_overtaken_changes_nothing),
