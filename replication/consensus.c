@@ -86,6 +86,26 @@ static int check_token(const struct consensus *c, const char *text, struct why *
 	return same ? 0 : why_set(why, ERR_CONFLICT, "this data directory is a node of another cluster: wipe it before it joins");
 }
 
+static int refuse_to_found(const struct consensus *c, struct why *why)
+{
+	return why_set(why, ERR_CORRUPT, "the names of this hub are gone: there are none in %.180s, and bytes of a hub beside it. No new hub is founded over "
+		"them: put the names back, or restore a backup into another directory, also if a restore into this one did not end. A node of a cluster is removed "
+		"and joins anew", c->dir);
+}
+
+/* Asked before anything is made, so that what is put back finds its place free. */
+static bool has_no_names(const struct consensus *c)
+{
+	static const char *const stores[] = { "raftlog", "meta" };
+	char path[4096];
+	for (size_t i = 0; i < sizeof(stores) / sizeof(stores[0]); i++) {
+		snprintf(path, sizeof(path), "%s/%s/CURRENT", c->dir, stores[i]);
+		if (access(path, F_OK) == 0)
+			return false;
+	}
+	return true;
+}
+
 static int open_stores(struct consensus *c, struct why *why)
 {
 	char path[4096];
@@ -105,6 +125,8 @@ static int open_stores(struct consensus *c, struct why *why)
 		err = why_set(why, ERR_INVALID, "this data directory began to join a cluster: give the join token again, or wipe it");
 	if (err == 0 && founding && token)
 		return join(c, why);
+	if (err == 0 && founding && c->config.cluster.is_not_new)
+		err = refuse_to_found(c, why);
 	if (err == 0 && token)
 		err = check_token(c, token, why);
 	if (err == 0)
@@ -154,6 +176,9 @@ static int wait_for_leader(struct consensus *c, uint32_t group, struct why *why)
 
 static int start(struct consensus *c, struct why *why)
 {
+	const struct cluster_config *cluster = &c->config.cluster;
+	if (cluster->is_not_new && !cluster->join_token && has_no_names(c))
+		return refuse_to_found(c, why);
 	if (mkdir(c->dir, 0700) != 0 && errno != EEXIST)
 		return why_set(why, ERR_IO, "cannot create %s: %s", c->dir, strerror(errno));
 	if (!meta_loop_has_room(c))

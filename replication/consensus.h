@@ -67,6 +67,7 @@ struct cluster_config {
 	const char *domain;     /* what fails together with this node; NULL: only itself */
 	uint32_t weight;        /* its share of the bytes; 0: NODE_WEIGHT_DEFAULT */
 	const char *join_token; /* for a data directory that is new: become a node of that cluster. Later starts do not need it */
+	bool is_not_new;        /* there are bytes of a hub: names that are absent were lost, and none are founded in their place. Who joins may bring bytes along */
 	uint64_t trailing_bytes; /* of log kept behind a flush mark for nodes that were away; 0: 64 MiB; at least one entry is */
 	bool (*give_up)(void *context); /* asked while nobody leads at the start; may be NULL */
 	void *give_up_context;
@@ -87,7 +88,8 @@ struct consensus_config {
 
 /* [blocks] Opens, joins, or bootstraps a cluster of one voter; replays what is not applied; returns when a leader has answered, this node or
  * another, so that what is read afterwards is not older than this call. ERR_CLOSED: told to give up. ERR_DENIED: not let in. ERR_CORRUPT with a sentence when
- * only one of the two stores is there, when they belong to different nodes, or when the log has lost entries that were acknowledged; ERR_NO_SPACE. */
+ * only one of the two stores is there, or none beside bytes, when they belong to different nodes, or when the log has lost entries that were acknowledged;
+ * ERR_NO_SPACE. */
 int consensus_open(struct consensus **out, const struct consensus_config *config, struct why *why);
 /* Fails queued proposals with ERR_CLOSED, finishes those in the log, flushes, closes. */
 void consensus_close(struct consensus *consensus);

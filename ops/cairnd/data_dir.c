@@ -1,5 +1,6 @@
 #include "ops/cairnd/data_dir.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -50,7 +51,7 @@ int data_dir_open(struct data_dir *out, const char *path, struct why *why)
 	int err = take_lock(out, why);
 	if (err)
 		return err;
-	const char *const parts[] = { out->meta, out->store, out->tmp };
+	const char *const parts[] = { out->store, out->tmp };
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
 		if (mkdir(parts[i], 0700) != 0 && errno != EEXIST) {
 			err = why_set(why, ERR_IO, "%s: %s", parts[i], strerror(errno));
@@ -58,6 +59,22 @@ int data_dir_open(struct data_dir *out, const char *path, struct why *why)
 			return err;
 		}
 	return 0;
+}
+
+bool data_dir_has_bytes(const struct data_dir *dir)
+{
+	char path[PATH_MAX + 64];
+	snprintf(path, sizeof(path), "%s/index/CURRENT", dir->store);
+	if (access(path, F_OK) == 0)
+		return true;
+	snprintf(path, sizeof(path), "%s/volumes", dir->store);
+	DIR *volumes = opendir(path);
+	bool found = false;
+	for (struct dirent *entry; volumes && !found && (entry = readdir(volumes));)
+		found = strstr(entry->d_name, ".vol") != NULL;
+	if (volumes)
+		closedir(volumes);
+	return found;
 }
 
 void data_dir_close(struct data_dir *dir)

@@ -6,6 +6,7 @@
 #define CAIRN_OPS_CAIRND_DATA_DIR_H
 
 #include <limits.h>
+#include <stdbool.h>
 
 #include "schemas/error.h"
 
@@ -15,8 +16,10 @@ struct data_dir {
 	int lock_fd;
 };
 
-/* Makes what is absent and takes the lock. ERR_BUSY: another process has it. */
+/* Makes what is absent, but for DIR/meta, and takes the lock. ERR_BUSY: another process has it. */
 int data_dir_open(struct data_dir *out, const char *path, struct why *why);
+/* A hub's bytes are in DIR/store, or some of them: its names were founded before them. */
+bool data_dir_has_bytes(const struct data_dir *dir);
 void data_dir_close(struct data_dir *dir);
 
 #endif

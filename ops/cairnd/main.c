@@ -101,6 +101,7 @@ static int open_core(struct daemon *daemon, struct why *why)
 		v6 ? "[" : "", daemon->config.host, v6 ? "]" : "", daemon->config.port);
 	cluster->url = daemon->config.http.base_url ? daemon->config.http.base_url : daemon->config.cluster_url;
 	cluster->give_up = told_to_stop;
+	cluster->is_not_new = data_dir_has_bytes(&daemon->dir);
 	int err = namespace_open_cluster(&gateway->ns, daemon->dir.meta, cluster, why);
 	if (err == 0)
 		err = store_open(&gateway->store, &daemon->config.store, why);
