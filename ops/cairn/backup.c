@@ -16,6 +16,7 @@
 #include "ops/cairn/backup_volume.h"
 #include "ops/cairn/commands.h"
 #include "ops/cairn/progress.h"
+#include "ops/cairn/restore_dir.h"
 #include "ops/cairn/table.h"
 #include "replication/recover.h"
 
@@ -298,17 +299,28 @@ static int become_own(const char *names)
 	return 1;
 }
 
+/* An earlier restore of the same backup brought it: it has its name since it was whole and synced. */
+static bool is_restored(const char *path, const json_t *volume)
+{
+	struct stat info;
+	return stat(path, &info) == 0 && (uint64_t)info.st_size == member_u64(volume, "bytes");
+}
+
 static int restore_volumes(struct backup *restore, const json_t *volumes)
 {
 	size_t i;
 	json_t *volume;
-	json_array_foreach(volumes, i, volume)
-		restore->total_bytes += member_u64(volume, "bytes");
+	char name[BACKUP_VOLUME_NAME_BYTES], to[PATH_MAX];
 	json_array_foreach(volumes, i, volume) {
-		char name[BACKUP_VOLUME_NAME_BYTES], to[PATH_MAX];
+		if (backup_volume_path(to, restore->data_dir, volume))
+			return 1;
+		*(is_restored(to, volume) ? &restore->kept_bytes : &restore->total_bytes) += member_u64(volume, "bytes");
+	}
+	json_array_foreach(volumes, i, volume) {
 		backup_volume_name(name, volume);
-		if (backup_volume_path(to, restore->data_dir, volume) ||
-			restore->target->get_file(restore->target, name, to, member_u64(volume, "bytes"), on_step, restore))
+		if (backup_volume_path(to, restore->data_dir, volume))
+			return 1;
+		if (!is_restored(to, volume) && restore->target->get_file(restore->target, name, to, member_u64(volume, "bytes"), on_step, restore))
 			return 1;
 	}
 	return 0;
@@ -346,30 +358,54 @@ static int restore_token(struct backup *restore)
 	return status;
 }
 
+static int rename_durably(const char *from, const char *to, const char *dir)
+{
+	if (rename(from, to) == 0)
+		return sync_directory(dir);
+	fprintf(stderr, "cairn: cannot rename %s to %s: %s\n", from, to, strerror(errno));
+	return 1;
+}
+
 static int restore(struct backup *restore, const json_t *manifest)
 {
 	char path[PATH_MAX], names[PATH_MAX];
-	static const char *const directories[] = { "", "store", "store/volumes" };
+	static const char *const directories[] = { "store", "store/volumes" };
 	for (size_t i = 0; i < sizeof(directories) / sizeof(directories[0]); i++)
 		if (path_of(path, restore->data_dir, directories[i]) || make_directory(path))
 			return 1;
-	if (restore_volumes(restore, json_object_get(manifest, "volumes")) || sync_directory(path) || restore_token(restore))
+	if (restore_volumes(restore, json_object_get(manifest, "volumes")) || sync_directory(path) || restore_token(restore) ||
+		path_of(names, restore->data_dir, "meta.part") || path_of(path, restore->data_dir, "meta"))
 		return 1;
 	/* Last, and at once: without names a hub does not take this for its data. */
-	return path_of(names, restore->data_dir, "meta.part") || restore_names(restore, manifest, names) || become_own(names) ||
-		path_of(path, restore->data_dir, "meta") || rename(names, path) != 0 || sync_directory(restore->data_dir);
+	remove_directory(names);
+	return restore_names(restore, manifest, names) || become_own(names) || rename_durably(names, path, restore->data_dir);
+}
+
+static int fill(struct backup *state, struct restore_dir *dir, const json_t *manifest)
+{
+	progress_begin(&state->progress, "copying");
+	int status = (!dir->is_whole && restore(state, manifest)) || restore_dir_finish(dir);
+	progress_end(&state->progress);
+	if (status)
+		fprintf(stderr, "cairn: %s holds a part of the backup, which no server takes for a hub: the same command goes on from there\n", state->data_dir);
+	return status;
 }
 
 static int restore_all(struct backup *state, const json_t *manifest, bool json)
 {
-	progress_begin(&state->progress, "copying");
-	int status = restore(state, manifest) ? EXIT_FAILED : EXIT_OK;
-	progress_end(&state->progress);
+	char line[160];
+	struct restore_dir dir;
+	snprintf(line, sizeof(line), "%.64s %.64s", member_text(manifest, "names"), member_text(manifest, "created_at"));
+	if (restore_dir_open(&dir, state->data_dir, line) != 0)
+		return EXIT_FAILED;
+	int status = fill(state, &dir, manifest) ? EXIT_FAILED : EXIT_OK;
+	restore_dir_close(&dir);
 	if (status == EXIT_OK && json)
-		return print_json(json_pack("{s:s, s:I}", "created_at", member_text(manifest, "created_at"), "copied_bytes", (json_int_t)state->done_bytes));
+		return print_json(json_pack("{s:s, s:I, s:I}", "created_at", member_text(manifest, "created_at"), "copied_bytes", (json_int_t)state->done_bytes,
+			"kept_bytes", (json_int_t)state->kept_bytes));
 	if (status == EXIT_OK)
 		printf("restored the hub as it was at %s (%s) into %s; its first start reads all of it to make the index anew\n",
-			member_text(manifest, "created_at"), text_of_bytes(state->done_bytes), state->data_dir);
+			member_text(manifest, "created_at"), text_of_bytes(state->done_bytes + state->kept_bytes), state->data_dir);
 	return status;
 }
 
@@ -384,8 +420,6 @@ int restore_main(const struct settings *settings, int argc, char **argv)
 		;
 	else if (!manifest)
 		fprintf(stderr, "cairn: there is no backup in %s\n", state.where);
-	else if (!directory_is_empty(state.data_dir))
-		fprintf(stderr, "cairn: %s is not empty: a backup is restored into a directory of its own\n", state.data_dir);
 	else
 		status = restore_all(&state, manifest, settings->json);
 	if (state.target)

@@ -40,6 +40,16 @@ static int take_lock(struct data_dir *dir, struct why *why)
 	return why_set(why, ERR_BUSY, "another process uses %s", dir->path);
 }
 
+/* ops/cairn/restore_dir.h */
+static int check_restored(const struct data_dir *dir, struct why *why)
+{
+	char path[PATH_MAX + 16];
+	snprintf(path, sizeof(path), "%s/restoring", dir->path);
+	if (access(path, F_OK) != 0)
+		return 0;
+	return why_set(why, ERR_CONFLICT, "a restore into %.300s did not end: give the same `cairn restore` again, which goes on from there", dir->path);
+}
+
 int data_dir_open(struct data_dir *out, const char *path, struct why *why)
 {
 	if (make_path(path) != 0 || !realpath(path, out->path))
@@ -51,6 +61,11 @@ int data_dir_open(struct data_dir *out, const char *path, struct why *why)
 	int err = take_lock(out, why);
 	if (err)
 		return err;
+	err = check_restored(out, why);
+	if (err) {
+		data_dir_close(out);
+		return err;
+	}
 	const char *const parts[] = { out->store, out->tmp };
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
 		if (mkdir(parts[i], 0700) != 0 && errno != EEXIST) {

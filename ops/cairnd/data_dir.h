@@ -16,7 +16,7 @@ struct data_dir {
 	int lock_fd;
 };
 
-/* Makes what is absent, but for DIR/meta, and takes the lock. ERR_BUSY: another process has it. */
+/* Makes what is absent, but for DIR/meta, and takes the lock. ERR_BUSY: another process has it; ERR_CONFLICT: a restore did not end. */
 int data_dir_open(struct data_dir *out, const char *path, struct why *why);
 /* A hub's bytes are in DIR/store, or some of them: its names were founded before them. */
 bool data_dir_has_bytes(const struct data_dir *dir);
