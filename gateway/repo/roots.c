@@ -7,6 +7,7 @@
  * too little costs data.
  *
  * Who makes a ref lead to a commit again asks the same question of that one commit: what no ref reaches may be about to go, or gone (repo_renew). */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "gateway/repo/object.h"
@@ -219,6 +220,26 @@ static int mark_reachable(struct marking *marking)
 	return err ? err : mark_queued(marking);
 }
 
+struct title {
+	char text[2 * NAME_BYTES_MAX + 32];
+};
+
+/* As people know a repository: whoever reads that one of thousands is damaged looks for that one. */
+static const char *title_of(struct gateway *gateway, const struct entity_id *id, struct title *out)
+{
+	static const char *const types[] = { [REPO_MODEL] = "model", [REPO_DATASET] = "dataset", [REPO_SPACE] = "Space", [REPO_KERNEL] = "kernel",
+		[REPO_BUCKET] = "bucket" };
+	struct repo repo;
+	char text[2 * ENTITY_ID_BYTES + 1];
+	hex_encode(text, id->bytes, ENTITY_ID_BYTES);
+	bool known = repo_get_record(gateway->ns, NULL, id, &repo) == 0 && repo.type < sizeof(types) / sizeof(types[0]) && types[repo.type];
+	if (known)
+		snprintf(out->text, sizeof(out->text), "%s %s/%s", types[repo.type], repo.owner, repo.name);
+	else
+		snprintf(out->text, sizeof(out->text), "repository of id %s", text);
+	return out->text;
+}
+
 struct bucket_marking {
 	const struct entity_id *bucket;
 	emit_function emit;
@@ -236,7 +257,8 @@ static int mark_bucket(struct gateway *gateway, const struct entity_id *bucket, 
 {
 	struct bucket_marking marking = { .bucket = bucket, .emit = emit, .gc = gc };
 	int err = bucket_file_list(gateway->ns, bucket, "", NULL, mark_bucket_file, &marking);
-	return err ? why_set(why, err, "the files of a bucket cannot be enumerated") : 0;
+	struct title title;
+	return err ? why_set(why, err, "the files of the %s cannot be enumerated", title_of(gateway, bucket, &title)) : 0;
 }
 
 static int mark_bundles(struct marking *marking)
@@ -279,8 +301,9 @@ static int mark_repo(struct gateway *gateway, const struct entity_id *repo, cons
 	size_t count;
 	int err = rebuild_packs(gateway, repo, &packs, &count);
 	struct marking *marking = err ? NULL : calloc(1, sizeof(*marking));
+	struct title title;
 	if (!marking)
-		return why_set(why, err ? err : ERR_NO_MEMORY, "the packs of a repository cannot be listed");
+		return why_set(why, err ? err : ERR_NO_MEMORY, "the packs of the %s cannot be listed", title_of(gateway, repo, &title));
 	*marking = (struct marking){ .gateway = gateway, .repo = repo, .emit = emit, .gc = gc, .why = why, .snapshot = snapshot,
 		.asks = asks };
 	oid_set_init(&marking->seen, SEEN_MAX);
@@ -293,7 +316,8 @@ static int mark_repo(struct gateway *gateway, const struct entity_id *repo, cons
 			err = mark_everything(marking, packs, count);
 	}
 	if (err && err != ERR_BUSY) /* that says what to wait for */
-		why_set(why, err, "the files of a repository cannot be enumerated");
+		why_set(why, err, "the files of the %s cannot be enumerated%s", title_of(gateway, repo, &title),
+			is_unreadable(err) ? ": a git pack of it is lost or damaged" : "");
 	oid_set_fini(&marking->seen);
 	free(marking->queue);
 	free(marking);
