@@ -1,6 +1,8 @@
 /* fsck.c - checks a store that no server has open: every record, every byte of every xorb, and that all that is named is there.
  *
- * With `rebuild` the index is thrown away first and made from the volumes alone. */
+ * With `rebuild` the index is put aside first and made from the volumes alone. */
+#include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -199,6 +201,17 @@ static int check_claims(struct fsck *fsck)
 
 /* ------------------------------------------------------------------ the whole */
 
+/* It may have a record of a file whose copy in its volume is damaged. The first one that was put aside stays: one made anew has no more than the volumes. */
+static int put_aside(const char *index_dir, struct why *why)
+{
+	char current[PATH_MAX], before[PATH_MAX];
+	snprintf(current, sizeof(current), "%.4000s/CURRENT", index_dir);
+	snprintf(before, sizeof(before), "%.4000s-before", index_dir);
+	if (access(current, F_OK) != 0 || access(before, F_OK) == 0)
+		return index_destroy(index_dir, why);
+	return rename(index_dir, before) == 0 ? 0 : why_set(why, ERR_IO, "cannot rename %.200s: %s", index_dir, strerror(errno));
+}
+
 static int open_parts(struct fsck *fsck, const struct store_config *config, bool rebuild, struct why *why)
 {
 	struct store *store = fsck->store;
@@ -208,7 +221,7 @@ static int open_parts(struct fsck *fsck, const struct store_config *config, bool
 	if (err == 0)
 		fsck->progress->total_bytes = volumes_disk_bytes(store->volumes) * (rebuild ? 3 : 2);
 	if (err == 0 && rebuild)
-		err = index_destroy(store->index_dir, why);
+		err = put_aside(store->index_dir, why);
 	if (err == 0)
 		err = index_open(&store->index, store->index_dir, config->index_cache_bytes ? config->index_cache_bytes : STORE_INDEX_CACHE_BYTES_DEFAULT,
 			why);

@@ -495,8 +495,8 @@ struct held_volumes {
 int store_held_volumes(struct store *store, struct held_volumes **out, struct why *why);
 
 struct store_fsck_report { uint64_t volumes, records, xorbs, files, chunks, corrupt, missing; };
-/* [blocks] Offline (store not open): scans all volumes, checks every record and cross-reference; with `rebuild` throws the
- * index away first and makes it anew from the volumes. */
+/* [blocks] Offline (store not open): scans all volumes, checks every record and cross-reference; with `rebuild` puts the
+ * index aside first, as index-before unless there is such a one, and makes it anew from the volumes. */
 int store_fsck(const struct store_config *config, bool rebuild, struct store_progress *progress, store_finding finding, void *context,
 	struct store_fsck_report *out, struct why *why);
 

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <jansson.h>
 
@@ -63,12 +64,15 @@ static int print_report(const struct check *check, bool json)
 			check->findings));
 	size_t i;
 	json_t *text;
+	char before[PATH_MAX];
 	json_array_foreach(check->findings, i, text)
 		printf("%s\n", json_string_value(text));
 	printf("%s volumes, %s records: %s xorbs, %s chunks, %s files\n", text_of_count(report->volumes), text_of_count(report->records),
 		text_of_count(report->xorbs), text_of_count(report->chunks), text_of_count(report->files));
 	printf("%s damaged, %s missing%s\n", text_of_count(report->corrupt), text_of_count(report->missing),
 		check->rebuild ? "; the index was made anew" : "");
+	if (check->rebuild && snprintf(before, sizeof(before), "%s/index-before", check->config.dir) < PATH_MAX && access(before, F_OK) == 0)
+		printf("the one before is in %s: remove it when nothing is missed\n", before);
 	return EXIT_OK;
 }
 
