@@ -46,6 +46,7 @@ static inline struct gateway *gateway_of(const struct http_request *request)
 enum {
 	ROUTE_CAPTURES_MAX = 8,
 	ROUTE_ANY_STATE = 1 << 16, /* answers from what this node knows, without asking the cluster whether that is the newest */
+	ROUTE_ANY_AGE = 1 << 17,   /* asks it as others do, and answers without a leader too, however old that is */
 };
 
 /* What a pattern captured, raw (percent-escapes untouched: decode each with http_decode). */
@@ -61,7 +62,7 @@ typedef void (*route_handler)(struct http_request *request, const struct route_m
  * "**" at the end is the rest, possibly empty, and then also matches without its slash. Alternatives in a segment: "{models|datasets}",
  * captured like "{}". The first route that fits wins: put exact ones first. HEAD is routed as GET where HTTP_HEAD is set too. */
 struct route {
-	unsigned methods;      /* HTTP_* bits, and ROUTE_ANY_STATE */
+	unsigned methods;      /* HTTP_* bits, and ROUTE_* */
 	const char *pattern;
 	route_handler handler; /* on a control loop; same duties as an http_handler. `match` lives as long as the request */
 	const char *name;      /* constant, for logs and metrics */

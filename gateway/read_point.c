@@ -18,8 +18,8 @@ static void go_on(struct http_request *request, void *context)
 {
 	const struct wait *wait = context;
 	uint64_t lag_ms = wait->err ? consensus_lag_ms(namespace_consensus(gateway_of(request)->ns)) : 0;
-	if (wait->err == ERR_BUSY && is_read(request) && lag_ms < STALE_MS_MAX)
-		http_add_headerf(request, "X-Cairn-Stale", "%llu", (unsigned long long)lag_ms);
+	if (wait->err && ((wait->route->methods & ROUTE_ANY_AGE) || (wait->err == ERR_BUSY && is_read(request) && lag_ms < STALE_MS_MAX)))
+		http_set_stale(request, lag_ms);
 	else if (wait->err) {
 		bool removed = wait->err == ERR_DENIED;
 		answer_err(request, removed ? ERR_CLOSED : wait->err, removed ? &(struct why){ "This node was removed from the cluster, ask another" } :

@@ -3,6 +3,8 @@
  * DESIGN. The request is paused while consensus asks the leader; no thread waits, and one question serves all requests that came before it was sent. Without a
  * leader a change is refused after READ_POINT_CHANGE_MS with 503 and Retry-After; a read is answered from what this node knows, marked "X-Cairn-Stale: MS",
  * unless that is older than STALE_MS_MAX: then it is refused, too, since rights may have been taken away meanwhile.
+ * That something is not there, or not allowed, is not said by such a read: it is answered 503 (http_set_stale), as it may be there since. ROUTE_ANY_AGE is
+ * answered at any age, for operators who look at what is wrong.
  *
  * Reads wait READ_POINT_READ_MS for one silence, not each: it is counted from the first question that was not answered. Those that come later are answered at
  * once, until a question is answered; consensus goes on asking. Changes wait each, as a new leader takes them, but no longer once a silence has lasted

@@ -15,9 +15,9 @@
 #include "gateway/admin/ssh_keys.h"
 
 const struct route admin_routes[] = {
-	{ HTTP_GET | ROUTE_ANY_STATE, "/api/admin/status", admin_status, "admin-status" },
-	{ HTTP_GET | ROUTE_ANY_STATE, "/api/admin/cluster", admin_cluster, "admin-cluster" },
-	{ HTTP_GET | ROUTE_ANY_STATE, "/api/admin/cluster/digest", admin_cluster_digest, "admin-cluster" },
+	{ HTTP_GET | ROUTE_ANY_AGE, "/api/admin/status", admin_status, "admin-status" },
+	{ HTTP_GET | ROUTE_ANY_AGE, "/api/admin/cluster", admin_cluster, "admin-cluster" },
+	{ HTTP_GET | ROUTE_ANY_AGE, "/api/admin/cluster/digest", admin_cluster_digest, "admin-cluster" },
 	{ HTTP_POST, "/api/admin/cluster/token", admin_cluster_token, "admin-cluster" },
 	{ HTTP_POST, "/api/admin/cluster/roles", admin_cluster_roles, "admin-cluster" },
 	{ HTTP_POST, "/api/admin/cluster/drain", admin_cluster_drain, "admin-cluster" },

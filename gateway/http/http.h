@@ -87,6 +87,10 @@ void http_set_route_name(struct http_request *request, const char *name);
 void http_add_header(struct http_request *request, const char *name, const char *value);
 void http_add_headerf(struct http_request *request, const char *name, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
+/* What is answered may be this old: adds "X-Cairn-Stale: MS". A 401, 403, 404 or 410, which clients take for final, then goes out as 503 with Retry-After,
+ * whoever says it. Once. */
+void http_set_stale(struct http_request *request, uint64_t age_ms);
+
 /* Sends a complete answer; `body` is copied (or taken from a buffer with http_reply_buffer, which empties it). Any thread
  * that owns the request; it must not touch the request afterwards. HEAD: the same call, the server omits the body. */
 void http_reply(struct http_request *request, int status, const char *content_type, struct span body);

@@ -93,6 +93,13 @@ void http_add_headerf(struct http_request *request, const char *name, const char
 	append_field(request, name, value);
 }
 
+void http_set_stale(struct http_request *request, uint64_t age_ms)
+{
+	request->is_stale = true;
+	request->stale_ms = age_ms;
+	http_add_headerf(request, "X-Cairn-Stale", "%llu", (unsigned long long)age_ms);
+}
+
 /* ---- the head ---- */
 
 struct text {
@@ -240,17 +247,32 @@ static bool over_budget(struct http_request *request)
 	return true;
 }
 
-static bool is_replaced(const struct http_request *request)
+/* What this server knows may be old: that it knows of nothing is no answer then, and clients would take it for one. */
+static bool is_doubtful(const struct http_request *request, int status)
 {
-	return request->over_budget || request->body.cut_status;
+	return request->is_stale && (status == 401 || status == 403 || status == 404 || status == 410);
+}
+
+static bool is_replaced(const struct http_request *request, int status)
+{
+	return request->over_budget || request->body.cut_status || is_doubtful(request, status);
 }
 
 /* True: something else was answered. */
-static bool replace(struct http_request *request)
+static bool replace(struct http_request *request, int status)
 {
-	if (!request->body.cut_status)
-		return over_budget(request);
-	reply_cut(request);
+	if (request->body.cut_status) {
+		reply_cut(request);
+		return true;
+	}
+	if (over_budget(request))
+		return true;
+	if (!is_doubtful(request, status))
+		return false;
+	request->fields_length = 0; /* such as those by which clients remember an absence */
+	http_set_stale(request, request->stale_ms);
+	http_add_headerf(request, "Retry-After", "%d", RETRY_AFTER_S);
+	http_reply_error(request, 503, NULL, "This node cannot tell now: no leader confirms that what it knows is the newest. Try again, or ask another node");
 	return true;
 }
 
@@ -298,7 +320,7 @@ static void reply_with(struct http_request *request, int status, const char *con
 
 void http_reply(struct http_request *request, int status, const char *content_type, struct span body)
 {
-	if (!replace(request))
+	if (!replace(request, status))
 		reply_with(request, status, content_type, body, NULL);
 }
 
@@ -307,7 +329,7 @@ void http_reply_buffer(struct http_request *request, int status, const char *con
 	struct span span = buffer_span(body);
 	void *owned = body->data;
 	*body = (struct buffer){ .limit = body->limit };
-	if (replace(request))
+	if (replace(request, status))
 		free(owned);
 	else
 		reply_with(request, status, content_type, span, owned);
@@ -315,10 +337,10 @@ void http_reply_buffer(struct http_request *request, int status, const char *con
 
 void http_reply_source(struct http_request *request, int status, const char *content_type, uint64_t length, struct http_source source)
 {
-	if (is_replaced(request) || has_no_body(request, status)) {
+	if (is_replaced(request, status) || has_no_body(request, status)) {
 		if (source.close)
 			source.close(source.context);
-		if (replace(request))
+		if (replace(request, status))
 			return;
 		source = (struct http_source){ 0 };
 	}

@@ -74,6 +74,7 @@ struct http_request {
 	bool admitted;                 /* has passed the worker queue's door */
 	bool in_flight;
 	bool over_budget;
+	bool is_stale;                 /* stale_ms says how old what is answered may be */
 	enum step step;
 	struct job job;
 	http_work_fn work;
@@ -84,7 +85,7 @@ struct http_request {
 	void *context;
 	char *fields;                  /* answer fields, "Name: value\r\n" each */
 	size_t fields_length, fields_capacity;
-	uint64_t started_us, head_bytes;
+	uint64_t started_us, head_bytes, stale_ms;
 	char actor[ACTOR_NAME_BYTES_MAX];
 	struct head head;
 	_Alignas(max_align_t) uint8_t inline_memory[REQUEST_MEMORY_INLINE_BYTES];

@@ -1,0 +1,84 @@
+"""That something is not there, or not allowed, is said by a node that knows: else by none as a final answer."""
+import hashlib
+import os
+
+import pytest
+
+from chaos_proxy import eventually
+from cluster_process import Cluster, Patient
+from ledger import ask
+
+NODES = 3
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    cluster = Cluster(tmp_path_factory.mktemp("negatives") / "cluster", True)
+    cluster.dir.mkdir()
+    for _ in range(NODES):
+        cluster.grow()
+    cluster.wait_for_voters(NODES)
+    yield cluster
+    cluster.close()
+
+
+@pytest.fixture(autouse=True)
+def all_hear_each_other(cluster):
+    yield
+    cluster.proxy.mend()
+    for node in cluster.nodes:
+        eventually(lambda: "x-cairn-stale" not in node.request("GET", "/api/whoami-v2", token=node.admin_token).headers, 60, "a leader")
+
+
+@pytest.fixture(scope="module")
+def user(cluster):
+    return cluster.nodes[0].make_user("alice")
+
+
+@pytest.fixture(scope="module")
+def pushed(cluster, user):
+    """A private repository with one file of a megabyte."""
+    node, repo, data = Patient(cluster.nodes[0]), user.repo(private=True), os.urandom(1 << 20)
+    oid = hashlib.sha256(data).hexdigest()
+    entry = node.lfs_batch(user.token, repo, [(oid, len(data))]).json()["objects"][0]
+    ask(node, "PUT", entry["actions"]["upload"]["href"], data)
+    answer = node.commit(user.token, repo, [("lfsFile", {"path": "big.bin", "algo": "sha256", "oid": oid, "size": len(data)})])
+    assert answer.status == 200, answer
+    return repo
+
+
+def not_told(answer):
+    """Neither granted nor refused."""
+    assert answer.status == 503 and "retry-after" in answer.headers and "x-cairn-stale" in answer.headers, answer
+    assert "x-error-code" not in answer.headers and "x-repo-commit" not in answer.headers, answer
+
+
+def test_a_node_that_is_cut_off_refuses_nothing_for_what_it_does_not_know(cluster, user, pushed):
+    leader = cluster.leader()
+    behind = next(node for node in cluster.nodes if node is not leader and node is not cluster.leader(1))
+    before = Patient(leader).commit(user.token, pushed, {"old.txt": b"old"})
+    assert before.status == 200, before
+    eventually(lambda: behind.request("GET", f"/{pushed}/resolve/main/old.txt", token=user.token).body == b"old", 30, "the node knows of it")
+    cluster.proxy.isolate(behind.name)
+    majority = Patient(next(node for node in cluster.nodes if node is not behind and node is not leader))
+    new_repo = user.repo()
+    new_token, new_operator = majority.make_token("alice", "read"), majority.make_token("admin", "write")
+    after = majority.commit(user.token, pushed, {"new.txt": b"new"})
+    assert after.status == 200, after
+    sha = after.json()["commitOid"]
+    calls = [("GET", f"/api/models/{new_repo}", user.token, {}), ("HEAD", f"/{pushed}/resolve/main/new.txt", user.token, {}),
+             ("GET", f"/{pushed}/resolve/main/new.txt", user.token, {}), ("GET", f"/api/models/{pushed}/revision/{sha}", user.token, {}),
+             ("GET", f"/{new_repo}.git/info/refs?service=git-upload-pack", user.token, {}),
+             ("GET", "/api/whoami-v2", new_token, {}), ("GET", "/api/admin/status", new_operator, {}), ("GET", "/api/admin/cluster", new_operator, {})]
+    for method, path, token, headers in calls:
+        not_told(behind.request(method, path, token=token, headers=headers))
+    # What it knows it tells, and says how old that may be; an operator sees what is wrong.
+    known = behind.request("GET", f"/{pushed}/resolve/main/old.txt", token=user.token)
+    assert known.status == 200 and known.body == b"old" and "x-cairn-stale" in known.headers, known
+    assert behind.status()["node"]
+    cluster.proxy.mend()
+    for method, path, token, headers in calls:
+        answer = Patient(behind).request(method, path, token=token, headers=headers)
+        assert answer.status in (200, 206), answer
+    for path, token, status in ((f"/{pushed}/resolve/main/none.txt", user.token, 404), ("/api/whoami-v2", "hf_none", 401)):
+        assert Patient(behind).request("GET", path, token=token).status == status
