@@ -45,7 +45,7 @@ static inline struct gateway *gateway_of(const struct http_request *request)
 
 enum {
 	ROUTE_CAPTURES_MAX = 8,
-	ROUTE_ANY_STATE = 1 << 16, /* answers from what this node knows, without asking the cluster whether that is the newest */
+	ROUTE_ANY_STATE = 1 << 16, /* begins with what this node knows, without asking the cluster whether that is the newest */
 	ROUTE_ANY_AGE = 1 << 17,   /* asks it as others do, and answers without a leader too, however old that is */
 };
 

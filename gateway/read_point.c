@@ -46,8 +46,17 @@ static void ask(struct http_request *request, void *context)
 		consensus_read(consensus, READ_POINT_CHANGE_MS, STALE_MS_MAX, known, context);
 }
 
+bool read_point_is_near(const struct gateway *gateway)
+{
+	return consensus_lag_ms(namespace_consensus(gateway->ns)) < READ_POINT_READ_MS;
+}
+
 void read_point_then(struct http_request *request, const struct route *route, const struct route_match *match)
 {
+	if (consensus_alone(namespace_consensus(gateway_of(request)->ns))) {
+		route->handler(request, match);
+		return;
+	}
 	struct wait *wait = http_alloc(request, sizeof(*wait));
 	*wait = (struct wait){ .request = request, .route = route, .match = match };
 	http_pause(request, ask, wait);

@@ -20,6 +20,9 @@ enum {
 	STALE_MS_MAX = 60 * 1000,
 };
 
+/* Cheap: this node hears of a leader, so that it knows all but what was acknowledged a moment ago. */
+bool read_point_is_near(const struct gateway *gateway);
+/* `route` lives as long as the request. Alone, at once. */
 void read_point_then(struct http_request *request, const struct route *route, const struct route_match *match);
 
 #endif

@@ -58,7 +58,7 @@ void gateway_handle(struct http_request *request)
 		answer_unbuilt(request, route->name);
 		return;
 	}
-	if ((route->methods & ROUTE_ANY_STATE) || consensus_alone(namespace_consensus(gateway_of(request)->ns)))
+	if (route->methods & ROUTE_ANY_STATE)
 		route->handler(request, match);
 	else
 		read_point_then(request, route, match);

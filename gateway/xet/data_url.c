@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "gateway/answer.h"
+#include "gateway/read_point.h"
 #include "gateway/xet/multipart.h"
 
 enum { RANGES_TEXT_BYTES_MAX = DATA_URL_BYTES_MAX };
@@ -138,19 +139,33 @@ static int check(struct http_request *request, struct span ranges, const struct 
 	return grant_holder(gateway, &grant, ACTION_READ_FILES, &actor, &repo);
 }
 
-void xet_data_get(struct http_request *request, const struct route_match *match)
+/* Sends what is granted by what this node knows. */
+static int serve_granted(struct http_request *request, struct data_get *get)
 {
-	struct data_get *get = http_alloc(request, sizeof(*get));
-	if (!xet_hash_capture(request, match->captures[0], &get->xorb))
-		return;
 	const char *ranges = http_query_value(request, "r", 0);
 	int err = ranges ? byte_ranges_of_text(span_text(ranges), get->granted, DATA_URL_RANGES_MAX, &get->granted_count) : ERR_DENIED;
 	if (err == 0)
 		err = check(request, span_text(ranges), get);
-	if (err) {
-		answer_err(request, ERR_DENIED, &(struct why){ "This address has expired or was not signed here" });
-		return;
-	}
+	if (err)
+		return err;
 	get->store = gateway_of(request)->store;
 	http_work(request, data_work, get);
+	return 0;
+}
+
+static void data_get_newest(struct http_request *request, const struct route_match *match)
+{
+	struct data_get *get = http_alloc(request, sizeof(*get));
+	if (xet_hash_capture(request, match->captures[0], &get->xorb) && serve_granted(request, get) != 0)
+		answer_err(request, ERR_DENIED, &(struct why){ "This address has expired or was not signed here" });
+}
+
+void xet_data_get(struct http_request *request, const struct route_match *match)
+{
+	static const struct route newest = { HTTP_GET | HTTP_HEAD, NULL, data_get_newest, NULL };
+	struct data_get *get = http_alloc(request, sizeof(*get));
+	if (!xet_hash_capture(request, match->captures[0], &get->xorb))
+		return;
+	if (!read_point_is_near(gateway_of(request)) || serve_granted(request, get) != 0)
+		read_point_then(request, &newest, match);
 }

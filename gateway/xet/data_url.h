@@ -3,7 +3,10 @@
  * /xet/data/{xorb}?r=a-b,c-d&g=GRANT. The grant binds repository, holder, xorb and exactly these ranges: chunks between them may belong to
  * files that the holder may not read. Whoever shows the URL gets the bytes, as long as the grant lasts and its holder still may read the
  * repository; any failure of that is a 403, on which clients ask for the reconstruction again. Entries with other ranges
- * get other URLs, as clients that index by URL need. */
+ * get other URLs, as clients that index by URL need.
+ *
+ * A download is many of these calls, and small ones take twice as long when each asks the leader for the newest state. So a node that hears of a leader sends
+ * at once what is granted by what it knows; every other call, a refusal too, is decided at a read point as other reads are. */
 #ifndef CAIRN_GATEWAY_XET_DATA_URL_H
 #define CAIRN_GATEWAY_XET_DATA_URL_H
 
