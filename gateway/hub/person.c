@@ -12,7 +12,7 @@
 enum { COUNTED_LIKES_MAX = 100000, COUNT_WAIT_MS = 250 /* for the index to know of what was just done */ };
 
 /* What the caller may see of somebody's repositories. A token that may reach only some of its user's counts none of the private ones. */
-static void write_counts(struct json_writer *json, const struct call *call, const char *owner)
+static int write_counts(struct json_writer *json, const struct call *call, const char *owner)
 {
 	static const struct {
 		enum repo_type type;
@@ -20,17 +20,19 @@ static void write_counts(struct json_writer *json, const struct call *call, cons
 	} kinds[] = { { REPO_MODEL, "numModels" }, { REPO_DATASET, "numDatasets" }, { REPO_SPACE, "numSpaces" }, { REPO_KERNEL, "numKernels" } };
 	struct search *search = call->gateway->search;
 	struct query_owners *owners = malloc(sizeof(*owners));
+	int err = owners ? 0 : ERR_NO_MEMORY;
 	if (search)
 		search_catch_up(search, COUNT_WAIT_MS);
-	for (size_t i = 0; search && owners && i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+	for (size_t i = 0; search && err == 0 && i < sizeof(kinds) / sizeof(kinds[0]); i++) {
 		struct search_query query = { .type = kinds[i].type, .author = owner, .gated = -1 };
 		uint64_t count = 0;
 		if (call->actor.role != TOKEN_FINE_GRAINED)
 			query_owners_set(call->gateway->ns, &call->actor, owners, &query);
-		if (search_count(search, &query, &count) == 0)
-			json_u64(json, kinds[i].key, count);
+		err = search_count(search, &query, &count);
+		json_u64(json, kinds[i].key, count);
 	}
 	free(owners);
+	return err;
 }
 
 struct overview {
@@ -109,9 +111,14 @@ static int overview_run(struct http_request *request, struct call *call, enum re
 	json_text(&overview.json, "_id", id);
 	json_text(&overview.json, "avatarUrl", avatar_url(request, owner->name));
 	(owner->is_org ? write_org : write_user)(&overview, call, owner);
-	write_counts(&overview.json, call, owner->name);
+	int err = write_counts(&overview.json, call, owner->name);
 	json_object_end(&overview.json);
-	answer_json(request, 200, &overview.body);
+	if (err) {
+		buffer_fini(&overview.body);
+		answer_err(request, err, NULL);
+	} else {
+		answer_json(request, 200, &overview.body);
+	}
 	return 0;
 }
 

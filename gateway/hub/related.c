@@ -55,7 +55,7 @@ static int ask(struct gateway *gateway, const struct actor *actor, const struct 
 	if (err == 0)
 		err = run(gateway, query, out);
 	free(owners);
-	return err;
+	return err == ERR_BUSY ? 0 : err; /* of an index that is not whole: the repository itself is known */
 }
 
 static int run_count(struct gateway *gateway, const struct search_query *query, void *out)

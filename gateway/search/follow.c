@@ -198,6 +198,7 @@ static void publish(struct follower *follower)
 	pthread_mutex_lock(&search->mutex);
 	search->cluster = follower->position.cluster;
 	search->repos = follower->position.repos;
+	search->whole = search->whole || (search->cluster >= search->begin_cluster && search->repos >= search->begin_repos);
 	search->documents = documents;
 	pthread_cond_broadcast(&search->caught_up);
 	pthread_mutex_unlock(&search->mutex);
@@ -300,18 +301,38 @@ static bool has_room(const struct search *search)
 	return statvfs(search->dir, &info) != 0 || (uint64_t)info.f_bavail * info.f_frsize >= room_bytes_min;
 }
 
+/* What is there has to do: there is no room for what is missing. */
+static void settle_for(struct search *search)
+{
+	pthread_mutex_lock(&search->mutex);
+	search->whole = true;
+	pthread_cond_broadcast(&search->caught_up);
+	pthread_mutex_unlock(&search->mutex);
+}
+
+/* The streams no longer say what is missing. */
+static int start_over(struct follower *follower)
+{
+	struct search *search = follower->search;
+	int err = consensus_alone(namespace_consensus(search->gateway->ns)) ? 0 : search_begin_whole(search);
+	return err ? err : follower_scan_all(follower);
+}
+
 static int follow_on(struct follower *follower, bool *more)
 {
 	uint64_t complete;
-	if (!has_room(follower->search))
-		return ERR_NO_SPACE;
 	int err = search_meta(&follower->base->db, NULL, "complete", &complete);
+	if (!has_room(follower->search)) {
+		if (err == 0 && complete)
+			settle_for(follower->search);
+		return ERR_NO_SPACE;
+	}
 	if (err == 0 && !complete)
 		err = follower_scan_all(follower);
 	if (err == 0)
 		err = follow_once(follower, more);
 	if (err == ERR_RANGE)
-		err = follower_scan_all(follower);
+		err = start_over(follower);
 	return err ? err : follower_sweep_daily(follower);
 }
 

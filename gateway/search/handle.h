@@ -29,8 +29,16 @@ struct search {
 	bool started, closing, rebuild_wanted, rebuilding;
 	/* Of the base in use, for waiting: how far it has come. */
 	uint64_t cluster, repos;
+	/* Whole: it has come at least this far, which is what there was when it began. */
+	bool whole;
+	uint64_t begin_cluster, begin_repos;
 	uint64_t documents, indexed, facts_made;
 };
+
+/* ERR_BUSY, `why` says it: what is looked for may not be in the index yet. */
+int search_need_whole(struct search *search, struct why *why);
+/* Marks that the index lacks what there is now. */
+int search_begin_whole(struct search *search);
 
 /* A reference to the base in use. */
 struct search_base *search_base_take(struct search *search);

@@ -221,7 +221,12 @@ int search_page(struct search *search, const struct search_query *query, struct 
 	buffer_init(&out->rows, RESULT_BYTES_MAX);
 	if (!run)
 		return ERR_NO_MEMORY;
-	int err = run_begin(run, out->base, query);
+	int err = search_need_whole(search, why);
+	if (err) {
+		free(run);
+		return err;
+	}
+	err = run_begin(run, out->base, query);
 	if (err == 0)
 		err = make_page(run, out, why);
 	run_end(run);
@@ -275,6 +280,10 @@ void search_result_fini(struct search_result *result)
 
 int search_count(struct search *search, const struct search_query *query, uint64_t *out)
 {
+	*out = 0;
+	int whole = search_need_whole(search, NULL);
+	if (whole != 0)
+		return whole;
 	struct search_base *base = search_base_take(search);
 	struct run *run = malloc(sizeof(*run));
 	uint8_t all = TERM_ALL;
@@ -304,11 +313,14 @@ static int see_tag(void *context, struct span key, struct span value)
 
 int search_tags(struct search *search, enum repo_type type, int (*each)(void *context, struct span tag, uint64_t count), void *context)
 {
+	int err = search_need_whole(search, NULL);
+	if (err)
+		return err;
 	struct search_base *base = search_base_take(search);
 	struct search_view view;
 	struct tag_listing listing = { .each = each, .context = context };
 	struct key prefix;
-	int err = search_view_open(&view, &base->db);
+	err = search_view_open(&view, &base->db);
 	if (err == 0) {
 		search_key_tag(&prefix, type, span_of(NULL, 0));
 		err = search_scan(&view, &prefix, NULL, see_tag, &listing);

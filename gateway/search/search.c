@@ -11,6 +11,8 @@
 #include "gateway/search/base.h"
 #include "replication/changes.h"
 
+enum { OPEN_WAIT_MS = 2000 };
+
 /* ------------------------------------------------------------------ generations */
 
 static int remove_one(const char *path, const struct stat *info, int kind, struct FTW *ftw)
@@ -126,6 +128,52 @@ int search_base_weights(struct search_base *base, const struct hash *file, struc
 
 /* ------------------------------------------------------------------ life */
 
+bool search_is_whole(struct search *search)
+{
+	pthread_mutex_lock(&search->mutex);
+	bool whole = search->whole;
+	pthread_mutex_unlock(&search->mutex);
+	return whole;
+}
+
+int search_need_whole(struct search *search, struct why *why)
+{
+	return search_is_whole(search) ? 0 : why_set(why, ERR_BUSY, "This node does not know all repositories yet, try again or ask another");
+}
+
+int search_begin_whole(struct search *search)
+{
+	uint64_t cluster = 0, repos = 0;
+	int err = changes_last(search->gateway->ns, GROUP_CLUSTER, &cluster);
+	if (err == 0)
+		err = changes_last(search->gateway->ns, GROUP_REPOS, &repos);
+	pthread_mutex_lock(&search->mutex);
+	search->whole = false;
+	search->begin_cluster = cluster;
+	search->begin_repos = repos;
+	pthread_mutex_unlock(&search->mutex);
+	return err;
+}
+
+static void until_after(struct timespec *until, int64_t timeout_ms)
+{
+	clock_gettime(CLOCK_MONOTONIC, until);
+	until->tv_nsec += timeout_ms % 1000 * 1000000;
+	until->tv_sec += timeout_ms / 1000 + until->tv_nsec / 1000000000;
+	until->tv_nsec %= 1000000000;
+}
+
+/* Mostly nothing is missing, and the first requests need not be told otherwise. */
+static void wait_for_whole(struct search *search)
+{
+	struct timespec until;
+	until_after(&until, OPEN_WAIT_MS);
+	pthread_mutex_lock(&search->mutex);
+	while (!search->whole && pthread_cond_timedwait(&search->caught_up, &search->mutex, &until) != ETIMEDOUT)
+		;
+	pthread_mutex_unlock(&search->mutex);
+}
+
 int search_open(struct search **out, struct gateway *gateway, struct why *why)
 {
 	struct search *search = calloc(1, sizeof(*search));
@@ -143,14 +191,18 @@ int search_open(struct search **out, struct gateway *gateway, struct why *why)
 	int err = mkdir(search->dir, 0700) != 0 && errno != EEXIST ? why_set(why, ERR_IO, "cannot make %s: %s", search->dir, strerror(errno)) : 0;
 	if (err == 0)
 		err = search_base_open_newest(&search->base, search->dir, why);
+	if (err == 0 && search_begin_whole(search) != 0)
+		err = why_set(why, ERR_IO, "the streams of changes cannot be read");
 	if (err == 0 && pthread_create(&search->thread, NULL, search_follow, search) != 0)
 		err = why_set(why, ERR_NO_MEMORY, "cannot start the search index");
 	search->started = err == 0;
 	if (err) {
 		search_close(search);
 		*out = NULL;
+		return err;
 	}
-	return err;
+	wait_for_whole(search);
+	return 0;
 }
 
 void search_close(struct search *search)
@@ -177,10 +229,7 @@ bool search_catch_up(struct search *search, int64_t timeout_ms)
 	struct timespec until;
 	if (changes_last(ns, GROUP_CLUSTER, &cluster) != 0 || changes_last(ns, GROUP_REPOS, &repos) != 0)
 		return false;
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_nsec += timeout_ms % 1000 * 1000000;
-	until.tv_sec += timeout_ms / 1000 + until.tv_nsec / 1000000000;
-	until.tv_nsec %= 1000000000;
+	until_after(&until, timeout_ms);
 	pthread_mutex_lock(&search->mutex);
 	int timed_out = 0;
 	while (!timed_out && (search->cluster < cluster || search->repos < repos))

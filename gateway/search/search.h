@@ -5,6 +5,9 @@
  * of one repository are one. The index is a view: lost, it is made again from the state and from git; where it has fallen behind further than the streams are kept
  * it goes over all repositories. Rebuilding happens beside the old index, which serves until the new one is whole.
  *
+ * Until it knows of everything that there was at the start, it is not whole: queries are ERR_BUSY then, as an answer that lacks repositories looks like one
+ * that has them all. So it is again in a cluster when it goes over all repositories because this node was behind: others can answer.
+ *
  * The index may be some milliseconds old, and is never trusted with rights: who answers from it asks the state, and may(), for each repository it shows.
  *
  * Queries combine terms as sets (postings.h), then either walk the wanted order and test members, or, when few match, sort these: the cost depends
@@ -17,7 +20,7 @@
 
 struct search;
 
-/* [blocks] Opens or makes DIR/search below gateway->data_dir and starts following. */
+/* [blocks] Opens or makes DIR/search below gateway->data_dir and starts following; waits a moment for it to be whole. */
 int search_open(struct search **out, struct gateway *gateway, struct why *why);
 /* Stops the thread; nobody may query any more. */
 void search_close(struct search *search);
@@ -26,6 +29,8 @@ void search_close(struct search *search);
 bool search_catch_up(struct search *search, int64_t timeout_ms);
 /* Makes all of it anew in the background. ERR_EXISTS: that is under way. */
 int search_rebuild(struct search *search, struct why *why);
+
+bool search_is_whole(struct search *search);
 
 struct search_status {
 	uint64_t documents;
@@ -87,15 +92,15 @@ struct search_result {
 	bool more;
 	char cursor[SEARCH_CURSOR_BYTES_MAX];      /* of the last hit, safe in a query */
 };
-/* [blocks] Which documents are on the page, and no more: who keeps what they are shown as need not read them. 0, ERR_INVALID (cursor), ERR_IO,
- * ERR_NO_MEMORY. search_result_fini in every case. */
+/* [blocks] Which documents are on the page, and no more: who keeps what they are shown as need not read them. 0, ERR_INVALID (cursor), ERR_BUSY (not whole),
+ * ERR_IO, ERR_NO_MEMORY. search_result_fini in every case. */
 int search_page(struct search *search, const struct search_query *query, struct search_result *out, struct why *why);
 /* [blocks] One of them as it is now; `row` is cleared, and holds what out->small borrows. ERR_NOT_FOUND: it has gone meanwhile. */
 int search_read(const struct search_result *result, uint32_t number, struct buffer *row, struct search_hit *out);
 /* What names a document for good, and the version of its row: the same version, the same row. */
 unsigned search_generation(const struct search_result *result);
 unsigned search_doc_version(const struct search_result *result, uint32_t number);
-/* [blocks] The page with all rows. 0, ERR_INVALID (cursor), ERR_IO, ERR_NO_MEMORY. search_result_fini in every case. */
+/* [blocks] The page with all rows. 0 or as search_page. search_result_fini in every case. */
 int search_run(struct search *search, const struct search_query *query, struct search_result *out, struct why *why);
 void search_result_fini(struct search_result *result);
 /* Where a page that ends with this hit would go on. */

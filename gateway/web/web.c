@@ -8,6 +8,7 @@
 #include "gateway/auth/auth.h"
 #include "gateway/metric.h"
 #include "gateway/process.h"
+#include "gateway/search/search.h"
 #include "gateway/web/html.h"
 #include "gateway/web/login.h"
 #include "gateway/web/tokens.h"
@@ -17,6 +18,7 @@ enum {
 	PAGE_REPOS_MAX = 200, /* of a type */
 	METRICS_BYTES_MAX = 1 << 20,
 	READY_LAG_MS_MAX = 10 * 1000, /* since this node last knew that it was up to date */
+	READY_INDEX_MS_MAX = 5 * 60 * 1000, /* after the start */
 };
 
 /* ------------------------------------------------------------------ the page */
@@ -127,6 +129,13 @@ static void healthz(struct http_request *request, const struct route_match *matc
 	http_reply(request, 200, "text/plain; charset=utf-8", span_text("ok\n"));
 }
 
+/* A node that is new has its index to make first; but while others may wait for this one, it is no reason to serve nothing. */
+static bool waits_for_index(struct gateway *gateway)
+{
+	return gateway->search && !consensus_alone(namespace_consensus(gateway->ns)) && unix_ms() - gateway->started_ms < READY_INDEX_MS_MAX &&
+		!search_is_whole(gateway->search);
+}
+
 static void readyz(struct http_request *request, const struct route_match *match)
 {
 	(void)match;
@@ -136,9 +145,8 @@ static void readyz(struct http_request *request, const struct route_match *match
 	/* A node that does not lead serves as well, as long as one that does confirms that it is up to date; so must one that believes to lead be confirmed. */
 	bool alone = consensus_alone(namespace_consensus(gateway->ns));
 	bool confirmed = alone ? status.leader : consensus_lag_ms(namespace_consensus(gateway->ns)) < READY_LAG_MS_MAX;
-	bool ready = confirmed && !status.removed && !gateway->draining;
-	http_reply(request, ready ? 200 : 503, "text/plain; charset=utf-8",
-		span_text(ready ? "ready\n" : gateway->draining ? "stopping\n" : status.removed ? "removed\n" : "no leader\n"));
+	const char *unready = gateway->draining ? "stopping\n" : status.removed ? "removed\n" : !confirmed ? "no leader\n" : waits_for_index(gateway) ? "indexing\n" : NULL;
+	http_reply(request, unready ? 503 : 200, "text/plain; charset=utf-8", span_text(unready ? unready : "ready\n"));
 }
 
 /* ------------------------------------------------------------------ metrics */

@@ -1,16 +1,19 @@
 """That something is not there, or not allowed, is said by a node that knows: else by none as a final answer."""
 import hashlib
 import os
+import shutil
 import urllib.parse
 
 import pytest
 
 from chaos_proxy import eventually
 from cluster_process import Cluster, Patient
+from hub_process import BUILD
 from ledger import ask
 
 NODES = 3
 TIMES = 40  # of a race that is lost more often than not
+REPOS = 100  # whose README a slow disk reads, each in a tenth of a second
 
 
 @pytest.fixture(scope="module")
@@ -105,3 +108,36 @@ def test_a_node_that_is_cut_off_refuses_nothing_for_what_it_does_not_know(cluste
         assert answer.status in (200, 206), answer
     for path, token, status in ((f"/{pushed}/resolve/main/none.txt", user.token, 404), ("/api/whoami-v2", "hf_none", 401)):
         assert Patient(behind).request("GET", path, token=token).status == status
+
+
+def test_a_node_lists_nothing_until_it_knows_all_repositories(cluster, tmp_path):
+    node = next(node for node in cluster.nodes if node is not cluster.nodes[0])
+    user = cluster.nodes[0].make_user("lister")
+    repos = [user.repo() for _ in range(REPOS)]
+    for repo in repos:
+        answer = Patient(cluster.nodes[0]).commit(user.token, repo, {"README.md": f"---\ntags: [zebra]\n---\n{repo}".encode()})
+        assert answer.status == 200, answer
+    eventually(lambda: len(Patient(node).request("GET", "/api/models?filter=zebra", token=user.token).json()) == REPOS, 60, "the node has all of them")
+    node.stop()
+    shutil.rmtree(node.data_dir / "search")  # as of a node that is new
+    disk = tmp_path / "io-fault"
+    disk.write_text("read volume 1 SLOW\n")
+    node.environment = {"LD_PRELOAD": str(BUILD / "libio_fault.so"), "IO_FAULT": str(disk)}
+    node.start()
+    try:
+        paths = ["/api/models?author=lister", "/api/models?search=repo", "/api/models?filter=zebra",
+                 "/api/quicksearch?q=repo", "/api/users/lister/overview", "/api/models-tags-by-type"]
+        for path in paths:
+            answer = node.request("GET", path, token=user.token)
+            assert answer.status == 503 and "retry-after" in answer.headers, (path, answer)
+        assert node.request("GET", "/readyz").status == 503
+        assert node.request("GET", f"/api/models/{repos[0]}", token=user.token).status == 200
+        disk.write_text("")
+        eventually(lambda: node.request("GET", "/readyz").status == 200, 60, "the node knows all")
+        for path in paths:
+            assert node.request("GET", path, token=user.token).status == 200, path
+        for path in paths[:1] + paths[2:3]:
+            assert len(node.request("GET", path, token=user.token).json()) == REPOS
+        assert node.request("GET", paths[4], token=user.token).json()["numModels"] == REPOS
+    finally:
+        node.environment = {}

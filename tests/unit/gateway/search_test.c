@@ -146,6 +146,7 @@ static int set_up(void **state)
 	strcpy(dir + strlen(dir) - 6, "XXXXXX");
 	memset(&search, 0, sizeof(search));
 	pthread_mutex_init(&search.mutex, NULL);
+	search.whole = true;
 	if (!mkdtemp(dir) || search_base_open(&search.base, dir, 1, &why) != 0)
 		return 1;
 	return search_writer_open(&writer, &search.base->db);
@@ -517,6 +518,21 @@ static void a_bad_cursor_is_refused(void **state)
 	}
 }
 
+static void an_index_that_is_not_whole_answers_nothing(void **state)
+{
+	(void)state;
+	struct search_query query = query_of(SORT_MODIFIED, 10);
+	struct search_result result;
+	struct why why = { 0 };
+	uint64_t count = 7;
+	search.whole = false;
+	assert_int_equal(search_run(&search, &query, &result, &why), ERR_BUSY);
+	assert_true(why.text[0]);
+	search_result_fini(&result);
+	assert_int_equal(search_count(&search, &query, &count), ERR_BUSY);
+	assert_int_equal(count, 0);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -528,6 +544,7 @@ int main(void)
 		cmocka_unit_test(parameters_fall_into_quarters_of_octaves),
 		cmocka_unit_test(scores_halve_in_a_week_and_keep_their_order),
 		TEST(what_is_private_is_found_by_who_may_see_it),
+		TEST(an_index_that_is_not_whole_answers_nothing),
 		TEST(conditions_hold_together),
 		TEST(numbers_that_are_kept_follow_changes),
 		TEST(sets_that_are_kept_are_forgotten_with_their_version),
