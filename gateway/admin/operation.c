@@ -1,6 +1,8 @@
 /* operation.c - DESIGN. The admin object holds a ring of the last operations under one mutex, which nobody holds across the work: a running
  * operation writes its progress through atomics and takes the mutex once, to publish its end. One runs at a time, on a thread
- * of its own. An operation's slot is reused only when it has ended and been joined. */
+ * of its own. An operation's slot is reused only when it has ended and been joined.
+ *
+ * Each node has operations of its own, so the id of one that began in a cluster names the node: "0123456789abcdef-1". Of a hub alone it is a number. */
 #include "gateway/admin/operation.h"
 
 #include <assert.h>
@@ -20,11 +22,14 @@ enum operation_state { OPERATION_NONE, OPERATION_RUNNING, OPERATION_DONE, OPERAT
 
 enum {
 	RESULT_BYTES_MAX = 512 << 10,
+	ID_TEXT_BYTES_MAX = 40,
+	NODE_DIGITS = 16,
 	CLUSTER_GRACE_MS_MIN = 60 * 60 * 1000, /* uploads under way on other nodes are in no list of this one */
 };
 
 struct operation {
 	uint64_t id; /* from 1 */
+	bool of_cluster; /* its id says of which node it is */
 	enum operation_kind kind;
 	enum operation_state state;
 	struct admin *admin;
@@ -45,7 +50,7 @@ struct operation {
 struct admin {
 	struct gateway *gateway;
 	pthread_mutex_t mutex;
-	uint64_t last_id;
+	uint64_t node_id, last_id;
 	bool closing;
 	struct operation operations[ADMIN_OPERATIONS_MAX]; /* slot id mod max */
 };
@@ -56,7 +61,10 @@ int admin_open(struct admin **out, struct gateway *gateway, struct why *why)
 	*out = admin;
 	if (!admin)
 		return why_set(why, ERR_NO_MEMORY, "no memory for the admin calls");
+	struct cluster_node self;
+	consensus_self(namespace_consensus(gateway->ns), &self);
 	admin->gateway = gateway;
+	admin->node_id = self.node_id;
 	pthread_mutex_init(&admin->mutex, NULL);
 	return 0;
 }
@@ -275,18 +283,29 @@ static bool any_running(const struct admin *admin)
 	return false;
 }
 
+static void write_id(char out[ID_TEXT_BYTES_MAX], const struct operation *operation)
+{
+	unsigned long long node = operation->admin->node_id, id = operation->id;
+	if (operation->of_cluster)
+		snprintf(out, ID_TEXT_BYTES_MAX, "%0*llx-%llu", NODE_DIGITS, node, id);
+	else
+		snprintf(out, ID_TEXT_BYTES_MAX, "%llu", id);
+}
+
 /* 0 and the id; ERR_EXISTS: another one runs. */
 static int operation_start(struct admin *admin, enum operation_kind kind, const struct entity_id *repo, bool dry_run, bool any_grace,
-	int64_t grace_ms, uint64_t *id)
+	int64_t grace_ms, char id[ID_TEXT_BYTES_MAX])
 {
 	pthread_mutex_lock(&admin->mutex);
 	int err = admin->closing ? ERR_CLOSED : any_running(admin) ? ERR_EXISTS : 0;
 	if (err == 0) {
 		struct operation *operation = &admin->operations[(admin->last_id + 1) % ADMIN_OPERATIONS_MAX];
 		operation_clear(operation); /* ended, so the join does not wait */
-		operation->id = *id = ++admin->last_id;
+		operation->id = ++admin->last_id;
+		operation->of_cluster = !consensus_alone(namespace_consensus(admin->gateway->ns));
 		operation->kind = kind;
 		operation->admin = admin;
+		write_id(id, operation);
 		operation->dry_run = dry_run;
 		operation->any_grace = any_grace;
 		operation->grace_ms = grace_ms;
@@ -307,13 +326,12 @@ static int operation_start(struct admin *admin, enum operation_kind kind, const 
 	return err;
 }
 
-static void reply_started(struct http_request *request, int err, uint64_t id)
+static void reply_started(struct http_request *request, int err, const char *id)
 {
 	if (err)
 		answer_err(request, err, err == ERR_EXISTS ? &(struct why){ "Another operation is running; wait for it or cancel it" } : NULL);
 	else
-		http_reply(request, 200, "application/json; charset=utf-8",
-			span_text(http_printf(request, "{\"operation\":\"%llu\"}", (unsigned long long)id)));
+		http_reply(request, 200, "application/json; charset=utf-8", span_text(http_printf(request, "{\"operation\":\"%s\"}", id)));
 }
 
 /* `context`: NULL, or the one repository whose objects are meant. */
@@ -329,13 +347,13 @@ static void gc_body(struct http_request *request, struct span text, void *contex
 	admin_body_free(body);
 	if (err == 0 && grace_ms < 0)
 		err = why_set(&why, ERR_INVALID, "\"grace_ms\" must not be negative");
-	uint64_t id = 0;
+	char id[ID_TEXT_BYTES_MAX] = "";
 	if (err) {
 		answer_err(request, err, &why);
 		return;
 	}
 	err = operation_start(gateway_of(request)->admin, repo ? OPERATION_LFS_GC : OPERATION_GC, repo ? &repo->id : NULL, dry_run, any_grace, grace_ms,
-		&id);
+		id);
 	reply_started(request, err, id);
 }
 
@@ -367,8 +385,8 @@ static void repo_stats_body(struct http_request *request, struct span text, void
 {
 	(void)text;
 	const struct repo *repo = context;
-	uint64_t id = 0;
-	int err = operation_start(gateway_of(request)->admin, OPERATION_REPO_STATS, &repo->id, false, false, 0, &id);
+	char id[ID_TEXT_BYTES_MAX] = "";
+	int err = operation_start(gateway_of(request)->admin, OPERATION_REPO_STATS, &repo->id, false, false, 0, id);
 	reply_started(request, err, id);
 }
 
@@ -382,8 +400,8 @@ void admin_repo_stats(struct http_request *request, const struct route_match *ma
 static void scrub_body(struct http_request *request, struct span text, void *context)
 {
 	(void)text, (void)context;
-	uint64_t id = 0;
-	int err = operation_start(gateway_of(request)->admin, OPERATION_SCRUB, NULL, false, false, 0, &id);
+	char id[ID_TEXT_BYTES_MAX] = "";
+	int err = operation_start(gateway_of(request)->admin, OPERATION_SCRUB, NULL, false, false, 0, id);
 	reply_started(request, err, id);
 }
 
@@ -400,8 +418,8 @@ static void write_operation(struct json_writer *json, const struct operation *op
 {
 	static const char *const kinds[] = { "gc", "scrub", "lfs-gc", "repo-stats" };
 	static const char *const states[] = { "none", "running", "done", "failed", "cancelled" };
-	char id[24];
-	snprintf(id, sizeof(id), "%llu", (unsigned long long)operation->id);
+	char id[ID_TEXT_BYTES_MAX];
+	write_id(id, operation);
 	json_object_begin(json, NULL);
 	json_text(json, "operation", id);
 	json_text(json, "kind", kinds[operation->kind]);
@@ -440,14 +458,46 @@ void admin_operations(struct http_request *request, const struct route_match *ma
 /* The slot of an id in a path; NULL when it is not remembered. Called with the mutex held. */
 static struct operation *operation_of(struct admin *admin, struct span text)
 {
-	char digits[24] = { 0 };
-	if (text.length >= sizeof(digits))
+	char asked[ID_TEXT_BYTES_MAX] = { 0 }, found[ID_TEXT_BYTES_MAX];
+	if (text.length >= sizeof(asked))
 		return NULL;
-	memcpy(digits, text.data, text.length);
-	char *end;
-	uint64_t id = strtoull(digits, &end, 10);
+	memcpy(asked, text.data, text.length);
+	const char *dash = strchr(asked, '-');
+	uint64_t id = strtoull(dash ? dash + 1 : asked, NULL, 10);
 	struct operation *operation = &admin->operations[id % ADMIN_OPERATIONS_MAX];
-	return *end == 0 && id > 0 && operation->id == id ? operation : NULL;
+	if (id == 0 || operation->id != id)
+		return NULL;
+	write_id(found, operation);
+	return strcmp(asked, found) == 0 ? operation : NULL;
+}
+
+/* The node that the id of an operation names; 0: none. */
+static uint64_t node_of(struct span text)
+{
+	char digits[NODE_DIGITS + 1] = { 0 };
+	if (text.length <= NODE_DIGITS || text.data[NODE_DIGITS] != '-')
+		return 0;
+	memcpy(digits, text.data, NODE_DIGITS);
+	char *end;
+	uint64_t node = strtoull(digits, &end, 16);
+	return *end ? 0 : node;
+}
+
+static void answer_missing(struct http_request *request, struct span text)
+{
+	struct gateway *gateway = gateway_of(request);
+	struct why why = { "There is no such operation" };
+	uint64_t node_id = node_of(text);
+	struct cluster_view *view = calloc(1, sizeof(*view));
+	if (view)
+		consensus_view(namespace_consensus(gateway->ns), view);
+	const struct cluster_node *node = view && node_id ? cluster_view_find(view, node_id) : NULL;
+	if (node && node_id != gateway->admin->node_id)
+		why_set(&why, ERR_NOT_FOUND, "This is an operation of the node %s, which alone knows of it: ask that one", node->name);
+	else if (!consensus_alone(namespace_consensus(gateway->ns)))
+		why_set(&why, ERR_NOT_FOUND, "There is no such operation on this node");
+	free(view);
+	answer_err(request, ERR_NOT_FOUND, &why);
 }
 
 void admin_operation_get(struct http_request *request, const struct route_match *match)
@@ -470,7 +520,7 @@ void admin_operation_get(struct http_request *request, const struct route_match 
 		answer_json(request, 200, &body);
 	} else {
 		buffer_fini(&body);
-		answer_err(request, ERR_NOT_FOUND, &(struct why){ "There is no such operation" });
+		answer_missing(request, match->captures[0]);
 	}
 }
 
@@ -487,5 +537,5 @@ void admin_operation_cancel(struct http_request *request, const struct route_mat
 	if (operation)
 		http_reply(request, 200, "application/json; charset=utf-8", span_text("{}"));
 	else
-		answer_err(request, ERR_NOT_FOUND, &(struct why){ "There is no such operation" });
+		answer_missing(request, match->captures[0]);
 }

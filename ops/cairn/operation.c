@@ -150,7 +150,7 @@ static int list(const struct settings *settings)
 		return EXIT_FAILED;
 	if (settings->json)
 		return print_json(operations);
-	struct table *table = table_open((const char *const[]){ ">ID", "KIND", "STATE", "STARTED", ">DONE", ">OF", NULL });
+	struct table *table = table_open((const char *const[]){ "ID", "KIND", "STATE", "STARTED", ">DONE", ">OF", NULL });
 	size_t i;
 	json_t *operation;
 	json_array_foreach(operations, i, operation)

@@ -141,3 +141,18 @@ def test_a_node_lists_nothing_until_it_knows_all_repositories(cluster, tmp_path)
         assert node.request("GET", paths[4], token=user.token).json()["numModels"] == REPOS
     finally:
         node.environment = {}
+
+
+def test_an_operation_is_of_one_node_and_its_id_says_of_which(cluster):
+    one, other = cluster.nodes[:2]
+    for node in (one, other):  # the other one has its first operation, too
+        operation = node.operation("scrub")
+        assert operation["state"] == "done" and operation["operation"] == f"{node.me()['id']}-{operation['operation'].split('-')[1]}", operation
+    operation = one.operation("scrub")["operation"]
+    for method in ("GET", "DELETE"):
+        answer = other.request(method, f"/api/admin/operations/{operation}", token=other.admin_token)
+        assert answer.status == 404 and one.name in answer.json()["error"], answer
+        assert one.request(method, f"/api/admin/operations/{operation}", token=one.admin_token).status == 200
+    for wrong in ("1", f"{one.me()['id']}-99", f"{one.me()['id']}-", "0-1", "x", f"{'0' * 15}1-1", f"{operation}x"):
+        answer = one.request("GET", f"/api/admin/operations/{wrong}", token=one.admin_token)
+        assert answer.status == 404 and "operation" in answer.json()["error"], answer
