@@ -89,12 +89,14 @@ static int update_one(struct follower *follower, const struct entity_id *repo)
 		fprintf(stderr, "cairn: search: the head of repository %s cannot be read (%s)\n", id, err_name(done));
 		return 0;
 	}
-	if (done < 0)
+	if (done < 0 && done != ERR_BUSY)
 		return done;
-	if (done == DOCUMENT_INCOMPLETE) {
+	if (done == DOCUMENT_INCOMPLETE || done == ERR_BUSY) { /* what it is made of may be on nodes that cannot be asked now: the others do not wait for it */
 		follower->retries[follower->retries_count++ % RETRIES_MAX] = *repo;
 		follower->retry_ms = unix_ms() + (follower->retry_wait_ms ? follower->retry_wait_ms : RETRY_MS_FIRST);
 	}
+	if (done == ERR_BUSY)
+		return 0;
 	pthread_mutex_lock(&search->mutex);
 	search->indexed += done != DOCUMENT_SAME;
 	search->facts_made += done == DOCUMENT_FACTS_MADE;
