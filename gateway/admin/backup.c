@@ -167,16 +167,13 @@ static int await_bytes(struct gateway *gateway, struct why *why)
 	}
 }
 
-/* [blocks] What placement gives to other nodes comes here, and stays while the backup holds the store. A node that does not answer may have what nobody else has. */
+/* [blocks] What files need and is not here comes from other nodes, and stays while the backup holds the store. Placement tells only what a node should have: it
+ * may still be filling up. A node that does not answer may have what nobody else has. */
 static int fetch_bytes(struct gateway *gateway, struct why *why)
 {
-	struct replica_status copies;
 	struct hash xorbs[XORBS_AT_ONCE], after;
 	uint64_t missing = 0;
-	if (!gateway->replica)
-		return 0;
-	replica_status(gateway->replica, &copies);
-	if (copies.copies_least >= copies.members)
+	if (!gateway->replica || consensus_alone(namespace_consensus(gateway->ns)))
 		return 0;
 	size_t count = store_needed_xorbs(gateway->store, NULL, xorbs, XORBS_AT_ONCE);
 	for (; count > 0; count = store_needed_xorbs(gateway->store, &after, xorbs, XORBS_AT_ONCE)) {

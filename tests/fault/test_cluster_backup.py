@@ -89,6 +89,23 @@ def test_a_node_waits_for_bytes_that_its_names_need_already(make_cluster, make_h
     assert answer.status == 200 and answer.body == data, answer
 
 
+def test_a_node_that_fills_up_to_a_higher_factor_fetches_what_it_lacks(make_cluster, make_hub, tmp_path):  # noqa: F811
+    """From now on it should have everything, by the newest placement, and copies go out slowly."""
+    cluster = make_cluster(3, "--copy-rate", "64K")
+    one = Patient(cluster.nodes[0])
+    user = one.make_user("ada")
+    repo = user.repo()
+    cairn_again(one, "cluster", "set", "--replication-factor", "1", "--copies", "1")
+    files = {f"{i}.bin": random_bytes(f"file {i}", 500_000) for i in range(16)}
+    for path, data in files.items():
+        assert one.commit(user.token, repo, {path: data}).status == 200
+    cairn_again(one, "cluster", "set", "--replication-factor", "3")
+    node = min(cluster.nodes, key=lambda each: each.stats()["xorbs"])
+    cairn_again(node, "backup", tmp_path / "backup")
+    restore(tmp_path / "backup", tmp_path / "restored")
+    assert_holds(make_hub(tmp_path / "restored"), user, repo, files)
+
+
 def test_backups_of_two_nodes_into_one_place_are_whole(make_cluster, make_hub, tmp_path):  # noqa: F811
     """Their volumes have the same ids, and other bytes in them."""
     cluster = make_cluster(2)
