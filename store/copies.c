@@ -187,9 +187,7 @@ int store_find_xorb(struct store *store, const struct hash *hash, struct xorb_in
 
 int store_bring_xorb(struct store *store, const struct hash *xorb)
 {
-	struct xorb_info info;
-	int err = store_xorb_info(store, xorb, &info);
-	return err == ERR_NOT_FOUND ? store_fetch_xorb(store, xorb, NULL) : err;
+	return store_has_xorb(store, xorb) ? 0 : store_fetch_xorb(store, xorb, NULL);
 }
 
 static bool keeps(struct store *store, const struct hash *xorb)
@@ -578,6 +576,26 @@ uint64_t store_repair(struct store *store, struct store_progress *progress)
 				repaired += store_fetch_xorb(store, &some[i], NULL) == 0;
 		}
 	return repaired;
+}
+
+void store_damage(struct store *store, struct store_damage *out)
+{
+	struct hash some[REPAIR_BATCH], after, file;
+	struct record_place place;
+	*out = (struct store_damage){ 0 };
+	store_repair(store, NULL);
+	size_t count = damaged_list_some(&store->damaged_files, NULL, some, REPAIR_BATCH);
+	for (; count > 0; count = damaged_list_some(&store->damaged_files, &after, some, REPAIR_BATCH)) {
+		after = some[count - 1];
+		for (size_t i = 0; i < count; i++)
+			out->files += store_check_file_record(store, &some[i], &place) == ERR_CORRUPT;
+	}
+	count = damaged_list_some(&store->damaged, NULL, some, REPAIR_BATCH);
+	for (; count > 0; count = damaged_list_some(&store->damaged, &after, some, REPAIR_BATCH)) {
+		after = some[count - 1];
+		for (size_t i = 0; i < count; i++)
+			out->xorbs += store_note_lost(store, &some[i], &file, 1);
+	}
 }
 
 /* ------------------------------------------------------------------ how far */

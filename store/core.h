@@ -129,6 +129,12 @@ void store_forget_chunks(struct store *store, const struct stored_xorb *xorb);
 /* What a garbage collection under way must not take for unneeded. Under the registration lock. gc.c */
 int gc_spare(struct store *store, const struct entity_id *owner, const struct hash *file);
 
+/* True: the volume of that place is not there, or ends before it. gone.c */
+bool place_is_gone(struct volumes *volumes, const struct record_place *place);
+/* [blocks, long only where a volume went] What the index places where no bytes are counts as damaged when the lists of that are read. `known`: how far the index
+ * was brought up before. gone.c */
+int store_note_gone(struct store *store, const struct record_place *known, struct why *why);
+
 /* Brings the index up to date with the volumes; recovery.c. */
 int store_recover(struct store *store, struct why *why);
 /* Applies all records from `from` on to the index, in order. Xorb records whose bytes are not all there are left out. `damage` may be NULL. What the disk

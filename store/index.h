@@ -21,6 +21,7 @@
  *   n node                      -> how far that node's records were taken (copies.c)
  *   h node                      -> nothing: that node has had all records of this one once (copies.c)
  *   a                           -> nothing: records were passed over as damaged, and what they held has not been looked for (recovery.c)
+ *   b volume                    -> nothing: it is not there, and nothing lay in it (gone.c)
  *   t                           -> totals;  l -> log position up to which volumes are in here;  v -> format of all this
  * Entries made from one group of records are written in one batch with the log position. What a crash takes from memory is made again from
  * the volumes behind that position (recovery.c). Applying a record twice changes nothing.
@@ -42,6 +43,7 @@ enum {
 	INDEX_MARK = 'n',
 	INDEX_LEVEL = 'h',
 	INDEX_PASSED_OVER = 'a',
+	INDEX_GAP = 'b',
 	INDEX_DROPPED = 'y',
 	INDEX_OTHER_TERMS = 'j',
 	INDEX_PLACE_BYTES = 12, /* volume and offset */

@@ -126,6 +126,8 @@ int store_recover(struct store *store, struct why *why)
 	volumes_pass_id(store->volumes, from.volume);
 	int err = store_replay(store->volumes, store->index, &from, log_damage, NULL, false, NULL, NULL, &end, why);
 	if (err == 0)
+		err = store_note_gone(store, &from, why);
+	if (err == 0)
 		err = index_flush(store->index, why);
 	if (err == 0 && end >= VOLUME_BLOCK_BYTES)
 		err = volumes_resume(store->volumes, end, why);

@@ -105,7 +105,7 @@ int store_find_verified(struct store *store, const struct entity_id *owner, cons
 int store_find_file(struct store *store, const struct entity_id *owner, const struct hash *file, struct file_info *out);
 /* [blocks] The same as store_xorb_info, and asks other nodes for what is not here. ERR_BUSY: one of them may have it and does not answer. */
 int store_find_xorb(struct store *store, const struct hash *xorb, struct xorb_info *out);
-/* [blocks] Fetches what is not here, wherever it belongs, to stay until it is given up. */
+/* [blocks] Fetches what is not here, or damaged, wherever it belongs, to stay until it is given up. What store_copies.fetch_xorb says. */
 int store_bring_xorb(struct store *store, const struct hash *xorb);
 /* Whether all xorbs are here that a known file is read by. True where there never were other nodes. */
 bool store_has_file_whole(struct store *store, const struct hash *file);
@@ -476,6 +476,11 @@ struct store_owner_gc_report { uint64_t claims_kept, claims_dropped, bytes_dropp
 /* [blocks] As safe as store_gc, and not beside it: ERR_BUSY. dry_run drops nothing. */
 int store_gc_owner(struct store *store, const struct entity_id *owner, store_roots roots, void *roots_context, int64_t grace_ms, bool dry_run,
 	store_unneeded each, void *context, struct store_progress *progress, struct store_owner_gc_report *out, struct why *why);
+
+/* What is known to be damaged or gone, and needed: files whose records are, and xorbs. */
+struct store_damage { uint64_t files, xorbs; };
+/* [blocks] After mending what can be, from the index and from other nodes. */
+void store_damage(struct store *store, struct store_damage *out);
 
 /* While it is held, nothing is collected or compacted. ERR_BUSY: a garbage collection or another hold is under way; ERR_CORRUPT: a volume
  * cannot be read. */

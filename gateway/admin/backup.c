@@ -7,8 +7,10 @@
 #include <time.h>
 
 #include "gateway/admin/admin.h"
+#include "gateway/admin/admin_body.h"
 #include "gateway/admin/operator.h"
 #include "gateway/answer.h"
+#include "gateway/repo/repo.h"
 #include "gateway/repo/scratch_dir.h"
 #include "replication/replica.h"
 
@@ -167,22 +169,47 @@ static int await_bytes(struct gateway *gateway, struct why *why)
 	}
 }
 
-/* [blocks] What files need and is not here comes from other nodes, and stays while the backup holds the store. Placement tells only what a node should have: it
- * may still be filling up. A node that does not answer may have what nobody else has. */
-static int fetch_bytes(struct gateway *gateway, struct why *why)
+/* [blocks] What files need and is not here, or damaged, comes from other nodes, and stays while the backup holds the store. Placement tells only what a
+ * node should have: it may still be filling up. A node that does not answer may have what nobody else has. */
+static int fetch_bytes(struct gateway *gateway, uint64_t *lost, struct why *why)
 {
-	struct hash xorbs[XORBS_AT_ONCE], after;
+	struct hash xorbs[XORBS_AT_ONCE], after, file;
 	uint64_t missing = 0;
 	if (!gateway->replica || consensus_alone(namespace_consensus(gateway->ns)))
 		return 0;
 	size_t count = store_needed_xorbs(gateway->store, NULL, xorbs, XORBS_AT_ONCE);
 	for (; count > 0; count = store_needed_xorbs(gateway->store, &after, xorbs, XORBS_AT_ONCE)) {
-		for (size_t i = 0; i < count; i++)
-			missing += store_bring_xorb(gateway->store, &xorbs[i]) != 0;
+		for (size_t i = 0; i < count; i++) {
+			int err = store_bring_xorb(gateway->store, &xorbs[i]);
+			if (err == ERR_NOT_FOUND) /* every other node was asked */
+				*lost += store_note_lost(gateway->store, &xorbs[i], &file, 1);
+			else
+				missing += err != 0;
+		}
 		after = xorbs[count - 1];
 	}
 	return missing ? why_set(why, ERR_BUSY, "%llu xorbs that files need are on none of the nodes that answer, or there is no room for them here: "
 		"a backup would lack them; start the nodes that are down, and try again", (unsigned long long)missing) : 0;
+}
+
+/* [blocks] A backup that lacks what was lost must not take the place of one that has it, unless whoever asks for it knows. */
+static int check_damage(struct gateway *gateway, bool accepted, struct why *why)
+{
+	struct store_damage damage;
+	uint64_t nameless = 0, lost = 0;
+	int err = repo_lost_files(gateway, &nameless, why);
+	if (err == 0)
+		err = fetch_bytes(gateway, &lost, why);
+	if (err)
+		return err;
+	store_damage(gateway->store, &damage);
+	damage.files += nameless;
+	damage.xorbs = damage.xorbs > lost ? damage.xorbs : lost;
+	if (accepted || damage.files + damage.xorbs == 0)
+		return 0;
+	return why_set(why, ERR_CORRUPT, "the records of %llu files and %llu xorbs that files need are damaged or gone here: a backup would lack them, so none was "
+		"made, and what the target has stays; bring them back (cairn scrub names what is damaged), or say --accept-damage, best with a new target",
+		(unsigned long long)damage.files, (unsigned long long)damage.xorbs);
 }
 
 static int read_point(struct consensus *consensus, struct why *why)
@@ -192,7 +219,7 @@ static int read_point(struct consensus *consensus, struct why *why)
 }
 
 /* [blocks] Names, then the list of volumes. On error nothing is held. */
-static int lend(struct gateway *gateway, struct scratch_dir *names, struct held_volumes **volumes, struct why *why)
+static int lend(struct gateway *gateway, struct scratch_dir *names, struct held_volumes **volumes, bool accept_damage, struct why *why)
 {
 	char path[PATH_MAX + 16];
 	int err = store_hold(gateway->store, why);
@@ -210,7 +237,7 @@ static int lend(struct gateway *gateway, struct scratch_dir *names, struct held_
 		if (err == 0)
 			err = await_bytes(gateway, why);
 		if (err == 0)
-			err = fetch_bytes(gateway, why);
+			err = check_damage(gateway, accept_damage, why);
 		if (err == 0)
 			err = store_held_volumes(gateway->store, volumes, why);
 		if (err)
@@ -244,14 +271,19 @@ static void reply_lent(struct http_request *request, const char *id, const char 
 	answer_json(request, 200, &body);
 }
 
-static void begin_work(struct http_request *request, void *context)
+static void begin_body(struct http_request *request, struct span text, void *context)
 {
 	struct backup_desk *desk = context;
 	struct why why = { 0 };
+	struct admin_body *body = admin_body_parse(text);
+	int err = body ? 0 : why_set(&why, ERR_INVALID, "The body must be a JSON object");
+	bool accept_damage = body && admin_body_bool(body, "accept_damage", false, &err, &why);
+	admin_body_free(body);
 	struct scratch_dir names;
 	struct held_volumes *volumes = NULL;
 	uint8_t random[ID_BYTES];
-	int err = lend(desk->gateway, &names, &volumes, &why);
+	if (err == 0)
+		err = lend(desk->gateway, &names, &volumes, accept_damage, &why);
 	if (err) {
 		answer_err(request, err, &why);
 		return;
@@ -273,7 +305,7 @@ void admin_backup_begin(struct http_request *request, const struct route_match *
 {
 	(void)match;
 	if (operator_open(request))
-		http_work(request, begin_work, gateway_of(request)->backups);
+		http_collect(request, ADMIN_BODY_BYTES_MAX, begin_body, gateway_of(request)->backups);
 }
 
 /* ------------------------------------------------------------------ hearing of the copier */

@@ -167,6 +167,8 @@ int repo_gc_roots_of(void *context, int (*emit)(void *gc, const struct entity_id
 /* The same, by names as they are known here. */
 int repo_files_of(const struct repo_roots *roots, int (*emit)(void *context, const struct entity_id *owner, const struct hash *file), void *context,
 	struct why *why);
+/* [blocks] How many packs and files of buckets that names lead to nobody has: lost, with all that is known of them. ERR_BUSY: too few nodes can be asked. */
+int repo_lost_files(struct gateway *gateway, uint64_t *count, struct why *why);
 /* [blocks] Until this node knows every name that was there when it was called: what roots are told by. */
 int repo_newest_names(struct gateway *gateway, struct why *why);
 /* [blocks] For who is naming (store_naming_begin), before a ref is made to lead to a commit that is there already: claims anew its LFS objects, and those of

@@ -360,6 +360,40 @@ static int mark_all(struct gateway *gateway, enum asking asks, emit_function emi
 	return err;
 }
 
+struct losses {
+	struct store *store;
+	uint64_t count;
+};
+
+static int count_lost(void *context, const struct entity_id *owner, const struct hash *file)
+{
+	struct losses *losses = context;
+	(void)owner;
+	int err = store_find_file(losses->store, NULL, file, NULL);
+	losses->count += err == ERR_NOT_FOUND;
+	return err == ERR_NOT_FOUND ? 0 : err;
+}
+
+int repo_lost_files(struct gateway *gateway, uint64_t *count, struct why *why)
+{
+	struct repo_ids list = { 0 };
+	struct losses losses = { .store = gateway->store };
+	int err = repo_list(gateway->ns, 0, NULL, NULL, add_repo, &list);
+	for (size_t i = 0; i < list.count && err == 0; i++) {
+		struct pack *packs = NULL;
+		size_t packs_count;
+		err = rebuild_packs(gateway, &list.ids[i], &packs, &packs_count);
+		for (size_t k = 0; err == 0 && k < packs_count; k++)
+			err = count_lost(&losses, &list.ids[i], &packs[k].file);
+		free(packs);
+		if (err == 0)
+			err = mark_bucket(gateway, &list.ids[i], count_lost, &losses, why);
+	}
+	free(list.ids);
+	*count = losses.count;
+	return err ? why_set(why, err, "it cannot be told whether the files of all names are here; try again") : 0;
+}
+
 int repo_newest_names(struct gateway *gateway, struct why *why)
 {
 	int err = 0;

@@ -3,6 +3,7 @@
  * A backup holds manifest.json, volumes/, names-ID/ (state and log of the names) and admin-token. The manifest is replaced last: until then the
  * backup before stands, with all its volumes: none takes the place of another (backup_volume.h). A volume that is *final* is not copied again. */
 #include <errno.h>
+#include <getopt.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -240,9 +241,9 @@ static int check_place(const struct backup *backup, const char *names, const cha
 	return 1;
 }
 
-static int back_up(struct backup *backup, const json_t *old, const struct settings *settings)
+static int back_up(struct backup *backup, const json_t *old, bool accept_damage, const struct settings *settings)
 {
-	json_t *lent = api_call(backup->api, "POST", "/api/admin/backups", NULL), *manifest = NULL;
+	json_t *body = json_pack("{s:b}", "accept_damage", accept_damage), *lent = api_call(backup->api, "POST", "/api/admin/backups", body), *manifest = NULL;
 	if (!lent)
 		return EXIT_FAILED;
 	snprintf(backup->lease, sizeof(backup->lease), "/api/admin/backups/%.48s", member_text(lent, "backup"));
@@ -268,15 +269,21 @@ static int back_up(struct backup *backup, const json_t *old, const struct settin
 
 int backup_main(const struct settings *settings, int argc, char **argv)
 {
-	if (argc != 2)
-		return usage_error("backup", "backup takes the directory or s3://BUCKET/PREFIX that the copy goes to");
-	struct backup backup = { .where = argv[1], .data_dir = settings->data_dir, .names_files = json_array() };
+	static const struct option options[] = { { "accept-damage", no_argument, NULL, 'a' }, { NULL, 0, NULL, 0 } };
+	bool accept_damage = false, wrong = false;
+	for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+		wrong |= option != 'a';
+		accept_damage |= option == 'a';
+	}
+	if (wrong || optind + 1 != argc)
+		return usage_error("backup", "backup takes the directory or s3://BUCKET/PREFIX that the copy goes to, and --accept-damage");
+	struct backup backup = { .where = argv[optind], .data_dir = settings->data_dir, .names_files = json_array() };
 	json_t *old = NULL;
 	int status = EXIT_FAILED;
 	if (backup_target_open(&backup.target, backup.where) == 0 && backup.target->prepare(backup.target) == 0 && read_manifest(&backup, &old) == 0 &&
 		(backup.api = api_open(settings))) {
 		backup.target->sweep(backup.target, old);
-		status = back_up(&backup, old, settings);
+		status = back_up(&backup, old, accept_damage, settings);
 	}
 	api_close(backup.api);
 	if (backup.target)

@@ -187,10 +187,11 @@ static const struct noun nouns[] = {
 	{ "dump", dump_main, "cairn dump xorb HASH\ncairn dump shard FILE\ncairn dump volume FILE\n\n"
 		"The chunks of a stored xorb; the files and xorbs named in a shard file; the records of a volume, DIR/store/volumes/*.vol, and where it\n"
 		"is damaged (exit status 2).\n" },
-	{ "backup", backup_main, "cairn backup TO [--data DIR]\n\n"
+	{ "backup", backup_main, "cairn backup TO [--data DIR] [--accept-damage]\n\n"
 		"Copies everything that the hub has acknowledged, while it serves: names (users, tokens, repositories, refs) and volumes. Run it on the\n"
 		"hub's machine, as a user that may read its data directory DIR; --url must lead to the hub of that directory. Into the same TO again, it copies\n"
-		"what is new. TO is as it was until the new backup is complete. It holds secrets (the hub's keys, admin-token): guard it like the hub.\n"
+		"what is new. TO is as it was until the new backup is complete, and when the hub has lost something that is stored: then none is made, unless\n"
+		"you say --accept-damage. It holds secrets (the hub's keys, admin-token): guard it like the hub.\n"
 		"TO is a directory, which any tool can copy elsewhere, or s3://BUCKET/PREFIX in any S3 service, with address and keys from the environment as\n"
 		"the AWS tools have them: AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN.\n" },
 	{ "restore", restore_main, "cairn restore FROM --data DIR\n\n"

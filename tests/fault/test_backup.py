@@ -1,13 +1,17 @@
 """Backups taken while clients push, and hubs made from them: what was acknowledged before a backup began is in it, whatever happens to the hub."""
 import json
+import re
 import shutil
 import subprocess
 import time
+
+import pytest
 
 from hub_process import CAIRN, cairn
 from ledger import digest
 from pushers import Crowd
 from samples import random_bytes
+from volumes import find_bytes, flip_bit, newest_written
 
 ROUNDS = 3
 ROUND_SECONDS = 4
@@ -233,6 +237,61 @@ def test_a_backup_goes_only_where_nothing_else_is(hub, tmp_path):
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["letter.txt"]
     restore(tmp_path / "mine", tmp_path / "restored", status=1)
     assert not (tmp_path / "restored").exists()
+
+
+def put(hub, user, repo, data):
+    entry = hub.lfs_batch(user.token, repo, [(digest(data), len(data))]).json()["objects"][0]
+    answer = hub.request("PUT", entry["actions"]["upload"]["href"], data)
+    assert answer.status == 200, answer
+
+
+def lose_store(hub, data):
+    shutil.rmtree(hub.data_dir / "store")
+
+
+def lose_volume(hub, data):
+    newest_written(hub)[0].unlink()
+
+
+def lose_tail(hub, data):
+    path, offset = find_bytes(hub, data[-100_064:-100_000])[0]
+    assert path == newest_written(hub)[0]
+    with path.open("r+b") as file:
+        file.truncate(offset)
+
+
+def damage(hub, data):
+    path, offset = find_bytes(hub, data[100_000:100_064])[0]
+    flip_bit(path, offset)
+
+
+@pytest.mark.parametrize("lose", [lose_store, lose_volume, lose_tail, damage])
+def test_a_backup_of_a_hub_that_lost_something_does_not_take_the_place_of_a_good_one(hub, make_hub, tmp_path, lose):
+    user = hub.make_user("ada")
+    repo = user.repo()
+    files = fill(hub, user, repo, "some", 4)
+    files["large.bin"] = random_bytes("large", 3_000_000)
+    put(hub, user, repo, files["large.bin"])
+    pointer = ("lfsFile", {"path": "large.bin", "algo": "sha256", "oid": digest(files["large.bin"]), "size": 3_000_000})
+    assert hub.commit(user.token, repo, [pointer]).status == 200
+    backup = tmp_path / "backup"
+    cairn(hub, "backup", backup)
+    before = {path: path.stat().st_mtime_ns for path in backup.rglob("*") if path.is_file()}
+    assert hub.stop() == 0, hub.tail()
+    lose(hub, files["large.bin"])
+    hub.start()
+    if lose is damage:  # else it is known from the start on
+        cairn(hub, "scrub", status=2)
+    told = cairn(hub, "backup", backup, status=1, stderr=True)
+    assert re.search(r"[1-9]\d* files|[1-9]\d* xorbs", told) and "a backup would lack them" in told, told
+    assert {path: path.stat().st_mtime_ns for path in backup.rglob("*") if path.is_file()} == before
+    restore(backup, tmp_path / "restored")
+    assert_holds(make_hub(tmp_path / "restored", "--volume-size", "32M"), user, repo, files)
+    cairn(hub, "backup", tmp_path / "rest", "--accept-damage")
+    assert (tmp_path / "rest" / "manifest.json").exists()
+    if lose is damage:
+        put(hub, user, repo, files["large.bin"])  # whoever has it brings it back
+        cairn(hub, "backup", backup)
 
 
 def test_an_interrupted_backup_leaves_the_one_before(hub, make_hub, make_ledger, tmp_path):
