@@ -120,7 +120,7 @@ static int check_xorbs(struct fsck *fsck, struct why *why)
 	return err ? err : scan_err;
 }
 
-/* Every term must name chunks of a xorb that is there, and all of them must add up to the file's length. */
+/* Its record must lie where the index says. Every term must name chunks of a xorb that is there, and all of them must add up to the file's length. */
 static int check_file(struct fsck *fsck, const struct hash *file, struct why *why)
 {
 	struct file_terms terms;
@@ -129,6 +129,10 @@ static int check_file(struct fsck *fsck, const struct hash *file, struct why *wh
 	int err = file_terms_open(&terms, fsck->store, file, why);
 	if (err)
 		return err;
+	if (place_is_gone(fsck->store->volumes, &terms.file.place)) {
+		file_terms_close(&terms);
+		return why_set(why, ERR_NOT_FOUND, "volume %08x does not hold its record any more", terms.file.place.volume);
+	}
 	int more = terms.file.record.terms_count ? file_terms_seek(&terms, 0, true, why) : -1;
 	err = more < 0 && terms.file.record.terms_count ? more : 0;
 	for (more = more == 0; more == 1; more = file_terms_next(&terms, true, why)) {

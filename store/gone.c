@@ -117,9 +117,9 @@ static bool is_shorter(const struct store *store, const struct record_place *kno
 static void tell(const struct store *store, const struct record_place *known, const struct gaps *gaps, uint64_t files, uint64_t xorbs)
 {
 	for (size_t i = 0; i < gaps->count && i < TOLD_MAX; i++)
-		fprintf(stderr, "cairn: while opening the store: volume %08x is not there\n", gaps->ids[i]);
+		fprintf(stderr, "cairn: while opening the store: volume %08x is not there, or cannot be read\n", gaps->ids[i]);
 	if (gaps->count > TOLD_MAX)
-		fprintf(stderr, "cairn: while opening the store: %zu more volumes are not there\n", gaps->count - TOLD_MAX);
+		fprintf(stderr, "cairn: while opening the store: %zu more volumes are not there, or cannot be read\n", gaps->count - TOLD_MAX);
 	if (is_shorter(store, known))
 		fprintf(stderr, "cairn: while opening the store: volume %08x is shorter than it was\n", known->volume);
 	fprintf(stderr, "cairn: while opening the store: the records of %llu files and %llu xorbs are gone with that, and count as damaged\n",

@@ -1,7 +1,8 @@
 /* scrub.c - reads everything and checks it, while the store serves.
  *
- * A damaged record does not say what it was: records of files and xorbs are counted as they are met, and where the index knows of more in a volume, each that should be
- * there is looked at. That finds those that were overwritten by zeros, too. A damaged claim is in the index still, and is not looked for. */
+ * A damaged record does not say what it was: records of files and xorbs are counted as they are met, and where the index knows of more in a volume, each that
+ * should be there is looked at. That finds those that were overwritten by zeros, too, and those of a volume that is not there at all. A damaged claim is in the
+ * index still, and is not looked for. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -30,6 +31,7 @@ struct scrub {
 	struct store *store;
 	struct scrubbed *volumes; /* ascending */
 	size_t volumes_count, at;
+	bool gone; /* something that the index knows: its volume */
 	struct damage damages[DAMAGES_MAX];
 	size_t damages_count;
 	struct store_scrub_report *report;
@@ -205,9 +207,11 @@ static int visit(struct scrub *scrub, enum subject subject, bool check)
 		if (!place_of(subject, &hash, scan.value, &place))
 			continue;
 		struct scrubbed *volume = scrubbed_of(scrub, place.volume);
+		bool gone = !volume && place_is_gone(scrub->store->volumes, &place);
+		scrub->gone = scrub->gone || gone;
 		if (volume && !check)
 			volume->of[subject].known++;
-		else if (volume && volume->of[subject].known > volume->of[subject].met)
+		else if (check && (gone || (volume && volume->of[subject].known > volume->of[subject].met)))
 			subject == FILES ? check_file(scrub, &hash) : check_xorb_record(scrub, &hash);
 	}
 	return index_scan_close(&scan);
@@ -215,8 +219,9 @@ static int visit(struct scrub *scrub, enum subject subject, bool check)
 
 static int check_not_met(struct scrub *scrub, enum subject subject)
 {
-	bool all_met = true;
+	scrub->gone = false;
 	int err = visit(scrub, subject, false);
+	bool all_met = !scrub->gone;
 	for (size_t i = 0; i < scrub->volumes_count; i++)
 		all_met = all_met && scrub->volumes[i].of[subject].known <= scrub->volumes[i].of[subject].met;
 	return err || all_met ? err : visit(scrub, subject, true);

@@ -650,6 +650,44 @@ static void a_xorb_whose_record_is_lost_with_the_index_is_asked_for_again(void *
 	}
 }
 
+static void remove_volume(uint32_t id)
+{
+	char path[128];
+	volume_path(path, id);
+	assert_int_equal(unlink(path), 0);
+}
+
+/* A few files of one volume, whose successor has others: the index knows all of them. */
+static void a_volume_that_is_not_there_is_missed(void **state)
+{
+	(void)state;
+	struct store_scrub_report scrubbed;
+	struct store_fsck_report checked;
+	struct store_damage damage;
+	push_files(0, 2);
+	volumes_roll(store->volumes);
+	push_files(2, 2);
+	remove_volume(1);
+	assert_true(check_store(false, &checked) >= 2);
+	assert_true(checked.missing >= 2);
+	assert_true(is_asked_for(0) && is_asked_for(1));
+	assert_false(is_asked_for(2) || is_asked_for(3));
+	assert_ok(store_scrub(store, NULL, NULL, NULL, &scrubbed, &why));
+	assert_true(scrubbed.corrupt >= 4);       /* two records of files, two xorbs */
+	assert_int_equal(scrubbed.repaired, 2);   /* those of files, from the index */
+	store_damage(store, &damage);
+	assert_true(damage.files == 0 && damage.xorbs == 2);
+	for (size_t i = 0; i < 2; i++)
+		push(i % 2 ? &ada : &bob, &files[i]);
+	assert_files(0, 4);
+	reopen_store(); /* nothing lies there any more */
+	store_damage(store, &damage);
+	assert_true(damage.files == 0 && damage.xorbs == 0);
+	assert_ok(store_scrub(store, NULL, NULL, NULL, &scrubbed, &why));
+	assert_int_equal(scrubbed.corrupt, 0);
+	assert_sound();
+}
+
 static void a_scrub_finds_the_xorb_whose_record_is_damaged(void **state)
 {
 	(void)state;
@@ -716,6 +754,7 @@ int main(int argc, char **argv)
 		TEST(a_damaged_record_is_named_and_loses_itself_alone),
 		TEST(a_xorb_whose_bytes_are_missing_is_left_out),
 		TEST(a_xorb_whose_record_is_lost_with_the_index_is_asked_for_again),
+		TEST(a_volume_that_is_not_there_is_missed),
 		TEST(a_scrub_finds_the_xorb_whose_record_is_damaged),
 		TEST(a_volume_with_a_broken_head_is_named),
 	};
