@@ -9,6 +9,7 @@ from pushers import Crowd
 from samples import random_bytes
 from test_backup import assert_holds, fill, make_equally_long, restore
 from test_cluster_bytes import AnyNode, Look, make_cluster, make_ledger, push_one_of_each, stop_and_check, wait_for_bytes  # noqa: F401
+from volumes import newest_written
 
 
 def test_what_was_acknowledged_through_any_node_is_in_a_backup_through_another(make_cluster, make_hub, check_disk, chance, seed, tmp_path):  # noqa: F811
@@ -104,6 +105,22 @@ def test_a_node_that_fills_up_to_a_higher_factor_fetches_what_it_lacks(make_clus
     cairn_again(node, "backup", tmp_path / "backup")
     restore(tmp_path / "backup", tmp_path / "restored")
     assert_holds(make_hub(tmp_path / "restored"), user, repo, files)
+
+
+def test_a_node_whose_volume_is_not_there_gets_it_back_from_the_others(make_cluster, make_hub, tmp_path):  # noqa: F811
+    cluster = make_cluster(3)
+    one, other = map(Patient, cluster.nodes[:2])
+    user = one.make_user("ada")
+    repo = user.repo()
+    files = fill(one, user, repo, "some", 4)
+    wait_for_bytes(cluster)
+    assert cluster.nodes[1].stop() == 0
+    newest_written(cluster.nodes[1])[0].unlink()
+    cluster.nodes[1].start()
+    cairn_again(other, "backup", tmp_path / "backup")
+    restore(tmp_path / "backup", tmp_path / "restored")
+    assert_holds(make_hub(tmp_path / "restored", "--volume-size", "32M"), user, repo, files)
+    cairn_of(other, "scrub")
 
 
 def test_backups_of_two_nodes_into_one_place_are_whole(make_cluster, make_hub, tmp_path):  # noqa: F811
