@@ -27,7 +27,9 @@ enum peer_frame_type {
 	FRAME_XORB = 36,       /* [hash]. Answer: FRAME_XORB_BODY [length], FRAME_XORB_BYTES until it is there; or FRAME_ERROR */
 	FRAME_XORB_BODY = 37,
 	FRAME_XORB_BYTES = 38,
-	FRAME_KEEP = 39,       /* [fetch, [hash, ...]]: which of these xorbs do you have? With fetch: get those that you lack first. Answer: */
+	/* [fetch, [hash, ...]] or [fetch, [hash, ...], [age ms, ...]]: which of these xorbs do you have? With fetch: get those that you lack first. With ages: keep
+	 * each for as long as one that is so old. A node of an older version knows no ages, ends the stream at them, and is asked once more without. Answer: */
+	FRAME_KEEP = 39,
 	FRAME_KEPT = 40,       /* [epoch, [body length or 0, ...]] */
 	FRAME_CARE = 41,       /* []: how is it with what you hold? [2 or more]: which version of the answer is known. Answer: */
 	FRAME_CARED = 42,      /* [epoch, held, surplus, missing, surplus bytes/s, walking], of version 2 also lost, complete?, of version 3 more: replica_wire.c */

@@ -268,17 +268,23 @@ int replica_remake_part(struct replica *replica, const struct hash *part, struct
 
 /* ------------------------------------------------------------------ how many losses are borne */
 
-/* Parts that a node has, of those that it should. */
-static unsigned parts_on(struct replica *replica, uint64_t node_id, const struct coded_record *coded, const uint64_t *nodes, struct keep_call *call, struct kept *kept)
+/* Parts that a node has, of those that it should, and keeps for as long as one that is so old. */
+static unsigned parts_on(struct replica *replica, uint64_t node_id, const struct coded_record *coded, const uint64_t *nodes, uint64_t age_ms,
+	struct keep_call *call, struct kept *kept)
 {
 	unsigned count = 0;
 	bool self = node_id == replica->node_id;
 	call->fetch = false;
+	call->aged = age_ms != KEEP_ANY_AGE_MS;
 	call->count = 0;
 	for (unsigned i = 0; i < parts_of(coded); i++)
-		if (nodes[i] == node_id)
+		if (nodes[i] == node_id) {
+			call->ages_ms[call->count] = age_ms;
 			call->xorbs[call->count++] = coded->parts[i];
-	if (call->count == 0 || (!self && replica_keep(replica, node_id, call, REPLICA_KEEP_WAIT_MS, kept, NULL) != 0))
+		}
+	int err = call->count == 0 ? ERR_NOT_FOUND : self ? store_make_as_young(replica->config.store, call->xorbs, call->ages_ms, call->count, NULL) :
+		replica_keep(replica, node_id, call, REPLICA_KEEP_WAIT_MS, kept, NULL);
+	if (err)
 		return 0;
 	for (size_t i = 0; i < call->count; i++)
 		count += self ? store_has_xorb(replica->config.store, &call->xorbs[i]) : kept->lengths[i] > 0;
@@ -295,7 +301,7 @@ static unsigned take_most(unsigned *counts, size_t count)
 	return taken;
 }
 
-bool replica_parts_are_safe(struct replica *replica, const struct placement *placement, const struct hash *xorb, unsigned losses)
+bool replica_parts_are_safe(struct replica *replica, const struct placement *placement, const struct hash *xorb, uint64_t age_ms, unsigned losses)
 {
 	struct coded_record codings[CODINGS_MAX];
 	uint64_t nodes[CODED_PARTS_MAX];
@@ -305,7 +311,7 @@ bool replica_parts_are_safe(struct replica *replica, const struct placement *pla
 	struct keep_call *call = malloc(sizeof(*call));
 	struct kept *kept = malloc(sizeof(*kept));
 	for (size_t i = 0; call && kept && i < placement->count; i++)
-		total += counts[i] = parts_on(replica, placement->nodes[i].id, &codings[0], nodes, call, kept);
+		total += counts[i] = parts_on(replica, placement->nodes[i].id, &codings[0], nodes, age_ms, call, kept);
 	for (unsigned i = 0; i < losses; i++)
 		total -= take_most(counts, placement->count);
 	free(call);

@@ -80,16 +80,17 @@ struct question {
 	struct chunk_taker *chunks;   /* or */
 	const struct keep_call *keep; /* with an answer in *kept, or */
 	struct kept *kept;
+	bool without_ages;
 	struct replica_care *care;
 	int wait_ms;                  /* for the answer; 0: REPLICA_FETCH_WAIT_MS */
 };
 
-static int ask_kept(struct peer_stream *stream, const struct keep_call *call, struct kept *out, struct why *why)
+static int ask_kept(struct peer_stream *stream, const struct keep_call *call, bool with_ages, struct kept *out, struct why *why)
 {
 	struct buffer body;
 	struct peer_frame frame;
 	buffer_init(&body, REPLICA_PART_BYTES);
-	keep_call_encode(&body, call->fetch, call->xorbs, call->count);
+	keep_call_encode(&body, call, with_ages);
 	int err = call_exchange(stream, FRAME_KEEP, &body, FRAME_KEPT, &frame, why);
 	buffer_fini(&body);
 	if (err == 0 && (kept_decode(out, frame.body) != 0 || out->count != call->count))
@@ -120,7 +121,8 @@ static int ask_on(struct replica *replica, struct peer_stream *stream, const str
 	struct take take;
 	stream->wait_ms = wait_of(question);
 	if (question->keep || question->care) {
-		int answer = question->keep ? ask_kept(stream, question->keep, question->kept, why) : ask_care(stream, question->care, why);
+		int answer = question->keep ? ask_kept(stream, question->keep, question->keep->aged && !question->without_ages, question->kept, why) :
+			ask_care(stream, question->care, why);
 		*broken = answer != 0;
 		return answer;
 	}
@@ -429,11 +431,26 @@ int replica_fetch_from(struct replica *replica, uint64_t first, const struct has
 	return why_set(why, ERR_BUSY, "a xorb is being fetched from another node; try again");
 }
 
+/* Whether it has answered one since it was reached. */
+static bool knows_ages(struct replica *replica, struct peer *peer, bool answered)
+{
+	pthread_mutex_lock(&replica->lock);
+	peer->knows_ages = peer->knows_ages || answered;
+	bool knows = peer->knows_ages;
+	pthread_mutex_unlock(&replica->lock);
+	return knows;
+}
+
 int replica_keep(struct replica *replica, uint64_t node_id, const struct keep_call *call, int wait_ms, struct kept *out, struct why *why)
 {
 	struct question question = { .keep = call, .kept = out, .wait_ms = wait_ms };
 	struct peer *peer = askable_peer(replica, node_id);
-	return peer ? ask(replica, peer, &question, why) : ERR_CLOSED;
+	uint64_t until_ms = replica_now_ms() + (uint64_t)wait_of(&question);
+	int err = peer ? ask(replica, peer, &question, why) : ERR_CLOSED;
+	if (!peer || !call->aged || knows_ages(replica, peer, err == 0) || err != ERR_CLOSED || replica_now_ms() >= until_ms)
+		return err;
+	question.without_ages = true; /* it may be of an older version, which ends the stream at them */
+	return ask(replica, peer, &question, why);
 }
 
 int replica_care_of(struct replica *replica, uint64_t node_id, struct replica_care *out, struct why *why)

@@ -115,6 +115,7 @@ static void note_connected(struct peer *peer, int fd)
 	peer->fd = fd;
 	peer->connected = fd >= 0;
 	peer->current = peer->current && fd >= 0;
+	peer->knows_ages = peer->knows_ages && fd >= 0; /* it may come back with an older program */
 	note_left(peer->replica, 0);
 	if (peer->connected)
 		peer->shunned_until_ms = 0; /* it answers again */

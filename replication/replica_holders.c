@@ -60,7 +60,7 @@ static struct asking *asking_open(struct replica *replica)
 	if (!asking)
 		return NULL;
 	asking->replica = replica;
-	asking->call.fetch = false;
+	asking->call.fetch = asking->call.aged = false;
 	asking->call.count = 0;
 	replica_placement(replica, &asking->placement);
 	return asking;

@@ -89,7 +89,7 @@ static int ask_rest(struct question *question, uint64_t node_id, bool with_epoch
 	struct replica *replica = question->replica;
 	int err = 0;
 	question->call.count = 0;
-	question->call.fetch = false;
+	question->call.fetch = question->call.aged = false;
 	for (size_t i = 0; i < question->count; i++)
 		if (!question->settled[i]) {
 			question->places[question->call.count] = i;
@@ -170,7 +170,7 @@ static void ask_parts(struct question *question, uint64_t node_id, struct coded_
 	for (size_t at = 0; at < count;) {
 		size_t from = at;
 		question->call.count = 0;
-		question->call.fetch = false;
+		question->call.fetch = question->call.aged = false;
 		for (; at < count && question->call.count + CODED_PARTS_MAX <= KEEP_XORBS_MAX; at++)
 			for (unsigned i = 0; i < (unsigned)(codings[at].coded.k + codings[at].coded.m); i++)
 				question->call.xorbs[question->call.count++] = codings[at].coded.parts[i];

@@ -26,6 +26,7 @@ struct peer {
 	unsigned streams;
 	struct record_place partial_until; /* before it, xorbs were left to others */
 	uint64_t seen_at_ms;       /* that it was reached */
+	bool knows_ages;           /* it has answered a question about xorbs with ages since it was reached */
 	uint64_t shunned_until_ms; /* it did not answer a question about xorbs in time */
 	/* ---- this node follows it ---- */
 	pthread_t thread;
@@ -133,8 +134,8 @@ int replica_join_parts(struct replica *replica, const struct hash *xorb, bool st
 int replica_remake_part(struct replica *replica, const struct hash *part, struct why *why);
 /* The node that should have a part; 0: none, or it is no part. */
 uint64_t replica_part_holder(struct replica *replica, const struct hash *part);
-/* [blocks] True when enough parts of a coded xorb are there that `losses` nodes may go. */
-bool replica_parts_are_safe(struct replica *replica, const struct placement *placement, const struct hash *xorb, unsigned losses);
+/* [blocks] True when enough parts of a coded xorb are there, and kept for as long as one that is so old, that `losses` nodes may go. */
+bool replica_parts_are_safe(struct replica *replica, const struct placement *placement, const struct hash *xorb, uint64_t age_ms, unsigned losses);
 /* [blocks] One part as it is on the node that should have it, or else on any; nothing is made. replica_fetch.c */
 int replica_fetch_part(struct replica *replica, uint64_t holder, bool any, const struct hash *part, struct why *why);
 

@@ -20,7 +20,7 @@ static int tell(void *context, uint8_t kind, struct span payload)
 {
 	struct batch *batch = context;
 	struct xorb_record xorb;
-	uint8_t name[XORB_NAME_BYTES];
+	uint8_t name[XORB_NAME_BYTES], touch[TOUCH_RECORD_BYTES];
 	if (kind != VOLUME_XORB)
 		return records_out_add(&batch->out, kind, payload, batch->why);
 	if (xorb_record_decode(&xorb, payload) != 0 || coded_is_part(&xorb))
@@ -29,7 +29,12 @@ static int tell(void *context, uint8_t kind, struct span payload)
 		return BATCH_FULL; /* this one belongs to the next */
 	batch->body_bytes += xorb.body_length;
 	xorb_name_encode(name, &(struct xorb_name){ xorb.xorb, xorb.body_length });
-	return records_out_add(&batch->out, VOLUME_XORB, span_of(name, sizeof(name)), batch->why);
+	int err = records_out_add(&batch->out, VOLUME_XORB, span_of(name, sizeof(name)), batch->why);
+	if (err || !xorb.sent)
+		return err;
+	/* Who has it already, perhaps as garbage, keeps it as if it had been sent there. */
+	touch_record_encode(touch, &(struct touch_record){ xorb.xorb, xorb.stored_ms });
+	return records_out_add(&batch->out, VOLUME_TOUCH, span_of(touch, sizeof(touch)), batch->why);
 }
 
 /* All before the place is durable there. */
@@ -218,7 +223,9 @@ static int serve_keep(struct replica *replica, struct peer_stream *stream, struc
 	struct buffer answer;
 	buffer_init(&answer, REPLICA_PART_BYTES);
 	int err = call && kept ? keep_call_decode(call, body) : ERR_NO_MEMORY;
-	for (size_t i = 0; err == 0 && call->fetch && i < call->count && !atomic_load(&replica->stop); i++)
+	/* First: the ages are those at the time of the question. */
+	bool stay = err == 0 && (!call->aged || store_make_as_young(store, call->xorbs, call->ages_ms, call->count, NULL) == 0);
+	for (size_t i = 0; stay && call->fetch && i < call->count && !atomic_load(&replica->stop); i++)
 		if (!store_has_xorb(store, &call->xorbs[i]))
 			replica_fetch_from(replica, stream->peer, &call->xorbs[i], NULL);
 	if (err == 0) {
@@ -228,7 +235,7 @@ static int serve_keep(struct replica *replica, struct peer_stream *stream, struc
 		kept->count = call->count;
 		for (size_t i = 0; i < call->count; i++) {
 			struct xorb_info info = { 0 };
-			bool has = store_has_xorb(store, &call->xorbs[i]) && store_xorb_info(store, &call->xorbs[i], &info) == 0;
+			bool has = stay && store_has_xorb(store, &call->xorbs[i]) && store_xorb_info(store, &call->xorbs[i], &info) == 0;
 			kept->lengths[i] = has ? (uint32_t)info.body_length : 0;
 		}
 		pthread_rwlock_unlock(&replica->placing);

@@ -2,8 +2,9 @@
  *
  * The records of this node's log behind `settled` are read again for the xorbs that they name; the nodes that should have each are asked, and get it if they
  * lack it (FRAME_KEEP). A node that does not answer in time is passed over for the next in the order of placement: its copy is one too many once the others
- * have theirs, and goes (replica_walk.c). So an upload needs as many nodes as wanted copies, whichever they are. One thread at a time asks for what lies
- * behind `settled`.
+ * have theirs, and goes (replica_walk.c). Who has it as garbage already keeps it for as long as if it had been sent there; of records that only copied it
+ * nobody does, or garbage would be young again wherever it is copied. So an upload needs as many nodes as wanted copies, whichever they are. One thread at a
+ * time asks for what lies behind `settled`.
  *
  * Where a repository wants fewer copies than are waited for (repo_copies.h), a claim of another one on what is stored already may need more: the xorbs of
  * claimed files are asked for as new ones are, of nodes that have the claim's record. By it a node knows how many there have to be, and gives up none that
@@ -11,16 +12,19 @@
  *
  * New records say nothing of xorbs that were stored before, here or elsewhere: a file is known as soon as the node that took it has told of it, perhaps
  * before anybody else has its bytes; and copies that a xorb had once may be gone, as each node collects garbage for itself. Who acknowledges what leans on
- * such a xorb asks for it first (replica_settle_xorbs). */
+ * such a xorb asks for it first (replica_settle_xorbs). What is here is asked for once more after the claim was made, of nodes that have its record: it
+ * stays there as long as the claim does, and need not be young. What is not here is asked for before that, to see whether anybody has it, and is to be
+ * there still when the claim comes. */
 #include <stdlib.h>
 
 #include "replication/replica_parts.h"
 #include "schemas/volume_record.h"
 
-enum { SETTLE_XORBS_MAX = 256, SETTLE_BYTES_MAX = 128 << 20, BATCH_FULL = 2 };
+enum { NEW_MS = 60 * 60 * 1000, SETTLE_XORBS_MAX = 256, SETTLE_BYTES_MAX = 128 << 20, BATCH_FULL = 2 };
 
 struct unsettled {
 	struct hash xorb;
+	uint64_t age_ms;  /* that it has at most where it is to be */
 	unsigned needed;
 	unsigned self;    /* copies that are here and count */
 	unsigned copies;  /* found so far */
@@ -67,13 +71,26 @@ static void take_needs(struct settle *settle)
 	pthread_mutex_unlock(&replica->lock);
 }
 
-static void add(struct settle *settle, const struct hash *xorb, bool here)
+/* As if it had been sent now: since the last full hour, so that it is not written again with every question. */
+static uint64_t age_of_new(void)
+{
+	return (uint64_t)(store_now_ms() % NEW_MS);
+}
+
+static uint64_t age_since(int64_t at_ms)
+{
+	int64_t now_ms = store_now_ms();
+	return now_ms > at_ms ? (uint64_t)(now_ms - at_ms) : 0;
+}
+
+static void add(struct settle *settle, const struct hash *xorb, bool here, uint64_t age_ms)
 {
 	struct unsettled *to = &settle->xorbs[settle->count++];
 	unsigned wanted = settle->claims ? replica_wanted(settle->replica, &settle->placement, xorb) : settle->needed, self = here ? settle->self : 0;
-	*to = (struct unsettled){ .xorb = *xorb, .needed = wanted < settle->needed ? wanted : settle->needed, .self = self, .copies = self };
+	unsigned needed = wanted < settle->needed ? wanted : settle->needed;
+	*to = (struct unsettled){ .xorb = *xorb, .age_ms = age_ms, .needed = needed, .self = self, .copies = self };
 	/* What is coded needs no whole copies; if parts are missing they count no more than nothing, and it gets them. */
-	if (to->copies < to->needed && replica_parts_are_safe(settle->replica, &settle->placement, xorb, to->needed - 1))
+	if (to->copies < to->needed && replica_parts_are_safe(settle->replica, &settle->placement, xorb, to->age_ms, to->needed - 1))
 		to->self = to->copies = to->needed;
 }
 
@@ -90,7 +107,8 @@ static int gather_claimed(void *context, const struct hash *xorb)
 		settle->count = 0;
 		settle->bytes = 0;
 	}
-	add(settle, xorb, store_has_xorb(settle->replica->config.store, xorb));
+	/* Who is asked has the claim, which keeps it there. */
+	add(settle, xorb, store_has_xorb(settle->replica->config.store, xorb), KEEP_ANY_AGE_MS);
 	return 0;
 }
 
@@ -105,17 +123,32 @@ static int gather_claim(struct settle *settle, struct span payload)
 	return err == ERR_NOT_FOUND || err == ERR_CORRUPT ? 0 : err;
 }
 
+/* It was sent again: others may have collected it. */
+static int gather_touched(struct settle *settle, struct span payload)
+{
+	struct touch_record record;
+	struct store *store = settle->replica->config.store;
+	if (touch_record_decode(&record, payload) != 0 || !store_has_xorb(store, &record.xorb) || store_is_part(store, &record.xorb))
+		return 0;
+	if (settle->count == SETTLE_XORBS_MAX)
+		return BATCH_FULL;
+	add(settle, &record.xorb, true, age_since(record.touched_ms));
+	return 0;
+}
+
 static int gather(void *context, uint8_t kind, struct span payload)
 {
 	struct settle *settle = context;
 	struct xorb_record record;
+	if (kind == VOLUME_TOUCH)
+		return gather_touched(settle, payload);
 	if (kind == VOLUME_CLAIM && settle->claims)
 		return gather_claim(settle, payload);
 	if (kind != VOLUME_XORB || xorb_record_decode(&record, payload) != 0 || coded_is_part(&record) || !store_has_xorb(settle->replica->config.store, &record.xorb))
 		return 0; /* or it was given up, or collected; a part is made of what is acknowledged already */
 	if (settle->count == SETTLE_XORBS_MAX || (settle->count > 0 && settle->bytes + record.body_length > SETTLE_BYTES_MAX))
 		return BATCH_FULL;
-	add(settle, &record.xorb, true);
+	add(settle, &record.xorb, true, record.sent ? age_since(record.stored_ms) : KEEP_ANY_AGE_MS);
 	settle->bytes += record.body_length;
 	return 0;
 }
@@ -164,9 +197,12 @@ static void ask_node(struct settle *settle, uint64_t node_id)
 {
 	settle->call.count = 0;
 	settle->call.fetch = true;
+	settle->call.aged = false;
 	for (size_t i = 0; i < settle->count; i++)
 		if (settle->xorbs[i].asks == node_id) {
 			settle->places[settle->call.count] = i;
+			settle->call.ages_ms[settle->call.count] = settle->xorbs[i].age_ms;
+			settle->call.aged = settle->call.aged || settle->xorbs[i].age_ms != KEEP_ANY_AGE_MS;
 			settle->call.xorbs[settle->call.count++] = settle->xorbs[i].xorb;
 			settle->xorbs[i].asks = 0;
 		}
@@ -275,8 +311,10 @@ int replica_settle_xorbs(void *context, const struct hash *xorbs, size_t count, 
 	take_needs(settle);
 	int err = 0;
 	for (size_t at = 0; at < count && err == 0;) {
-		for (settle->count = 0; at < count && settle->count < SETTLE_XORBS_MAX; at++)
-			add(settle, &xorbs[at], store_has_xorb(replica->config.store, &xorbs[at]));
+		for (settle->count = 0; at < count && settle->count < SETTLE_XORBS_MAX; at++) {
+			bool here = store_has_xorb(replica->config.store, &xorbs[at]);
+			add(settle, &xorbs[at], here, here ? KEEP_ANY_AGE_MS : age_of_new());
+		}
 		err = settle_batch(settle);
 		if (err && bring_short(settle))
 			err = settle_batch(settle);

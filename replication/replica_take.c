@@ -321,7 +321,7 @@ static int take_claimed(struct take *take, struct span payload, struct why *why)
 
 struct run {
 	struct store_record *small;
-	struct wanted *xorbs;
+	struct wanted *xorbs; /* that belong here */
 	size_t small_count, xorbs_count;
 };
 
@@ -331,6 +331,30 @@ static bool belongs_here(struct take *take, const struct hash *xorb)
 	return !take->peer || replica_holds(take->replica, &take->placement, xorb, take->replica->node_id);
 }
 
+static int add_xorb(struct take *take, struct run *run, const struct hash *xorb)
+{
+	if (!belongs_here(take, xorb))
+		take->partial = true;
+	else if (run->xorbs_count == RECORDS_MAX)
+		return ERR_CORRUPT;
+	else
+		run->xorbs[run->xorbs_count++] = (struct wanted){ .xorb = *xorb };
+	return 0;
+}
+
+/* A client sent it again to a node that has it, and leans on as many copies as of a new one. Not when that was long ago: nodes collect garbage at different
+ * times. */
+static int add_touched(struct take *take, struct run *run, struct span payload)
+{
+	struct touch_record record;
+	struct hash whole;
+	if (touch_record_decode(&record, payload) != 0 || store_now_ms() - record.touched_ms > STORE_YOUNG_MS ||
+		(run->xorbs_count > 0 && hash_equal(&run->xorbs[run->xorbs_count - 1].xorb, &record.xorb)) ||
+		store_xorb_of_part(take->replica->config.store, &record.xorb, &whole) == 0 || store_is_part(take->replica->config.store, &record.xorb))
+		return 0;
+	return add_xorb(take, run, &record.xorb);
+}
+
 static int split(struct take *take, struct run *run)
 {
 	struct span rest = buffer_span(&take->run);
@@ -338,16 +362,17 @@ static int split(struct take *take, struct run *run)
 	struct xorb_name name;
 	int more;
 	while ((more = records_next(&rest, &record)) == 1) {
-		if (run->small_count == RECORDS_MAX || run->xorbs_count == RECORDS_MAX || record.kind == VOLUME_FRAGMENT || record.kind == VOLUME_DROP)
+		int err = 0;
+		if (run->small_count == RECORDS_MAX || record.kind == VOLUME_FRAGMENT || record.kind == VOLUME_DROP)
 			return ERR_CORRUPT;
-		if (record.kind != VOLUME_XORB)
+		if (record.kind == VOLUME_XORB)
+			err = xorb_name_decode(&name, record.payload) != 0 ? ERR_CORRUPT : add_xorb(take, run, &name.xorb);
+		else
 			run->small[run->small_count++] = record;
-		else if (xorb_name_decode(&name, record.payload) != 0)
-			return ERR_CORRUPT;
-		else if (!belongs_here(take, &name.xorb))
-			take->partial = true;
-		else if (!store_has_xorb(take->replica->config.store, &name.xorb))
-			run->xorbs[run->xorbs_count++] = (struct wanted){ .xorb = name.xorb };
+		if (record.kind == VOLUME_TOUCH)
+			err = add_touched(take, run, record.payload);
+		if (err)
+			return err;
 	}
 	return more;
 }
@@ -359,6 +384,9 @@ static int take_split(struct take *take, struct run *run, struct why *why)
 	int err = take->peer ? take_xorbs(take, run->xorbs, run->xorbs_count, why) : 0;
 	if (err == 0)
 		err = store_take_records(store, run->small, run->small_count, why);
+	/* What was garbage here may have been collected before it was touched. */
+	for (size_t i = 0; i < run->xorbs_count && take->peer && err == 0; i++)
+		err = take_after_others(take, &run->xorbs[i].xorb, why);
 	for (size_t i = 0; i < run->small_count && err == 0; i++) {
 		if (run->small[i].kind == VOLUME_FILE && take->peer)
 			err = store_missing_xorbs(store, run->small[i].payload, take_needed_xorb, &need);

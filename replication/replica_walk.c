@@ -2,8 +2,8 @@
  *
  * A walk goes over all xorbs that files here need, and over all that are held here. It begins when the placement has changed, when an operator asks, and from
  * time to time. A copy is given up when all who should hold the xorb say, by the same epoch as this node's, that they do (they are asked to get it first if
- * they lack it): so whoever gives up a copy later in turn needs as many others. What is moved is paced so that it takes at most half of the time, and what is
- * fetched, as the operator limits it.
+ * they lack it): so whoever gives up a copy later in turn needs as many others. They have all records of this node, so what was sent here is no garbage
+ * there. What is moved is paced so that it takes at most half of the time, and what is fetched, as the operator limits it.
  *
  * First it counts what is missing and what is one too many, in bytes, so that whoever asks sees how far it is (replica_care). Nodes that have a xorb tell how
  * long it is.
@@ -39,6 +39,7 @@ struct walk {
 	size_t giving_count;
 	struct check {
 		size_t at;             /* in `giving` */
+		uint64_t age_ms;
 		struct keeper keeper;
 	} checks[GIVE_UP_BATCH * KEEPERS_MAX];
 	size_t checks_count;
@@ -139,6 +140,7 @@ static bool offer_to(struct walk *walk, uint64_t node_id, const struct hash *xor
 	bool all = true;
 	walk->call.count = 0;
 	walk->call.fetch = true;
+	walk->call.aged = false; /* else garbage would be young again wherever it is copied */
 	for (size_t i = 0; i < count; i++)
 		if (replica_holds(walk->replica, &walk->placement, &xorbs[i], node_id))
 			walk->call.xorbs[walk->call.count++] = xorbs[i];
@@ -192,6 +194,15 @@ static void offer_what_no_file_needs(struct walk *walk)
 
 /* ---- what is one too many ---- */
 
+/* No record tells of parts: those of what no file needs are kept for as long as the whole here. */
+static uint64_t keeper_age_ms(struct store *store, const struct hash *xorb, const struct keeper *keeper)
+{
+	struct xorb_info info;
+	if (hash_equal(xorb, &keeper->xorb) || store_files_of_xorb(store, xorb, 1) > 0 || store_xorb_info(store, xorb, &info) != 0)
+		return KEEP_ANY_AGE_MS;
+	return info.age_ms > 0 ? (uint64_t)info.age_ms : 0; /* not, when the clock was set back */
+}
+
 /* Asks one node for what it should have; what it has not makes those that lean on it not `ok` any more. */
 static void confirm_keeper(struct walk *walk, uint64_t node_id, const struct record_place *end, bool *ok)
 {
@@ -200,15 +211,19 @@ static void confirm_keeper(struct walk *walk, uint64_t node_id, const struct rec
 	bool self = node_id == walk->replica->node_id;
 	walk->call.count = 0;
 	walk->call.fetch = true;
+	walk->call.aged = false;
 	for (size_t i = 0; i < walk->checks_count; i++)
 		if (ok[walk->checks[i].at] && walk->checks[i].keeper.node_id == node_id) {
+			walk->call.aged = walk->call.aged || walk->checks[i].age_ms != KEEP_ANY_AGE_MS;
+			walk->call.ages_ms[walk->call.count] = walk->checks[i].age_ms;
 			places[walk->call.count] = walk->checks[i].at;
 			walk->call.xorbs[walk->call.count++] = walk->checks[i].keeper.xorb;
 		}
 	if (walk->call.count == 0)
 		return;
-	bool answers = self || (!is_silent(walk, node_id) && replica_has_records(walk->replica, node_id, end, RECORDS_WAIT_MS) &&
-		replica_keep(walk->replica, node_id, &walk->call, GIVE_UP_WAIT_MS, &walk->kept, NULL) == 0 && walk->kept.epoch == walk->placement.epoch);
+	bool answers = self ? store_make_as_young(store, walk->call.xorbs, walk->call.ages_ms, walk->call.count, NULL) == 0 :
+		!is_silent(walk, node_id) && replica_has_records(walk->replica, node_id, end, RECORDS_WAIT_MS) &&
+		replica_keep(walk->replica, node_id, &walk->call, GIVE_UP_WAIT_MS, &walk->kept, NULL) == 0 && walk->kept.epoch == walk->placement.epoch;
 	if (!answers)
 		note_silent(walk, node_id);
 	for (size_t i = 0; i < walk->call.count; i++)
@@ -227,7 +242,7 @@ static void confirm(void *context, const struct hash *xorbs, size_t count, const
 			replica_keepers(walk->replica, &walk->placement, &xorbs[i], keepers) : 0;
 		ok[i] = wanted > 0;
 		for (size_t k = 0; k < wanted; k++)
-			walk->checks[walk->checks_count++] = (struct check){ i, keepers[k] };
+			walk->checks[walk->checks_count++] = (struct check){ i, keeper_age_ms(walk->replica->config.store, &xorbs[i], &keepers[k]), keepers[k] };
 	}
 	for (size_t i = 0; i < walk->placement.count; i++)
 		if (walk->placement.nodes[i].weight > 0)
@@ -436,7 +451,7 @@ static void count_missing(struct walk *walk)
 	bool deaf[CLUSTER_NODES_MAX] = { false };
 	walk->missing_bytes = walk->care.missing_xorbs = 0;
 	walk->call.count = 0;
-	walk->call.fetch = false;
+	walk->call.fetch = walk->call.aged = false;
 	size_t count = store_needed_xorbs(store, NULL, xorbs, WALK_BATCH);
 	for (; count > 0 && goes_on(walk); count = store_needed_xorbs(store, &after, xorbs, WALK_BATCH)) {
 		for (size_t i = 0; i < count; i++) {

@@ -26,20 +26,26 @@ int pull_call_decode(struct pull_call *out, struct span body)
 	return parts >= 3 && cursor_done(&cursor) && volume <= UINT32_MAX ? 0 : ERR_CORRUPT;
 }
 
-void keep_call_encode(struct buffer *out, bool fetch, const struct hash *xorbs, size_t count)
+void keep_call_encode(struct buffer *out, const struct keep_call *call, bool with_ages)
 {
-	pack_array(out, 2);
-	pack_bool(out, fetch);
-	pack_array(out, (uint32_t)count);
-	for (size_t i = 0; i < count; i++)
-		pack_bytes(out, span_of(xorbs[i].bytes, HASH_BYTES));
+	pack_array(out, with_ages ? 3 : 2);
+	pack_bool(out, call->fetch);
+	pack_array(out, (uint32_t)call->count);
+	for (size_t i = 0; i < call->count; i++)
+		pack_bytes(out, span_of(call->xorbs[i].bytes, HASH_BYTES));
+	if (!with_ages)
+		return;
+	pack_array(out, (uint32_t)call->count);
+	for (size_t i = 0; i < call->count; i++)
+		pack_u64(out, call->ages_ms[i]);
 }
 
 int keep_call_decode(struct keep_call *out, struct span body)
 {
 	struct cursor cursor = cursor_of(body);
-	bool two = cursor_array(&cursor, 2) == 2;
+	uint32_t values = cursor_array(&cursor, 3);
 	out->fetch = cursor_bool(&cursor);
+	out->aged = values == 3;
 	out->count = cursor_array(&cursor, KEEP_XORBS_MAX);
 	for (size_t i = 0; i < out->count && !cursor.failed; i++) {
 		struct span digest = cursor_bytes(&cursor, HASH_BYTES);
@@ -47,7 +53,11 @@ int keep_call_decode(struct keep_call *out, struct span body)
 			return ERR_CORRUPT;
 		memcpy(out->xorbs[i].bytes, digest.data, HASH_BYTES);
 	}
-	return two && cursor_done(&cursor) ? 0 : ERR_CORRUPT;
+	if (out->aged && cursor_array(&cursor, KEEP_XORBS_MAX) != out->count)
+		return ERR_CORRUPT;
+	for (size_t i = 0; out->aged && i < out->count && !cursor.failed; i++)
+		out->ages_ms[i] = cursor_u64(&cursor);
+	return values >= 2 && cursor_done(&cursor) ? 0 : ERR_CORRUPT;
 }
 
 void kept_encode(struct buffer *out, const struct kept *kept)

@@ -29,12 +29,16 @@ struct pull_call {
 void pull_call_encode(struct buffer *out, const struct pull_call *call);
 int pull_call_decode(struct pull_call *out, struct span body);
 
+#define KEEP_ANY_AGE_MS UINT64_MAX
 struct keep_call {
 	bool fetch;
+	bool aged;                        /* each is to be kept for as long as one of that age; of any, if it is KEEP_ANY_AGE_MS */
 	size_t count;
 	struct hash xorbs[KEEP_XORBS_MAX];
+	uint64_t ages_ms[KEEP_XORBS_MAX];
 };
-void keep_call_encode(struct buffer *out, bool fetch, const struct hash *xorbs, size_t count);
+/* A node of an older version does not know ages, and ends the stream. */
+void keep_call_encode(struct buffer *out, const struct keep_call *call, bool with_ages);
 int keep_call_decode(struct keep_call *out, struct span body);
 
 struct kept {

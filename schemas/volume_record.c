@@ -81,6 +81,7 @@ int xorb_record_begin(struct buffer *out, const struct xorb_record *record)
 	le_write_u32(fixed + 48, record->fragments_count);
 	le_write_u32(fixed + 52, record->chunks_count);
 	fixed[56] = record->moved;
+	fixed[57] = record->sent;
 	return buffer_append(out, fixed, sizeof(fixed));
 }
 
@@ -114,6 +115,7 @@ int xorb_record_decode(struct xorb_record *out, struct span payload)
 	out->fragments_count = le_read_u32(payload.data + 48);
 	out->chunks_count = le_read_u32(payload.data + 52);
 	out->moved = payload.data[56] != 0;
+	out->sent = payload.data[57] != 0;
 	out->fragments = payload.data + XORB_RECORD_FIXED_BYTES;
 	out->chunks = out->fragments + (size_t)out->fragments_count * XORB_RECORD_FRAGMENT_BYTES;
 	uint64_t want = XORB_RECORD_FIXED_BYTES + (uint64_t)out->fragments_count * XORB_RECORD_FRAGMENT_BYTES +

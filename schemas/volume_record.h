@@ -99,6 +99,7 @@ struct xorb_record {
 	uint32_t body_length, raw_length;
 	uint32_t fragments_count, chunks_count;
 	bool moved;               /* replaces an earlier record of the same xorb */
+	bool sent;                /* by a client, then; else it was copied or moved, or an older version wrote this */
 	const uint8_t *fragments; /* borrowed, encoded */
 	const uint8_t *chunks;
 };

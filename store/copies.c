@@ -416,7 +416,7 @@ static bool is_news(struct store *store, uint8_t kind, struct span payload)
 			(index_file(store->index, &record.verified.file, &known) != 0 || !known.record.sha256_verified);
 	case VOLUME_TOUCH:
 		news = touch_record_decode(&record.touch, payload) == 0 && index_xorb(store->index, &record.touch.xorb, &xorb) == 0 &&
-			xorb.stored_ms < record.touch.touched_ms;
+			xorb.stored_ms + TOUCH_SLACK_MS < record.touch.touched_ms;
 		index_xorb_fini(&xorb);
 		return news;
 	case VOLUME_CODED:

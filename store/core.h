@@ -76,8 +76,6 @@ static inline bool store_claim_is_fresh(struct store *store, int64_t claimed_ms,
 	return now_ms - claimed_ms < CLAIM_FRESH_MS && claimed_ms > store->collecting_since_ms;
 }
 
-/* The time of day, which never goes back while the process lives: what came after a garbage collection began must not look older than it. */
-int64_t store_now_ms(void);
 /* False: damaged, or about to go. It may still not exist. */
 bool store_may_lean_on(struct store *store, const struct hash *xorb);
 /* [blocks] After a commit, outside of every lock: until enough nodes have it. Also when there was nothing to commit: an earlier try may not have
@@ -98,6 +96,7 @@ void store_want_file(struct store *store, const struct hash *file);
 /* stored_xorb_open, and from another node when it is missing or damaged here: what this node should have is fetched, of all else only what is read passes through
  * (remote_xorb.h). */
 int store_open_xorb(struct store *store, const struct hash *hash, bool may_block, struct stored_xorb **out, struct why *why);
+enum { TOUCH_SLACK_MS = 5 * 1000 /* who is older by less than that is as young: clocks differ, and questions travel */ };
 /* [blocks] Those that came, or were touched, longer than `after_ms` ago are young again to every garbage collection, also one under way. ERR_NOT_FOUND: one is
  * not here any more; ERR_NO_SPACE, ... touch.c */
 int store_touch_xorbs(struct store *store, const struct hash *xorbs, size_t count, int64_t after_ms, struct why *why);

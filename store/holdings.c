@@ -5,6 +5,7 @@
  * - The others are asked after every upload that may lean on it has ended, and only those count that have all records of this node: so they know the files
  *   that need the xorb, and their own garbage collections keep it.
  * - A file that comes to need it after that is seen with registrations held off, and the copy stays.
+ * - Those records tell also when it was sent here, so that it is no older as garbage there. If it is sent here again after that, the copy stays.
  * - Whoever is told meanwhile that this node has a copy would rely on it: from `begin` on nobody is. */
 #include <stdlib.h>
 
@@ -146,6 +147,7 @@ static bool is_needed_since(struct store *store, const struct hash *xorb, const 
 struct giving {
 	struct hash xorbs[STORE_GIVE_UP_MAX];
 	bool ok[STORE_GIVE_UP_MAX];
+	int64_t stored_ms[STORE_GIVE_UP_MAX]; /* before the others were asked; 0: it was not here */
 	uint8_t payloads[STORE_GIVE_UP_MAX][DROP_RECORD_BYTES];
 	struct journal_record records[STORE_GIVE_UP_MAX];
 	size_t count;
@@ -158,7 +160,7 @@ static int drop(struct store *store, struct giving *giving, const struct record_
 	for (size_t i = 0; i < giving->count; i++) {
 		struct index_xorb entry;
 		bool there = giving->ok[i] && index_xorb(store->index, &giving->xorbs[i], &entry) == 0;
-		if (there && is_needed_since(store, &giving->xorbs[i], end))
+		if (there && (entry.stored_ms != giving->stored_ms[i] || is_needed_since(store, &giving->xorbs[i], end)))
 			giving->ok[i] = false;
 		if (there && giving->ok[i]) {
 			drop_record_encode(giving->payloads[used], &(struct drop_record){ .kind = VOLUME_XORB, .hash = giving->xorbs[i] });
@@ -194,6 +196,11 @@ static int give_up(struct store *store, struct giving *giving, const struct stor
 {
 	struct record_place end;
 	index_position(store->index, &end);
+	for (size_t i = 0; i < giving->count; i++) {
+		struct index_xorb entry;
+		giving->stored_ms[i] = index_xorb(store->index, &giving->xorbs[i], &entry) == 0 ? entry.stored_ms : 0;
+		index_xorb_fini(&entry);
+	}
 	how->confirm(how->context, giving->xorbs, giving->count, &end, giving->ok);
 	bool leaned[STORE_GIVE_UP_MAX];
 	upload_list_leaned(&store->uploads, giving->xorbs, giving->count, leaned);

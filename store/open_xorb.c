@@ -87,7 +87,7 @@ int open_xorb_add(struct open_xorb *xorb, const struct hash *hash, const uint8_t
 int open_xorb_seal(struct open_xorb *xorb, struct damaged_list *damaged, struct hash *hash, struct xorb_records *out, struct why *why)
 {
 	merkle_root(xorb->merkle, hash);
-	int err = xorb_body_finish(&xorb->body, hash, damaged_list_has(damaged, hash), xorb->chunks, xorb->chunks_count, out, why);
+	int err = xorb_body_finish(&xorb->body, hash, damaged_list_has(damaged, hash), true, xorb->chunks, xorb->chunks_count, out, why);
 	struct writer *writer = xorb->body.writer;
 	open_xorb_fini(xorb);
 	if (open_xorb_init(xorb, writer) == 0 || err)

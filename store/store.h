@@ -352,6 +352,11 @@ struct store_record {
 /* [blocks] Takes another node's records of files, claims, verifications and touches, in order; durable on return. What is known, and kinds that are not taken,
  * are passed over. Xorbs that files name should be here first (xorb_copy_open), or will be fetched when they are wanted. */
 int store_take_records(struct store *store, const struct store_record *records, size_t count, struct why *why);
+/* The time of day, which never goes back while the process lives: what came after a garbage collection began must not look older than it. */
+int64_t store_now_ms(void);
+/* [blocks] Another node has these xorbs, and for so long: those that are here, and older, are as young as that to every garbage collection, durably on return.
+ * ERR_NO_SPACE, ... */
+int store_make_as_young(struct store *store, const struct hash *xorbs, const uint64_t *ages_ms, size_t count, struct why *why);
 /* It is here, and not known to be damaged. */
 bool store_has_xorb(struct store *store, const struct hash *xorb);
 /* [blocks] Calls `each` for every xorb of a file record that is not here, or damaged; what it returns, if not 0. ERR_CORRUPT. */

@@ -133,7 +133,7 @@ static int take_tail(struct xorb_body *body, struct xorb_records *out, struct wh
 	return 0;
 }
 
-int xorb_body_finish(struct xorb_body *body, const struct hash *xorb, bool replaces, const struct xorb_chunk *chunks, uint32_t count,
+int xorb_body_finish(struct xorb_body *body, const struct hash *xorb, bool replaces, bool sent, const struct xorb_chunk *chunks, uint32_t count,
 	struct xorb_records *out, struct why *why)
 {
 	assert(count > 0);
@@ -141,7 +141,8 @@ int xorb_body_finish(struct xorb_body *body, const struct hash *xorb, bool repla
 	buffer_init(&out->payload, VOLUME_PAYLOAD_BYTES_MAX);
 	int err = take_tail(body, out, why);
 	struct xorb_record record = { .xorb = *xorb, .stored_ms = store_now_ms(), .body_length = chunks[count - 1].body_end,
-		.raw_length = chunks[count - 1].raw_end, .fragments_count = body->fragments_count, .chunks_count = count, .moved = replaces };
+		.raw_length = chunks[count - 1].raw_end, .fragments_count = body->fragments_count, .chunks_count = count, .moved = replaces,
+		.sent = sent };
 	if (err == 0 && xorb_record_encode(&out->payload, &record, body->fragments, chunks) != 0)
 		err = why_set(why, ERR_NO_MEMORY, "no memory for a xorb's record");
 	out->records[out->count++] = (struct journal_record){ .kind = VOLUME_XORB, .payload = buffer_span(&out->payload) };

@@ -36,8 +36,9 @@ struct xorb_records {
 	struct write_buffer *tail;
 	struct writer *writer;
 };
-/* [blocks] Waits until all fragments are written and makes the records. `replaces`: this copy takes the place of a damaged one. The body is spent: xorb_body_fini comes next. On error nothing is kept. */
-int xorb_body_finish(struct xorb_body *body, const struct hash *xorb, bool replaces, const struct xorb_chunk *chunks, uint32_t count,
+/* [blocks] Waits until all fragments are written and makes the records. `replaces`: this copy takes the place of a damaged one; `sent`: it
+ * is a client's. The body is spent: xorb_body_fini comes next. On error nothing is kept. */
+int xorb_body_finish(struct xorb_body *body, const struct hash *xorb, bool replaces, bool sent, const struct xorb_chunk *chunks, uint32_t count,
 	struct xorb_records *out, struct why *why);
 void xorb_records_fini(struct xorb_records *records);
 

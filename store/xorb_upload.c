@@ -106,17 +106,19 @@ int xorb_upload_write(struct xorb_upload *upload, const void *data, size_t lengt
 	return upload->known ? 0 : xorb_body_append(&upload->body, data, body, upload->length - upload->received, why);
 }
 
-/* It was sent before: it counts as young again, so that a registration that follows finds it. */
-static int touch(struct store *store, const struct hash *xorb, struct why *why)
+/* It was sent before: it counts as young again, so that a registration that follows finds it. A young copy here says nothing of those on other nodes: they
+ * are told. */
+static int touch(struct xorb_upload *upload, struct why *why)
 {
-	int err = store_touch_xorbs(store, xorb, 1, TOUCH_AFTER_MS, why);
+	int64_t after_ms = store_has_others(upload->store) && !upload->is_copy ? 0 : TOUCH_AFTER_MS;
+	int err = store_touch_xorbs(upload->store, &upload->xorb, 1, after_ms, why);
 	return err == ERR_NOT_FOUND ? why_set(why, ERR_BUSY, "the xorb was removed while it was sent again; send it once more") : err;
 }
 
 static int publish(struct xorb_upload *upload, const struct xorb_chunk *chunks, uint32_t count, struct why *why)
 {
 	struct xorb_records records;
-	int err = xorb_body_finish(&upload->body, &upload->xorb, upload->replaces, chunks, count, &records, why);
+	int err = xorb_body_finish(&upload->body, &upload->xorb, upload->replaces, !upload->is_copy, chunks, count, &records, why);
 	if (err)
 		return err;
 	pthread_rwlock_rdlock(&upload->store->registration); /* or a garbage collection that found an older equal one unused could drop this */
@@ -145,6 +147,6 @@ int xorb_upload_commit(struct xorb_upload *upload, bool *inserted, struct why *w
 	}
 	assert(chunks[count - 1].body_end == upload->body_length);
 	*inserted = !upload->known;
-	err = upload->known ? touch(upload->store, &upload->xorb, why) : publish(upload, chunks, count, why);
+	err = upload->known ? touch(upload, why) : publish(upload, chunks, count, why);
 	return err || upload->is_copy ? err : store_await_copies(upload->store, why);
 }

@@ -10,10 +10,12 @@ from cluster_process import Cluster, Patient, cairn_again, cairn_of, refused
 from ledger import StoredXorb, ask
 from placed import Placed
 from test_cluster_bytes import AnyNode, Look, make_ledger, push_one_of_each
-from xet_wire import Xorb, text
+from hub_process import BUILD
+from xet_wire import Xorb, random_xorb, text
 
 CONVERGE_SECONDS_MAX = 120
 FIRST_NODES = 5
+HOUR_MS = 60 * 60 * 1000
 
 
 @pytest.fixture
@@ -268,3 +270,113 @@ def test_the_last_copy_of_anything_is_not_removed(make_cluster, chance, seed, tm
     cluster.nodes.remove(victim)
     cluster.wait_for_voters(2)
     check_through_all(cluster, ledger)
+
+
+class OfAge:
+    """A cluster whose clocks can be set together, and a xorb that no file needs: garbage once it is old."""
+
+    def __init__(self, cluster):
+        self.cluster = cluster
+        self.clock = cluster.dir / "clock"
+        self.clock.write_text("0\n")
+        cluster.prepare = lambda node: setattr(node, "environment", {"LD_PRELOAD": str(BUILD / "libclock_fault.so"), "CLOCK_FAULT": str(self.clock)})
+        for _ in range(3):
+            cluster.grow()
+        cluster.wait_for_voters(3)
+        wait_until_complete(cluster)  # or a walk may yet offer what a test has had collected
+        self.user = cluster.nodes[0].make_user("ada")
+        self.repo = self.user.repo()
+        self.xorb = random_xorb("of age", 3, 60_000)
+
+    def send(self, node):
+        ask(node, "POST", self.xorb.path, self.xorb.body, token=node.xet_token(self.user.token, self.repo)["accessToken"])
+
+    def on(self):
+        return [node for node in self.cluster.nodes if node.has_xorb(self.xorb)]
+
+    def wait_for(self, count):
+        eventually(lambda: len(self.on()) == count, CONVERGE_SECONDS_MAX, f"{count} copies")
+
+    def grow_old(self):
+        """Two hours pass."""
+        self.clock.write_text(f"{2 * HOUR_MS}\n")
+        time.sleep(0.5)  # each process looks by itself
+
+    @staticmethod
+    def collect(*nodes, grace_ms=HOUR_MS):
+        for node in nodes:
+            done = node.operation("gc", grace_ms=grace_ms, any_grace=True)
+            assert done["state"] == "done", done
+
+    def garbage_on(self):
+        """What would be collected stays, so that nobody gives it back."""
+        return [node for node in self.cluster.nodes
+                if node.operation("gc", grace_ms=HOUR_MS, any_grace=True, dry_run=True)["result"]["xorbs_dropped"]]
+
+
+@pytest.fixture
+def of_age(make_cluster):
+    return OfAge(make_cluster(0))
+
+
+def test_what_is_sent_to_one_node_again_is_garbage_on_no_other(of_age):
+    first, second, third = of_age.cluster.nodes
+    of_age.send(first)
+    of_age.wait_for(3)
+    of_age.collect(first, grace_ms=0)
+    assert of_age.on() == [second, third]
+    of_age.grow_old()
+    of_age.send(first)
+    of_age.wait_for(3)
+    wait_until_complete(of_age.cluster)
+    of_age.collect(second, third)
+    assert of_age.on() == [first, second, third]
+
+
+def test_what_is_sent_again_to_a_node_that_has_it_is_copied_again_to_those_that_collected_it(of_age):
+    first, second, third = of_age.cluster.nodes
+    of_age.send(first)
+    of_age.wait_for(3)
+    of_age.grow_old()
+    of_age.collect(second, third)
+    assert of_age.on() == [first]
+    of_age.send(first)
+    assert len(of_age.on()) >= 2
+    of_age.wait_for(3)
+
+
+def test_who_should_have_what_was_acknowledged_does_not_collect_it(of_age):
+    """The node that took it gives it up, as it belongs to two others; they have had it for long, and say so."""
+    cluster = of_age.cluster
+    cairn_of(cluster.nodes[0], "cluster", "set", "--replication-factor", "2")
+    of_age.send(cluster.nodes[0])
+    asked = [0.0]
+
+    def repaired():
+        if time.monotonic() - asked[0] > 5:
+            cairn_again(cluster.nodes[0], "cluster", "repair")
+            asked[0] = time.monotonic()
+        return len(of_age.on()) == 2
+    eventually(repaired, CONVERGE_SECONDS_MAX, "two copies")
+    holders = of_age.on()
+    [other] = [node for node in cluster.nodes if node not in holders]
+    of_age.grow_old()
+    of_age.send(other)
+    of_age.collect(*holders)
+    assert set(holders) <= set(of_age.on())
+    eventually(repaired, CONVERGE_SECONDS_MAX, "two copies")
+    of_age.collect(*cluster.nodes)
+    assert of_age.on() == holders
+
+
+def test_garbage_that_is_copied_is_as_old_as_before_where_it_was(of_age):
+    first, second, third = of_age.cluster.nodes
+    of_age.send(first)
+    of_age.wait_for(3)
+    of_age.grow_old()
+    of_age.collect(first)
+    assert of_age.on() == [second, third]
+    cairn_again(first, "cluster", "repair")  # the others offer what they have
+    of_age.wait_for(3)
+    wait_until_complete(of_age.cluster)
+    assert of_age.garbage_on() == [second, third]

@@ -20,9 +20,10 @@ static void check_calls(struct span bytes)
 	static struct kept kept, kept_again;
 	if (keep_call_decode(&keep, bytes) == 0) {
 		buffer_clear(&out);
-		keep_call_encode(&out, keep.fetch, keep.xorbs, keep.count);
+		keep_call_encode(&out, &keep, keep.aged);
 		assert(keep_call_decode(&keep_again, buffer_span(&out)) == 0 && keep_again.count == keep.count && keep_again.fetch == keep.fetch &&
-			memcmp(keep.xorbs, keep_again.xorbs, keep.count * HASH_BYTES) == 0);
+			keep_again.aged == keep.aged && memcmp(keep.xorbs, keep_again.xorbs, keep.count * HASH_BYTES) == 0 &&
+			(!keep.aged || memcmp(keep.ages_ms, keep_again.ages_ms, keep.count * sizeof(keep.ages_ms[0])) == 0));
 	}
 	if (kept_decode(&kept, bytes) == 0) {
 		buffer_clear(&out);

@@ -91,6 +91,55 @@ static void what_older_nodes_answer_is_understood(void **state)
 	assert_int_equal(care.surplus_bytes, 200);
 }
 
+static void a_question_about_xorbs_tells_their_ages_or_is_as_older_nodes_know_it(void **state)
+{
+	(void)state;
+	static struct keep_call call = { .fetch = true, .aged = true, .count = 2, .ages_ms = { 1234, KEEP_ANY_AGE_MS } }, again;
+	call.xorbs[1].bytes[0] = 7;
+	for (int with_ages = 0; with_ages < 2; with_ages++) {
+		struct buffer body;
+		buffer_init(&body, 1 << 10);
+		keep_call_encode(&body, &call, with_ages);
+		struct cursor cursor = cursor_of(buffer_span(&body));
+		assert_int_equal(cursor_array(&cursor, 64), with_ages ? 3 : 2);
+		assert_int_equal(keep_call_decode(&again, buffer_span(&body)), 0);
+		assert_true(again.fetch && again.aged == with_ages && again.count == 2 && hash_equal(&again.xorbs[1], &call.xorbs[1]));
+		if (with_ages)
+			assert_true(again.ages_ms[0] == 1234 && again.ages_ms[1] == KEEP_ANY_AGE_MS);
+		assert_int_equal(keep_call_decode(&again, span_of(body.data, body.length - 1)), ERR_CORRUPT);
+		buffer_fini(&body);
+	}
+	struct buffer fewer; /* ages than xorbs */
+	buffer_init(&fewer, 1 << 10);
+	pack_array(&fewer, 3);
+	pack_bool(&fewer, true);
+	pack_array(&fewer, 1);
+	pack_bytes(&fewer, span_of(call.xorbs[0].bytes, HASH_BYTES));
+	pack_array(&fewer, 0);
+	assert_int_equal(keep_call_decode(&again, buffer_span(&fewer)), ERR_CORRUPT);
+	buffer_fini(&fewer);
+}
+
+/* Byte by byte: [true, [a hash]]. */
+static void a_question_without_ages_is_that_of_older_nodes(void **state)
+{
+	(void)state;
+	static struct keep_call call = { .fetch = true, .aged = true, .count = 1 }, again;
+	static const uint8_t head[] = { 0x92, 0xc3, 0x91, 0xc4, HASH_BYTES };
+	uint8_t theirs[sizeof(head) + HASH_BYTES];
+	struct buffer body;
+	call.xorbs[0].bytes[3] = 9;
+	memcpy(theirs, head, sizeof(head));
+	memcpy(theirs + sizeof(head), call.xorbs[0].bytes, HASH_BYTES);
+	buffer_init(&body, 1 << 10);
+	keep_call_encode(&body, &call, false);
+	assert_int_equal(body.length, sizeof(theirs));
+	assert_memory_equal(body.data, theirs, sizeof(theirs));
+	buffer_fini(&body);
+	assert_int_equal(keep_call_decode(&again, span_of(theirs, sizeof(theirs))), 0);
+	assert_true(again.fetch && !again.aged && again.count == 1 && hash_equal(&again.xorbs[0], &call.xorbs[0]));
+}
+
 static void an_answer_that_is_cut_or_too_long_is_refused(void **state)
 {
 	(void)state;
@@ -111,6 +160,8 @@ int main(void)
 		cmocka_unit_test(a_node_of_this_version_is_told_of_the_progress),
 		cmocka_unit_test(older_nodes_are_answered_as_they_ask),
 		cmocka_unit_test(what_older_nodes_answer_is_understood),
+		cmocka_unit_test(a_question_about_xorbs_tells_their_ages_or_is_as_older_nodes_know_it),
+		cmocka_unit_test(a_question_without_ages_is_that_of_older_nodes),
 		cmocka_unit_test(an_answer_that_is_cut_or_too_long_is_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

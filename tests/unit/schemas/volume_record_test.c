@@ -228,6 +228,31 @@ static int decode_xorb_of_length(const struct buffer *bytes, size_t length)
 	return err;
 }
 
+/* Programs from before it was told who sent a xorb wrote zero there, and do not look. */
+static void a_xorb_record_tells_whether_a_client_sent_it_in_one_byte_that_was_zero(void **state)
+{
+	(void)state;
+	static const uint8_t copied[8] = { 1 }, sent[8] = { 1, 1 };
+	struct buffer bytes = make_xorb();
+	struct xorb_record out;
+	assert_memory_equal(bytes.data + 56, copied, 8);
+	assert_int_equal(xorb_record_decode(&out, buffer_span(&bytes)), 0);
+	assert_true(out.moved && !out.sent);
+	buffer_fini(&bytes);
+
+	struct xorb_record record = { .moved = true, .sent = true };
+	buffer_init(&bytes, 1 << 10);
+	assert_int_equal(xorb_record_begin(&bytes, &record), 0);
+	assert_memory_equal(bytes.data + 56, sent, 8);
+	buffer_fini(&bytes);
+
+	bytes = make_xorb();
+	bytes.data[57] = 1;
+	assert_int_equal(xorb_record_decode(&out, buffer_span(&bytes)), 0);
+	assert_true(out.moved && out.sent && out.chunks_count == CHUNKS);
+	buffer_fini(&bytes);
+}
+
 static void a_xorb_record_of_any_other_length_is_refused(void **state)
 {
 	(void)state;
@@ -440,6 +465,7 @@ int main(void)
 		cmocka_unit_test(the_check_of_a_payload_sees_every_bit),
 		cmocka_unit_test(a_record_takes_whole_units),
 		cmocka_unit_test(a_xorb_record_reads_back),
+		cmocka_unit_test(a_xorb_record_tells_whether_a_client_sent_it_in_one_byte_that_was_zero),
 		cmocka_unit_test(a_xorb_record_of_any_other_length_is_refused),
 		cmocka_unit_test(a_xorb_record_whose_counts_or_lengths_are_bent_is_refused),
 		cmocka_unit_test(a_xorb_record_without_chunks_or_fragments_is_refused),
