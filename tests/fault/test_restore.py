@@ -31,8 +31,11 @@ def started(data_dir, log):
     """What a server says that does not start."""
     hub = Hub(data_dir)
     hub.log = log
-    with pytest.raises(RuntimeError) as told:
-        hub.start()
+    try:
+        with pytest.raises(RuntimeError) as told:
+            hub.start()
+    finally:
+        hub.kill()
     assert hub.process.returncode == 1
     return str(told.value)
 
@@ -48,11 +51,13 @@ def test_a_restore_that_was_killed_goes_on(kept, make_hub, tmp_path):
     os.mkfifo(backup / "admin-token")  # is read behind the volumes, and waits there
     child = subprocess.Popen([CAIRN, "restore", backup, "--data", target], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     wanted = len(json.loads((backup / "manifest.json").read_text())["volumes"])
-    eventually(lambda: (target / "store/volumes").exists() and len(volumes_of(target)) == wanted, SECONDS_MAX, "the volumes")
-    assert "another process uses" in started(target, tmp_path / "log")
-    assert "another process uses" in restore(backup, target, status=1)
-    child.kill()
-    child.wait()
+    try:
+        eventually(lambda: (target / "store/volumes").exists() and len(volumes_of(target)) == wanted, SECONDS_MAX, "the volumes")
+        assert "another process uses" in started(target, tmp_path / "log")
+        assert "another process uses" in restore(backup, target, status=1)
+    finally:
+        child.kill()
+        child.wait()
     assert HALF.format(target) in started(target, tmp_path / "log")
     assert not (target / "meta").exists() and not (target / "store/index").exists()
     subprocess.run([CAIRN, "fsck", "--data", target], capture_output=True)  # makes an index of what is there
