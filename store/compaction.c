@@ -394,6 +394,8 @@ int store_compact_volume(struct store *store, uint32_t id, struct why *why)
 	volume_release(volume);
 	/* A crash must not bring back an index older than the removal: what it knows of this volume, and what was dropped in it, would be wrong. */
 	if (err == 0)
+		err = store_note_gap(store, id);
+	if (err == 0)
 		err = index_flush(store->index, why);
 	return err ? err : volumes_remove(store->volumes, id, why);
 }

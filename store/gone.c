@@ -1,8 +1,8 @@
 /* gone.c - what the index places where no bytes are: in a volume that is not there any more, or behind the end of one.
  *
- * DESIGN. A volume that was emptied leaves nothing in the index (compaction.c), and its id is not used again. So a start looks which ids are missing, and
- * walks the index only for those that it has not met before: what lay in them counts as damaged from then on, like all that is found damaged. When nothing
- * did, the ids are noted. */
+ * DESIGN. A volume that was emptied leaves nothing in the index (compaction.c), its id is noted and not used again. So a start looks which ids are missing, and
+ * walks the index only for those that are not noted: what lay in them counts as damaged from then on, like all that is found damaged. When nothing
+ * did, they are noted. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -63,6 +63,12 @@ static struct span gap_key(uint32_t id, uint8_t out[4])
 	for (unsigned i = 0; i < 4; i++)
 		out[i] = (uint8_t)(id >> 8 * i);
 	return span_of(out, 4);
+}
+
+int store_note_gap(struct store *store, uint32_t id)
+{
+	uint8_t key[4];
+	return index_put_raw(store->index, &(struct index_raw){ INDEX_GAP, gap_key(id, key), span_of(NULL, 0) }, 1);
 }
 
 static int add_gap(struct store *store, struct gaps *gaps, uint32_t id)
@@ -129,14 +135,13 @@ static void tell(const struct store *store, const struct record_place *known, co
 static int note_all(struct store *store, const struct record_place *known, const struct gaps *gaps)
 {
 	uint64_t files = 0, xorbs = 0;
-	uint8_t key[4];
 	int err = note(store, 'f', INDEX_DAMAGED_FILE, &files);
 	if (err == 0)
 		err = note(store, 'x', INDEX_DAMAGED, &xorbs);
 	if (err == 0 && files + xorbs > 0)
 		tell(store, known, gaps, files, xorbs);
 	for (size_t i = 0; i < gaps->count && err == 0 && files + xorbs == 0; i++)
-		err = index_put_raw(store->index, &(struct index_raw){ INDEX_GAP, gap_key(gaps->ids[i], key), span_of(NULL, 0) }, 1);
+		err = store_note_gap(store, gaps->ids[i]);
 	return err;
 }
 
