@@ -67,7 +67,7 @@ struct cluster_config {
 	const char *domain;     /* what fails together with this node; NULL: only itself */
 	uint32_t weight;        /* its share of the bytes; 0: NODE_WEIGHT_DEFAULT */
 	const char *join_token; /* for a data directory that is new: become a node of that cluster. Later starts do not need it */
-	bool is_not_new;        /* there are bytes of a hub: names that are absent were lost, and none are founded in their place. Who joins may bring bytes along */
+	bool is_not_new;        /* there are bytes of a hub: names that are absent were lost, and none are founded in their place. Who joins may bring bytes */
 	uint64_t trailing_bytes; /* of log kept behind a flush mark for nodes that were away; 0: 64 MiB; at least one entry is */
 	bool (*give_up)(void *context); /* asked while nobody leads at the start; may be NULL */
 	void *give_up_context;

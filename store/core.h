@@ -130,8 +130,8 @@ int gc_spare(struct store *store, const struct entity_id *owner, const struct ha
 
 /* True: the volume of that place is not there, or ends before it. gone.c */
 bool place_is_gone(struct volumes *volumes, const struct record_place *place);
-/* [blocks, long only where a volume went] What the index places where no bytes are counts as damaged when the lists of that are read. `known`: how far the index
- * was brought up before. gone.c */
+/* [blocks, long only where a volume went] What the index places where no bytes are counts as damaged when the lists of that are read. `known`: how far the
+ * index was brought up before. gone.c */
 int store_note_gone(struct store *store, const struct record_place *known, struct why *why);
 /* Nothing in the index is placed in that volume, and it goes. gone.c */
 int store_note_gap(struct store *store, uint32_t id);

@@ -145,7 +145,8 @@ static void readyz(struct http_request *request, const struct route_match *match
 	/* A node that does not lead serves as well, as long as one that does confirms that it is up to date; so must one that believes to lead be confirmed. */
 	bool alone = consensus_alone(namespace_consensus(gateway->ns));
 	bool confirmed = alone ? status.leader : consensus_lag_ms(namespace_consensus(gateway->ns)) < READY_LAG_MS_MAX;
-	const char *unready = gateway->draining ? "stopping\n" : status.removed ? "removed\n" : !confirmed ? "no leader\n" : waits_for_index(gateway) ? "indexing\n" : NULL;
+	const char *unready = gateway->draining ? "stopping\n" : status.removed ? "removed\n" : !confirmed ? "no leader\n" :
+		waits_for_index(gateway) ? "indexing\n" : NULL;
 	http_reply(request, unready ? 503 : 200, "text/plain; charset=utf-8", span_text(unready ? unready : "ready\n"));
 }
 
