@@ -147,7 +147,7 @@ int store_find_by_sha256(struct store *store, const struct entity_id *owner, con
 	return find_by_sha256(store, owner, sha256, out, STORE_ASKED_ENOUGH);
 }
 
-int store_find_by_sha256_or_busy(struct store *store, const struct entity_id *owner, const struct sha256 *sha256, struct file_info *out, struct why *why)
+int store_find_by_sha256_on_all(struct store *store, const struct entity_id *owner, const struct sha256 *sha256, struct file_info *out, struct why *why)
 {
 	char text[HASH_TEXT_BYTES];
 	int err = find_by_sha256(store, owner, sha256, out, STORE_ASKED_ALL);

@@ -93,8 +93,8 @@ bool store_xorb_is_seen(struct store *store, const struct hash *xorb, store_owne
 /* [blocks] The same as store_file_by_sha256 with an owner, and asks other nodes for what is not here. ERR_BUSY: too few of them answer to say that there is
  * none. */
 int store_find_by_sha256(struct store *store, const struct entity_id *owner, const struct sha256 *sha256, struct file_info *out);
-/* [blocks] The same, for whom "not here yet" must not look like "nowhere". ERR_BUSY with a sentence: it is not here, and not every other node has answered. */
-int store_find_by_sha256_or_busy(struct store *store, const struct entity_id *owner, const struct sha256 *sha256, struct file_info *out, struct why *why);
+/* [blocks] The same, for what must not be missed: ERR_NOT_FOUND only when every other node has answered, else ERR_BUSY with a sentence. */
+int store_find_by_sha256_on_all(struct store *store, const struct entity_id *owner, const struct sha256 *sha256, struct file_info *out, struct why *why);
 /* [blocks] As store_find_by_sha256, and what nobody has computed yet is computed: the digest of what it gives is true, unless it is damaged. A file that was
  * only said to have the digest is found out and passed over, and so is one that cannot be read while another can. ERR_NOT_FOUND; ERR_CORRUPT: there were only
  * such files. */

@@ -14,7 +14,16 @@
 #include "replication/cluster_settings.h"
 #include "replication/replica.h"
 
-enum { BODY_BYTES_MAX = 64 << 10, VIEW_WAIT_MS = 5000, VIEW_POLL_MS = 50 };
+enum { BODY_BYTES_MAX = 64 << 10, NODE_DIGITS = 16, VIEW_WAIT_MS = 5000, VIEW_POLL_MS = 50 };
+
+uint64_t admin_node_id(struct span text)
+{
+	char digits[NODE_DIGITS + 1] = { 0 };
+	if (text.length != NODE_DIGITS)
+		return 0;
+	memcpy(digits, text.data, NODE_DIGITS);
+	return strspn(digits, "0123456789abcdefABCDEF") == NODE_DIGITS ? strtoull(digits, NULL, 16) : 0;
+}
 
 int admin_node_ids(const json_t *list, uint64_t ids[CLUSTER_NODES_MAX], size_t *count, struct why *why)
 {
@@ -23,9 +32,8 @@ int admin_node_ids(const json_t *list, uint64_t ids[CLUSTER_NODES_MAX], size_t *
 		return why_set(why, ERR_INVALID, "\"nodes\" is a list of node ids");
 	for (size_t i = 0; i < *count; i++) {
 		const char *text = json_string_value(json_array_get(list, i));
-		char *end = NULL;
-		ids[i] = text && strlen(text) == 16 ? strtoull(text, &end, 16) : 0;
-		if (ids[i] == 0 || *end)
+		ids[i] = text ? admin_node_id(span_text(text)) : 0;
+		if (ids[i] == 0)
 			return why_set(why, ERR_INVALID, "a node id is 16 hexadecimal digits");
 	}
 	return 0;

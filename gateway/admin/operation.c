@@ -12,6 +12,7 @@
 
 #include "gateway/admin/admin.h"
 #include "gateway/admin/admin_body.h"
+#include "gateway/admin/cluster.h"
 #include "gateway/admin/operator.h"
 #include "gateway/answer.h"
 #include "gateway/process.h"
@@ -474,13 +475,8 @@ static struct operation *operation_of(struct admin *admin, struct span text)
 /* The node that the id of an operation names; 0: none. */
 static uint64_t node_of(struct span text)
 {
-	char digits[NODE_DIGITS + 1] = { 0 };
-	if (text.length <= NODE_DIGITS || text.data[NODE_DIGITS] != '-')
-		return 0;
-	memcpy(digits, text.data, NODE_DIGITS);
-	char *end;
-	uint64_t node = strtoull(digits, &end, 16);
-	return *end ? 0 : node;
+	bool names_one = text.length > NODE_DIGITS && text.data[NODE_DIGITS] == '-';
+	return names_one ? admin_node_id(span_of(text.data, NODE_DIGITS)) : 0;
 }
 
 static void answer_missing(struct http_request *request, struct span text)

@@ -439,6 +439,11 @@ int commit_draft_lfs(struct commit_draft *draft, struct span path, const struct 
 	return err;
 }
 
+static int unsettled(struct span path, struct why *why)
+{
+	return why_set(why, ERR_BUSY, "the content of \"%.*s\" is not here, and nodes that may have it cannot be asked now; try again", PATH_SHOWN(path));
+}
+
 int draft_set_object(struct commit_draft *draft, struct span path, const struct draft_file *file, struct why *why)
 {
 	int err = begin_operation(draft, path, why);
@@ -447,7 +452,7 @@ int draft_set_object(struct commit_draft *draft, struct span path, const struct 
 	struct file_info info;
 	int found = file->is_pointer ? store_find_verified(draft->gateway->store, &draft->repo.id, &file->sha256, NULL, &info, NULL) : ERR_NOT_FOUND;
 	if (found == ERR_BUSY)
-		return why_set(why, found, "the content of \"%.*s\" is on nodes that cannot be asked now; try again", PATH_SHOWN(path));
+		return unsettled(path, why);
 	const struct hash *claimed = found == 0 ? &info.file : &file->file;
 	/* What is still in the draft's own upload has no claim yet, and needs none. */
 	if (store_find_file(draft->gateway->store, &draft->repo.id, claimed, NULL) == 0)
@@ -505,7 +510,7 @@ static int copy_file(struct commit_draft *draft, struct span path, const struct 
 	if (err)
 		return err;
 	if (from->is_unsettled)
-		return why_set(why, ERR_BUSY, "the content of \"%.*s\" is on nodes that cannot be asked now; try again", PATH_SHOWN(from->path));
+		return unsettled(from->path, why);
 	if (!from->is_lfs) {
 		if (!from->has_file)
 			return why_set(why, ERR_CORRUPT, "the content of \"%.*s\" is missing", PATH_SHOWN(from->path));

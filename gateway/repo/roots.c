@@ -66,7 +66,7 @@ static int ask_for(struct marking *marking, const struct sha256 *sha256)
 	struct store *store = marking->gateway->store;
 	struct file_info info;
 	if (marking->asks == ASKS_ALL)
-		return store_find_by_sha256_or_busy(store, marking->repo, sha256, &info, marking->why);
+		return store_find_by_sha256_on_all(store, marking->repo, sha256, &info, marking->why);
 	return marking->asks == ASKS_WHO_ANSWERS && store_find_by_sha256(store, marking->repo, sha256, &info) == 0 ? 0 : ERR_NOT_FOUND;
 }
 

@@ -11,13 +11,8 @@ SLOW_SECONDS = 0.2  # of each piece to or from a node: a question and its answer
 
 @pytest.fixture
 def cluster(tmp_path):
-    cluster = Cluster(tmp_path / "cluster", True)
-    cluster.dir.mkdir()
-    for _ in range(NODES):
-        cluster.grow()
-    cluster.wait_for_voters(NODES)
-    yield cluster
-    cluster.close()
+    with Cluster.running(tmp_path / "cluster", NODES, True) as cluster:
+        yield cluster
 
 
 def follower_of(cluster):

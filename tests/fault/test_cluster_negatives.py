@@ -18,13 +18,8 @@ REPOS = 100  # whose README a slow disk reads, each in a tenth of a second
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
-    cluster = Cluster(tmp_path_factory.mktemp("negatives") / "cluster", True)
-    cluster.dir.mkdir()
-    for _ in range(NODES):
-        cluster.grow()
-    cluster.wait_for_voters(NODES)
-    yield cluster
-    cluster.close()
+    with Cluster.running(tmp_path_factory.mktemp("negatives") / "cluster", NODES, True) as cluster:
+        yield cluster
 
 
 @pytest.fixture(autouse=True)

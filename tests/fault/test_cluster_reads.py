@@ -17,14 +17,9 @@ COPIES = 2
 
 @pytest.fixture
 def cluster(tmp_path):
-    cluster = Cluster(tmp_path / "cluster", False)
-    cluster.dir.mkdir()
-    for _ in range(NODES):
-        cluster.grow()
-    cluster.wait_for_voters(NODES)
-    cairn_again(cluster.nodes[0], "cluster", "set", "--replication-factor", str(COPIES))
-    yield cluster
-    cluster.close()
+    with Cluster.running(tmp_path / "cluster", NODES) as cluster:
+        cairn_again(cluster.nodes[0], "cluster", "set", "--replication-factor", str(COPIES))
+        yield cluster
 
 
 class Refused(Exception):

@@ -1,4 +1,5 @@
 """A cluster of cairnd processes of one's own."""
+import contextlib
 import json
 import os
 import signal
@@ -73,6 +74,20 @@ class Cluster:
         self.flags = flags
         self.nodes = []
         self.prepare = None  # called with each node before its first start
+
+    @classmethod
+    @contextlib.contextmanager
+    def running(cls, dir, voters, with_proxy=False, *flags):
+        """One with so many voters, all of which agree; nothing of it runs afterwards."""
+        cluster = cls(dir, with_proxy, *flags)
+        dir.mkdir()
+        try:
+            for _ in range(voters):
+                cluster.grow()
+            cluster.wait_for_voters(voters)
+            yield cluster
+        finally:
+            cluster.close()
 
     def grow(self, role="voter", data_dir=None):
         """One more node; the first founds the cluster. Its number is that of none that is there."""

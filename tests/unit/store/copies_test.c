@@ -587,10 +587,10 @@ static void what_is_missing_is_fetched(void **state)
 	assert_ok(store_find_by_sha256(store, &ada, &result.sha256, &info));
 	assert_true(info.sha256_verified && info.length == content.length);
 	assert_int_equal(store_find_by_sha256(store, &bob, &result.sha256, &info), ERR_NOT_FOUND);
-	assert_int_equal(store_find_by_sha256_or_busy(store, &bob, &result.sha256, &info, NULL), ERR_NOT_FOUND);
+	assert_int_equal(store_find_by_sha256_on_all(store, &bob, &result.sha256, &info, NULL), ERR_NOT_FOUND);
 	answered = STORE_ASKED_ENOUGH; /* a node that did not may know of a claim of Bob's */
-	assert_int_equal(store_find_by_sha256_or_busy(store, &bob, &result.sha256, &info, NULL), ERR_BUSY);
-	assert_ok(store_find_by_sha256_or_busy(store, &ada, &result.sha256, &info, NULL));
+	assert_int_equal(store_find_by_sha256_on_all(store, &bob, &result.sha256, &info, NULL), ERR_BUSY);
+	assert_ok(store_find_by_sha256_on_all(store, &ada, &result.sha256, &info, NULL));
 	answered = STORE_ASKED_ALL;
 	assert_ok(store_find_file(store, &ada, &result.file, &info));
 	assert_int_equal(store_find_file(store, &bob, &result.file, &info), ERR_NOT_FOUND);
